@@ -1,0 +1,177 @@
+//! What can be set.
+
+use core::time::Duration;
+
+use crate::types::Identity;
+
+/// Settings of one node. `Config::new` gives defaults for a local network.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Config {
+    /// Who this node is.
+    pub identity: Identity,
+    /// Where randomness comes from: two nodes must not share it. With the same seed and the same
+    /// inputs a node does the same, to the bit.
+    pub seed: u64,
+    /// The shortest time without a leader after which a follower campaigns; each wait is drawn
+    /// anew from `[min, 2 * min)` (Raft §5.2).
+    pub election_timeout_min: Duration,
+    /// How often a leader shows that it lives. At most a third of `election_timeout_min`.
+    pub heartbeat_interval: Duration,
+    /// Whether a node asks before it raises its term (thesis §9.6).
+    pub pre_vote: bool,
+    /// Whether a leader that hears from no quorum for an election timeout steps down, and
+    /// followers that hear from a leader refuse to vote (thesis §6.2, §4.2.3).
+    pub check_quorum: bool,
+    /// When followers learn how far the leader has committed.
+    pub commit_spread: CommitSpread,
+    /// Whether a command at which the state machine failed may be tried again.
+    pub apply_failure: ApplyFailurePolicy,
+    /// Limits.
+    pub limits: Limits,
+}
+
+/// When followers learn of a commitment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CommitSpread {
+    /// With the next append or heartbeat that goes out anyway.
+    NextMessage,
+    /// At once, with an append of its own if there is nothing else to send.
+    AtOnce,
+}
+
+/// What happens when the state machine fails at a command.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ApplyFailurePolicy {
+    /// Commands are idempotent, or a failed one leaves nothing behind: keep the entry and try
+    /// again with the next append or heartbeat.
+    Retry,
+    /// Stop the node and mark its log as broken until an operator says that it is fixed.
+    Halt,
+}
+
+/// Budgets, in entries and bytes ([`Entry::weight_bytes`](crate::Entry::weight_bytes)).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Entries in one append message.
+    pub append_entries_max: usize,
+    /// Bytes in one append message; a single larger entry still goes, alone.
+    pub append_bytes_max: u64,
+    /// Append messages with entries that may be unanswered by one follower.
+    pub inflight_appends_max: usize,
+    /// Bytes that may be unanswered by one follower.
+    pub inflight_bytes_max: u64,
+    /// The largest command.
+    pub command_bytes_max: u64,
+    /// Bytes of uncommitted commands at a leader before it answers `Busy`.
+    pub uncommitted_bytes_max: u64,
+    /// Bytes of recent entries that the core keeps in memory once they are durable.
+    pub tail_bytes_max: u64,
+    /// Bytes of entries handed to the state machine and not yet applied.
+    pub apply_bytes_max: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        const MIB: u64 = 1 << 20;
+        Self {
+            append_entries_max: 4096,
+            append_bytes_max: MIB,
+            inflight_appends_max: 256,
+            inflight_bytes_max: 32 * MIB,
+            command_bytes_max: 2 * MIB,
+            uncommitted_bytes_max: 64 * MIB,
+            tail_bytes_max: 64 * MIB,
+            apply_bytes_max: 16 * MIB,
+        }
+    }
+}
+
+/// Why a configuration cannot work.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The heartbeat leaves no room for a lost message.
+    #[error(
+        "heartbeat_interval is {heartbeat:?} but must be above zero and at most a third of \
+         election_timeout_min ({election:?}): raise the timeout or lower the interval"
+    )]
+    HeartbeatTooSlow {
+        /// The interval that was set.
+        heartbeat: Duration,
+        /// The timeout that was set.
+        election: Duration,
+    },
+    /// A limit is zero.
+    #[error("{0} must be at least 1")]
+    ZeroLimit(&'static str),
+    /// Node ids start at 1.
+    #[error("node id 0 is not a name; use 1 or more")]
+    ZeroNodeId,
+    /// The log carries a mark of an earlier failure of the state machine.
+    #[error(
+        "the log is marked broken since the state machine failed at entry {index} ({reason}); \
+         mend the cause and mark it fixed before starting this node"
+    )]
+    Broken {
+        /// The entry that failed.
+        index: crate::types::LogIndex,
+        /// What the state machine said.
+        reason: alloc::string::String,
+    },
+    /// What was recovered contradicts itself.
+    #[error("the recovered state contradicts itself: {0}")]
+    Recovered(&'static str),
+    /// The configuration in the log is no configuration.
+    #[error(transparent)]
+    Membership(#[from] crate::membership::MembershipError),
+}
+
+impl Config {
+    /// Defaults: elections after 300 to 600 ms of silence, a heartbeat every 60 ms.
+    #[must_use]
+    pub fn new(identity: Identity, seed: u64) -> Self {
+        Self {
+            identity,
+            seed,
+            election_timeout_min: Duration::from_millis(300),
+            heartbeat_interval: Duration::from_millis(60),
+            pre_vote: true,
+            check_quorum: true,
+            commit_spread: CommitSpread::NextMessage,
+            apply_failure: ApplyFailurePolicy::Halt,
+            limits: Limits::default(),
+        }
+    }
+
+    /// Says whether these settings can work.
+    ///
+    /// # Errors
+    /// The first rule that they break.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if self.identity.node.get() == 0 {
+            return Err(ConfigError::ZeroNodeId);
+        }
+        let heartbeat = self.heartbeat_interval;
+        if heartbeat.is_zero() || heartbeat.saturating_mul(3) > self.election_timeout_min {
+            return Err(ConfigError::HeartbeatTooSlow {
+                heartbeat,
+                election: self.election_timeout_min,
+            });
+        }
+        let limits = &self.limits;
+        for (name, value) in [
+            ("append_entries_max", limits.append_entries_max as u64),
+            ("append_bytes_max", limits.append_bytes_max),
+            ("inflight_appends_max", limits.inflight_appends_max as u64),
+            ("inflight_bytes_max", limits.inflight_bytes_max),
+            ("command_bytes_max", limits.command_bytes_max),
+            ("uncommitted_bytes_max", limits.uncommitted_bytes_max),
+            ("tail_bytes_max", limits.tail_bytes_max),
+            ("apply_bytes_max", limits.apply_bytes_max),
+        ] {
+            if value == 0 {
+                return Err(ConfigError::ZeroLimit(name));
+            }
+        }
+        Ok(())
+    }
+}
