@@ -1,0 +1,53 @@
+# Every way to build, try and test this repository. `make help` lists them.
+#
+# One profile (release) serves the demo, the tests, the lints and CI, so that RocksDB is compiled
+# once, and one folder holds what was built: CARGO_TARGET_DIR, or target.
+
+CARGO ?= cargo
+ROUNDS ?= 1000
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
+export CARGO_TARGET_DIR := $(TARGET_DIR)
+SERVER := $(TARGET_DIR)/release/raft-server
+
+.DEFAULT_GOAL := help
+.PHONY: help prerequisites build demo test check fmt clippy docs no-std bench crashloop
+
+help: ## What can be made
+	@echo "usage: make TARGET"
+	@echo
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+prerequisites:
+	@scripts/prerequisites.sh
+
+build: prerequisites ## Build everything
+	$(CARGO) build --release --workspace --bins --examples
+
+demo: build ## Start three nodes, kill the leader, see that nothing is lost, then try it yourself
+	@scripts/demo.sh "$(SERVER)"
+
+test: prerequisites ## Run every test
+	$(CARGO) test --release --workspace --doc
+	$(CARGO) test --release --workspace --lib --bins --examples
+	$(CARGO) test --release --workspace --test '*'
+
+check: fmt clippy docs no-std ## Format, lints, documentation, and that raft-core needs no std
+
+fmt:
+	$(CARGO) fmt --all -- --check
+
+clippy: prerequisites
+	$(CARGO) clippy --release --workspace --all-targets -- -D warnings
+
+docs: prerequisites
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --workspace --no-deps
+
+no-std:
+	@scripts/no_std.sh
+
+bench: build ## Measure a cluster of processes and raft-core alone; figures also as JSON in bench/
+	@scripts/bench.sh
+
+crashloop: prerequisites ## Kill the leader ROUNDS times under load and count what was lost
+	CRASH_LOOP_ROUNDS=$(ROUNDS) $(CARGO) test --release --workspace --test main -- \
+		--nocapture --exact process::crash_loop::no_acknowledged_write_is_lost
