@@ -1,1 +1,3 @@
-//! Placeholder.
+//! A Raft cluster with every message, disk write and clock tick in the test's hand.
+
+pub mod trace;

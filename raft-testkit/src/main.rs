@@ -1,2 +1,2 @@
-//! Binary.
+//! The `raft-testkit` command.
 fn main() {}

@@ -1,0 +1,3 @@
+//! Traces: one list of records, drawn in many forms.
+
+pub mod record;
