@@ -1,0 +1,5 @@
+//! Tests of the in-memory transport.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod hub;
