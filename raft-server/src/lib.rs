@@ -1,1 +1,3 @@
-//! Placeholder.
+//! A Raft node around your own state machine, and a replicated key-value server.
+
+pub mod state_machine;

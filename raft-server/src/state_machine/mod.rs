@@ -1,0 +1,4 @@
+//! State machines that ship with the server.
+
+#[cfg(feature = "server")]
+pub mod kv;
