@@ -1,0 +1,239 @@
+//! Checks certificate chains, and says in words what is wrong with one.
+//!
+//! A chain must lead to one of the trusted authorities and be valid now. The name that QUIC's
+//! handshake asks for is not looked at: every node is asked for by the same one, and who the
+//! holder really is stands in the certificate's `raft://` name, which [`super::peer_identity`] reads
+//! and the caller must check before it sends or reads anything.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::verify_server_cert_signed_by_trust_anchor;
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, RootCertStore,
+    SignatureScheme,
+};
+use x509_parser::prelude::{ASN1Time, FromDer, X509Certificate};
+
+use super::TlsError;
+
+/// Checks the chain of whoever was dialled.
+#[derive(Debug)]
+pub(super) struct ServerChain {
+    roots: Arc<RootCertStore>,
+    provider: Arc<CryptoProvider>,
+}
+
+/// Checks the chain of whoever dials; without a certificate nobody comes in.
+#[derive(Debug)]
+pub(super) struct ClientChain {
+    webpki: Arc<dyn ClientCertVerifier>,
+}
+
+impl ServerChain {
+    pub(super) const fn new(roots: Arc<RootCertStore>, provider: Arc<CryptoProvider>) -> Self {
+        Self { roots, provider }
+    }
+}
+
+impl ClientChain {
+    pub(super) fn new(
+        roots: Arc<RootCertStore>,
+        provider: Arc<CryptoProvider>,
+    ) -> Result<Self, TlsError> {
+        let webpki = WebPkiClientVerifier::builder_with_provider(roots, provider)
+            .build()
+            .map_err(|error| TlsError::Unusable(error.to_string()))?;
+        Ok(Self { webpki })
+    }
+}
+
+impl ServerCertVerifier for ServerChain {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let explained = |error| explain(error, end_entity);
+        let certificate =
+            rustls::server::ParsedCertificate::try_from(end_entity).map_err(explained)?;
+        verify_server_cert_signed_by_trust_anchor(
+            &certificate,
+            &self.roots,
+            intermediates,
+            now,
+            self.provider.signature_verification_algorithms.all,
+        )
+        .map_err(explained)?;
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, cert, dss, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, cert, dss, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+impl ClientCertVerifier for ClientChain {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.webpki.root_hint_subjects()
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        self.webpki
+            .verify_client_cert(end_entity, intermediates, now)
+            .map_err(|error| explain(error, end_entity))
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.webpki.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.webpki.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.webpki.supported_verify_schemes()
+    }
+}
+
+/// What is wrong with a chain, in words. Its text crosses the wire as the reason of the close, so
+/// that the refused side reads it too.
+struct ChainProblem(String);
+
+impl fmt::Display for ChainProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for ChainProblem {
+    // rustls prints unknown certificate errors in their debug form.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl StdError for ChainProblem {}
+
+fn explain(error: Error, certificate: &CertificateDer<'_>) -> Error {
+    let Error::InvalidCertificate(problem) = error else { return error };
+    let text = describe(&problem, certificate);
+    Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(ChainProblem(text)))))
+}
+
+#[allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "an enum of another crate that grows; its own words do for the rest"
+)]
+fn describe(problem: &CertificateError, certificate: &CertificateDer<'_>) -> String {
+    let holder = Holder::of(certificate);
+    let subject = &holder.subject;
+    match problem {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            format!("the certificate of {subject} expired on {}", holder.not_after)
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            format!("the certificate of {subject} is not valid before {}", holder.not_before)
+        }
+        CertificateError::UnknownIssuer => format!(
+            "the certificate of {subject} was issued by {}, which is not a trusted authority here",
+            holder.issuer
+        ),
+        CertificateError::BadSignature => format!(
+            "the certificate of {subject} claims to be from {}, but a trusted authority of that \
+             name did not sign it",
+            holder.issuer
+        ),
+        other => format!("the certificate of {subject} is not acceptable: {other}"),
+    }
+}
+
+/// What a certificate says of itself, as text.
+pub(super) struct Holder {
+    pub(super) subject: String,
+    pub(super) issuer: String,
+    pub(super) not_before: String,
+    pub(super) not_after: String,
+}
+
+impl Holder {
+    pub(super) fn of(der: &[u8]) -> Self {
+        let Ok((_, certificate)) = X509Certificate::from_der(der) else {
+            let unknown = || "somebody unreadable".to_owned();
+            return Self {
+                subject: unknown(),
+                issuer: unknown(),
+                not_before: unknown(),
+                not_after: unknown(),
+            };
+        };
+        let name = match super::PeerIdentity::from_certificate(der) {
+            Ok(identity) => identity.to_string(),
+            Err(_) => printable(&certificate.subject().to_string()),
+        };
+        let validity = certificate.validity();
+        Self {
+            subject: name,
+            issuer: printable(&certificate.issuer().to_string()),
+            not_before: date(validity.not_before),
+            not_after: date(validity.not_after),
+        }
+    }
+}
+
+pub(super) fn date(time: ASN1Time) -> String {
+    time.to_rfc2822().unwrap_or_else(|_| time.timestamp().to_string())
+}
+
+/// Names come from strangers: nothing in them may end a log line or start a colour.
+fn printable(name: &str) -> String {
+    const SHOWN_CHARS_MAX: usize = 120;
+    let shown = name.chars().take(SHOWN_CHARS_MAX);
+    let shown: String = shown.map(|c| if c.is_control() { '?' } else { c }).collect();
+    if shown.is_empty() { "a nameless subject".to_owned() } else { format!("{shown:?}") }
+}
