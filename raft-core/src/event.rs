@@ -82,6 +82,8 @@ pub enum RoleCause {
     ElectionWon,
     /// A quorum refused.
     ElectionLost,
+    /// It voted for another node while asking around for itself.
+    VoteGiven,
     /// A message carried a higher term.
     HigherTerm,
     /// The leader of this term showed itself.

@@ -11,18 +11,24 @@
 
 extern crate alloc;
 
+mod apply;
 mod config;
+mod core;
 mod effect;
 mod entry;
 mod event;
 mod input;
+mod invariants;
 mod log;
 mod membership;
 mod message;
 mod node;
+mod outbox;
 pub mod ports;
 mod prng;
+mod progress;
 mod quorum;
+mod role;
 mod types;
 pub mod wire;
 

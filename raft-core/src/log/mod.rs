@@ -1,5 +1,204 @@
-//! The log as the core sees it: the term of every index, and the recent entries themselves.
+//! The log as the core sees it: the term of every index, the recent entries themselves, and how
+//! far it is durable.
 
+mod tail;
 mod term_runs;
 
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
 pub use term_runs::TermRuns;
+
+use self::tail::Tail;
+use crate::entry::Entry;
+use crate::types::{LogId, LogIndex, PersistId, Term};
+
+/// The log of one node.
+///
+/// `persisted <= emitted <= last`: entries are appended here first, go out in a `Persist` at the
+/// end of the step, and are durable once that is reported.
+#[derive(Clone, Debug)]
+pub(crate) struct Log {
+    terms: TermRuns,
+    tail: Tail,
+    /// The last index known to be durable.
+    persisted: LogIndex,
+    /// The last index that went out in a `Persist`.
+    emitted: LogIndex,
+    /// The first index that the store must drop with the next `Persist`.
+    truncate_from: Option<LogIndex>,
+    /// Persists on their way, ascending: (number, last index whose durability it proves).
+    in_flight: VecDeque<(PersistId, LogIndex)>,
+}
+
+/// What the log adds to the next `Persist`.
+pub(crate) struct LogChange {
+    pub(crate) truncate_from: Option<LogIndex>,
+    pub(crate) entries: Vec<Entry>,
+}
+
+impl Log {
+    /// The log as it was recovered: all of it durable, none of it in memory.
+    pub(crate) const fn recovered(terms: TermRuns, last: LogIndex) -> Self {
+        Self {
+            terms,
+            tail: Tail::starting_at(last.next()),
+            persisted: last,
+            emitted: last,
+            truncate_from: None,
+            in_flight: VecDeque::new(),
+        }
+    }
+
+    pub(crate) const fn terms(&self) -> &TermRuns {
+        &self.terms
+    }
+
+    pub(crate) fn last(&self) -> LogId {
+        self.terms.last()
+    }
+
+    pub(crate) fn term_at(&self, index: LogIndex) -> Option<Term> {
+        self.terms.term_at(index)
+    }
+
+    pub(crate) const fn persisted(&self) -> LogIndex {
+        self.persisted
+    }
+
+    /// The first entry that is held in memory, or the next one to come.
+    pub(crate) const fn tail_first(&self) -> LogIndex {
+        self.tail.first()
+    }
+
+    /// Appends the next entry.
+    pub(crate) fn append(&mut self, entry: Entry) {
+        let pushed = self.terms.push(entry.id);
+        assert!(pushed.is_ok(), "an entry continues the log it is appended to");
+        self.tail.push(entry);
+    }
+
+    /// Drops a suffix. What was durable of it no longer counts as such, and the completion of a
+    /// persist that carried it proves only what is left (the ABA of storage completions).
+    pub(crate) fn truncate_from(&mut self, from: LogIndex) {
+        let kept = from.previous();
+        self.terms.truncate_from(from);
+        self.tail.truncate_from(from);
+        if from <= self.emitted {
+            self.truncate_from = Some(self.truncate_from.map_or(from, |earlier| earlier.min(from)));
+        }
+        self.emitted = self.emitted.min(kept);
+        self.persisted = self.persisted.min(kept);
+        for (_, proves) in &mut self.in_flight {
+            *proves = (*proves).min(kept);
+        }
+    }
+
+    /// Takes what the store has not been told yet, if anything.
+    pub(crate) fn take_change(&mut self, id: PersistId) -> Option<LogChange> {
+        let last = self.last().index;
+        if self.truncate_from.is_none() && self.emitted == last {
+            return None;
+        }
+        let from = self.emitted.next();
+        let entries = self.tail.slice(from, last, usize::MAX, u64::MAX);
+        assert!(
+            entries.len() as u64 == last.distance_from(self.emitted),
+            "entries stay in memory until they are durable"
+        );
+        self.emitted = last;
+        self.in_flight.push_back((id, last));
+        Some(LogChange { truncate_from: self.truncate_from.take(), entries })
+    }
+
+    /// Every persist up to this number is durable.
+    pub(crate) fn on_persisted(&mut self, id: PersistId) {
+        while let Some(&(number, proves)) = self.in_flight.front()
+            && number <= id
+        {
+            self.persisted = self.persisted.max(proves);
+            self.in_flight.pop_front();
+        }
+    }
+
+    /// Recent entries within limits; `None` if `from` is no longer in memory.
+    pub(crate) fn slice(
+        &self,
+        from: LogIndex,
+        last: LogIndex,
+        entries_max: usize,
+        bytes_max: u64,
+    ) -> Option<Vec<Entry>> {
+        (from >= self.tail.first()).then(|| self.tail.slice(from, last, entries_max, bytes_max))
+    }
+
+    /// Lets go of durable entries beyond the budget, up to `up_to`.
+    pub(crate) fn shrink(&mut self, up_to: LogIndex, bytes_max: u64) {
+        self.tail.shrink(up_to.min(self.persisted), bytes_max);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(index: u64, term: u64) -> Entry {
+        Entry::empty(LogId::new(Term(term), LogIndex(index)))
+    }
+
+    fn log_with(terms: &[u64]) -> Log {
+        let mut log = Log::recovered(TermRuns::default(), LogIndex::ZERO);
+        for (at, &term) in terms.iter().enumerate() {
+            log.append(entry(at as u64 + 1, term));
+        }
+        log
+    }
+
+    #[test]
+    fn a_late_completion_does_not_make_replaced_entries_durable() {
+        let mut log = log_with(&[1, 1, 1]);
+        log.take_change(PersistId(1)).expect("three entries");
+        log.truncate_from(LogIndex(2));
+        log.append(entry(2, 2));
+        log.append(entry(3, 2));
+        let change = log.take_change(PersistId(2)).expect("the replacement");
+        assert_eq!(change.truncate_from, Some(LogIndex(2)));
+        assert_eq!(change.entries.len(), 2);
+
+        log.on_persisted(PersistId(1));
+        assert_eq!(log.persisted(), LogIndex(1), "only the common prefix is proven");
+        log.on_persisted(PersistId(2));
+        assert_eq!(log.persisted(), LogIndex(3));
+    }
+
+    #[test]
+    fn completions_may_be_merged() {
+        let mut log = log_with(&[1]);
+        log.take_change(PersistId(1)).expect("one entry");
+        log.append(entry(2, 1));
+        log.take_change(PersistId(2)).expect("one more");
+        log.on_persisted(PersistId(2));
+        assert_eq!(log.persisted(), LogIndex(2));
+    }
+
+    #[test]
+    fn entries_that_never_went_out_are_truncated_in_silence() {
+        let mut log = log_with(&[1]);
+        log.take_change(PersistId(1)).expect("one entry");
+        log.append(entry(2, 1));
+        log.truncate_from(LogIndex(2));
+        assert!(log.take_change(PersistId(2)).is_none());
+    }
+
+    #[test]
+    fn the_tail_keeps_what_is_not_durable_whatever_the_budget() {
+        let mut log = log_with(&[1, 1, 1]);
+        log.take_change(PersistId(1)).expect("three entries");
+        log.shrink(LogIndex(3), 0);
+        assert_eq!(log.tail_first(), LogIndex(1));
+        log.on_persisted(PersistId(1));
+        log.shrink(LogIndex(3), 40);
+        assert_eq!(log.tail_first(), LogIndex(3));
+        assert!(log.slice(LogIndex(2), LogIndex(3), 9, 999).is_none());
+    }
+}

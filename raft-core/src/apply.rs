@@ -1,0 +1,212 @@
+//! The way from committed to applied.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use crate::config::ApplyFailurePolicy;
+use crate::core::Core;
+use crate::effect::{Committed, Effect, FetchEntries, HaltReason, Outcome};
+use crate::entry::Entry;
+use crate::event::Event;
+use crate::input::ApplyFailure;
+use crate::ports::Broken;
+use crate::types::{LogIndex, RequestId};
+
+/// What was handed to the state machine, what waits for it, and who waits for the result.
+///
+/// `applied <= handed <= min(commit, persisted)`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ApplyQueue {
+    applied: LogIndex,
+    handed: LogIndex,
+    /// Batches handed out and not applied yet: (last index, bytes).
+    outstanding: VecDeque<(LogIndex, u64)>,
+    outstanding_bytes: u64,
+    /// Entries from here on were asked of the store.
+    fetching: Option<LogIndex>,
+    /// The store could not deliver; it is asked again when the next append or heartbeat goes by.
+    fetch_failed: bool,
+    /// The entry at which the state machine failed; nothing is handed out until it is retried.
+    failed: Option<LogIndex>,
+    /// Requests of this node whose entries are in the log and not applied, ascending by index.
+    requests: VecDeque<(LogIndex, RequestId)>,
+    /// Confirmed reads that wait for the state machine to reach an index, ascending.
+    reads: VecDeque<(LogIndex, Vec<RequestId>)>,
+}
+
+impl ApplyQueue {
+    pub(crate) const fn applied(&self) -> LogIndex {
+        self.applied
+    }
+
+    pub(crate) const fn handed(&self) -> LogIndex {
+        self.handed
+    }
+
+    pub(crate) const fn failed(&self) -> Option<LogIndex> {
+        self.failed
+    }
+
+    /// Remembers who waits for an entry. Called in ascending order of index.
+    pub(crate) fn expect_result(&mut self, index: LogIndex, request: RequestId) {
+        self.requests.push_back((index, request));
+    }
+
+    /// The request that waits for this entry.
+    fn request_at(&self, index: LogIndex) -> Option<RequestId> {
+        let at = self.requests.partition_point(|&(waiting, _)| waiting < index);
+        self.requests.get(at).filter(|&&(waiting, _)| waiting == index).map(|&(_, id)| id)
+    }
+
+    fn forget_requests_to(&mut self, index: LogIndex) {
+        let done = self.requests.partition_point(|&(waiting, _)| waiting <= index);
+        self.requests.drain(..done);
+    }
+}
+
+impl Core {
+    /// Hands committed and durable entries to the state machine, within its budget.
+    pub(crate) fn hand_out_committed(&mut self) {
+        let limit = self.config.limits.apply_bytes_max;
+        loop {
+            let target = self.commit_index().min(self.log.persisted());
+            let queue = &self.apply;
+            let stalled = queue.failed.is_some() || queue.fetching.is_some() || queue.fetch_failed;
+            if stalled || queue.handed >= target || queue.outstanding_bytes >= limit {
+                return;
+            }
+            let from = queue.handed.next();
+            let room = limit - queue.outstanding_bytes;
+            match self.log.slice(from, target, usize::MAX, room) {
+                Some(entries) => self.hand_out(entries),
+                None => {
+                    let last = target.min(self.log.tail_first().previous());
+                    self.apply.fetching = Some(from);
+                    let fetch = FetchEntries { from, last, bytes_max: room };
+                    self.effects.push(Effect::FetchEntries(fetch));
+                    return;
+                }
+            }
+        }
+    }
+
+    fn hand_out(&mut self, entries: Vec<Entry>) {
+        let Some(last) = entries.last().map(Entry::index) else { return };
+        let bytes = entries.iter().map(Entry::weight_bytes).sum();
+        let queue = &mut self.apply;
+        let batch = entries
+            .into_iter()
+            .map(|entry| Committed { request: queue.request_at(entry.index()), entry })
+            .collect();
+        queue.handed = last;
+        queue.outstanding.push_back((last, bytes));
+        queue.outstanding_bytes += bytes;
+        self.effects.push(Effect::Apply(batch));
+    }
+
+    /// Entries read back for the state machine.
+    pub(crate) fn on_fetched_for_apply(&mut self, from: LogIndex, entries: &[Entry]) {
+        if self.apply.fetching != Some(from) {
+            return;
+        }
+        self.apply.fetching = None;
+        let target = self.commit_index().min(self.log.persisted());
+        let usable: Vec<Entry> = entries
+            .iter()
+            .take_while(|entry| entry.index() <= target && self.log.terms().contains(entry.id))
+            .cloned()
+            .collect();
+        if from != self.apply.handed.next() {
+            return;
+        }
+        if usable.first().is_some_and(|entry| entry.index() == from) {
+            self.hand_out(usable);
+        } else {
+            self.apply.fetch_failed = true;
+        }
+    }
+
+    /// The state machine has applied everything up to here.
+    pub(crate) fn on_applied(&mut self, index: LogIndex) {
+        let last = self.log.last().index;
+        assert!(index <= last, "the state machine never runs ahead of its own log");
+        if index <= self.apply.applied {
+            return;
+        }
+        self.commit_to(index);
+        let queue = &mut self.apply;
+        queue.applied = index;
+        queue.handed = queue.handed.max(index);
+        while let Some(&(last, bytes)) = queue.outstanding.front()
+            && last <= index
+        {
+            queue.outstanding_bytes -= bytes;
+            queue.outstanding.pop_front();
+        }
+        queue.forget_requests_to(index);
+        self.answer_ready_reads();
+    }
+
+    /// The state machine failed at an entry.
+    pub(crate) fn on_apply_failed(&mut self, failure: ApplyFailure) -> Option<HaltReason> {
+        let ApplyFailure { index, reason } = failure;
+        let expected = index > self.apply.applied && index <= self.apply.handed;
+        if !expected {
+            return None;
+        }
+        self.on_applied(index.previous());
+        let queue = &mut self.apply;
+        // The caller of the failed entry was answered by the shell.
+        queue.forget_requests_to(index);
+        queue.outstanding.clear();
+        queue.outstanding_bytes = 0;
+        queue.handed = index.previous();
+        queue.failed = Some(index);
+        self.event(Event::ApplyFailed { index, reason: reason.clone() });
+        match self.config.apply_failure {
+            ApplyFailurePolicy::Retry => None,
+            ApplyFailurePolicy::Halt => {
+                self.mark_broken(Broken { index, reason: reason.clone() });
+                Some(HaltReason::ApplyFailed { index, reason })
+            }
+        }
+    }
+
+    /// An append or a heartbeat went by: an entry that failed is tried again.
+    pub(crate) fn retry_failed_apply(&mut self) {
+        if let Some(index) = self.apply.failed.take() {
+            self.event(Event::ApplyRetried { index });
+        }
+        self.apply.fetch_failed = false;
+    }
+
+    /// A confirmed read may be answered once the state machine has come this far.
+    pub(crate) fn answer_read_at(&mut self, index: LogIndex, requests: Vec<RequestId>) {
+        self.apply.reads.push_back((index, requests));
+        self.answer_ready_reads();
+    }
+
+    fn answer_ready_reads(&mut self) {
+        while let Some((read_index, requests)) = self.apply.reads.pop_front() {
+            if read_index > self.apply.applied {
+                self.apply.reads.push_front((read_index, requests));
+                return;
+            }
+            for id in requests {
+                self.reply(id, Outcome::ReadReady { read_index });
+            }
+        }
+    }
+
+    /// Leadership is lost: requests whose entries are not known to be committed have an unknown
+    /// end. The others will be applied here, so their callers still get the true answer.
+    pub(crate) fn give_up_requests(&mut self) {
+        let commit = self.commit_index();
+        let leader = self.leader.filter(|&leader| leader != self.id());
+        let first = self.apply.requests.partition_point(|&(index, _)| index <= commit);
+        let unknown: Vec<_> = self.apply.requests.drain(first..).collect();
+        for (_, id) in unknown {
+            self.reply(id, Outcome::Unknown { leader });
+        }
+    }
+}

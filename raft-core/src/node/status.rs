@@ -1,0 +1,167 @@
+//! What a node says of itself, for metrics, operators and tests.
+
+use alloc::collections::BTreeMap;
+
+use super::Node;
+use crate::event::RoleKind;
+use crate::membership::Membership;
+use crate::progress::{Feed, Progress};
+use crate::role::Role;
+use crate::types::{LogId, LogIndex, NodeId, Term};
+
+/// A node's state at one moment.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Status {
+    /// Its name.
+    pub node: NodeId,
+    /// Its role.
+    pub role: RoleKind,
+    /// Its term.
+    pub term: Term,
+    /// Whom it voted for in this term.
+    pub voted_for: Option<NodeId>,
+    /// Who leads this term, if known; itself included.
+    pub leader: Option<NodeId>,
+    /// The first entry that its log still holds.
+    pub first_index: LogIndex,
+    /// Its last entry, durable or not.
+    pub last_log: LogId,
+    /// The last entry that is durable.
+    pub persisted_index: LogIndex,
+    /// How far it knows the log to be committed.
+    pub commit_index: LogIndex,
+    /// How far its state machine has applied.
+    pub applied_index: LogIndex,
+    /// The entry at which the state machine failed, while it is not applied.
+    pub apply_failed_at: Option<LogIndex>,
+    /// The configuration in force.
+    pub membership: Membership,
+    /// At a leader: bytes of commands that are not committed yet.
+    pub uncommitted_bytes: u64,
+    /// At a leader: how far each of the others has come.
+    pub progress: BTreeMap<NodeId, ProgressStatus>,
+}
+
+/// How far one follower has come, as its leader knows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ProgressStatus {
+    /// How it is fed.
+    pub kind: ProgressKind,
+    /// The last entry known to be durable there.
+    pub match_index: LogIndex,
+    /// The next entry to send.
+    pub next_index: LogIndex,
+    /// Appends with entries that it has not answered yet.
+    pub inflight_appends: usize,
+}
+
+/// How a follower is fed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ProgressKind {
+    /// One append at a time, to find where the logs agree.
+    Probe,
+    /// Pipelined.
+    Replicate,
+}
+
+impl Node {
+    /// The node's state now. Costs a few allocations: not for every step.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let core = self.core();
+        let (uncommitted_bytes, progress) = match &self.role {
+            Role::Leader(leader) => {
+                let progress = leader.progress().iter().map(|(&peer, p)| (peer, p.into()));
+                (leader.uncommitted_bytes(), progress.collect())
+            }
+            Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => (0, BTreeMap::new()),
+        };
+        Status {
+            node: core.id(),
+            role: self.role.kind(),
+            term: core.term(),
+            voted_for: core.voted_for(),
+            leader: core.leader,
+            first_index: core.log.terms().base().index.next(),
+            last_log: core.log.last(),
+            persisted_index: core.log.persisted(),
+            commit_index: core.commit_index(),
+            applied_index: core.apply.applied(),
+            apply_failed_at: core.apply.failed(),
+            membership: core.membership().clone(),
+            uncommitted_bytes,
+            progress,
+        }
+    }
+
+    /// Its role; cheap.
+    #[must_use]
+    pub const fn role(&self) -> RoleKind {
+        self.role.kind()
+    }
+
+    /// Its term; cheap.
+    #[must_use]
+    pub const fn term(&self) -> Term {
+        self.core().term()
+    }
+
+    /// Who leads this term, if known, itself included; cheap.
+    #[must_use]
+    pub const fn leader(&self) -> Option<NodeId> {
+        self.core().leader
+    }
+
+    /// How far it knows the log to be committed; cheap.
+    #[must_use]
+    pub const fn commit_index(&self) -> LogIndex {
+        self.core().commit_index()
+    }
+
+    /// How far its state machine has applied; cheap.
+    #[must_use]
+    pub const fn applied_index(&self) -> LogIndex {
+        self.core().apply.applied()
+    }
+
+    /// Its last entry, durable or not; cheap.
+    #[must_use]
+    pub fn last_log(&self) -> LogId {
+        self.core().log.last()
+    }
+
+    /// The last entry that is durable; cheap.
+    #[must_use]
+    pub const fn persisted_index(&self) -> LogIndex {
+        self.core().log.persisted()
+    }
+
+    /// Whom it voted for in this term; cheap.
+    #[must_use]
+    pub const fn voted_for(&self) -> Option<NodeId> {
+        self.core().voted_for()
+    }
+
+    /// The term of an entry that is in its log, or of the one before the first.
+    #[must_use]
+    pub fn term_at(&self, index: LogIndex) -> Option<Term> {
+        self.core().log.term_at(index)
+    }
+}
+
+impl From<&Progress> for ProgressStatus {
+    fn from(progress: &Progress) -> Self {
+        let (kind, inflight_appends) = match &progress.feed {
+            Feed::Probe { outstanding } => {
+                (ProgressKind::Probe, usize::from(outstanding.is_some()))
+            }
+            Feed::Replicate { inflights } => (ProgressKind::Replicate, inflights.count()),
+        };
+        Self {
+            kind,
+            match_index: progress.match_index,
+            next_index: progress.next_index,
+            inflight_appends,
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! What a leader knows of one follower.
+
+mod heartbeats;
+mod inflights;
+
+pub(crate) use heartbeats::Heartbeats;
+pub(crate) use inflights::Inflights;
+
+use crate::types::{LogIndex, Round, Timestamp};
+
+/// How far one follower has come, and how it is fed.
+#[derive(Clone, Debug)]
+pub(crate) struct Progress {
+    /// The highest index known to agree and be durable there. Never falls within a term and an
+    /// incarnation.
+    pub(crate) match_index: LogIndex,
+    /// The next entry to send; always above `match_index`.
+    pub(crate) next_index: LogIndex,
+    pub(crate) feed: Feed,
+    /// When the follower last answered in this term.
+    pub(crate) last_heard: Timestamp,
+    /// The highest round it has answered.
+    pub(crate) round_answered: Round,
+    /// Heartbeats that are not answered yet.
+    pub(crate) heartbeats: Heartbeats,
+    /// Waiting for entries from the store that begin here.
+    pub(crate) fetching: Option<LogIndex>,
+}
+
+/// The two ways of feeding a follower.
+#[derive(Clone, Debug)]
+pub(crate) enum Feed {
+    /// Where the logs agree is not known: one append at a time.
+    Probe {
+        /// The round in which the unanswered probe went out, if one did.
+        outstanding: Option<Round>,
+    },
+    /// The logs agree up to `next_index - 1` as far as is known: appends are pipelined.
+    Replicate { inflights: Inflights },
+}
+
+impl Progress {
+    /// A follower of which nothing is known, to be probed from `next_index` on.
+    pub(crate) const fn new(next_index: LogIndex, now: Timestamp) -> Self {
+        Self {
+            match_index: LogIndex::ZERO,
+            next_index,
+            feed: Feed::Probe { outstanding: None },
+            last_heard: now,
+            round_answered: Round(0),
+            heartbeats: Heartbeats::new(),
+            fetching: None,
+        }
+    }
+
+    /// The follower agrees, durably, up to here.
+    pub(crate) fn on_matched(&mut self, match_index: LogIndex) {
+        self.match_index = self.match_index.max(match_index);
+        self.next_index = self.next_index.max(self.match_index.next());
+        match &mut self.feed {
+            Feed::Probe { .. } => {
+                self.feed = Feed::Replicate { inflights: Inflights::default() };
+            }
+            Feed::Replicate { inflights } => inflights.free_to(self.match_index),
+        }
+    }
+
+    /// Something was lost, or the logs disagree: look for the place from `next_index` on.
+    pub(crate) fn probe_from(&mut self, next_index: LogIndex) {
+        self.next_index = next_index.max(self.match_index.next());
+        self.feed = Feed::Probe { outstanding: None };
+        self.fetching = None;
+    }
+}

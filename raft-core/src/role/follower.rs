@@ -1,0 +1,133 @@
+//! Following: keeping the log as the leader says, and noticing when no leader is left.
+
+use super::Transition;
+use crate::core::Core;
+use crate::event::RoleCause;
+use crate::message::validate::InvalidMessage;
+use crate::message::{AppendEntries, AppendEntriesResponse, AppendOutcome, Body};
+use crate::outbox::Promise;
+use crate::types::{LogId, NodeId, Timestamp};
+
+/// Answers; never asks (Raft §5.1).
+#[derive(Clone, Debug)]
+pub(crate) struct Follower {
+    pub(crate) election_deadline: Timestamp,
+    /// When the leader of this term was last heard from.
+    leader_heard: Option<Timestamp>,
+}
+
+impl Follower {
+    pub(crate) fn new(core: &mut Core) -> Self {
+        Self { election_deadline: core.draw_election_deadline(), leader_heard: None }
+    }
+
+    /// The leader showed itself: it has another election timeout.
+    pub(crate) fn on_leader_heard(&mut self, core: &mut Core) {
+        self.leader_heard = Some(core.now);
+        self.election_deadline = core.draw_election_deadline();
+    }
+
+    /// A vote was given: the candidate has an election timeout to make something of it.
+    pub(crate) fn on_vote_given(&mut self, core: &mut Core) {
+        self.election_deadline = core.draw_election_deadline();
+    }
+
+    /// Whether a leader showed itself within the shortest election timeout.
+    pub(crate) fn heard_recently(&self, core: &Core) -> bool {
+        core.leader.is_some()
+            && self
+                .leader_heard
+                .is_some_and(|heard| core.now.since(heard) < core.config.election_timeout_min)
+    }
+
+    pub(crate) fn on_tick(&mut self, core: &mut Core) -> Option<Transition> {
+        if core.now < self.election_deadline {
+            return None;
+        }
+        if !core.membership().is_voter(core.id()) {
+            self.election_deadline = core.draw_election_deadline();
+            return None;
+        }
+        Some(core.campaign(RoleCause::ElectionTimeout))
+    }
+}
+
+impl Core {
+    /// The change of role that starts an election.
+    pub(crate) const fn campaign(&self, cause: RoleCause) -> Transition {
+        if self.config.pre_vote {
+            Transition::PreCandidate { cause }
+        } else {
+            Transition::Candidate { cause }
+        }
+    }
+
+    /// Takes an append of the leader of this term into the log and answers it (Raft §5.3).
+    ///
+    /// # Errors
+    /// When the append contradicts what is committed here: it has no effect and no answer.
+    pub(crate) fn accept_append(
+        &mut self,
+        leader: NodeId,
+        append: AppendEntries,
+    ) -> Result<(), InvalidMessage> {
+        let AppendEntries { prev, mut entries, commit, round } = append;
+        let base = self.log.terms().base();
+        let last_new = prev.index + entries.len() as u64;
+        if prev.index < base.index {
+            // What was compacted is committed, so it agrees; only what follows is looked at.
+            entries.retain(|entry| entry.index() > base.index);
+        } else if !self.log.terms().contains(prev) {
+            self.reject_append(leader, prev, round);
+            return Ok(());
+        }
+        let known = entries.iter().take_while(|e| self.log.terms().contains(e.id)).count();
+        if let Some(first_new) = entries.get(known) {
+            let from = first_new.index();
+            if from <= self.commit_index() {
+                return Err(InvalidMessage::ConflictsWithCommitted);
+            }
+            if from <= self.log.last().index {
+                self.truncate_from(from);
+            }
+        }
+        let appends_anything = known < entries.len();
+        for entry in entries.drain(known..) {
+            self.append(entry);
+        }
+        // A delayed append may end before what is committed or even before what is here.
+        self.commit_to(commit.min(last_new).min(self.log.last().index));
+        let (match_index, promise) = if appends_anything {
+            (last_new, Promise::HardStateAndLog)
+        } else {
+            // Says at once what is durable already, so that a sign of life never waits for the
+            // disk; what is still on its way there is promised by the answer to its own append.
+            let agreed = last_new.max(base.index.min(self.commit_index()));
+            (agreed.min(self.log.persisted()), Promise::HardState)
+        };
+        let outcome = AppendOutcome::Matched { match_index };
+        let answer = Body::AppendEntriesResponse(AppendEntriesResponse { round, outcome });
+        self.send_when_durable(leader, answer, promise);
+        Ok(())
+    }
+
+    fn reject_append(&mut self, leader: NodeId, prev: LogId, round: crate::types::Round) {
+        let outcome = AppendOutcome::Mismatched {
+            rejected: prev.index,
+            last_index: self.log.last().index,
+            hint: self.log.terms().highest_at_most(prev.index, prev.term),
+        };
+        let answer = Body::AppendEntriesResponse(AppendEntriesResponse { round, outcome });
+        self.send_when_durable(leader, answer, Promise::HardState);
+    }
+
+    /// Tells a deposed leader, by the term of the answer, that it is one.
+    pub(crate) fn answer_stale_append(&mut self, from: NodeId, append: &AppendEntries) {
+        self.reject_append(from, append.prev, append.round);
+    }
+
+    /// Whether a log that ends like this is at least as up to date as ours (Raft §5.4.1).
+    pub(crate) fn is_up_to_date(&self, last_log: LogId) -> bool {
+        last_log >= self.log.last()
+    }
+}

@@ -1,0 +1,217 @@
+//! Feeding the followers.
+
+use alloc::vec::Vec;
+
+use super::Leader;
+use crate::core::Core;
+use crate::effect::{Effect, FetchEntries};
+use crate::entry::Entry;
+use crate::message::validate::InvalidMessage;
+use crate::message::{AppendEntries, AppendEntriesResponse, AppendOutcome, Body};
+use crate::progress::{Feed, Progress};
+use crate::types::{LogId, LogIndex, NodeId, Round};
+
+impl Leader {
+    /// Sends every follower what its window has room for.
+    pub(super) fn replicate_to_all(&mut self, core: &mut Core) {
+        for (&peer, progress) in &mut self.progress {
+            feed(core, peer, progress, self.round);
+        }
+    }
+
+    /// Begins a new round with a heartbeat to everyone.
+    pub(super) fn begin_round(&mut self, core: &mut Core) {
+        self.round = self.round.next();
+        self.send_heartbeats(core);
+    }
+
+    /// Sends everyone an append without entries whose prev is this node's last entry.
+    pub(super) fn send_heartbeats(&mut self, core: &mut Core) {
+        for (&peer, progress) in &mut self.progress {
+            let prev = core.log.last();
+            progress.heartbeats.sent(self.round, prev.index, progress.next_index.previous());
+            // A store that could not deliver is asked again.
+            progress.fetching = None;
+            send_append(core, peer, prev, Vec::new(), self.round);
+        }
+    }
+
+    /// A follower answered an append.
+    ///
+    /// # Errors
+    /// When it claims what cannot be; the answer has no effect then.
+    pub(crate) fn on_append_response(
+        &mut self,
+        core: &mut Core,
+        from: NodeId,
+        answer: AppendEntriesResponse,
+    ) -> Result<(), InvalidMessage> {
+        let Some(progress) = self.progress.get_mut(&from) else { return Ok(()) };
+        if answer.round > self.round {
+            return Err(InvalidMessage::NeverAsked);
+        }
+        match answer.outcome {
+            AppendOutcome::Matched { match_index } => {
+                if match_index > core.log.last().index {
+                    return Err(InvalidMessage::NeverAsked);
+                }
+                progress.on_matched(match_index);
+            }
+            AppendOutcome::Mismatched { rejected, last_index, hint } => {
+                if rejected > core.log.last().index {
+                    return Err(InvalidMessage::NeverAsked);
+                }
+                if rejection_counts(progress, answer.round, rejected, last_index) {
+                    // Below the hint the logs may agree; above it they cannot (Raft §5.3).
+                    let agreeing = core.log.terms().highest_at_most(hint.index, hint.term);
+                    progress.probe_from(agreeing.index.next());
+                }
+            }
+        }
+        progress.last_heard = core.now;
+        progress.round_answered = progress.round_answered.max(answer.round);
+        progress.heartbeats.forget_before(answer.round);
+        feed(core, from, progress, self.round);
+        self.advance_commit(core);
+        self.check_confirmation(core);
+        Ok(())
+    }
+
+    /// The store delivered entries that some followers wait for.
+    pub(crate) fn on_entries_fetched(
+        &mut self,
+        core: &mut Core,
+        from: LogIndex,
+        entries: &[Entry],
+    ) {
+        for (&peer, progress) in &mut self.progress {
+            if progress.fetching == Some(from) && progress.next_index == from {
+                feed_fetched(core, peer, progress, entries, self.round);
+            }
+        }
+    }
+
+    /// What was sent to this follower may be lost: look again for the place where it stands.
+    pub(crate) fn on_peer_unreachable(&mut self, peer: NodeId) {
+        if let Some(progress) = self.progress.get_mut(&peer) {
+            match progress.feed {
+                Feed::Replicate { .. } => progress.probe_from(progress.match_index.next()),
+                Feed::Probe { .. } => {}
+            }
+        }
+    }
+
+    /// The follower lives on a new disk: nothing that it ever acknowledged counts any more.
+    pub(crate) fn on_new_incarnation(&mut self, core: &Core, peer: NodeId) {
+        if let Some(progress) = self.progress.get_mut(&peer) {
+            *progress = Progress::new(core.log.last().index.next(), core.now);
+        }
+    }
+}
+
+/// Whether a rejection tells of something lost or of logs that disagree, rather than being a
+/// sign of life or an echo of what is settled.
+fn rejection_counts(
+    progress: &Progress,
+    round: Round,
+    rejected: LogIndex,
+    last_index: LogIndex,
+) -> bool {
+    if rejected <= progress.match_index {
+        return false;
+    }
+    match &progress.feed {
+        // Nobody's log is shorter than what it acknowledged: this answer is an old one.
+        Feed::Replicate { .. } if last_index < progress.match_index => false,
+        Feed::Replicate { .. } => match progress.heartbeats.find(round, rejected) {
+            // A heartbeat's prev may lie ahead of what had been sent: the follower that has all
+            // of that has lost nothing.
+            Some(sent) => last_index < sent,
+            None => true,
+        },
+        // Messages keep their order: an answer to a heartbeat that left after the probe shows
+        // that the probe is lost or was refused.
+        Feed::Probe { outstanding: Some(probe) } => {
+            rejected == progress.next_index.previous() || round > *probe
+        }
+        Feed::Probe { outstanding: None } => true,
+    }
+}
+
+/// Sends a follower what its window has room for.
+fn feed(core: &mut Core, peer: NodeId, progress: &mut Progress, round: Round) {
+    let limits = core.config.limits;
+    loop {
+        let last = core.log.last().index;
+        let may_send = match &progress.feed {
+            Feed::Probe { outstanding } => outstanding.is_none(),
+            Feed::Replicate { inflights } => {
+                inflights.has_room(limits.inflight_appends_max, limits.inflight_bytes_max)
+            }
+        };
+        let from = progress.next_index;
+        if !may_send || from > last || progress.fetching.is_some() {
+            return;
+        }
+        let slice = core.log.slice(from, last, limits.append_entries_max, limits.append_bytes_max);
+        match slice {
+            Some(entries) => send_entries(core, peer, progress, entries, round),
+            None => {
+                let last = last.min(core.log.tail_first().previous());
+                let fetch = FetchEntries { from, last, bytes_max: limits.append_bytes_max };
+                progress.fetching = Some(from);
+                core.effects.push(Effect::FetchEntries(fetch));
+            }
+        }
+    }
+}
+
+/// Sends entries that came from the store, as far as they are still the log's.
+fn feed_fetched(
+    core: &mut Core,
+    peer: NodeId,
+    progress: &mut Progress,
+    entries: &[Entry],
+    round: Round,
+) {
+    let limits = core.config.limits;
+    let entries: Vec<Entry> = entries
+        .iter()
+        .take(limits.append_entries_max)
+        .take_while(|entry| core.log.terms().contains(entry.id))
+        .cloned()
+        .collect();
+    if entries.first().is_none_or(|entry| entry.index() != progress.next_index) {
+        // The store could not deliver; the next heartbeat asks again.
+        return;
+    }
+    progress.fetching = None;
+    send_entries(core, peer, progress, entries, round);
+    feed(core, peer, progress, round);
+}
+
+/// Sends one append and books it.
+fn send_entries(
+    core: &mut Core,
+    peer: NodeId,
+    progress: &mut Progress,
+    entries: Vec<Entry>,
+    round: Round,
+) {
+    let prev_index = progress.next_index.previous();
+    let Some(prev_term) = core.log.term_at(prev_index) else { return };
+    let Some(last) = entries.last().map(Entry::index) else { return };
+    match &mut progress.feed {
+        Feed::Probe { outstanding } => *outstanding = Some(round),
+        Feed::Replicate { inflights } => {
+            inflights.push(last, entries.iter().map(Entry::weight_bytes).sum());
+            progress.next_index = last.next();
+        }
+    }
+    send_append(core, peer, LogId::new(prev_term, prev_index), entries, round);
+}
+
+fn send_append(core: &mut Core, peer: NodeId, prev: LogId, entries: Vec<Entry>, round: Round) {
+    let commit = core.commit_index();
+    core.send(peer, Body::AppendEntries(AppendEntries { prev, entries, commit, round }));
+}

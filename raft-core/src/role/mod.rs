@@ -1,0 +1,106 @@
+//! The roles, and the one place where a node changes from one to another.
+
+mod candidate;
+mod follower;
+mod leader;
+mod votes;
+
+pub(crate) use candidate::{Candidate, PreCandidate};
+pub(crate) use follower::Follower;
+pub(crate) use leader::Leader;
+pub(crate) use votes::{QuorumOfVotes, Tally};
+
+use crate::core::Core;
+use crate::event::{Event, RoleCause, RoleKind};
+use crate::types::{NodeId, Timestamp};
+
+/// What a node is at present, with the data that only this role needs.
+#[derive(Clone, Debug)]
+pub(crate) enum Role {
+    Follower(Follower),
+    PreCandidate(PreCandidate),
+    Candidate(Candidate),
+    Leader(Leader),
+}
+
+/// A change of role, decided inside a role and carried out by [`Role::enter`].
+#[derive(Debug)]
+pub(crate) enum Transition {
+    /// Follow in the current term.
+    Follower { leader: Option<NodeId>, cause: RoleCause },
+    /// Ask whether an election would be won.
+    PreCandidate { cause: RoleCause },
+    /// Enter the next term and ask for votes.
+    Candidate { cause: RoleCause },
+    /// Lead the current term; the proof is a quorum of its votes.
+    Leader(QuorumOfVotes),
+}
+
+impl Role {
+    pub(crate) const fn kind(&self) -> RoleKind {
+        match self {
+            Self::Follower(_) => RoleKind::Follower,
+            Self::PreCandidate(_) => RoleKind::PreCandidate,
+            Self::Candidate(_) => RoleKind::Candidate,
+            Self::Leader(_) => RoleKind::Leader,
+        }
+    }
+
+    /// When a tick is next useful.
+    pub(crate) fn deadline(&self) -> Timestamp {
+        match self {
+            Self::Follower(follower) => follower.election_deadline,
+            Self::PreCandidate(candidate) => candidate.election_deadline,
+            Self::Candidate(candidate) => candidate.election_deadline,
+            Self::Leader(leader) => leader.deadline(),
+        }
+    }
+
+    /// Leaves this role for another. May ask for a further change: a cluster of one elects itself
+    /// without a message.
+    pub(crate) fn enter(&mut self, core: &mut Core, transition: Transition) -> Option<Transition> {
+        let was_leader = matches!(self, Self::Leader(_));
+        let (role, cause, next) = match transition {
+            Transition::Follower { leader, cause } => {
+                core.leader = leader;
+                (Self::Follower(Follower::new(core)), cause, None)
+            }
+            Transition::PreCandidate { cause } => {
+                core.leader = None;
+                let (candidate, next) = PreCandidate::begin(core);
+                (Self::PreCandidate(candidate), cause, next)
+            }
+            Transition::Candidate { cause } => {
+                let term = core.term().next();
+                core.enter_term(term);
+                core.vote_for(core.id());
+                (Self::Candidate(Candidate::begin(core)), cause, None)
+            }
+            Transition::Leader(proof) => {
+                core.leader = Some(core.id());
+                (Self::Leader(Leader::begin(core, &proof)), RoleCause::ElectionWon, None)
+            }
+        };
+        if was_leader {
+            core.give_up_requests();
+        }
+        let left = core::mem::replace(self, role);
+        if let Self::Leader(leader) = left {
+            leader.refuse_waiting_reads(core);
+        }
+        core.event(Event::RoleChanged { role: self.kind(), term: core.term(), cause });
+        next
+    }
+
+    /// Whether this node knows of a leader that must not be disturbed (thesis §4.2.3).
+    pub(crate) fn protects_leader(&self, core: &Core) -> bool {
+        if !core.config.check_quorum {
+            return false;
+        }
+        match self {
+            Self::Leader(_) => true,
+            Self::Follower(follower) => follower.heard_recently(core),
+            Self::PreCandidate(_) | Self::Candidate(_) => false,
+        }
+    }
+}
