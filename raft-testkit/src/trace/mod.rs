@@ -1,3 +1,9 @@
 //! Traces: one list of records, drawn in many forms.
+//!
+//! The cluster writes a [`record::Trace`]; every form below is drawn from it and from nothing
+//! else, so that a trace that was kept can be drawn again, and differently, at any time.
 
+pub mod facts;
+pub mod notation;
+pub mod reading;
 pub mod record;

@@ -1,0 +1,145 @@
+//! The short notation of tables: `ae+N-2 t-1 i-0 lt-0 e-1 c-0`.
+//!
+//! | op | meaning |
+//! | --- | --- |
+//! | `STARTED` | the node came up |
+//! | `NEW ROLE` | its role changed, or it campaigns anew |
+//! | `CMD START`, `CMD DONE` | a command was handed to the node; its caller saw the answer |
+//! | `CRASH`, `RESTART` | the process went away; it came back from its storage |
+//! | `NETSPLIT`, `NETJOIN` | the node fell into a minority; it came back |
+//! | `KIND+N-x` | the node sent KIND to x |
+//! | `N-x+KIND` | the node handled KIND from x |
+//! | `N-x+ae_reply` | in x's own column: sent; in another's: handled |
+
+use raft_core::NodeId;
+
+use super::record::{BodyView, MessageView, NodeState, Record, RecordKind, Role, Side};
+
+/// A role in four letters. A node that asks for votes is a candidate, whether it asks in earnest
+/// or only whether it would win.
+#[must_use]
+pub const fn role(role: Role) -> &'static str {
+    match role {
+        Role::Follower => "FLWR",
+        Role::PreCandidate | Role::Candidate => "CNDI",
+        Role::Leader => "LEAD",
+    }
+}
+
+/// What a record is called in a table, for the records that are rows of it.
+#[must_use]
+pub fn op(record: &Record) -> Option<String> {
+    let named = match &record.kind {
+        RecordKind::Started => "STARTED",
+        // A won pre-vote is a step within one candidacy.
+        RecordKind::RoleChanged { from: Role::PreCandidate, to: Role::Candidate, .. } => {
+            return None;
+        }
+        RecordKind::RoleChanged { .. } => "NEW ROLE",
+        RecordKind::CommandStarted { .. } => "CMD START",
+        RecordKind::CommandDone { .. } => "CMD DONE",
+        RecordKind::Crashed { .. } => "CRASH",
+        RecordKind::Restarted => "RESTART",
+        RecordKind::NetSplit => "NETSPLIT",
+        RecordKind::NetJoin => "NETJOIN",
+        RecordKind::MessageSent | RecordKind::MessageDuplicated { .. } => {
+            return record.message.as_ref().map(sent);
+        }
+        RecordKind::MessageHandled => return record.message.as_ref().map(handled),
+        RecordKind::MessageLost { .. }
+        | RecordKind::MessageAltered
+        | RecordKind::MessageRefused { .. }
+        | RecordKind::TimerFired
+        | RecordKind::Lever { .. }
+        | RecordKind::CommandAnswered { .. }
+        | RecordKind::PersistStarted { .. }
+        | RecordKind::PersistDone { .. }
+        | RecordKind::PersistFailed { .. }
+        | RecordKind::Truncated { .. }
+        | RecordKind::EntriesFetched { .. }
+        | RecordKind::Applied { .. }
+        | RecordKind::ApplyFailed { .. }
+        | RecordKind::ApplyRetried { .. }
+        | RecordKind::Halted { .. }
+        | RecordKind::Blocked
+        | RecordKind::Unblocked
+        | RecordKind::LinkCut { .. }
+        | RecordKind::LinkHealed { .. }
+        | RecordKind::Section { .. }
+        | RecordKind::Note { .. }
+        | RecordKind::Violation { .. } => return None,
+    };
+    Some(named.to_owned())
+}
+
+/// What changed at a node between two of its rows.
+#[must_use]
+pub fn delta(before: &NodeState, after: &NodeState) -> String {
+    let mut changes = Vec::new();
+    let mut note = |name: &str, before: u64, after: u64| {
+        if before != after {
+            changes.push(format!("{name}-{after}"));
+        }
+    };
+    note("t", before.term.get(), after.term.get());
+    note("lt", before.last.term.get(), after.last.term.get());
+    note("li", before.last.index.get(), after.last.index.get());
+    note("ci", before.commit.get(), after.commit.get());
+    if before.side != after.side {
+        let side = match after.side {
+            Side::Majority => "n=1",
+            Side::Minority => "n=2",
+        };
+        changes.push(side.to_owned());
+    }
+    changes.join(" ")
+}
+
+fn sent(message: &MessageView) -> String {
+    let (kind, fields) = kind_and_fields(message);
+    // The answer to an append is told by its sender at both ends.
+    let address = if kind == "ae_reply" {
+        format!("{}+{kind}", name(message.from))
+    } else {
+        format!("{kind}+{}", name(message.to))
+    };
+    format!("{address} {fields}")
+}
+
+fn handled(message: &MessageView) -> String {
+    let (kind, fields) = kind_and_fields(message);
+    format!("{}+{kind} {fields}", name(message.from))
+}
+
+/// How tables name a node.
+#[must_use]
+pub fn name(node: NodeId) -> String {
+    format!("N-{node}")
+}
+
+fn kind_and_fields(message: &MessageView) -> (&'static str, String) {
+    match &message.body {
+        BodyView::PreVote { campaign_term, last_log } => {
+            ("p_v_r", format!("t-{campaign_term} li-{} lt-{}", last_log.index, last_log.term))
+        }
+        BodyView::PreVoteResponse { granted, .. } => ("p_v", format!("yes-{}", truth(*granted))),
+        BodyView::RequestVote { last_log, .. } => {
+            ("poll", format!("t-{} li-{} lt-{}", message.term, last_log.index, last_log.term))
+        }
+        BodyView::RequestVoteResponse { granted } => ("vote", format!("yes-{}", truth(*granted))),
+        BodyView::AppendEntries { prev, entries, commit, .. } => {
+            let (term, count) = (message.term, entries.len());
+            ("ae", format!("t-{term} i-{} lt-{} e-{count} c-{commit}", prev.index, prev.term))
+        }
+        BodyView::AppendMatched { match_index, .. } => {
+            ("ae_reply", format!("ok-True mi-{match_index}"))
+        }
+        BodyView::AppendMismatched { last_index, .. } => {
+            ("ae_reply", format!("ok-False mi-{last_index}"))
+        }
+    }
+}
+
+const fn truth(value: bool) -> &'static str {
+    if value { "True" } else { "False" }
+}

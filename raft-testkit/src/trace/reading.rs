@@ -1,0 +1,184 @@
+//! A trace read through once: what every form of it asks for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use raft_core::NodeId;
+
+use super::record::{NodeState, Record, RecordKind, Role, Trace};
+
+/// A trace with its nodes, parts and messages looked up.
+#[derive(Debug)]
+pub struct Reading<'t> {
+    /// The trace.
+    pub trace: &'t Trace,
+    /// Every node that it names, ascending: the columns of tables, the lanes of diagrams.
+    pub nodes: Vec<NodeId>,
+    /// Its sections in order. What lies before the first one is a part without a number.
+    pub parts: Vec<Part<'t>>,
+    flights: BTreeMap<u64, Flight>,
+}
+
+/// A section of the scenario, or what comes before the first.
+#[derive(Clone, Debug)]
+pub struct Part<'t> {
+    /// Its number, from 1; `None` for what comes before the first section.
+    pub number: Option<u64>,
+    /// Its title; the scenario's, if it has no sections at all.
+    pub title: &'t str,
+    /// More about it.
+    pub description: &'t str,
+    /// Paths of the features that it relies on.
+    pub uses: &'t [String],
+    /// Paths of the features that it tests.
+    pub tests: &'t [String],
+    /// Its records, as places in the record list; the heading itself is not among them.
+    pub records: Range<usize>,
+}
+
+/// One message's way.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Flight {
+    /// The record in which it got on its way, or a copy of it did.
+    pub sent: Option<u64>,
+    /// The record in which its receiver handled it.
+    pub handled: Option<u64>,
+    /// The record in which it was lost.
+    pub lost: Option<u64>,
+}
+
+impl<'t> Reading<'t> {
+    /// Reads a trace through.
+    #[must_use]
+    pub fn of(trace: &'t Trace) -> Self {
+        Self { trace, nodes: nodes_of(trace), parts: parts_of(trace), flights: flights_of(trace) }
+    }
+
+    /// A node's column.
+    #[must_use]
+    pub fn column(&self, node: NodeId) -> Option<usize> {
+        self.nodes.binary_search(&node).ok()
+    }
+
+    /// Where a message went.
+    #[must_use]
+    pub fn flight(&self, message: u64) -> Option<&Flight> {
+        self.flights.get(&message)
+    }
+
+    /// The records of a part.
+    #[must_use]
+    pub fn records(&self, part: &Part<'_>) -> &'t [Record] {
+        self.trace.records.get(part.records.clone()).unwrap_or_default()
+    }
+
+    /// Every node's state after the record with this number; `None` for a node that no record up
+    /// to there speaks of.
+    #[must_use]
+    pub fn states_at(&self, sequence: u64) -> Vec<Option<&'t NodeState>> {
+        let mut states = vec![None; self.nodes.len()];
+        for record in self.trace.records.iter().take_while(|record| record.sequence <= sequence) {
+            if let (Some(node), Some(state)) = (record.node, &record.state)
+                && let Some(column) = self.column(node)
+            {
+                states[column] = Some(state);
+            }
+        }
+        states
+    }
+
+    /// The chain of causes that ends in this record, the first cause in front.
+    #[must_use]
+    pub fn causes(&self, sequence: u64) -> Vec<&'t Record> {
+        let mut chain = Vec::new();
+        let mut next = self.trace.record(sequence);
+        while let Some(record) = next {
+            chain.push(record);
+            // Only an earlier record can be a cause; a file that says otherwise ends the chain.
+            let cause = record.cause.filter(|&cause| cause < record.sequence);
+            next = cause.and_then(|cause| self.trace.record(cause));
+        }
+        chain.reverse();
+        chain
+    }
+}
+
+/// The roles of all nodes as records go by; every node begins as a follower.
+#[derive(Debug)]
+pub struct Roles {
+    roles: Vec<Role>,
+}
+
+impl Roles {
+    /// The roles before the first record.
+    #[must_use]
+    pub fn new(reading: &Reading<'_>) -> Self {
+        Self { roles: vec![Role::Follower; reading.nodes.len()] }
+    }
+
+    /// Takes in the next record and gives the roles after it.
+    pub fn after(&mut self, reading: &Reading<'_>, record: &Record) -> &[Role] {
+        if let (Some(node), Some(state)) = (record.node, &record.state)
+            && let Some(column) = reading.column(node)
+        {
+            self.roles[column] = state.role;
+        }
+        &self.roles
+    }
+}
+
+fn nodes_of(trace: &Trace) -> Vec<NodeId> {
+    let mut nodes: BTreeSet<NodeId> = trace.header.nodes.iter().copied().collect();
+    for record in &trace.records {
+        nodes.extend(record.node);
+        nodes.extend(record.message.iter().flat_map(|message| [message.from, message.to]));
+    }
+    nodes.into_iter().collect()
+}
+
+fn parts_of(trace: &Trace) -> Vec<Part<'_>> {
+    let mut parts = vec![Part {
+        number: None,
+        title: &trace.header.title,
+        description: "",
+        uses: &[],
+        tests: &[],
+        records: 0..trace.records.len(),
+    }];
+    for (at, record) in trace.records.iter().enumerate() {
+        if let RecordKind::Section { title, description, uses, tests } = &record.kind {
+            if let Some(before) = parts.last_mut() {
+                before.records.end = at;
+            }
+            let number = Some(parts.len() as u64);
+            let records = at + 1..trace.records.len();
+            parts.push(Part { number, title, description, uses, tests, records });
+        }
+    }
+    if parts.len() > 1 && parts.first().is_some_and(|prelude| prelude.records.is_empty()) {
+        parts.remove(0);
+    }
+    parts
+}
+
+fn flights_of(trace: &Trace) -> BTreeMap<u64, Flight> {
+    let mut flights: BTreeMap<u64, Flight> = BTreeMap::new();
+    for record in &trace.records {
+        let Some(message) = &record.message else { continue };
+        let flight = flights.entry(message.id).or_default();
+        if is_sending(&record.kind) {
+            flight.sent.get_or_insert(record.sequence);
+        } else if record.kind == RecordKind::MessageHandled {
+            flight.handled.get_or_insert(record.sequence);
+        } else if matches!(record.kind, RecordKind::MessageLost { .. }) {
+            flight.lost.get_or_insert(record.sequence);
+        }
+    }
+    flights
+}
+
+/// Whether a message is on the wire from this record on.
+#[must_use]
+pub fn is_sending(kind: &RecordKind) -> bool {
+    matches!(kind, RecordKind::MessageSent | RecordKind::MessageDuplicated { .. })
+}

@@ -1,0 +1,3 @@
+//! The testkit's own tests.
+
+mod trace;

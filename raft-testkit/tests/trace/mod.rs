@@ -1,0 +1,4 @@
+//! Traces written by hand, and what every form shows of them.
+
+mod facts;
+mod play;
