@@ -2,6 +2,8 @@
 
 mod receive;
 mod status;
+#[cfg(test)]
+mod tests;
 
 use alloc::vec::Vec;
 

@@ -87,6 +87,9 @@ impl Core {
             if from <= self.commit_index() {
                 return Err(InvalidMessage::ConflictsWithCommitted);
             }
+            if self.log.term_at(from.previous()).is_none_or(|before| before > first_new.term()) {
+                return Err(InvalidMessage::EntriesNotContiguous);
+            }
             if from <= self.log.last().index {
                 self.truncate_from(from);
             }

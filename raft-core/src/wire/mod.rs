@@ -6,6 +6,8 @@
 
 mod entry;
 mod message;
+#[cfg(test)]
+mod tests;
 
 pub use entry::{decode_entry, decode_payload, encode_payload};
 pub use message::{DecodeError, FORMAT_VERSION, decode, encode};

@@ -1,0 +1,283 @@
+//! One node alone: what the outside may throw at it.
+#![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for one effect among all")]
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use super::Node;
+use crate::config::{ApplyFailurePolicy, Config, ConfigError};
+use crate::effect::{Effect, FetchEntries, Outcome, Refusal};
+use crate::entry::Entry;
+use crate::event::RoleKind;
+use crate::input::{ApplyFailure, EntriesFetched, Input, Proposal};
+use crate::log::TermRuns;
+use crate::membership::Membership;
+use crate::message::{
+    AppendEntries, AppendEntriesResponse, AppendOutcome, Body, Message, PreVote, PreVoteResponse,
+    RequestVote, RequestVoteResponse,
+};
+use crate::ports::{Broken, HardState, Recovered};
+use crate::prng::Prng;
+use crate::types::{
+    ClusterId, GroupId, Identity, Incarnation, LogId, LogIndex, NodeId, PersistId, RequestId,
+    Round, Term, Timestamp,
+};
+
+const IDENTITY: Identity = Identity {
+    cluster: ClusterId(1),
+    group: GroupId(0),
+    node: NodeId(1),
+    incarnation: Incarnation(1),
+};
+
+fn node_with(config: Config, recovered: Recovered, voters: u64) -> Node {
+    let membership = Membership::of_voters((1..=voters).map(NodeId));
+    Node::new(config, recovered, membership, Timestamp(0)).expect("a good configuration")
+}
+
+fn message(from: u64, term: u64, body: Body) -> Input {
+    Input::Message(Message {
+        cluster: IDENTITY.cluster,
+        group: IDENTITY.group,
+        from: NodeId(from),
+        from_incarnation: Incarnation(1),
+        to: IDENTITY.node,
+        to_incarnation: None,
+        term: Term(term),
+        body,
+    })
+}
+
+fn step(node: &mut Node, input: Input) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    node.step(Timestamp(0), input, &mut effects);
+    effects
+}
+
+fn persists(effects: &[Effect]) -> Vec<PersistId> {
+    let ids = effects.iter().filter_map(|effect| match effect {
+        Effect::Persist(persist) => Some(persist.id),
+        _ => None,
+    });
+    ids.collect()
+}
+
+fn sends(effects: &[Effect]) -> usize {
+    effects.iter().filter(|effect| matches!(effect, Effect::Send(_))).count()
+}
+
+/// Makes the only node of its cluster its leader, with everything durable and applied.
+fn sole_leader(config: Config) -> Node {
+    let mut node = node_with(config, Recovered::default(), 1);
+    step(&mut node, Input::Campaign);
+    step(&mut node, Input::Persisted(PersistId(1)));
+    step(&mut node, Input::Persisted(PersistId(2)));
+    step(&mut node, Input::Applied(LogIndex(1)));
+    assert_eq!(node.role(), RoleKind::Leader);
+    node
+}
+
+#[test]
+fn a_vote_leaves_only_once_it_is_durable() {
+    let mut node = node_with(Config::new(IDENTITY, 1), Recovered::default(), 3);
+    let ask = RequestVote { last_log: LogId::ORIGIN, leadership_transfer: false };
+    let effects = step(&mut node, message(2, 1, Body::RequestVote(ask)));
+    assert_eq!(persists(&effects), [PersistId(1)]);
+    assert_eq!(sends(&effects), 0, "the vote is not durable yet");
+    let effects = step(&mut node, Input::Persisted(PersistId(1)));
+    assert_eq!(sends(&effects), 1);
+}
+
+/// etcd #14370: a cluster of one acknowledged before its disk did.
+#[test]
+fn a_cluster_of_one_commits_only_what_is_durable() {
+    let mut node = sole_leader(Config::new(IDENTITY, 1));
+    let proposal = Proposal { id: RequestId(1), command: Bytes::from_static(b"x") };
+    let effects = step(&mut node, Input::Propose(vec![proposal]));
+    assert_eq!(node.commit_index(), LogIndex(1), "appended, not durable");
+    let [id] = persists(&effects)[..] else { panic!("one persist a batch") };
+    let effects = step(&mut node, Input::Persisted(id));
+    assert_eq!(node.commit_index(), LogIndex(2));
+    let applied = effects.iter().find_map(|effect| match effect {
+        Effect::Apply(batch) => Some(batch[0].request),
+        _ => None,
+    });
+    assert_eq!(applied, Some(Some(RequestId(1))));
+}
+
+#[test]
+fn a_batch_is_refused_entry_by_entry_when_the_budget_is_used_up() {
+    let mut config = Config::new(IDENTITY, 1);
+    config.limits.command_bytes_max = 100;
+    config.limits.uncommitted_bytes_max = 200;
+    let mut node = sole_leader(config);
+    let command = |id, bytes| Proposal { id: RequestId(id), command: Bytes::from(vec![0; bytes]) };
+    let batch = vec![command(1, 101), command(2, 90), command(3, 90), command(4, 10)];
+    let effects = step(&mut node, Input::Propose(batch));
+    let refused: Vec<_> = effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Reply(reply) => Some((reply.id.get(), reply.outcome)),
+            _ => None,
+        })
+        .collect();
+    let too_large = Refusal::TooLarge { bytes: 101, bytes_max: 100 };
+    assert_eq!(
+        refused,
+        [(1, Outcome::Refused(too_large)), (3, Outcome::Refused(Refusal::Busy))],
+        "the second and the fourth fit"
+    );
+}
+
+#[test]
+fn older_entries_are_fetched_and_checked_before_they_are_applied() {
+    let mut terms = TermRuns::default();
+    for index in 1..=3 {
+        terms.push(LogId::new(Term(1), LogIndex(index))).expect("continues");
+    }
+    let hard_state = HardState { term: Term(1), voted_for: None, commit: LogIndex(3) };
+    let recovered = Recovered { hard_state, terms, ..Recovered::default() };
+    let mut node = node_with(Config::new(IDENTITY, 1), recovered, 3);
+    let effects = step(&mut node, Input::Applied(LogIndex(1)));
+    let fetch = effects.iter().find_map(|effect| match effect {
+        Effect::FetchEntries(fetch) => Some(*fetch),
+        _ => None,
+    });
+    let Some(FetchEntries { from, last, .. }) = fetch else { panic!("asks the store") };
+    assert_eq!((from, last), (LogIndex(2), LogIndex(3)));
+
+    // A store that delivers an entry of another term is not believed.
+    let wrong = vec![Entry::empty(LogId::new(Term(9), LogIndex(2)))];
+    let effects = step(&mut node, Input::EntriesFetched(EntriesFetched { from, entries: wrong }));
+    assert!(effects.is_empty(), "nothing to apply: {effects:?}");
+    // With the next sign of life of a leader it is asked again.
+    let heartbeat = AppendEntries {
+        prev: LogId::new(Term(1), LogIndex(3)),
+        entries: Vec::new(),
+        commit: LogIndex(3),
+        round: Round(1),
+    };
+    let effects = step(&mut node, message(2, 1, Body::AppendEntries(heartbeat)));
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::FetchEntries(_))));
+}
+
+#[test]
+fn a_failed_apply_halts_the_node_and_marks_its_log() {
+    let mut node = sole_leader(Config::new(IDENTITY, 1));
+    let proposal = Proposal { id: RequestId(1), command: Bytes::from_static(b"x") };
+    let effects = step(&mut node, Input::Propose(vec![proposal]));
+    step(&mut node, Input::Persisted(persists(&effects)[0]));
+    let failure = ApplyFailure { index: LogIndex(2), reason: "disk full".into() };
+    let effects = step(&mut node, Input::ApplyFailed(failure));
+    let mark = effects.iter().find_map(|effect| match effect {
+        Effect::Persist(persist) => persist.broken.clone(),
+        _ => None,
+    });
+    let broken = Broken { index: LogIndex(2), reason: "disk full".into() };
+    assert_eq!(mark, Some(broken.clone()));
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Halt(_))));
+    let effects = step(&mut node, Input::Read(vec![RequestId(2)]));
+    assert!(
+        matches!(&effects[..], [Effect::Reply(r)] if r.outcome == Outcome::Refused(Refusal::Stopped))
+    );
+
+    let recovered = Recovered { broken: Some(broken), ..Recovered::default() };
+    let membership = Membership::of_voters([NodeId(1)]);
+    let again = Node::new(Config::new(IDENTITY, 1), recovered, membership, Timestamp(0));
+    assert!(matches!(again, Err(ConfigError::Broken { .. })), "an operator must look first");
+}
+
+#[test]
+fn a_failed_apply_is_retried_with_the_next_heartbeat_when_commands_are_idempotent() {
+    let mut config = Config::new(IDENTITY, 1);
+    config.apply_failure = ApplyFailurePolicy::Retry;
+    let mut node = sole_leader(config);
+    let commands = [1, 2].map(|id| Proposal { id: RequestId(id), command: Bytes::new() });
+    let effects = step(&mut node, Input::Propose(commands.to_vec()));
+    step(&mut node, Input::Persisted(persists(&effects)[0]));
+    let failure = ApplyFailure { index: LogIndex(2), reason: "not now".into() };
+    let effects = step(&mut node, Input::ApplyFailed(failure));
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Apply(_))), "not at once");
+
+    let mut effects = Vec::new();
+    node.step(node.deadline(), Input::Tick, &mut effects);
+    let again = effects.iter().find_map(|effect| match effect {
+        Effect::Apply(batch) => Some(batch.iter().map(|c| c.request).collect::<Vec<_>>()),
+        _ => None,
+    });
+    let expected = vec![None, Some(RequestId(2))];
+    assert_eq!(again, Some(expected), "the first caller has its error, the second still waits");
+}
+
+/// Well-formed nonsense in every order: the node may refuse, it may be led astray by a liar, but
+/// it does not panic, does not un-commit, and does not fall back in term.
+#[test]
+fn hostile_messages_never_panic() {
+    for seed in 0..300 {
+        let mut prng = Prng::new(seed);
+        let mut node = node_with(Config::new(IDENTITY, seed), Recovered::default(), 3);
+        let (mut term, mut commit) = (node.term(), node.commit_index());
+        for _ in 0..400 {
+            let input = hostile_input(&mut prng);
+            let mut effects = Vec::new();
+            node.step(Timestamp(prng.below(1 << 34)), input, &mut effects);
+            for persist in persists(&effects) {
+                step(&mut node, Input::Persisted(persist));
+            }
+            assert!(node.term() >= term, "seed {seed}");
+            assert!(node.commit_index() >= commit, "seed {seed}");
+            (term, commit) = (node.term(), node.commit_index());
+        }
+    }
+}
+
+fn hostile_input(prng: &mut Prng) -> Input {
+    let small = |prng: &mut Prng| match prng.below(40) {
+        0 => u64::MAX,
+        1 => u64::MAX / 4,
+        _ => prng.below(6),
+    };
+    let log_id = |prng: &mut Prng| LogId::new(Term(small(prng)), LogIndex(small(prng)));
+    let body = match prng.below(10) {
+        0 => {
+            let (campaign_term, last_log) = (Term(small(prng)), log_id(prng));
+            Body::PreVote(PreVote { campaign_term, last_log })
+        }
+        1 => {
+            let (campaign_term, granted) = (Term(small(prng)), prng.below(2) == 0);
+            Body::PreVoteResponse(PreVoteResponse { campaign_term, granted })
+        }
+        2 => {
+            let (last_log, leadership_transfer) = (log_id(prng), prng.below(2) == 0);
+            Body::RequestVote(RequestVote { last_log, leadership_transfer })
+        }
+        3 => Body::RequestVoteResponse(RequestVoteResponse { granted: prng.below(2) == 0 }),
+        4 | 5 => {
+            let match_index = LogIndex(small(prng));
+            let (rejected, last_index) = (LogIndex(small(prng)), LogIndex(small(prng)));
+            let outcome = match prng.below(2) {
+                0 => AppendOutcome::Matched { match_index },
+                _ => AppendOutcome::Mismatched { rejected, last_index, hint: log_id(prng) },
+            };
+            let round = Round(small(prng));
+            Body::AppendEntriesResponse(AppendEntriesResponse { round, outcome })
+        }
+        6 => return Input::Tick,
+        7 => return Input::Propose(vec![Proposal { id: RequestId(1), command: Bytes::new() }]),
+        _ => {
+            let prev = log_id(prng);
+            let entries = (1..=prng.below(4))
+                .map(|at| {
+                    let term = prev.term.get().saturating_add(prng.below(2));
+                    Entry::empty(LogId::new(Term(term), prev.index + at))
+                })
+                .collect();
+            let (commit, round) = (LogIndex(small(prng)), Round(small(prng)));
+            Body::AppendEntries(AppendEntries { prev, entries, commit, round })
+        }
+    };
+    let (from, term) = (prng.below(4), small(prng));
+    message(from, term, body)
+}

@@ -1,0 +1,193 @@
+//! What comes from a peer is bytes: the decoder must take anything.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use super::{DecodeError, decode, decode_payload, encode, encode_payload};
+use crate::entry::{Entry, Payload};
+use crate::membership::Membership;
+use crate::message::validate::InvalidMessage;
+use crate::message::{
+    AppendEntries, AppendEntriesResponse, AppendOutcome, Body, Message, PreVote, PreVoteResponse,
+    RequestVote, RequestVoteResponse,
+};
+use crate::prng::Prng;
+use crate::types::{ClusterId, GroupId, Incarnation, LogId, LogIndex, NodeId, Round, Term};
+
+fn id(index: u64, term: u64) -> LogId {
+    LogId::new(Term(term), LogIndex(index))
+}
+
+fn message(body: Body) -> Message {
+    Message {
+        cluster: ClusterId(0x0123_4567_89ab_cdef),
+        group: GroupId(3),
+        from: NodeId(1),
+        from_incarnation: Incarnation(4),
+        to: NodeId(2),
+        to_incarnation: Some(Incarnation(1)),
+        term: Term(7),
+        body,
+    }
+}
+
+fn samples() -> Vec<Message> {
+    let entries = vec![
+        Entry::empty(id(4, 6)),
+        Entry::command(id(5, 7), Bytes::from_static(b"add 1")),
+        Entry {
+            id: id(6, 7),
+            payload: Payload::Membership(Membership::of_voters([NodeId(1), NodeId(2)])),
+        },
+    ];
+    let matched = AppendOutcome::Matched { match_index: LogIndex(6) };
+    let mismatched = AppendOutcome::Mismatched {
+        rejected: LogIndex(9),
+        last_index: LogIndex(6),
+        hint: id(6, 5),
+    };
+    let bodies = vec![
+        Body::PreVote(PreVote { campaign_term: Term(8), last_log: id(3, 5) }),
+        Body::PreVoteResponse(PreVoteResponse { campaign_term: Term(8), granted: true }),
+        Body::RequestVote(RequestVote { last_log: id(3, 5), leadership_transfer: false }),
+        Body::RequestVoteResponse(RequestVoteResponse { granted: false }),
+        Body::AppendEntries(AppendEntries {
+            prev: id(3, 5),
+            entries,
+            commit: LogIndex(3),
+            round: Round(12),
+        }),
+        Body::AppendEntriesResponse(AppendEntriesResponse { round: Round(1), outcome: matched }),
+        Body::AppendEntriesResponse(AppendEntriesResponse { round: Round(1), outcome: mismatched }),
+    ];
+    bodies.into_iter().map(message).collect()
+}
+
+fn encoded(message: &Message) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    encode(message, &mut bytes);
+    bytes
+}
+
+#[test]
+fn every_message_comes_back_as_it_was() {
+    for message in samples() {
+        assert_eq!(decode(&Bytes::from(encoded(&message))), Ok(message));
+    }
+}
+
+#[test]
+fn commands_are_slices_of_the_frame() {
+    let frame = Bytes::from(encoded(&samples()[4]));
+    let Body::AppendEntries(append) = decode(&frame).expect("a sample").body else {
+        panic!("the fifth sample is an append");
+    };
+    let Payload::Command(command) = &append.entries[1].payload else {
+        panic!("its second entry is a command");
+    };
+    let frame_range = frame.as_ptr() as usize..frame.as_ptr() as usize + frame.len();
+    assert!(frame_range.contains(&(command.as_ptr() as usize)), "no copy was made");
+}
+
+#[test]
+fn every_truncation_is_an_error() {
+    for message in samples() {
+        let bytes = encoded(&message);
+        for length in 0..bytes.len() {
+            let cut = Bytes::copy_from_slice(&bytes[..length]);
+            assert!(decode(&cut).is_err(), "{} cut to {length} bytes", message.body.kind());
+        }
+    }
+}
+
+#[test]
+fn trailing_bytes_are_an_error() {
+    for message in samples() {
+        let mut bytes = encoded(&message);
+        bytes.extend([1, 2, 3]);
+        assert_eq!(decode(&Bytes::from(bytes)), Err(DecodeError::TrailingBytes { bytes: 3 }));
+    }
+}
+
+#[test]
+fn an_unknown_version_is_named() {
+    let mut bytes = encoded(&samples()[0]);
+    bytes[0] = 99;
+    assert_eq!(decode(&Bytes::from(bytes)), Err(DecodeError::UnknownVersion { found: 99 }));
+    assert_eq!(decode(&Bytes::new()), Err(DecodeError::Empty));
+}
+
+#[test]
+fn a_claimed_length_reserves_nothing() {
+    // An append whose list claims 2^60 entries and holds none.
+    let append = AppendEntries {
+        prev: LogId::ORIGIN,
+        entries: Vec::new(),
+        commit: LogIndex(0),
+        round: Round(0),
+    };
+    let bytes = encoded(&message(Body::AppendEntries(append)));
+    // The list's length byte is the third from the end: commit and round follow, a byte each.
+    let at = bytes.len() - 3;
+    assert_eq!(bytes[at], 0);
+    let mut claims = bytes[..at].to_vec();
+    claims.extend([0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x10]);
+    assert!(matches!(decode(&Bytes::from(claims)), Err(DecodeError::Malformed(_))));
+}
+
+#[test]
+fn entries_with_gaps_or_from_the_future_are_refused() {
+    let append = |entries: Vec<Entry>| {
+        let append =
+            AppendEntries { prev: id(3, 5), entries, commit: LogIndex(0), round: Round(0) };
+        decode(&Bytes::from(encoded(&message(Body::AppendEntries(append)))))
+    };
+    let gap = append(vec![Entry::empty(id(4, 6)), Entry::empty(id(6, 6))]);
+    assert_eq!(gap, Err(DecodeError::Invalid(InvalidMessage::EntriesNotContiguous)));
+    let falling = append(vec![Entry::empty(id(4, 6)), Entry::empty(id(5, 5))]);
+    assert_eq!(falling, Err(DecodeError::Invalid(InvalidMessage::EntriesNotContiguous)));
+    let future = append(vec![Entry::empty(id(4, 8))]);
+    assert_eq!(future, Err(DecodeError::Invalid(InvalidMessage::TermsContradict)));
+}
+
+/// Flips, cuts and splices valid messages: whatever comes out is a message or an error. What
+/// decodes, encodes to something that decodes to the same.
+#[test]
+fn mutated_messages_never_panic() {
+    let seed = 0x5eed;
+    let mut prng = Prng::new(seed);
+    let samples: Vec<Vec<u8>> = samples().iter().map(encoded).collect();
+    let mut pick = |bound: usize| -> usize {
+        usize::try_from(prng.below(bound as u64)).expect("below a usize")
+    };
+    for round in 0..200_000 {
+        let mut bytes = samples[pick(samples.len())].clone();
+        for _ in 0..=pick(4) {
+            let at = pick(bytes.len());
+            match pick(4) {
+                0 => bytes[at] ^= 1 << pick(8),
+                1 => bytes[at] = [0, 0x7f, 0x80, 0xff][pick(4)],
+                2 => bytes.truncate(at.max(1)),
+                _ => bytes.extend_from_slice(&samples[pick(samples.len())][..1]),
+            }
+        }
+        if let Ok(message) = decode(&Bytes::from(bytes)) {
+            let again = decode(&Bytes::from(encoded(&message)));
+            assert_eq!(again, Ok(message), "seed {seed:#x}, round {round}");
+        }
+    }
+}
+
+#[test]
+fn payloads_come_back_as_they_were() {
+    let Body::AppendEntries(append) = &samples()[4].body else {
+        panic!("the fifth sample is an append");
+    };
+    for entry in append.entries.clone() {
+        let mut bytes = Vec::new();
+        encode_payload(&entry.payload, &mut bytes);
+        assert_eq!(decode_payload(&Bytes::from(bytes)), Ok(entry.payload));
+    }
+}
