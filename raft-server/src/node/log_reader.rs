@@ -1,0 +1,34 @@
+//! Reads older entries back, beside the writer.
+
+use std::sync::Arc;
+
+use raft_core::ports::LogReader;
+use raft_core::{EntriesFetched, FetchEntries};
+
+use super::error::StopReason;
+use super::mailbox::Mailbox;
+use super::work_queue::WorkQueue;
+
+/// Serves [`FetchEntries`] until the queue ends. Entries that cannot be read were durable once:
+/// the disk or the data is damaged, and the node stops rather than go on around the hole.
+pub(super) fn run(
+    mut reader: Box<dyn LogReader>,
+    mailbox: &Mailbox,
+    queue: &WorkQueue<FetchEntries>,
+) {
+    let mut batch = Vec::new();
+    while queue.take(&mut batch) {
+        for fetch in batch.drain(..) {
+            match reader.read(fetch.from, fetch.last, fetch.bytes_max) {
+                Ok(entries) => {
+                    let fetched = EntriesFetched { from: fetch.from, entries };
+                    mailbox.post(|arrivals| arrivals.fetched.push(fetched));
+                }
+                Err(error) => {
+                    queue.close();
+                    return mailbox.fail(StopReason::Storage(Arc::new(error)));
+                }
+            }
+        }
+    }
+}

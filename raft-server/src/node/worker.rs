@@ -1,0 +1,71 @@
+//! A thread that belongs to a node.
+
+use std::any::Any;
+use std::io;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use super::error::StopReason;
+use super::mailbox::Mailbox;
+use super::work_queue::WorkQueue;
+
+/// The driver's hold on a thread and on the queue that feeds it. When it goes, the queue closes
+/// and the thread ends after what it was given.
+#[derive(Debug)]
+pub(super) struct Worker<T> {
+    queue: Arc<WorkQueue<T>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl<T: Send + 'static> Worker<T> {
+    /// Starts a thread that runs `work` until its queue closes. A panic of `work` stops the node.
+    pub(super) fn start(
+        name: String,
+        part: &'static str,
+        mailbox: Arc<Mailbox>,
+        work: impl FnOnce(&WorkQueue<T>) + Send + 'static,
+    ) -> io::Result<Self> {
+        let queue = Arc::new(WorkQueue::new());
+        let source = Arc::clone(&queue);
+        let thread = thread::Builder::new().name(name).spawn(move || {
+            if let Err(panic) = panic::catch_unwind(AssertUnwindSafe(|| work(&source))) {
+                let message = panic_message(panic.as_ref());
+                source.close();
+                mailbox.fail(StopReason::Panicked { part, message });
+            }
+        })?;
+        Ok(Self { queue, thread: Some(thread) })
+    }
+
+    /// Moves all items to the thread.
+    pub(super) fn push_all(&self, items: &mut Vec<T>) {
+        self.queue.push_all(items);
+    }
+
+    /// Lets the thread finish what it was given and waits for its end.
+    pub(super) async fn finish(&mut self) {
+        self.queue.close();
+        if let Some(thread) = self.thread.take() {
+            // Neither can fail but when the runtime ends: the thread catches its own panics.
+            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
+    }
+}
+
+impl<T> Drop for Worker<T> {
+    fn drop(&mut self) {
+        self.queue.close();
+    }
+}
+
+/// What a panic said.
+pub(super) fn panic_message(panic: &(dyn Any + Send)) -> String {
+    if let Some(message) = panic.downcast_ref::<&'static str>() {
+        (*message).to_owned()
+    } else if let Some(message) = panic.downcast_ref::<String>() {
+        message.clone()
+    } else {
+        "no message".to_owned()
+    }
+}
