@@ -1,0 +1,157 @@
+//! What a log may look like, and whether a change fits.
+
+use raft_core::ports::StoreError;
+use raft_core::{HardState, LogId, LogIndex, Persist, TermRuns};
+
+/// The log without its payloads. Every change passes through here before it is written.
+///
+/// Guarantees: entries are contiguous from the base, terms never fall along the log, the term of
+/// the hard state never falls, and within one term a vote is never taken back or moved.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Shape {
+    /// The term of every kept index.
+    pub(crate) terms: TermRuns,
+    /// The hard state as of the last admitted change.
+    pub(crate) hard_state: HardState,
+}
+
+impl Shape {
+    /// Takes a change in, or says which rule it breaks. After an error the shape is of no use.
+    pub(crate) fn admit(&mut self, change: &Persist) -> Result<(), StoreError> {
+        if let Some(from) = change.truncate_from {
+            self.truncate(from, change)?;
+        }
+        for entry in &change.entries {
+            self.terms.push(entry.id).map_err(|id| {
+                StoreError::Invalid(format!("entry {id} cannot follow {}", self.terms.last()))
+            })?;
+        }
+        match change.hard_state {
+            Some(hard_state) => self.set_hard_state(hard_state),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the log may be compacted up to this entry. `Ok(false)` means that it already is.
+    pub(crate) fn may_compact(&self, up_to: LogId) -> Result<bool, StoreError> {
+        let base = self.terms.base();
+        if up_to.index < base.index || up_to == base {
+            return Ok(false);
+        }
+        if self.terms.contains(up_to) {
+            return Ok(true);
+        }
+        let last = self.terms.last();
+        Err(StoreError::Invalid(format!(
+            "cannot compact up to {up_to}: the log from {base} to {last} does not hold that entry"
+        )))
+    }
+
+    fn truncate(&mut self, from: LogIndex, change: &Persist) -> Result<(), StoreError> {
+        let base = self.terms.base();
+        let last = self.terms.last();
+        if from <= base.index || from > last.index.next() {
+            return Err(StoreError::Invalid(format!(
+                "cannot truncate from {from}: the log reaches from {base} to {last}"
+            )));
+        }
+        if change.entries.first().is_none_or(|entry| entry.index() != from) {
+            return Err(StoreError::Invalid(format!(
+                "a truncation from {from} comes without the entry that replaces it"
+            )));
+        }
+        self.terms.truncate_from(from);
+        Ok(())
+    }
+
+    fn set_hard_state(&mut self, new: HardState) -> Result<(), StoreError> {
+        let old = self.hard_state;
+        if new.term < old.term {
+            return Err(StoreError::Invalid(format!(
+                "the term would fall from {} to {}",
+                old.term, new.term
+            )));
+        }
+        let vote_moves = old.voted_for.is_some() && new.voted_for != old.voted_for;
+        if new.term == old.term && vote_moves {
+            return Err(StoreError::Invalid(format!("a second vote in term {}", new.term)));
+        }
+        self.hard_state = new;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use raft_core::{Entry, NodeId, PersistId, Term};
+
+    use super::*;
+
+    fn append(ids: &[(u64, u64)]) -> Persist {
+        let id = |&(term, index)| LogId::new(Term(term), LogIndex(index));
+        Persist {
+            id: PersistId(1),
+            hard_state: None,
+            truncate_from: None,
+            entries: ids.iter().map(|pair| Entry::empty(id(pair))).collect(),
+            broken: None,
+        }
+    }
+
+    fn holding(ids: &[(u64, u64)]) -> Shape {
+        let mut shape = Shape::default();
+        shape.admit(&append(ids)).expect("a proper log");
+        shape
+    }
+
+    #[test]
+    fn gaps_and_falling_terms_are_refused() {
+        let gap = holding(&[(1, 1)]).admit(&append(&[(1, 3)])).unwrap_err();
+        assert!(gap.to_string().contains("entry 3@1 cannot follow 1@1"), "{gap}");
+        let falls = holding(&[(2, 1)]).admit(&append(&[(1, 2)])).unwrap_err();
+        assert!(falls.to_string().contains("entry 2@1 cannot follow 1@2"), "{falls}");
+    }
+
+    #[test]
+    fn a_truncation_needs_its_replacement() {
+        let mut change = append(&[]);
+        change.truncate_from = Some(LogIndex(2));
+        assert!(holding(&[(1, 1), (1, 2)]).admit(&change).is_err());
+        change.entries = append(&[(2, 2)]).entries;
+        holding(&[(1, 1), (1, 2)]).admit(&change).expect("replaces entry 2");
+        change.truncate_from = Some(LogIndex(4));
+        assert!(holding(&[(1, 1), (1, 2)]).admit(&change).is_err(), "past the end");
+        change.truncate_from = Some(LogIndex(0));
+        assert!(holding(&[(1, 1), (1, 2)]).admit(&change).is_err(), "before the beginning");
+    }
+
+    #[test]
+    fn a_term_never_falls_and_a_vote_never_moves() {
+        let mut shape = Shape::default();
+        let mut set = |term, voted_for: Option<u64>| {
+            let mut change = append(&[]);
+            let voted_for = voted_for.map(NodeId);
+            let commit = LogIndex(0);
+            change.hard_state = Some(HardState { term: Term(term), voted_for, commit });
+            shape.clone().admit(&change).map(|()| shape.admit(&change).unwrap())
+        };
+        set(2, None).expect("a new term");
+        set(2, Some(1)).expect("the first vote");
+        set(2, Some(1)).expect("the same vote");
+        assert!(set(2, Some(3)).is_err(), "another vote in the same term");
+        assert!(set(2, None).is_err(), "taking a vote back");
+        assert!(set(1, None).is_err(), "an older term");
+        set(3, Some(3)).expect("a vote in a new term");
+    }
+
+    #[test]
+    fn only_entries_of_the_log_are_compacted() {
+        let mut shape = holding(&[(1, 1), (2, 2)]);
+        let id = |term, index| LogId::new(Term(term), LogIndex(index));
+        assert!(shape.may_compact(id(2, 2)).unwrap());
+        assert!(shape.may_compact(id(1, 2)).is_err(), "another entry");
+        assert!(shape.may_compact(id(2, 3)).is_err(), "past the end");
+        shape.terms.compact(LogIndex(1));
+        assert!(!shape.may_compact(id(1, 1)).unwrap(), "done before");
+    }
+}
