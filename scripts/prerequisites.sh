@@ -26,8 +26,10 @@ has_libclang() {
     local folder
     for folder in ${LIBCLANG_PATH:-} /usr/lib/llvm-*/lib /usr/lib/*-linux-gnu /usr/lib64 /usr/lib \
         /usr/local/lib /opt/homebrew/opt/llvm/lib /usr/local/opt/llvm/lib; do
-        compgen -G "$folder/libclang*.so*" >/dev/null && return 0
-        compgen -G "$folder/libclang*.dylib" >/dev/null && return 0
+        # Not libclang-cpp, which is another library and often there alone.
+        compgen -G "$folder/libclang.so*" >/dev/null && return 0
+        compgen -G "$folder/libclang-[0-9]*.so*" >/dev/null && return 0
+        compgen -G "$folder/libclang.dylib" >/dev/null && return 0
     done
     return 1
 }
