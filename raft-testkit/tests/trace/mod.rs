@@ -1,4 +1,6 @@
 //! Traces written by hand, and what every form shows of them.
 
+mod compare;
 mod facts;
 mod play;
+mod tables;

@@ -118,7 +118,7 @@ impl Play {
     pub(crate) fn append(&mut self, node: u64, entries: &[EntryView]) {
         let Some(first) = entries.first() else { return };
         let log = &mut self.logs[place(node)];
-        let keep = usize::try_from(first.index.get() - 1).unwrap();
+        let keep = place(first.index.get());
         let gone = log.last().filter(|_| log.len() > keep).cloned();
         log.truncate(keep);
         log.extend_from_slice(entries);
@@ -346,7 +346,7 @@ pub(crate) fn rewrite() -> Trace {
 }
 
 fn place(number: u64) -> usize {
-    usize::try_from(number).unwrap() - 1
+    usize::try_from(number).expect("a small number") - 1
 }
 
 fn origin() -> NodeState {

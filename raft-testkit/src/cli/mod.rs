@@ -1,0 +1,140 @@
+//! The command line.
+
+mod output;
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use raft_testkit::trace::diff;
+use raft_testkit::trace::form::Form;
+use raft_testkit::trace::reading::Reading;
+use raft_testkit::trace::record::{Trace, TraceError};
+use raft_testkit::trace::table::terminal::{self, Style, WIDTH_MAX};
+
+/// Draws, explains and compares traces of Raft clusters.
+///
+/// Exit codes: 0 fine; 1 the traces differ; 2 something asked for is wrong or cannot be read.
+#[derive(Debug, Parser)]
+#[command(name = "raft-testkit", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Draws a trace in another form.
+    Render {
+        /// The trace (JSON Lines), or - for standard input.
+        trace: PathBuf,
+        /// The form: facts, rst, md, csv, term, puml, mermaid or jsonl.
+        #[arg(long, default_value = "term")]
+        to: Form,
+        /// Where to write it; standard output without.
+        #[arg(long, short)]
+        out: Option<PathBuf>,
+        /// Shows disk writes, timers and applies too (term only).
+        #[arg(long)]
+        details: bool,
+    },
+    /// Shows the chain of causes that led to a record.
+    Why {
+        /// The trace.
+        trace: PathBuf,
+        /// The record's number.
+        sequence: u64,
+    },
+    /// Compares two traces: what happened, whatever the record numbers and times.
+    Diff {
+        /// One trace.
+        a: PathBuf,
+        /// Another.
+        b: PathBuf,
+    },
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("{}: {source}", path.display())]
+    Open { path: PathBuf, source: std::io::Error },
+    #[error("{}: {source}{}", path.display(), detail(source))]
+    Trace { path: PathBuf, source: TraceError },
+    #[error("{}: there is no record {sequence}; the last one is {last}", path.display())]
+    NoRecord { path: PathBuf, sequence: u64, last: usize },
+    #[error("writing to standard output: {0}")]
+    Output(std::io::Error),
+}
+
+/// Runs the command that the arguments ask for.
+pub(crate) fn run() -> ExitCode {
+    match dispatch(Arguments::parse().command) {
+        Ok(code) => code,
+        Err(failure) => {
+            output::complain(&failure.to_string());
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn dispatch(command: Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Render { trace, to, out, details } => render(&trace, to, out, details),
+        Command::Why { trace, sequence } => why(&trace, sequence),
+        Command::Diff { a, b } => compare(&a, &b),
+    }
+}
+
+fn render(path: &Path, to: Form, out: Option<PathBuf>, details: bool) -> Result<ExitCode, Failure> {
+    let trace = read(path)?;
+    let text = if to == Form::Terminal {
+        let colours = out.is_none() && output::colours();
+        terminal::table(&Reading::of(&trace), Style { colours, details })
+    } else {
+        to.draw(&trace)
+    };
+    match out {
+        Some(path) => {
+            std::fs::write(&path, text).map_err(|source| Failure::Open { path, source })?;
+        }
+        None => output::print(&text).map_err(Failure::Output)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn why(path: &Path, sequence: u64) -> Result<ExitCode, Failure> {
+    let trace = read(path)?;
+    let chain = Reading::of(&trace).causes(sequence);
+    if chain.is_empty() {
+        let last = trace.records.len();
+        return Err(Failure::NoRecord { path: path.to_owned(), sequence, last });
+    }
+    let lines = terminal::excerpt(&chain, WIDTH_MAX);
+    output::print(&(lines.join("\n") + "\n")).map_err(Failure::Output)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn compare(a: &Path, b: &Path) -> Result<ExitCode, Failure> {
+    let report = diff::compare(&read(a)?, &read(b)?);
+    output::print(&report.text).map_err(Failure::Output)?;
+    Ok(ExitCode::from(u8::from(!report.equal)))
+}
+
+fn read(path: &Path) -> Result<Trace, Failure> {
+    let result = if path == Path::new("-") {
+        Trace::read(&mut std::io::stdin().lock())
+    } else {
+        let file =
+            File::open(path).map_err(|source| Failure::Open { path: path.to_owned(), source })?;
+        Trace::read(&mut BufReader::new(file))
+    };
+    result.map_err(|source| Failure::Trace { path: path.to_owned(), source })
+}
+
+/// What the reader of JSON says of a bad line.
+fn detail(error: &TraceError) -> String {
+    std::error::Error::source(error).map_or_else(String::new, |source| format!(": {source}"))
+}

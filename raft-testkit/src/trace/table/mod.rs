@@ -1,0 +1,78 @@
+//! Tables: a column triple (role, op, delta) a node for documents, one line a record for
+//! terminals.
+
+pub mod csv;
+pub mod markdown;
+pub mod rst;
+pub mod terminal;
+
+use raft_core::NodeId;
+
+use super::facts::Row;
+use super::notation;
+use super::reading::{Part, Reading};
+use crate::features::{self, Feature};
+
+/// Where the pages of a scenario find their diagrams.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Diagrams<'a> {
+    /// In the page itself, as the text of a diagram language.
+    Inline,
+    /// In this folder, one `SCENARIO_SECTION.svg` a section.
+    Folder(&'a str),
+}
+
+/// The two head lines of a table: the node's name over each of its columns, then their names.
+fn heads(nodes: &[NodeId]) -> [Vec<String>; 2] {
+    let names = nodes.iter().flat_map(|&node| vec![notation::name(node); 3]).collect();
+    let columns = nodes.iter().flat_map(|_| ["Role", "Op", "Delta"].map(str::to_owned)).collect();
+    [names, columns]
+}
+
+/// A row's cells, three a node.
+fn cells(row: &Row, nodes: &[NodeId]) -> Vec<String> {
+    let mut cells = Vec::with_capacity(nodes.len() * 3);
+    for (column, node) in nodes.iter().enumerate() {
+        let event = row.events.iter().find(|event| event.node == *node);
+        cells.push(row.roles.get(column).cloned().unwrap_or_default());
+        cells.push(event.map(|event| event.op.clone()).unwrap_or_default());
+        cells.push(event.map(|event| event.delta.clone()).unwrap_or_default());
+    }
+    cells
+}
+
+/// What a page calls a part.
+fn heading(part: &Part<'_>) -> String {
+    match part.number {
+        Some(number) => format!("Section {number}: {}", part.title),
+        None => "Before the first section".to_owned(),
+    }
+}
+
+/// The parts that a page shows, with the rows of each.
+fn parts<'r, 't>(reading: &'r Reading<'t>) -> Vec<(&'r Part<'t>, Vec<Row>)> {
+    let mut sections = super::facts::Facts::from_reading(reading).sections.into_iter().rev();
+    // The facts leave out a start that goes without saying; it can only be the first part.
+    let mut paired: Vec<_> =
+        reading.parts.iter().rev().map_while(|part| Some((part, sections.next()?.rows))).collect();
+    paired.reverse();
+    paired
+}
+
+/// A feature as a page names it; a path that the registry lacks stays a path.
+fn feature(path: &str) -> (String, Option<&'static Feature>) {
+    let found = features::find(path);
+    let family = found.filter(|feature| feature.is_branch());
+    let family = family.and_then(|feature| features::find(feature.family()));
+    let title = match (family, found) {
+        (Some(family), Some(branch)) => format!("{}: {}", family.title, lower_first(branch.title)),
+        (_, Some(feature)) => feature.title.to_owned(),
+        (_, None) => path.to_owned(),
+    };
+    (title, found)
+}
+
+fn lower_first(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+}

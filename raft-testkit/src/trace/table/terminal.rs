@@ -1,0 +1,171 @@
+//! A trace for terminals: one line a record, every node's state beside it, 120 columns at most.
+
+use std::fmt::Write as _;
+
+use super::super::reading::Reading;
+use super::super::record::{Liveness, NodeState, Record, RecordKind, Role, Side};
+use super::super::words::{self, Class};
+
+/// How wide the table is at most, in columns.
+pub const WIDTH_MAX: usize = 120;
+
+/// How much of a line belongs to the words, at least.
+const WORDS_MIN: usize = 44;
+
+/// What the table shows, and how.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Style {
+    /// Roles and faults in colour, with ANSI escapes.
+    pub colours: bool,
+    /// Disk writes, timers and applies too.
+    pub details: bool,
+}
+
+/// Draws the whole trace.
+#[must_use]
+pub fn table(reading: &Reading<'_>, style: Style) -> String {
+    let layout = Layout::of(reading);
+    let mut out = layout.head(reading);
+    let mut states: Vec<Option<&NodeState>> = vec![None; reading.nodes.len()];
+    for record in &reading.trace.records {
+        layout.record(&mut out, reading, record, &mut states, style);
+    }
+    out.push_str(LEGEND);
+    out
+}
+
+/// Draws these records alone, with the state that each left its own node in.
+#[must_use]
+pub fn excerpt(records: &[&Record], width_max: usize) -> Vec<String> {
+    let digits = records.last().map_or(1, |record| record.sequence.to_string().len()).max(2);
+    let line = |record: &&Record| {
+        let node = record.node.map_or_else(String::new, words::name);
+        let text = format!("#{:<digits$} {node:>4} {}", record.sequence, words::record(record));
+        clipped(&text, width_max)
+    };
+    records.iter().map(line).collect()
+}
+
+const LEGEND: &str = "
+F follower, P pre-candidate, C candidate, L leader, x down or halted, b blocked, ~ in a minority;
+beside it the term, the last entry and the commit index: L2 7/5
+";
+
+struct Layout {
+    digits: usize,
+    cell: usize,
+    /// How many nodes have a cell; the others are too many for the width.
+    shown: usize,
+    words: usize,
+}
+
+impl Layout {
+    fn of(reading: &Reading<'_>) -> Self {
+        let digits = reading.trace.records.len().to_string().len().max(2);
+        let widest = reading.trace.records.iter().filter_map(|record| record.state.as_ref());
+        let cell = widest.map(|state| cell(state).chars().count()).max().unwrap_or(0).max(4);
+        // The number, the node, and a space after each.
+        let left = digits + 1 + 4 + 1;
+        let room = WIDTH_MAX.saturating_sub(left + WORDS_MIN);
+        let shown = (room / (cell + 3)).min(reading.nodes.len());
+        let words = WIDTH_MAX - left - shown * (cell + 3);
+        Self { digits, cell, shown, words }
+    }
+
+    fn head(&self, reading: &Reading<'_>) -> String {
+        let mut line = format!("{:>1$} node what", "#", self.digits);
+        line = format!("{line:<width$}", width = self.digits + 6 + self.words);
+        for &node in reading.nodes.iter().take(self.shown) {
+            let _ = write!(line, " | {:<1$}", words::name(node), self.cell);
+        }
+        line.trim_end().to_owned() + "\n"
+    }
+
+    fn record<'t>(
+        &self,
+        out: &mut String,
+        reading: &Reading<'_>,
+        record: &'t Record,
+        states: &mut [Option<&'t NodeState>],
+        style: Style,
+    ) {
+        if let RecordKind::Section { title, .. } = &record.kind {
+            let title = clipped(&format!("--- {title} "), WIDTH_MAX);
+            let _ = writeln!(out, "\n{title:-<WIDTH_MAX$}");
+            return;
+        }
+        let mine = record.node.and_then(|node| reading.column(node));
+        if let (Some(column), Some(state)) = (mine, &record.state) {
+            states[column] = Some(state);
+        }
+        let class = words::class(&record.kind);
+        if class == Class::Detail && !style.details {
+            return;
+        }
+        let node = record.node.map_or_else(String::new, words::name);
+        let text = clipped(&words::record(record), self.words);
+        let text = format!("{text:<width$}", width = self.words);
+        let text = if style.colours { coloured(&text, colour_of(class)) } else { text };
+        let mut line = format!("{:>1$} {node:<4} {text}", record.sequence, self.digits);
+        for (column, state) in states.iter().enumerate().take(self.shown) {
+            let cell = state.map(cell).unwrap_or_default();
+            let cell = format!("{cell:<width$}", width = self.cell);
+            let role = state.map(role_colour).filter(|_| style.colours);
+            let cell = role.map_or_else(|| cell.clone(), |colour| coloured(&cell, colour));
+            let bar = if mine == Some(column) { ">" } else { "|" };
+            let _ = write!(line, " {bar} {cell}");
+        }
+        let _ = writeln!(out, "{}", line.trim_end());
+    }
+}
+
+fn cell(state: &NodeState) -> String {
+    let role = match (state.liveness, state.role) {
+        (Liveness::Down | Liveness::Halted, _) => 'x',
+        (Liveness::Blocked, _) => 'b',
+        (Liveness::Up, Role::Follower) => 'F',
+        (Liveness::Up, Role::PreCandidate) => 'P',
+        (Liveness::Up, Role::Candidate) => 'C',
+        (Liveness::Up, Role::Leader) => 'L',
+    };
+    let side = if state.side == Side::Minority { "~" } else { "" };
+    format!("{role}{} {}/{}{side}", state.term, state.last.index, state.commit)
+}
+
+const fn role_colour(state: &NodeState) -> &'static str {
+    match (state.liveness, state.role) {
+        (Liveness::Down | Liveness::Halted, _) => "31",
+        (_, Role::Follower) => "36",
+        (_, Role::PreCandidate | Role::Candidate) => "33",
+        (_, Role::Leader) => "1;32",
+    }
+}
+
+const fn colour_of(class: Class) -> &'static str {
+    match class {
+        Class::Message => "0",
+        Class::Role => "1",
+        Class::Command => "35",
+        Class::Fault => "31",
+        Class::Recovery => "32",
+        Class::Alarm => "1;31",
+        Class::Test => "34",
+        Class::Detail => "2",
+    }
+}
+
+fn coloured(text: &str, colour: &str) -> String {
+    format!("\u{1b}[{colour}m{text}\u{1b}[0m")
+}
+
+/// The text on one line of at most this many columns, with a sign where something is cut off.
+pub(crate) fn clipped(text: &str, width_max: usize) -> String {
+    let plain: String =
+        text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
+    if plain.chars().count() <= width_max {
+        return plain;
+    }
+    let mut cut: String = plain.chars().take(width_max.saturating_sub(1)).collect();
+    cut.push('…');
+    cut
+}
