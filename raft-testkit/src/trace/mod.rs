@@ -9,6 +9,7 @@ pub mod form;
 pub mod notation;
 pub mod reading;
 pub mod record;
+pub mod report;
 pub mod sequence;
 pub mod table;
 pub mod words;

@@ -3,4 +3,5 @@
 mod compare;
 mod facts;
 mod play;
+mod report;
 mod tables;

@@ -158,6 +158,7 @@ impl Play {
         for (at, id) in answers.into_iter().enumerate() {
             self.handle(id, |state| state.term = term);
             if at == 0 {
+                self.state(node).voted_for = Some(NodeId(node));
                 self.role(node, Role::Candidate, "would win");
             }
         }
