@@ -177,8 +177,8 @@ impl Base {
         let (mut applier, applied) = self.start_applier(state_machine)?;
         let recovered = recovered.await;
         let applied = applied.await;
-        let opened = self.opened("log store", recovered).and_then(|(recovered, reader)| {
-            let applied = self.opened("state machine", applied)?;
+        let opened = opened(recovered).and_then(|(recovered, reader)| {
+            let applied = opened(applied)?;
             Ok((self.start_log_reader(reader)?, Found { recovered, applied }))
         });
         match opened {
@@ -186,7 +186,13 @@ impl Base {
             Err(error) => {
                 persister.finish().await;
                 applier.finish().await;
-                Err(error)
+                // A thread that panicked has said so by now, and why.
+                match self.mailbox.close().failure {
+                    Some(StopReason::Panicked { part, message }) => {
+                        Err(StartError::Panicked { part, message })
+                    }
+                    Some(_) | None => Err(error),
+                }
             }
         }
     }
@@ -240,23 +246,6 @@ impl Base {
             .map_err(|source| StartError::Thread { part, source })
     }
 
-    /// What a thread told of its port, or why it did not.
-    fn opened<T, E: Into<StartError>>(
-        &self,
-        part: &'static str,
-        told: Result<Result<T, E>, oneshot::error::RecvError>,
-    ) -> Result<T, StartError> {
-        match told {
-            Ok(opened) => opened.map_err(Into::into),
-            Err(_) => Err(match self.mailbox.close().failure {
-                Some(StopReason::Panicked { part, message }) => {
-                    StartError::Panicked { part, message }
-                }
-                _ => StartError::Panicked { part, message: "no message".to_owned() },
-            }),
-        }
-    }
-
     fn start_transport(
         &self,
         build: BuildTransport,
@@ -302,4 +291,12 @@ fn bring_up(
         mailbox.post(|arrivals| arrivals.reports.push(report));
     }
     Ok(core)
+}
+
+/// What a thread told of its port. One that went away without a word has panicked.
+fn opened<T, E: Into<StartError>>(
+    told: Result<Result<T, E>, oneshot::error::RecvError>,
+) -> Result<T, StartError> {
+    told.map_err(|_| StartError::Panicked { part: "port", message: "no message".to_owned() })?
+        .map_err(Into::into)
 }

@@ -32,7 +32,11 @@ pub(super) struct Driver {
     arrivals: Arrivals,
     effects: Vec<Effect>,
     alarm: Pin<Box<Sleep>>,
+    end: End,
 }
+
+/// Says that the node has stopped, also when nobody lets the driver run to its end.
+struct End(Arc<Shared>);
 
 /// How much a driver takes on and how long it takes leave.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +54,7 @@ pub(super) struct Clock(Instant);
 impl Driver {
     pub(super) fn new(shared: Arc<Shared>, executor: Executor, clock: Clock, pace: Pace) -> Self {
         Self {
+            end: End(Arc::clone(&shared)),
             shared,
             executor,
             clock,
@@ -181,8 +186,10 @@ impl Driver {
                 tracing::error!(error, "the node has stopped");
             }
         }
-        drop(self);
+        let Self { executor, end, .. } = self;
+        drop(executor);
         shared.stopped.send_replace(Some(reason));
+        drop(end);
     }
 
     fn publish_leadership(&self) {
@@ -193,6 +200,17 @@ impl Driver {
                 self.executor.counters.leader_changes.add(1);
             }
             std::mem::replace(before, now) != now
+        });
+    }
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        drop(self.0.mailbox.close());
+        self.0.stopped.send_if_modified(|reason| {
+            let untold = reason.is_none();
+            reason.get_or_insert(StopReason::RuntimeEnded);
+            untold
         });
     }
 }

@@ -1,0 +1,60 @@
+//! Three nodes in one process that count together:
+//! `cargo run --release -p raft-server --example counter --no-default-features`
+#![allow(clippy::print_stdout, reason = "an example talks to whoever runs it")]
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use raft_core::ports::{ApplyError, PeerAddress, QueryError, StateMachine, Transport};
+use raft_core::{ClusterId, Config, GroupId, Identity, Incarnation};
+use raft_core::{LogId, LogIndex, Membership, NodeId};
+use raft_server::{BoxError, Node, NodeHandle};
+use raft_storage::MemLogStore;
+use raft_transport_mem::Hub;
+
+/// The state machine: a command is a byte to add, a query asks for nothing but the sum.
+struct Counter(u64);
+
+impl StateMachine for Counter {
+    fn applied(&mut self) -> Result<LogIndex, ApplyError> {
+        Ok(LogIndex::ZERO) // kept in memory: the log is applied anew after a restart
+    }
+    fn apply(&mut self, _id: LogId, command: &Bytes) -> Result<Bytes, ApplyError> {
+        self.0 += command.iter().copied().map(u64::from).sum::<u64>();
+        Ok(self.0.to_string().into())
+    }
+    fn flush(&mut self, _applied: LogId) -> Result<(), ApplyError> {
+        Ok(())
+    }
+    fn query(&mut self, _query: &Bytes) -> Result<Bytes, QueryError> {
+        Ok(self.0.to_string().into())
+    }
+}
+
+async fn start(hub: Hub, node: NodeId, members: [NodeId; 3]) -> Result<NodeHandle, BoxError> {
+    let (cluster, group, incarnation) = (ClusterId(1), GroupId(0), Incarnation(1));
+    let identity = Identity { cluster, group, node, incarnation };
+    let node = Node::builder()
+        .config(Config::new(identity, node.get())) // each node needs a seed of its own
+        .bootstrap(Membership::of_voters(members))
+        .peers(members.map(|node| PeerAddress { node, address: String::new() }).into())
+        .state_machine(Counter(0))
+        .store(MemLogStore::new())
+        .transport(move |inbox| Ok(Arc::new(hub.join(node, inbox)) as Arc<dyn Transport>));
+    Ok(node.start().await?)
+}
+
+#[tokio::main]
+async fn main() -> Result<(), BoxError> {
+    let (hub, members) = (Hub::new(), [NodeId(1), NodeId(2), NodeId(3)]);
+    let first = start(hub.clone(), members[0], members).await?;
+    let _others =
+        (start(hub.clone(), members[1], members).await?, start(hub, members[2], members).await?);
+    first.campaign().await;
+    first.subscribe().wait_for(|known| known.leader == Some(members[0])).await?;
+    for step in 1..=5 {
+        println!("added {step}: {:?}", first.propose(Bytes::from(vec![step])).await?);
+    }
+    println!("the cluster counts {:?}", first.read(Bytes::new()).await?);
+    Ok(())
+}

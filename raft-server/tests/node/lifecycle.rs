@@ -1,0 +1,190 @@
+//! How a node begins and ends.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use raft_core::{LogIndex, Membership, NodeId};
+use raft_server::{Node, ProposeError, StartError, StopReason};
+use raft_transport_mem::Hub;
+
+use super::cluster::{Cluster, Disk, Machine, Setup, builder, bytes, within};
+
+#[tokio::test]
+async fn a_node_that_lacks_a_part_says_which() {
+    let refused = Node::builder().start().await.map(drop);
+    assert!(matches!(refused, Err(StartError::Missing("a config"))), "{refused:?}");
+    let config = Setup::alone().config(1);
+    let refused = Node::builder().config(config).bootstrap(Setup::alone().membership());
+    let refused = refused.start().await.map(drop);
+    assert!(matches!(refused, Err(StartError::Missing("a log store"))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_start_that_fails_leaves_nothing_running() {
+    let machine = Arc::default();
+    let disk: Arc<Disk> = Arc::default();
+    let whole = || builder(&Setup::alone(), &Hub::new(), 1, &machine, &disk);
+
+    disk.fails.store(true, Ordering::SeqCst);
+    let refused = whole().start().await.map(drop);
+    assert!(matches!(refused, Err(StartError::Store(_))), "{refused:?}");
+    disk.fails.store(false, Ordering::SeqCst);
+
+    disk.panics.store(true, Ordering::SeqCst);
+    let refused = whole().start().await.map(drop);
+    let Err(StartError::Panicked { part: "log store", message }) = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(message, "told to panic");
+    disk.panics.store(false, Ordering::SeqCst);
+
+    let refused = whole().transport(|_inbox| Err("port in use".into())).start().await.map(drop);
+    assert!(
+        matches!(&refused, Err(StartError::Transport(why)) if why.to_string() == "port in use")
+    );
+
+    let refused = whole().bootstrap(Membership::default()).start().await.map(drop);
+    assert!(matches!(refused, Err(StartError::Config(_))), "{refused:?}");
+
+    within(disk.is_closed()).await;
+    whole().start().await.expect("nothing stands in the way");
+}
+
+#[tokio::test]
+async fn a_state_machine_ahead_of_its_log_is_not_started() {
+    let disk = Arc::default();
+    let machine = Arc::new(Machine::durable_to(LogIndex(7)));
+    let refused = builder(&Setup::alone(), &Hub::new(), 1, &machine, &disk).start().await.map(drop);
+    assert!(
+        matches!(
+            refused,
+            Err(StartError::Diverged { applied: LogIndex(7), last: LogIndex(0), .. })
+        ),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test]
+async fn after_a_restart_the_log_is_applied_again_to_a_state_machine_in_memory() {
+    let cluster = Cluster::led(Setup::alone()).await;
+    let node = cluster.leader();
+    for command in ["a", "b", "c"] {
+        node.propose(command).await.expect("acknowledged");
+    }
+    within(node.handle.shutdown()).await;
+    let again = cluster.boot(1, Arc::default(), Arc::clone(&node.disk)).await.expect("it starts");
+    again.handle.campaign().await;
+    within(again.known_leader(NodeId(1))).await;
+    assert_eq!(again.propose("d").await, Ok("4".to_owned()));
+    assert_eq!(again.machine.commands(), ["a", "b", "c", "d"]);
+}
+
+#[tokio::test]
+async fn after_a_restart_a_durable_state_machine_gets_only_what_it_lacks() {
+    let cluster = Cluster::led(Setup::alone()).await;
+    let node = cluster.leader();
+    for command in ["a", "b", "c"] {
+        node.propose(command).await.expect("acknowledged");
+    }
+    within(node.handle.shutdown()).await;
+    // Entry 1 is the leader's empty one: it has seen "a" and "b".
+    let machine = Arc::new(Machine::durable_to(LogIndex(3)));
+    let again = cluster.boot(1, machine, Arc::clone(&node.disk)).await.expect("it starts");
+    again.handle.campaign().await;
+    within(again.known_leader(NodeId(1))).await;
+    again.propose("d").await.expect("acknowledged");
+    assert_eq!(again.machine.commands(), ["c", "d"]);
+}
+
+#[tokio::test]
+async fn a_restarted_cluster_has_what_it_acknowledged() {
+    let mut cluster = Cluster::led(Setup::default()).await;
+    for command in ["a", "b", "c"] {
+        cluster.leader().propose(command).await.expect("acknowledged");
+    }
+    let old = std::mem::take(&mut cluster.members);
+    for member in &old {
+        within(member.handle.shutdown()).await;
+    }
+    for member in &old {
+        let disk = Arc::clone(&member.disk);
+        let member = cluster.boot(member.id.get(), Arc::default(), disk).await.expect("it starts");
+        cluster.members.push(member);
+    }
+    cluster.leader().handle.campaign().await;
+    within(cluster.leader().known_leader(NodeId(1))).await;
+    assert_eq!(cluster.leader().propose("d").await, Ok("4".to_owned()));
+    assert_eq!(cluster.leader().machine.commands(), ["a", "b", "c", "d"]);
+}
+
+#[tokio::test]
+async fn a_shutdown_finishes_what_is_under_way_and_closes_the_store() {
+    let cluster = Cluster::led(Setup::alone()).await;
+    let node = cluster.leader();
+    node.machine.hold_at("slow");
+    let ending = async {
+        within(node.machine.is_holding()).await;
+        let late = async {
+            // Polled after the shutdown began: nothing more is let in.
+            let late = node.propose("late").await;
+            node.machine.release();
+            late
+        };
+        let ((), late) = tokio::join!(biased; within(node.handle.shutdown()), late);
+        late
+    };
+    let (slow, late) = tokio::join!(node.propose("slow"), ending);
+    assert_eq!(late, Err(ProposeError::Stopped));
+    assert_eq!(slow, Ok("1".to_owned()));
+    within(node.disk.is_closed()).await;
+    assert!(matches!(within(node.handle.stopped()).await, StopReason::Shutdown));
+    assert_eq!(node.propose("too late").await, Err(ProposeError::Stopped));
+    within(node.handle.shutdown()).await;
+}
+
+#[tokio::test]
+async fn what_a_shutdown_cannot_finish_ends_unknown() {
+    let cluster = Cluster::led(Setup::lively()).await;
+    let leader = cluster.leader().another_leader(NodeId(0)).await;
+    let leader = &cluster.members[usize::try_from(leader.get() - 1).unwrap()];
+    leader.propose("before").await.expect("acknowledged");
+    cluster.hub.isolate(leader.id);
+    let (outcome, ()) = tokio::join!(leader.propose("cut off"), async {
+        leader.has_taken_requests().await;
+        within(leader.handle.shutdown()).await;
+    });
+    assert!(matches!(outcome, Err(ProposeError::Unknown { .. })), "{outcome:?}");
+    assert_eq!(leader.machine.commands(), ["before"]);
+}
+
+#[tokio::test]
+async fn a_node_without_handles_shuts_down() {
+    let cluster = Cluster::led(Setup::alone()).await;
+    let node = cluster.leader();
+    let disk = Arc::clone(&node.disk);
+    let copy = node.handle.clone();
+    node.propose("add").await.expect("acknowledged");
+    drop(cluster);
+    assert_eq!(within(copy.propose(bytes("add"))).await, Ok(bytes("2")));
+    assert_eq!(*disk.open.borrow(), 1);
+    drop(copy);
+    within(disk.is_closed()).await;
+}
+
+#[test]
+fn a_node_whose_runtime_ends_closes_its_store() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let (handle, disk) = runtime.block_on(async {
+        let mut cluster = Cluster::led(Setup::alone()).await;
+        let node = cluster.members.remove(0);
+        (node.handle, node.disk)
+    });
+    drop(runtime);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(async {
+        within(disk.is_closed()).await;
+        let reason = within(handle.stopped()).await;
+        assert!(matches!(reason, StopReason::RuntimeEnded), "{reason:?}");
+        assert_eq!(within(handle.propose(bytes("late"))).await, Err(ProposeError::Stopped));
+    });
+}

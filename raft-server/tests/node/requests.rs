@@ -1,0 +1,249 @@
+//! What callers ask and what they hear.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+
+use raft_core::{LogIndex, NodeId, Refusal, RoleKind};
+use raft_server::{ProposeError, QueueLimits, ReadError};
+
+use super::cluster::{Cluster, Setup, bytes, within};
+
+#[tokio::test]
+async fn a_proposal_is_answered_with_the_output_and_seen_by_the_next_read() {
+    let cluster = Cluster::led(Setup::default()).await;
+    let leader = cluster.leader();
+    for count in 1..=20 {
+        assert_eq!(leader.propose("add").await, Ok(count.to_string()));
+        let read = within(leader.handle.read(bytes("count"))).await;
+        assert_eq!(read, Ok(bytes(&count.to_string())));
+    }
+    // Entry 1 is the empty one with which the leader began its term.
+    let read_index = within(leader.handle.read_barrier()).await.expect("it leads");
+    assert!(read_index >= LogIndex(21), "{read_index:?}");
+    let counters = leader.handle.status().counters;
+    assert_eq!((counters.proposals, counters.proposals_failed), (20, 0));
+    assert_eq!((counters.reads, counters.reads_failed), (21, 0));
+}
+
+#[tokio::test]
+async fn every_node_applies_what_the_leader_acknowledged_in_the_same_order() {
+    let cluster = Cluster::led(Setup::default()).await;
+    let expected: Vec<String> = (0..100).map(|number| number.to_string()).collect();
+    for command in &expected {
+        cluster.leader().propose(command).await.expect("acknowledged");
+    }
+    for member in &cluster.members {
+        within(member.machine.has_flushed(LogIndex(101))).await;
+        assert_eq!(member.machine.commands(), expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn callers_at_once_each_get_the_output_of_their_own_command() {
+    let cluster = Cluster::led(Setup::default()).await;
+    let callers: Vec<_> = (0..64)
+        .map(|caller| {
+            let handle = cluster.leader().handle.clone();
+            tokio::spawn(async move {
+                let mut outputs = Vec::new();
+                for _ in 0..50 {
+                    let output = handle.propose(bytes(&caller.to_string())).await;
+                    outputs.push(output.expect("acknowledged"));
+                }
+                (caller, outputs)
+            })
+        })
+        .collect();
+    let mut answered = Vec::new();
+    for caller in callers {
+        let (caller, outputs) = within(caller).await.expect("the caller ends");
+        answered.extend(outputs.into_iter().map(|output| (output, caller.to_string())));
+    }
+    // An output is the position of the command among all; each position is told once, and to
+    // the caller whose command stands there.
+    let commands = cluster.leader().machine.commands();
+    assert_eq!(answered.len(), commands.len());
+    for (output, caller) in answered {
+        let position: usize = std::str::from_utf8(&output).unwrap().parse().unwrap();
+        assert_eq!(commands[position - 1], caller);
+    }
+}
+
+#[tokio::test]
+async fn a_follower_refuses_and_names_the_leader() {
+    let cluster = Cluster::led(Setup::default()).await;
+    let follower = &cluster.members[1];
+    within(follower.known_leader(NodeId(1))).await;
+    let refusal = Refusal::NotLeader { leader: NodeId(1) };
+    assert_eq!(follower.propose("add").await, Err(ProposeError::Refused(refusal)));
+    let read = within(follower.handle.read(bytes("count"))).await;
+    assert_eq!(read, Err(ReadError::Refused(refusal)));
+    let barrier = within(follower.handle.read_barrier()).await;
+    assert_eq!(barrier, Err(ReadError::Refused(refusal)));
+    let counters = follower.handle.status().counters;
+    assert_eq!((counters.proposals_failed, counters.reads_failed), (1, 2));
+}
+
+#[tokio::test]
+async fn a_node_that_knows_no_leader_says_so() {
+    let cluster = Cluster::start(Setup::default()).await;
+    let node = &cluster.members[0];
+    assert_eq!(node.propose("add").await, Err(ProposeError::Refused(Refusal::NoLeader)));
+    let read = within(node.handle.read_barrier()).await;
+    assert_eq!(read, Err(ReadError::Refused(Refusal::NoLeader)));
+}
+
+#[tokio::test]
+async fn any_node_answers_a_local_query_from_the_state_as_it_is() {
+    let cluster = Cluster::led(Setup::default()).await;
+    cluster.leader().propose("add").await.expect("acknowledged");
+    let follower = &cluster.members[2];
+    within(follower.machine.has_flushed(LogIndex(2))).await;
+    let count = within(follower.handle.query_local(bytes("count"))).await;
+    assert_eq!(count, Ok(bytes("1")));
+}
+
+#[tokio::test]
+async fn a_query_that_makes_no_sense_is_an_error_for_its_caller_alone() {
+    let cluster = Cluster::led(Setup::alone()).await;
+    let node = cluster.leader();
+    for read in [
+        within(node.handle.query_local(bytes("nonsense"))).await,
+        within(node.handle.read(bytes("nonsense"))).await,
+    ] {
+        assert!(matches!(read, Err(ReadError::Query(_))), "{read:?}");
+    }
+    assert_eq!(node.propose("add").await, Ok("1".to_owned()));
+}
+
+#[tokio::test]
+async fn a_proposal_under_way_ends_unknown_when_leadership_is_lost() {
+    let cluster = Cluster::led(Setup::default()).await;
+    let leader = cluster.leader();
+    leader.propose("before").await.expect("acknowledged");
+    cluster.hub.isolate(leader.id);
+    let (outcome, ()) = tokio::join!(leader.propose("cut off"), async {
+        leader.has_taken_requests().await;
+        leader.handle.step_down().await;
+    });
+    assert_eq!(outcome, Err(ProposeError::Unknown { leader: None }));
+    assert_eq!(leader.machine.commands(), ["before"]);
+}
+
+#[tokio::test]
+async fn when_the_leader_is_cut_off_the_others_elect_and_go_on() {
+    let cluster = Cluster::led(Setup::lively()).await;
+    let leader = cluster.members[0].another_leader(NodeId(0)).await;
+    let position = usize::try_from(leader.get() - 1).unwrap();
+    let old = &cluster.members[position];
+    old.propose("before").await.expect("acknowledged");
+    cluster.hub.isolate(old.id);
+    let under_way = old.propose("cut off");
+    let bystander = &cluster.members[(position + 1) % 3];
+    let (outcome, new) = tokio::join!(under_way, within(bystander.another_leader(old.id)));
+    assert!(matches!(outcome, Err(ProposeError::Unknown { .. })), "{outcome:?}");
+    let new = &cluster.members[usize::try_from(new.get() - 1).unwrap()];
+    assert_eq!(new.propose("after").await, Ok("2".to_owned()));
+    assert_ne!(old.handle.status().raft.role, RoleKind::Leader);
+
+    // Healed, the old leader gives up what never was committed and follows.
+    cluster.hub.heal_all();
+    let index = within(new.handle.read_barrier()).await.expect("it leads");
+    within(old.machine.has_flushed(index)).await;
+    assert_eq!(old.machine.commands(), ["before", "after"]);
+}
+
+#[tokio::test]
+async fn a_full_node_answers_busy_and_recovers() {
+    let queues = QueueLimits { waiting_max: 2, ..QueueLimits::default() };
+    let cluster = Cluster::led(Setup { queues, ..Setup::alone() }).await;
+    let node = cluster.leader();
+    node.machine.hold_at("slow");
+    let busy = async {
+        within(node.machine.is_holding()).await;
+        // The second seat is taken by a read behind the slow command.
+        let read = node.handle.query_local(bytes("count"));
+        let refused = async {
+            node.has_taken_requests().await;
+            let refused = node.propose("one too many").await;
+            node.machine.release();
+            refused
+        };
+        let (read, refused) = tokio::join!(within(read), refused);
+        assert_eq!(read, Ok(bytes("1")));
+        refused
+    };
+    let (slow, refused) = tokio::join!(node.propose("slow"), busy);
+    assert_eq!(slow, Ok("1".to_owned()));
+    assert_eq!(refused, Err(ProposeError::Refused(Refusal::Busy)));
+    assert_eq!(node.propose("next").await, Ok("2".to_owned()));
+}
+
+#[tokio::test]
+async fn a_full_queue_in_front_of_the_node_answers_busy_at_once() {
+    let queues = QueueLimits { proposals_max: 2, reads_max: 1, ..QueueLimits::default() };
+    let cluster = Cluster::led(Setup { queues, ..Setup::alone() }).await;
+    let handle = &cluster.leader().handle;
+    // On one thread the driver runs only once all of these have been put in.
+    let (first, second, third) = within(async {
+        tokio::join!(
+            handle.propose(bytes("1")),
+            handle.propose(bytes("2")),
+            handle.propose(bytes("3"))
+        )
+    })
+    .await;
+    assert_eq!((first, second), (Ok(bytes("1")), Ok(bytes("2"))));
+    assert_eq!(third, Err(ProposeError::Refused(Refusal::Busy)));
+    let (first, second) =
+        within(async { tokio::join!(handle.read_barrier(), handle.read_barrier()) }).await;
+    assert!(first.is_ok(), "{first:?}");
+    assert_eq!(second, Err(ReadError::Refused(Refusal::Busy)));
+}
+
+#[tokio::test]
+async fn cancelled_requests_leave_nothing_behind() {
+    let cluster = Cluster::led(Setup::alone()).await;
+    let node = cluster.leader();
+    node.machine.hold_at("held");
+    {
+        let held = node.handle.propose(bytes("held"));
+        let behind = node.handle.propose(bytes("behind"));
+        let read = async {
+            within(node.machine.is_holding()).await;
+            tokio::select! {
+                biased;
+                _ = node.handle.read(bytes("count")) => panic!("the held command is committed"),
+                () = node.has_taken_requests() => {}
+            }
+        };
+        tokio::select! {
+            biased;
+            _ = held => panic!("the state machine holds it"),
+            _ = behind => panic!("it stands behind the held one"),
+            () = read => {}
+        }
+    }
+    node.machine.release();
+    // What was in the log takes effect; nobody waits for it any more.
+    assert_eq!(node.propose("last").await, Ok("3".to_owned()));
+    // The state machine answers queries in turn, so the one that was given up is through.
+    within(node.handle.query_local(bytes("count"))).await.expect("answered");
+    assert_eq!(node.handle.status().queues.waiting, 0);
+    assert_eq!(node.machine.commands(), ["held", "behind", "last"]);
+}
+
+#[tokio::test]
+async fn a_request_that_is_given_up_before_the_node_saw_it_is_never_made() {
+    let cluster = Cluster::led(Setup::alone()).await;
+    let node = cluster.leader();
+    {
+        let mut given_up = pin!(node.handle.propose(bytes("given up")));
+        // The first poll puts it in; on one thread the driver has not run when it is dropped.
+        let first = poll_fn(|context| Poll::Ready(given_up.as_mut().poll(context))).await;
+        assert!(first.is_pending());
+    }
+    assert_eq!(node.propose("kept").await, Ok("1".to_owned()));
+    assert_eq!(node.machine.commands(), ["kept"]);
+}
