@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::diagram::svg;
 use super::facts::Facts;
 use super::reading::Reading;
 use super::record::Trace;
@@ -27,13 +28,15 @@ pub enum Form {
     PlantUml,
     /// The text of a Mermaid sequence diagram.
     Mermaid,
+    /// A picture.
+    Svg,
     /// The records themselves, a line of JSON each.
     Records,
 }
 
 impl Form {
     /// Every form.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Facts,
         Self::Rst,
         Self::Markdown,
@@ -41,6 +44,7 @@ impl Form {
         Self::Terminal,
         Self::PlantUml,
         Self::Mermaid,
+        Self::Svg,
         Self::Records,
     ];
 
@@ -55,6 +59,7 @@ impl Form {
             Self::Terminal => "term",
             Self::PlantUml => "puml",
             Self::Mermaid => "mermaid",
+            Self::Svg => "svg",
             Self::Records => "jsonl",
         }
     }
@@ -70,6 +75,7 @@ impl Form {
             Self::Terminal => "txt",
             Self::PlantUml => "puml",
             Self::Mermaid => "mmd",
+            Self::Svg => "svg",
             Self::Records => "jsonl",
         }
     }
@@ -86,6 +92,7 @@ impl Form {
             Self::Terminal => terminal::table(&reading, Style::default()),
             Self::PlantUml => plantuml::document(&reading),
             Self::Mermaid => mermaid::document(&reading),
+            Self::Svg => svg::document(&reading),
             Self::Records => records(trace),
         }
     }

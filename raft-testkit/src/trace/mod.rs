@@ -3,9 +3,11 @@
 //! The cluster writes a [`record::Trace`]; every form below is drawn from it and from nothing
 //! else, so that a trace that was kept can be drawn again, and differently, at any time.
 
+pub mod diagram;
 pub mod diff;
 pub mod facts;
 pub mod form;
+pub mod logs;
 pub mod notation;
 pub mod reading;
 pub mod record;

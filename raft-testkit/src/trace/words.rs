@@ -215,8 +215,9 @@ fn other(kind: &RecordKind) -> String {
         RecordKind::CommandDone { command, outcome: ended } => {
             format!("command {command} done: {}", outcome(ended))
         }
+        RecordKind::Crashed { lost: 0, kept: 0 } => "crashes".to_owned(),
         RecordKind::Crashed { lost, kept } => {
-            format!("crashes; of its unsynced writes {lost} lost, {kept} kept")
+            format!("crashes: {lost} unsynced writes lost, {kept} kept")
         }
         RecordKind::Restarted => "restarts".to_owned(),
         RecordKind::Halted { reason } => format!("halts: {reason}"),
@@ -259,10 +260,10 @@ fn storage(kind: &RecordKind) -> String {
         RecordKind::PersistDone { persist } => format!("write {persist} is durable"),
         RecordKind::PersistFailed { reason } => format!("disk fails: {reason}"),
         RecordKind::Truncated { from, last } if *from == last.index => {
-            format!("entry {} of term {} goes", last.index, last.term)
+            format!("entry {} goes (term {})", last.index, last.term)
         }
         RecordKind::Truncated { from, last } => {
-            format!("entries {from} to {} go, the last of term {}", last.index, last.term)
+            format!("entries {from} to {} go (term {})", last.index, last.term)
         }
         RecordKind::EntriesFetched { from, count } => format!("reads {count} entries from {from}"),
         RecordKind::Applied { index } => format!("applied up to {index}"),

@@ -2,6 +2,7 @@
 
 mod compare;
 mod facts;
+mod pictures;
 mod play;
 mod report;
 mod tables;

@@ -100,7 +100,7 @@ fn a_terminal_line_shows_every_nodes_state_and_points_at_the_one_concerned() {
     let trace = rewrite();
     let table = terminal::table(&Reading::of(&trace), terminal::Style::default());
     let line = table.lines().find(|line| line.contains("entries 2 to 3 go")).unwrap();
-    assert!(line.contains("n1   entries 2 to 3 go, the last of term 1"), "{line}");
+    assert!(line.contains("n1   entries 2 to 3 go (term 1)"), "{line}");
     assert!(line.ends_with("> F2 3/3  | L2 3/3  | F2 3/2"), "{line}");
     assert!(!table.contains("is durable"), "details are asked for");
     let style = terminal::Style { colours: false, details: true };

@@ -1,0 +1,442 @@
+//! A trace as an SVG picture, on its own or in a page, for light and dark grounds.
+
+use std::fmt::Write as _;
+use std::ops::Range;
+
+use raft_core::LogIndex;
+
+use super::super::logs::Logs;
+use super::super::reading::{Flight, Part, Reading, is_sending};
+use super::super::record::{EntryView, Loss, MessageView, NodeState, Record, RecordKind, Role};
+use super::super::table::terminal::clipped;
+use super::super::words::{self, Class};
+use super::lanes::{Lane, Look, minority};
+use super::pieces::{LANE_HALF, band, beside, escaped, lane_class, lane_piece, legend, tooltip};
+use super::{Tone, is_drawn, palette};
+
+const ROW: f64 = 25.0;
+const GUTTER: f64 = 46.0;
+const SIDE: f64 = 160.0;
+const LANE_STEP: f64 = 236.0;
+const CELL: f64 = 19.0;
+/// How many entries of a log a strip shows.
+const CELLS_MAX: usize = 10;
+/// How many letters a pill on a lane shows.
+const PILL_LETTERS_MAX: usize = 36;
+
+/// Draws the whole trace.
+#[must_use]
+pub fn document(reading: &Reading<'_>) -> String {
+    Drawing::new(reading).draw(0..reading.parts.len())
+}
+
+/// Draws one part: `part` is its place among the parts.
+#[must_use]
+pub fn diagram(reading: &Reading<'_>, part: usize) -> String {
+    Drawing::new(reading).draw(part..part.saturating_add(1).min(reading.parts.len()))
+}
+
+struct Drawing<'r, 't> {
+    reading: &'r Reading<'t>,
+    /// The height of each record that has a line.
+    heights: Vec<Option<f64>>,
+    lanes: Vec<Lane>,
+    logs: Logs<'t>,
+    states: Vec<Option<&'t NodeState>>,
+    /// Each log as the last strip showed it.
+    shown: Vec<Vec<(LogIndex, u64, bool)>>,
+    y: f64,
+    /// Layers, drawn over each other in this order.
+    back: String,
+    arrows: String,
+    front: String,
+}
+
+impl<'r, 't> Drawing<'r, 't> {
+    fn new(reading: &'r Reading<'t>) -> Self {
+        let count = reading.nodes.len();
+        Self {
+            reading,
+            heights: vec![None; reading.trace.records.len()],
+            lanes: Vec::new(),
+            logs: Logs::new(reading),
+            states: vec![None; count],
+            shown: vec![Vec::new(); count],
+            y: 0.0,
+            back: String::new(),
+            arrows: String::new(),
+            front: String::new(),
+        }
+    }
+
+    fn x(&self, column: usize) -> f64 {
+        // Columns are few: an f64 holds them exactly.
+        GUTTER + SIDE + LANE_STEP * f64::from(u32::try_from(column).unwrap_or(u32::MAX))
+    }
+
+    fn width(&self) -> f64 {
+        self.x(self.reading.nodes.len().saturating_sub(1)) + SIDE + 30.0
+    }
+
+    fn draw(mut self, parts: Range<usize>) -> String {
+        let records = &self.reading.trace.records;
+        let all = &self.reading.parts;
+        let first = all.get(parts.start).map_or(0, |part| part.records.start);
+        for record in &records[..first.min(records.len())] {
+            self.take_in(record);
+        }
+        let top = self.heads(parts.len() == all.len());
+        let looks = self.states.iter().map(|state| state.map_or(Look::BEGINNING, Look::of));
+        self.lanes = looks.map(|look| Lane::new(look, top)).collect();
+        self.y = top + 14.0;
+        self.place(&parts, all);
+        for part in all.get(parts).unwrap_or_default() {
+            self.part(part);
+        }
+        self.finish()
+    }
+
+    /// Takes in a record that lies before the first part drawn.
+    fn take_in(&mut self, record: &'t Record) {
+        self.logs.take(self.reading, record);
+        if let Some(column) = record.node.and_then(|node| self.reading.column(node)) {
+            self.states[column] = record.state.as_ref().or(self.states[column]);
+        }
+    }
+
+    /// Gives every record its height, so that arrows know where they end.
+    fn place(&mut self, parts: &Range<usize>, all: &[Part<'_>]) {
+        let mut y = self.y;
+        for part in all.get(parts.clone()).unwrap_or_default() {
+            y += Self::heading_height(part);
+            for at in part.records.clone() {
+                if is_drawn(&self.reading.trace.records[at].kind) {
+                    self.heights[at] = Some(y + ROW / 2.0);
+                    y += ROW;
+                }
+            }
+            y += ROW * 1.7;
+        }
+    }
+
+    const fn heading_height(part: &Part<'_>) -> f64 {
+        if part.number.is_some() { 40.0 } else { 0.0 }
+    }
+
+    fn heads(&mut self, whole: bool) -> f64 {
+        let mut y = 12.0;
+        if whole {
+            let header = &self.reading.trace.header;
+            let title = if header.title.is_empty() { &header.scenario } else { &header.title };
+            let _ = writeln!(
+                self.front,
+                "<text class=\"title\" x=\"20\" y=\"30\">{}</text>",
+                escaped(title)
+            );
+            y = 56.0;
+        }
+        for (column, node) in self.reading.nodes.iter().enumerate() {
+            let (x, name) = (self.x(column), words::name(*node));
+            let _ = writeln!(
+                self.front,
+                "<text class=\"head\" x=\"{x}\" y=\"{}\">{name}</text>",
+                y + 10.0
+            );
+        }
+        y + 24.0
+    }
+
+    fn part(&mut self, part: &Part<'t>) {
+        let height = Self::heading_height(part);
+        if let Some(number) = part.number {
+            let (y, right) = (self.y + height / 2.0 + 2.0, self.width());
+            let line = self.y + 4.0;
+            let title = escaped(&clipped(part.title, 110));
+            let _ = writeln!(
+                self.back,
+                "<line class=\"rule\" x1=\"16\" x2=\"{}\" y1=\"{line}\" y2=\"{line}\"/>",
+                right - 16.0
+            );
+            let _ = writeln!(
+                self.front,
+                "<rect class=\"veil\" x=\"0\" y=\"{:.1}\" width=\"{right}\" height=\"26\"/>\
+                 <text class=\"section halo\" x=\"20\" y=\"{y}\">{number}  {title}</text>",
+                y - 13.0
+            );
+        }
+        self.y += height;
+        for record in self.reading.records(part) {
+            self.record(record);
+        }
+        self.strips();
+        self.y += ROW * 1.7;
+    }
+
+    fn record(&mut self, record: &'t Record) {
+        let before = self.states_of(record);
+        let gone = self.gone(record);
+        self.take_in(record);
+        let at = usize::try_from(record.sequence).unwrap_or(usize::MAX).wrapping_sub(1);
+        let height = self.heights.get(at).copied().flatten();
+        let column = record.node.and_then(|node| self.reading.column(node));
+        if let (Some(column), Some(state)) = (column, &record.state) {
+            self.lanes[column].turn(Look::of(state), height.unwrap_or(self.y));
+        }
+        let Some(y) = height else { return };
+        self.y = y + ROW / 2.0;
+        let _ = writeln!(
+            self.front,
+            "<g id=\"e{0}\"><title>{1}</title><text class=\"number\" x=\"{GUTTER}\" \
+             y=\"{y}\">{0}</text>",
+            record.sequence,
+            escaped(&tooltip(record)),
+        );
+        match (&record.message, column) {
+            (Some(message), _) => self.message(record, message, y, before),
+            (None, Some(column)) => self.pill(record, column, y),
+            (None, None) => self.note(record, y),
+        }
+        if let (Some(column), false) = (column, gone.is_empty()) {
+            let x = self.x(column) + LANE_HALF + 108.0;
+            self.cells(&gone, x, y, None);
+        }
+        self.front.push_str("</g>\n");
+    }
+
+    fn states_of(&self, record: &Record) -> Option<&'t NodeState> {
+        let column = record.node.and_then(|node| self.reading.column(node))?;
+        self.states.get(column).copied().flatten()
+    }
+
+    /// The entries that a truncation removes.
+    fn gone(&self, record: &Record) -> Vec<(LogIndex, u64)> {
+        let RecordKind::Truncated { from, last } = record.kind else { return Vec::new() };
+        let column = record.node.and_then(|node| self.reading.column(node));
+        let log = column.map_or(&[][..], |column| self.logs.of(column));
+        let gone = log.iter().filter(|entry| entry.index >= from && entry.index <= last.index);
+        gone.take(5).map(|entry| (entry.index, entry.term.get())).collect()
+    }
+
+    fn message(
+        &mut self,
+        record: &Record,
+        message: &MessageView,
+        y: f64,
+        before: Option<&NodeState>,
+    ) {
+        let ends = self.reading.column(message.from).zip(self.reading.column(message.to));
+        let Some((from, to)) = ends else { return };
+        let rightwards = from < to;
+        let flight = self.reading.flight(message.id).cloned().unwrap_or_default();
+        if is_sending(&record.kind) {
+            self.arrow(message, y, &flight);
+            let _ = writeln!(
+                self.front,
+                "<text class=\"label halo {}\" {} y=\"{}\">{}</text>",
+                Tone::of(message).name(),
+                beside(self.x(from), rightwards, 13.0),
+                y - 7.0,
+                escaped(&words::short(message))
+            );
+        } else if let RecordKind::MessageLost { why } = record.kind {
+            self.loss(message, y, &flight, why);
+        } else {
+            let x = self.x(to);
+            let _ = writeln!(self.front, "<circle class=\"dot\" cx=\"{x}\" cy=\"{y}\" r=\"3.4\"/>");
+            let mut said = match (before, &record.state) {
+                (Some(before), Some(after)) => words::changes(before, after),
+                (_, Some(_) | None) => Vec::new(),
+            };
+            if record.kind != RecordKind::MessageHandled {
+                said.insert(0, words::record(record));
+            }
+            if flight.sent.is_none_or(|sent| self.height(sent).is_none()) {
+                said.insert(
+                    0,
+                    format!("{} from {}", words::short(message), words::name(message.from)),
+                );
+            }
+            let said = escaped(&clipped(&said.join(" · "), 34));
+            let _ = writeln!(
+                self.front,
+                "<text class=\"change halo\" {} y=\"{y}\">{said}</text>",
+                beside(x, rightwards, 12.0)
+            );
+        }
+    }
+
+    fn height(&self, sequence: u64) -> Option<f64> {
+        let at = usize::try_from(sequence.checked_sub(1)?).ok()?;
+        self.heights.get(at).copied().flatten()
+    }
+
+    /// The message's line, as far as it gets.
+    fn arrow(&mut self, message: &MessageView, y: f64, flight: &Flight) {
+        let ends = self.reading.column(message.from).zip(self.reading.column(message.to));
+        let Some((from, to)) = ends else { return };
+        let sign = if from < to { 1.0 } else { -1.0 };
+        let (x1, x2) = (self.x(from) + sign * LANE_HALF, self.x(to) - sign * (LANE_HALF + 1.0));
+        let tone = Tone::of(message).name();
+        let handled = flight.handled.and_then(|handled| self.height(handled));
+        let lost = flight.lost.and_then(|lost| self.height(lost));
+        let (x2, y2, open) = match (handled, lost) {
+            (Some(y2), _) => (x2, y2, ""),
+            (None, Some(y2)) => (x1 + (x2 - x1) * 0.62, y2, ""),
+            // Still on its way where the drawing ends.
+            (None, None) => (x1 + (x2 - x1) * 0.35, y + ROW * 0.6, " open"),
+        };
+        let _ = writeln!(
+            self.arrows,
+            "<path class=\"arrow {tone}{open}\" d=\"M{x1:.1} {y:.1}L{x2:.1} {y2:.1}\"/>"
+        );
+        if handled.is_some() {
+            let angle = (y2 - y).atan2(x2 - x1).to_degrees();
+            let _ = writeln!(
+                self.arrows,
+                "<path class=\"tip {tone}\" d=\"M0 0L-9 -3.8L-9 3.8Z\" \
+                 transform=\"translate({x2:.1} {y2:.1}) rotate({angle:.1})\"/>"
+            );
+        }
+    }
+
+    fn loss(&mut self, message: &MessageView, y: f64, flight: &Flight, why: Loss) {
+        let ends = self.reading.column(message.from).zip(self.reading.column(message.to));
+        let Some((from, to)) = ends else { return };
+        let (start, end) = (self.x(from), self.x(to));
+        let begun = flight.sent.is_some_and(|sent| self.height(sent).is_some());
+        let way = if begun { 0.62 } else { 0.2 };
+        let x = start + (end - start) * way;
+        let said = if begun {
+            words::loss(why).to_owned()
+        } else {
+            format!("{}: {}", words::loss(why), words::short(message))
+        };
+        let _ = writeln!(
+            self.front,
+            "<path class=\"cross\" d=\"M{0:.1} {1:.1}l9 9m0 -9l-9 9\"/>\
+             <text class=\"lost halo\" {2} y=\"{y:.1}\">{3}</text>",
+            x - 4.5,
+            y - 4.5,
+            beside(x, from < to, 11.0),
+            escaped(&said)
+        );
+    }
+
+    fn pill(&mut self, record: &Record, column: usize, y: f64) {
+        let class = words::class(&record.kind);
+        let role = record.state.as_ref().map_or(Role::Follower, |state| state.role);
+        let text = if let RecordKind::RoleChanged { to, .. } = &record.kind {
+            let term = record.state.as_ref().map_or(0, |state| state.term.get());
+            format!("{}, term {term}", words::role(*to))
+        } else {
+            words::record(record)
+        };
+        let text = clipped(&text, PILL_LETTERS_MAX);
+        let x = self.x(column);
+        let letters = f64::from(u32::try_from(text.chars().count()).unwrap_or(0));
+        let width = letters * 5.9 + 18.0;
+        let name = words::class_name(class);
+        let lane = if class == Class::Role {
+            format!(" lane-{}", lane_class(role))
+        } else {
+            String::new()
+        };
+        let _ = writeln!(
+            self.front,
+            "<rect class=\"pill pill-{name}{lane}\" x=\"{:.1}\" y=\"{:.1}\" width=\"{width:.1}\" \
+             height=\"18\" rx=\"9\"/><text class=\"on on-{name}\" x=\"{x}\" y=\"{y}\">{}</text>",
+            x - width / 2.0,
+            y - 9.0,
+            escaped(&text)
+        );
+    }
+
+    fn note(&mut self, record: &Record, y: f64) {
+        let _ = writeln!(
+            self.front,
+            "<text class=\"sub halo\" x=\"{}\" y=\"{y}\">{}</text>",
+            GUTTER + 14.0,
+            escaped(&clipped(&words::record(record), 120))
+        );
+    }
+
+    /// Under a section, every log that changed in it.
+    fn strips(&mut self) {
+        let y = self.y + ROW * 0.85;
+        for column in 0..self.reading.nodes.len() {
+            let commit = self.states[column].map_or(0, |state| state.commit.get());
+            let log = self.logs.of(column);
+            let tail = &log[log.len().saturating_sub(CELLS_MAX)..];
+            let place =
+                |entry: &&EntryView| (entry.index, entry.term.get(), entry.index.get() <= commit);
+            let now: Vec<_> = tail.iter().map(place).collect();
+            if now.is_empty() || now == self.shown[column] {
+                continue;
+            }
+            let entries: Vec<_> = now.iter().map(|&(index, term, _)| (index, term)).collect();
+            let half = f64::from(u32::try_from(entries.len()).unwrap_or(0)) * (CELL + 2.0) / 2.0;
+            self.cells(&entries, self.x(column) - half, y, Some(commit));
+            self.shown[column] = now;
+        }
+    }
+
+    /// Entries as cells: filled once committed, struck out if they are gone (no commit index).
+    fn cells(&mut self, entries: &[(LogIndex, u64)], x: f64, y: f64, commit: Option<u64>) {
+        let mut x = x;
+        for (index, term) in entries {
+            let colour = palette::term(*term);
+            let kept = commit.is_some_and(|commit| index.get() <= commit);
+            let (fill, text) = if kept { (colour, "in in-kept") } else { ("var(--ground)", "in") };
+            let top = y - CELL / 2.0;
+            let _ = write!(
+                self.front,
+                "<g><title>entry {index} of term {term}</title><rect class=\"cell\" x=\"{x:.1}\" \
+                 y=\"{top:.1}\" width=\"{CELL}\" height=\"{CELL}\" rx=\"3.5\" fill=\"{fill}\" \
+                 stroke=\"{colour}\"/><text class=\"{text}\" x=\"{:.1}\" y=\"{y}\">{index}</text>",
+                x + CELL / 2.0
+            );
+            if commit.is_none() {
+                let _ = write!(
+                    self.front,
+                    "<path class=\"gone\" d=\"M{:.1} {:.1}l{2} -{2}\"/>",
+                    x,
+                    top + CELL,
+                    CELL
+                );
+            }
+            self.front.push_str("</g>\n");
+            x += CELL + 2.0;
+        }
+    }
+
+    fn finish(mut self) -> String {
+        let bottom = self.y + 6.0;
+        let mut lanes = String::new();
+        for (column, lane) in std::mem::take(&mut self.lanes).into_iter().enumerate() {
+            let x = self.x(column);
+            let stretches = lane.finish(bottom);
+            for (from, to) in minority(&stretches) {
+                let _ = writeln!(lanes, "{}", band(x, from, to));
+            }
+            for stretch in &stretches {
+                lanes.push_str(&lane_piece(x, stretch));
+            }
+        }
+        let legend = legend(bottom + 26.0);
+        let (width, height) = (self.width().max(760.0), bottom + 44.0);
+        format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" \
+             width=\"{width}\" height=\"{height}\" role=\"img\">\n<title>{}</title>\n\
+             <style>{}</style>\n<defs><pattern id=\"held\" width=\"6\" height=\"6\" \
+             patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(45)\"><rect width=\"2.4\" \
+             height=\"6\" fill=\"var(--ground)\" fill-opacity=\".75\"/></pattern></defs>\n\
+             <rect width=\"{width}\" height=\"{height}\" fill=\"var(--ground)\"/>\n\
+             {}{lanes}{}{}{legend}</svg>\n",
+            escaped(&self.reading.trace.header.title),
+            palette::STYLE,
+            self.back,
+            self.arrows,
+            self.front,
+        )
+    }
+}
