@@ -1,3 +1,3 @@
-//! The testkit's own tests.
+//! The kit as its users see it.
 
-mod trace;
+mod control;

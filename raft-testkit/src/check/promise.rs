@@ -1,0 +1,92 @@
+//! Votes and answers are given once, and only when they are durable.
+
+use raft_core::{AppendOutcome, Body, HardState, LogIndex, Message, NodeId, Term};
+
+use super::log::node_id;
+use super::{Checker, Rule, Shadow};
+use crate::network::place;
+
+impl Checker {
+    /// A term and vote became durable.
+    pub(super) fn check_durable_vote(&mut self, at: usize, new: HardState, record: u64) {
+        let Some(node) = self.nodes.get_mut(at) else { return };
+        let old = node.hard_state;
+        node.hard_state = new;
+        let id = node_id(at);
+        if new.term < old.term {
+            let earlier = (format!("{id} has made term {} durable", old.term), record);
+            let later = (format!("{id} makes term {} durable", new.term), record);
+            self.broke(Rule::TermMonotonic, earlier, later);
+        } else if new.term == old.term && old.voted_for.is_some() && new.voted_for != old.voted_for
+        {
+            let earlier =
+                (format!("{id} voted for {:?} in term {}", old.voted_for, old.term), record);
+            let later =
+                (format!("{id} votes for {:?} in term {}", new.voted_for, new.term), record);
+            self.broke(Rule::OneVote, earlier, later);
+        }
+    }
+
+    /// A message left the core: from here on the shell may send it at any time.
+    pub(crate) fn on_send(&mut self, message: &Message, record: u64) {
+        match &message.body {
+            Body::RequestVote(_) => self.check_vote(message, message.from, record),
+            Body::RequestVoteResponse(answer) if answer.granted => {
+                self.check_vote(message, message.to, record);
+            }
+            Body::AppendEntriesResponse(answer) => {
+                self.check_term_durable(message.from, message.term, "answers an append", record);
+                if let AppendOutcome::Matched { match_index } = answer.outcome {
+                    self.check_match(message.from, match_index, record);
+                }
+            }
+            Body::PreVote(_)
+            | Body::PreVoteResponse(_)
+            | Body::RequestVoteResponse(_)
+            | Body::AppendEntries(_) => {}
+        }
+    }
+
+    /// The sender gives its vote in the message's term: to itself by asking, or by an answer.
+    fn check_vote(&mut self, message: &Message, candidate: NodeId, record: u64) {
+        let Message { from, term, .. } = *message;
+        let given = *self.votes.entry((from, term)).or_insert((candidate, record));
+        if given.0 != candidate {
+            let earlier = (format!("{from} gave its vote of term {term} to {}", given.0), given.1);
+            let later = (format!("{from} gives it to {candidate}"), record);
+            self.broke(Rule::OneVote, earlier, later);
+            return;
+        }
+        let Some(node) = self.nodes.get(place(from)) else { return };
+        let HardState { term: durable, voted_for, .. } = node.hard_state;
+        if durable != term || voted_for != Some(candidate) {
+            let earlier =
+                (format!("{from} has term {durable} and vote {voted_for:?} on its disk"), record);
+            let later = (format!("{from} promises its vote of term {term} to {candidate}"), record);
+            self.broke(Rule::PromiseAfterPersist, earlier, later);
+        }
+    }
+
+    fn check_term_durable(&mut self, from: NodeId, term: Term, what: &str, record: u64) {
+        let Some(node) = self.nodes.get(place(from)) else { return };
+        let durable = node.hard_state.term;
+        if durable < term {
+            let earlier = (format!("{from} has term {durable} on its disk"), record);
+            let later = (format!("{from} {what} in term {term}"), record);
+            self.broke(Rule::PromiseAfterPersist, earlier, later);
+        }
+    }
+
+    fn check_match(&mut self, from: NodeId, match_index: LogIndex, record: u64) {
+        if match_index == LogIndex::ZERO {
+            return;
+        }
+        let Some(node) = self.nodes.get(place(from)) else { return };
+        let durable = Shadow::at(&node.durable, match_index);
+        if durable.is_none() || durable != Shadow::at(&node.log, match_index) {
+            let earlier = (format!("{from} has {} durable entries", node.durable.len()), record);
+            let later = (format!("{from} promises to hold up to entry {match_index}"), record);
+            self.broke(Rule::PromiseAfterPersist, earlier, later);
+        }
+    }
+}

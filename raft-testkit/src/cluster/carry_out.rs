@@ -1,0 +1,168 @@
+//! Doing what a node wants done.
+
+use raft_core::ports::{LogStore, StateMachine};
+use raft_core::{Effect, Event, HaltReason, Input, Persist, RoleCause, RoleKind};
+
+use super::Cluster;
+use crate::recorder::Note;
+use crate::sim_node::Pace;
+use crate::trace::record::{EntryView, Liveness, RecordKind, Vote, command_text};
+
+impl<M: StateMachine, S: LogStore> Cluster<M, S> {
+    /// Sorts the effects of one step into where they wait.
+    pub(super) fn carry_out(&mut self, at: usize, effects: &mut Vec<Effect>, record: u64) {
+        // What is written counts before what is said or applied: the log must be known first.
+        for effect in effects.iter() {
+            if let Effect::Persist(change) = effect {
+                self.checker.on_persist(at, change, record);
+            }
+        }
+        self.checker.observe(at, &self.nodes[at].status, record);
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::Persist(change) => self.start_persist(at, change, record),
+                Effect::Send(message) => {
+                    self.checker.on_send(&message, record);
+                    self.network.emit(message, Some(record));
+                }
+                Effect::FetchEntries(ask) => self.nodes[at].fetches.push_back((ask, record)),
+                Effect::Apply(batch) => self.nodes[at].applies.push_back((batch, record)),
+                Effect::Reply(reply) => self.on_reply(at, reply, record),
+                Effect::Event(event) => self.on_event(at, event, record),
+                Effect::Halt(reason) => self.on_halt(at, &reason, record),
+            }
+        }
+    }
+
+    fn start_persist(&mut self, at: usize, change: Persist, record: u64) {
+        let started = if self.recorder.is_on() {
+            let kind = RecordKind::PersistStarted {
+                persist: change.id,
+                truncate_from: change.truncate_from,
+                entries: change.entries.iter().map(EntryView::of).collect(),
+                vote: change
+                    .hard_state
+                    .map(|state| Vote { term: state.term, voted_for: state.voted_for }),
+            };
+            self.note_at(at, kind, Some(record))
+        } else {
+            self.recorder.skip()
+        };
+        self.nodes[at].persists.push_back((change, started));
+    }
+
+    fn on_event(&mut self, at: usize, event: Event, record: u64) {
+        let kind = match event {
+            Event::RoleChanged { role, cause, .. } => {
+                self.on_role_changed(at, role, cause, record);
+                return;
+            }
+            Event::Truncated { from, last } => RecordKind::Truncated { from, last },
+            Event::ApplyRetried { index } => RecordKind::ApplyRetried { index },
+            Event::MessageRefused { reason, .. } => {
+                RecordKind::MessageRefused { why: reason.to_string() }
+            }
+            // The failure has a record already: the one that told the node of it.
+            Event::ApplyFailed { .. } | Event::LeaderKnown { .. } => return,
+        };
+        self.note_at(at, kind, Some(record));
+    }
+
+    fn on_role_changed(&mut self, at: usize, role: RoleKind, cause: RoleCause, record: u64) {
+        let node = &mut self.nodes[at];
+        let from = std::mem::replace(&mut node.shown_role, role);
+        if !self.recorder.is_on() {
+            self.recorder.skip();
+            return;
+        }
+        let state = Some(node.state(role));
+        let kind = RecordKind::RoleChanged {
+            from: from.into(),
+            to: role.into(),
+            why: why(cause).to_owned(),
+        };
+        let note = Note { node: Some(node.id), kind, cause: Some(record), message: None, state };
+        self.recorder.push(self.now, note);
+    }
+
+    fn on_halt(&mut self, at: usize, reason: &HaltReason, record: u64) {
+        self.nodes[at].liveness = Liveness::Halted;
+        let reason = reason.to_string();
+        self.note_at(at, RecordKind::Halted { reason }, Some(record));
+    }
+
+    /// Does what is to be done at once, until nothing is left of it.
+    pub(crate) fn settle(&mut self, at: usize) {
+        while self.checker.violation().is_none() {
+            let node = &self.nodes[at];
+            let disk_at_once = node.disk_pace == Pace::AtOnce && node.core.is_some();
+            if disk_at_once && (!node.persists.is_empty() || node.unreported.is_some()) {
+                let waiting = node.persists.len();
+                self.write_persists_at(at, waiting);
+                self.report_persisted_at(at);
+            } else if disk_at_once && !node.fetches.is_empty() {
+                self.answer_fetch(at);
+            } else if node.apply_pace == Pace::AtOnce && node.is_up() && !node.applies.is_empty() {
+                self.apply_batch(at);
+            } else {
+                return;
+            }
+        }
+    }
+
+    /// Answers the oldest request for entries from the store.
+    pub(super) fn answer_fetch(&mut self, at: usize) {
+        let Some((fetched, record)) = self.nodes[at].fetch() else { return };
+        let kind =
+            RecordKind::EntriesFetched { from: fetched.from, count: fetched.entries.len() as u64 };
+        self.step(at, Input::EntriesFetched(fetched), kind, Some(record));
+    }
+
+    /// Puts the oldest batch through the state machine and tells the node how it went.
+    pub(super) fn apply_batch(&mut self, at: usize) {
+        let Some((result, record)) = self.nodes[at].apply() else { return };
+        for (committed, output) in &result.done {
+            self.checker.on_apply(at, &committed.entry, record);
+            if let Some(output) = output {
+                self.checker.on_output(at, committed.entry.index(), output, record);
+            }
+        }
+        let last = result.done.last().map(|(committed, _)| committed.entry.index());
+        let done = if let Some((committed, failure)) = result.failure {
+            let reason = failure.reason.clone();
+            let kind = RecordKind::ApplyFailed { index: failure.index, reason: reason.clone() };
+            let done = self.step(at, Input::ApplyFailed(failure), kind, Some(record));
+            if let Some(request) = committed.request {
+                self.on_failed_reply(at, request, reason, done);
+            }
+            done
+        } else {
+            let Some(last) = last else { return };
+            self.step(at, Input::Applied(last), RecordKind::Applied { index: last }, Some(record))
+        };
+        for (committed, output) in result.done {
+            if let Some(request) = committed.request {
+                let text = command_text(&output.unwrap_or_default());
+                self.checker.on_acknowledged(at, &committed.entry, done);
+                self.on_applied_reply(at, request, text, done);
+            }
+        }
+        self.stop_if_broken();
+    }
+}
+
+const fn why(cause: RoleCause) -> &'static str {
+    match cause {
+        RoleCause::Started => "started",
+        RoleCause::ElectionTimeout => "no leader was heard from",
+        RoleCause::Asked => "asked to",
+        RoleCause::PreVoteWon => "a quorum would vote",
+        RoleCause::ElectionWon => "a quorum voted",
+        RoleCause::ElectionLost => "a quorum refused",
+        RoleCause::VoteGiven => "it voted for another",
+        RoleCause::HigherTerm => "saw a higher term",
+        RoleCause::LeaderAppeared => "the leader appeared",
+        RoleCause::QuorumLost => "no quorum was heard from",
+        RoleCause::Forced => "forced by the test",
+    }
+}

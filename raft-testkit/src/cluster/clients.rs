@@ -1,0 +1,157 @@
+//! The clients: what was asked, and how it ended.
+
+use bytes::Bytes;
+use raft_core::ports::{LogStore, StateMachine};
+use raft_core::{Input, NodeId, Outcome, Proposal, Refusal, Reply, RequestId};
+
+use super::Cluster;
+use crate::network::place;
+use crate::trace::record::{CommandOutcome, RecordKind, command_text};
+
+/// A command or a read that was handed to a node.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Handle(u64);
+
+impl Handle {
+    /// Its number in the trace.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
+
+/// Everything that was asked.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Clients {
+    requests: Vec<Request>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Request {
+    pub(super) node: NodeId,
+    pub(super) outcome: Option<CommandOutcome>,
+    /// Whether the test has looked at how it ended.
+    pub(super) collected: bool,
+    /// The record of its answer, or of its start.
+    pub(super) record: u64,
+}
+
+impl Clients {
+    pub(super) fn get(&self, handle: Handle) -> &Request {
+        let at = usize::try_from(handle.0 - 1).unwrap_or(usize::MAX);
+        self.requests
+            .get(at)
+            .expect("a handle comes from this cluster or from one it was forked of")
+    }
+
+    fn get_mut(&mut self, id: u64) -> Option<&mut Request> {
+        self.requests.get_mut(usize::try_from(id.checked_sub(1)?).ok()?)
+    }
+}
+
+impl<M: StateMachine, S: LogStore> Cluster<M, S> {
+    /// Hands a command to a node.
+    ///
+    /// # Panics
+    /// If there is no such node.
+    pub fn propose(&mut self, node: u64, command: impl AsRef<[u8]>) -> Handle {
+        let command = Bytes::copy_from_slice(command.as_ref());
+        let text = if self.recorder.is_on() { command_text(&command) } else { String::new() };
+        self.ask(node, text, |id| Input::Propose(vec![Proposal { id, command }]))
+    }
+
+    /// Asks a node for a confirmed read. It ends as [`CommandOutcome::ReadReady`] or refused.
+    ///
+    /// # Panics
+    /// If there is no such node.
+    pub fn read(&mut self, node: u64) -> Handle {
+        self.ask(node, "read".to_owned(), |id| Input::Read(vec![id]))
+    }
+
+    fn ask(&mut self, node: u64, text: String, input: impl FnOnce(RequestId) -> Input) -> Handle {
+        let at = self.at(node);
+        let id = self.clients.requests.len() as u64 + 1;
+        let kind = RecordKind::CommandStarted { command: id, text };
+        let started = self.note_at(at, kind, None);
+        let node = NodeId(node);
+        let outcome = None;
+        let request = Request { node, outcome, collected: false, record: started };
+        self.clients.requests.push(request);
+        if self.nodes[at].is_up() {
+            self.step_as(at, input(RequestId(id)), started);
+            self.settle(at);
+        } else {
+            let outcome = CommandOutcome::Retry("the node is down".to_owned());
+            self.answer(at, id, outcome, started);
+        }
+        Handle(id)
+    }
+
+    /// The client looks at how its command ended, or gives up waiting for it.
+    pub fn collect(&mut self, handle: Handle) -> CommandOutcome {
+        let request = self.clients.get(handle);
+        let outcome = request.outcome.clone().unwrap_or(CommandOutcome::TimedOut);
+        if !request.collected {
+            let (at, cause) = (place(request.node), request.record);
+            let kind = RecordKind::CommandDone { command: handle.0, outcome: outcome.clone() };
+            self.note_at(at, kind, Some(cause));
+            if let Some(request) = self.clients.get_mut(handle.0) {
+                request.collected = true;
+            }
+        }
+        outcome
+    }
+
+    /// How a command ended so far, without the client looking.
+    #[must_use]
+    pub fn outcome(&self, handle: Handle) -> Option<&CommandOutcome> {
+        self.clients.get(handle).outcome.as_ref()
+    }
+
+    pub(super) fn on_reply(&mut self, at: usize, reply: Reply, record: u64) {
+        let outcome = match reply.outcome {
+            Outcome::Unknown { .. } => CommandOutcome::Unknown,
+            Outcome::ReadReady { read_index } => CommandOutcome::ReadReady(read_index),
+            Outcome::Refused(refusal) => match refusal {
+                Refusal::NotLeader { leader } => CommandOutcome::Redirect(leader),
+                Refusal::NoLeader | Refusal::NotReady | Refusal::Busy => {
+                    CommandOutcome::Retry(refusal.to_string())
+                }
+                Refusal::TooLarge { .. } | Refusal::Stopped => {
+                    CommandOutcome::Refused(refusal.to_string())
+                }
+            },
+        };
+        self.answer(at, reply.id.get(), outcome, record);
+    }
+
+    pub(super) fn on_applied_reply(&mut self, at: usize, id: RequestId, text: String, record: u64) {
+        self.answer(at, id.get(), CommandOutcome::Applied(text), record);
+    }
+
+    pub(super) fn on_failed_reply(&mut self, at: usize, id: RequestId, why: String, record: u64) {
+        self.answer(at, id.get(), CommandOutcome::ApplyFailed(why), record);
+    }
+
+    fn answer(&mut self, at: usize, id: u64, outcome: CommandOutcome, cause: u64) {
+        let kind = RecordKind::CommandAnswered { command: id, outcome: outcome.clone() };
+        let record = self.note_at(at, kind, Some(cause));
+        if let Some(request) = self.clients.get_mut(id)
+            && request.outcome.is_none()
+        {
+            request.outcome = Some(outcome);
+            request.record = record;
+        }
+    }
+
+    /// The node is gone: whoever still waits for it does not know what became of the command.
+    pub(super) fn on_requests_cut_off(&mut self, at: usize, record: u64) {
+        let node = self.nodes[at].id;
+        for request in &mut self.clients.requests {
+            if request.node == node && request.outcome.is_none() {
+                request.outcome = Some(CommandOutcome::Unknown);
+                request.record = record;
+            }
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! Moving messages, one by one or all that there are.
+
+use raft_core::ports::{LogStore, StateMachine};
+use raft_core::{Input, Message};
+
+use super::Cluster;
+use crate::network::{InFlight, Link, place};
+use crate::select::Select;
+use crate::trace::record::{Liveness, Loss, MessageView, RecordKind, Side};
+use crate::until::{Moment, Until};
+
+/// How many messages a verb moves before it gives up: far more than any scenario needs.
+const EVENTS_MAX: u64 = 100_000;
+
+impl<M: StateMachine, S: LogStore> Cluster<M, S> {
+    /// Sends the messages that are meant: out of their outboxes, onto the wire. Returns how many.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn send(&mut self, select: Select) -> usize {
+        let ids = self.ids_in_outboxes(&select);
+        self.need(&ids, "send", &select);
+        for &id in &ids {
+            self.send_id(id);
+        }
+        ids.len()
+    }
+
+    /// Lets the receivers handle the messages on the wire that are meant. Returns how many.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn handle(&mut self, select: Select) -> usize {
+        let ids = self.ids_on_wire(&select);
+        self.need(&ids, "handle", &select);
+        for &id in &ids {
+            self.handle_id(id);
+        }
+        ids.len()
+    }
+
+    /// Sends the messages that are meant and lets their receivers handle them; those that are on
+    /// the wire already are handled, too. Returns how many.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn deliver(&mut self, select: Select) -> usize {
+        self.start();
+        let on_wire = self.network.wire.iter().map(|f| (f.id, &f.message));
+        let in_outboxes = self.network.outboxes.iter().flatten().map(|f| (f.id, &f.message));
+        let all: Vec<(u64, &Message)> = on_wire.chain(in_outboxes).collect();
+        let places = select.pick(all.iter().map(|&(_, message)| message));
+        let ids: Vec<u64> = places.into_iter().map(|at| all[at].0).collect();
+        self.need(&ids, "deliver", &select);
+        for &id in &ids {
+            self.send_id(id);
+            self.handle_id(id);
+        }
+        ids.len()
+    }
+
+    /// Moves messages until none is left: each node sends whatever it has, then the message that
+    /// was sent first is handled, and so on. Returns how many were handled.
+    ///
+    /// # Panics
+    /// If there is no end to them.
+    pub fn deliver_all(&mut self) -> u64 {
+        self.start();
+        let mut handled = 0;
+        loop {
+            self.send_everything();
+            if !self.handle_next() {
+                return handled;
+            }
+            handled += 1;
+            assert!(handled < EVENTS_MAX, "messages go on without an end");
+        }
+    }
+
+    /// Moves messages in the order of [`Cluster::deliver_all`], one at a time, until this holds.
+    ///
+    /// # Panics
+    /// If messages run out before, or the bound of the condition is reached.
+    pub fn deliver_until(&mut self, until: Until) {
+        self.start();
+        let mut watch = until.watch();
+        let mut moved = 0;
+        loop {
+            if watch.holds(self, Moment::Still) {
+                return;
+            }
+            if moved >= watch.events_max() {
+                self.fail(&format!("{moved} messages moved and still not: {until}"));
+            }
+            let moment = if let Some(message) = self.send_next() {
+                watch.holds(self, Moment::Sent(&message))
+            } else if let Some(message) = self.handle_next_message() {
+                watch.holds(self, Moment::Handled(&message))
+            } else {
+                self.fail(&format!("no message is left to move, and still not: {until}"));
+            };
+            if moment {
+                return;
+            }
+            moved += 1;
+        }
+    }
+
+    /// Sends whatever waits in the outboxes.
+    pub fn send_all(&mut self) {
+        self.start();
+        self.send_everything();
+    }
+
+    /// Handles whatever is on the wire, but sends nothing.
+    pub fn handle_all(&mut self) {
+        self.start();
+        while self.handle_next() {}
+    }
+
+    /// The messages that are meant, on the wire first, then in the outboxes.
+    #[must_use]
+    pub fn messages(&self, select: &Select) -> Vec<&Message> {
+        let all: Vec<&Message> = self
+            .network
+            .wire
+            .iter()
+            .chain(self.network.outboxes.iter().flatten())
+            .map(|in_flight| &in_flight.message)
+            .collect();
+        select.pick(all.iter().copied()).into_iter().map(|at| all[at]).collect()
+    }
+
+    /// The one message that is meant.
+    ///
+    /// # Panics
+    /// If there is none, or more than one.
+    #[must_use]
+    pub fn message(&self, select: &Select) -> &Message {
+        match self.messages(select).as_slice() {
+            [one] => one,
+            several => self.fail(&format!("{} messages are: {select}", several.len())),
+        }
+    }
+
+    pub(super) fn ids_in_outboxes(&mut self, select: &Select) -> Vec<u64> {
+        self.start();
+        let all: Vec<&InFlight> = self.network.outboxes.iter().flatten().collect();
+        let places = select.pick(all.iter().map(|in_flight| &in_flight.message));
+        places.into_iter().map(|at| all[at].id).collect()
+    }
+
+    pub(super) fn ids_on_wire(&mut self, select: &Select) -> Vec<u64> {
+        self.start();
+        let places = select.pick(self.network.wire.iter().map(|in_flight| &in_flight.message));
+        places.into_iter().map(|at| self.network.wire[at].id).collect()
+    }
+
+    pub(super) fn need(&self, ids: &[u64], verb: &str, select: &Select) {
+        if ids.is_empty() {
+            self.fail(&format!("nothing to {verb}: {select}\n{}", self.waiting_messages()));
+        }
+    }
+
+    pub(crate) fn send_everything(&mut self) {
+        while self.send_next().is_some() {}
+    }
+
+    /// Sends the first message of the first node that has one. Says what was sent or lost.
+    fn send_next(&mut self) -> Option<Message> {
+        for at in 0..self.nodes.len() {
+            let blocked = self.nodes[at].liveness == Liveness::Blocked;
+            let next = self.network.outboxes[at].iter().position(|in_flight| {
+                !blocked
+                    && !in_flight.held
+                    && self.network.links_of(&in_flight.message) != Link::Holding
+            });
+            if let Some(next) = next
+                && let Some(in_flight) = self.network.outboxes[at].remove(next)
+            {
+                let message = in_flight.message.clone();
+                self.put_on_wire(at, in_flight);
+                return Some(message);
+            }
+        }
+        None
+    }
+
+    /// Sends one message, wherever it waits.
+    pub(crate) fn send_id(&mut self, id: u64) {
+        for at in 0..self.nodes.len() {
+            let outbox = &mut self.network.outboxes[at];
+            if let Some(place) = outbox.iter().position(|in_flight| in_flight.id == id)
+                && let Some(in_flight) = outbox.remove(place)
+            {
+                self.put_on_wire(at, in_flight);
+                return;
+            }
+        }
+    }
+
+    fn put_on_wire(&mut self, at: usize, mut in_flight: InFlight) {
+        let link = self.network.links_of(&in_flight.message);
+        let view = self.view_of(&in_flight);
+        let cut_off = self.nodes[at].side == Side::Minority || self.network.is_cut_off(at);
+        if link == Link::Losing && cut_off {
+            let why = RecordKind::MessageLost { why: Loss::CutOff };
+            self.note_with(at, why, in_flight.cause, view);
+            return;
+        }
+        let sent = self.note_with(at, RecordKind::MessageSent, in_flight.cause, view.clone());
+        in_flight.cause = Some(sent);
+        in_flight.held = false;
+        let to = place(in_flight.message.to);
+        if link == Link::Losing || self.is_lossy(&in_flight.message) {
+            let why = if link == Link::Losing { Loss::CutOff } else { Loss::Dropped };
+            let at_node = if to < self.nodes.len() { to } else { at };
+            self.note_with(at_node, RecordKind::MessageLost { why }, Some(sent), view);
+            return;
+        }
+        self.network.wire.push_back(in_flight);
+    }
+
+    pub(crate) fn handle_next(&mut self) -> bool {
+        self.next_on_wire().is_some_and(|id| {
+            self.handle_id(id);
+            true
+        })
+    }
+
+    fn handle_next_message(&mut self) -> Option<Message> {
+        let id = self.next_on_wire()?;
+        let in_flight = self.network.wire.iter().find(|in_flight| in_flight.id == id)?;
+        let message = in_flight.message.clone();
+        self.handle_id(id);
+        Some(message)
+    }
+
+    fn next_on_wire(&self) -> Option<u64> {
+        let movable = |in_flight: &&InFlight| {
+            let to = self.nodes.get(place(in_flight.message.to));
+            !in_flight.held
+                && self.network.links_of(&in_flight.message) != Link::Holding
+                && to.is_none_or(|node| node.liveness != Liveness::Blocked)
+        };
+        self.network.wire.iter().find(movable).map(|in_flight| in_flight.id)
+    }
+
+    /// Hands one message on the wire to its receiver.
+    pub(crate) fn handle_id(&mut self, id: u64) {
+        let wire = &mut self.network.wire;
+        let Some(at) = wire.iter().position(|in_flight| in_flight.id == id) else { return };
+        let Some(in_flight) = wire.remove(at) else { return };
+        let to = place(in_flight.message.to);
+        let Some(node) = self.nodes.get(to) else { return };
+        let view = self.view_of(&in_flight);
+        let lost = if !node.is_up() {
+            Some(Loss::ReceiverDown)
+        } else if self.network.links_of(&in_flight.message) == Link::Losing {
+            Some(Loss::CutOff)
+        } else {
+            None
+        };
+        if let Some(why) = lost {
+            self.note_with(to, RecordKind::MessageLost { why }, in_flight.cause, view);
+            return;
+        }
+        let input = Input::Message(in_flight.message);
+        self.step_with(to, input, RecordKind::MessageHandled, in_flight.cause, view);
+        self.settle(to);
+    }
+
+    pub(super) fn view_of(&self, in_flight: &InFlight) -> Option<MessageView> {
+        self.recorder.is_on().then(|| MessageView::of(in_flight.id, &in_flight.message))
+    }
+}

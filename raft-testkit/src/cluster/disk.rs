@@ -1,0 +1,176 @@
+//! The disk and the state machine in the test's hand.
+
+use raft_core::ports::{LogStore, StateMachine};
+use raft_core::{Input, Persist, PersistId};
+
+use super::Cluster;
+use crate::sim_node::{Pace, Rig};
+use crate::trace::record::{Liveness, RecordKind};
+
+/// What a crash leaves of the changes that were not durable.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Crash {
+    /// Nothing of them.
+    LoseUnsynced,
+    /// The first so many of them: the disk had got so far, and the node never heard of it.
+    Keep(usize),
+    /// All of them: the disk had got through, and the node never heard of it.
+    KeepAll,
+}
+
+impl<M: StateMachine, S: LogStore> Cluster<M, S> {
+    /// From now on the node's disk does nothing until it is told to.
+    ///
+    /// # Panics
+    /// If there is no such node; the other verbs here likewise.
+    pub fn disk_by_hand(&mut self, node: u64) {
+        let at = self.at(node);
+        self.nodes[at].disk_pace = Pace::ByHand;
+    }
+
+    /// From now on the node's disk does everything at once, what waits included.
+    pub fn disk_at_once(&mut self, node: u64) {
+        let at = self.at(node);
+        self.nodes[at].disk_pace = Pace::AtOnce;
+        self.settle(at);
+    }
+
+    /// From now on the node's state machine does nothing until it is told to.
+    pub fn apply_by_hand(&mut self, node: u64) {
+        let at = self.at(node);
+        self.nodes[at].apply_pace = Pace::ByHand;
+    }
+
+    /// From now on the node's state machine does everything at once, what waits included.
+    pub fn apply_at_once(&mut self, node: u64) {
+        let at = self.at(node);
+        self.nodes[at].apply_pace = Pace::AtOnce;
+        self.settle(at);
+    }
+
+    /// The changes that the node's disk has not made durable yet.
+    pub fn waiting_persists(&mut self, node: u64) -> Vec<&Persist> {
+        let at = self.at(node);
+        self.nodes[at].persists.iter().map(|(change, _)| change).collect()
+    }
+
+    /// Makes the first `count` waiting changes durable; the node does not hear of it yet.
+    pub fn write_persists(&mut self, node: u64, count: usize) {
+        let at = self.at(node);
+        self.write_persists_at(at, count);
+    }
+
+    /// Tells the node how far its changes are durable.
+    pub fn report_persisted(&mut self, node: u64) {
+        let at = self.at(node);
+        self.report_persisted_at(at);
+        self.settle(at);
+    }
+
+    /// Tells the node once more that an earlier change is durable: a report that comes late.
+    ///
+    /// # Panics
+    /// Also if that change is not durable.
+    pub fn report_again(&mut self, node: u64, persist: u64) {
+        let at = self.at(node);
+        let first_waiting = self.nodes[at].persists.front().map(|(change, _)| change.id.get());
+        assert!(
+            first_waiting.is_none_or(|first| persist < first),
+            "persist {persist} of node {node} is not durable"
+        );
+        let persist = PersistId(persist);
+        self.step(at, Input::Persisted(persist), RecordKind::PersistDone { persist }, None);
+        self.settle(at);
+    }
+
+    /// Makes the first `count` waiting changes durable and tells the node.
+    pub fn complete_persists(&mut self, node: u64, count: usize) {
+        self.write_persists(node, count);
+        self.report_persisted(node);
+    }
+
+    /// Makes every waiting change durable and tells the node.
+    pub fn complete_all_persists(&mut self, node: u64) {
+        let at = self.at(node);
+        let count = self.nodes[at].persists.len();
+        self.complete_persists(node, count);
+    }
+
+    /// Answers the node's oldest request for entries from its store.
+    pub fn complete_fetch(&mut self, node: u64) {
+        let at = self.at(node);
+        self.answer_fetch(at);
+        self.settle(at);
+    }
+
+    /// Lets the node's state machine apply the oldest batch that waits.
+    pub fn complete_apply(&mut self, node: u64) {
+        let at = self.at(node);
+        self.apply_batch(at);
+        self.settle(at);
+    }
+
+    /// The node's next write fails: it cannot know what reached the disk, and stops.
+    pub fn fail_next_write(&mut self, node: u64) {
+        let at = self.at(node);
+        self.nodes[at].write_fault = true;
+    }
+
+    /// The node's next read of entries fails: it gets none, and asks again later.
+    pub fn fail_next_read(&mut self, node: u64) {
+        let at = self.at(node);
+        self.nodes[at].read_fault = true;
+    }
+
+    /// From now on the node's state machine fails at every command.
+    pub fn rig(&mut self, node: u64) {
+        let at = self.at(node);
+        self.nodes[at].rig = Some(Rig::Any);
+        self.note_at(at, RecordKind::Lever { what: "rig".to_owned() }, None);
+    }
+
+    /// From now on the node's state machine fails at every command that reads like this.
+    pub fn rig_at(&mut self, node: u64, command: impl AsRef<[u8]>) {
+        let at = self.at(node);
+        let command = bytes::Bytes::copy_from_slice(command.as_ref());
+        self.nodes[at].rig = Some(Rig::Command(command));
+        self.note_at(at, RecordKind::Lever { what: "rig".to_owned() }, None);
+    }
+
+    /// The node's state machine works again.
+    pub fn disarm(&mut self, node: u64) {
+        let at = self.at(node);
+        self.nodes[at].rig = None;
+        self.note_at(at, RecordKind::Lever { what: "disarm".to_owned() }, None);
+    }
+
+    pub(super) fn write_persists_at(&mut self, at: usize, count: usize) {
+        match self.nodes[at].write(count) {
+            Ok(written) => self.note_durable(at, &written),
+            Err(error) => self.stop_node(at, &error.to_string()),
+        }
+    }
+
+    pub(super) fn note_durable(&mut self, at: usize, written: &[(Persist, u64)]) {
+        for (change, record) in written {
+            self.checker.on_durable(at, change, *record);
+        }
+        self.stop_if_broken();
+    }
+
+    pub(super) fn report_persisted_at(&mut self, at: usize) {
+        let Some((persist, record)) = self.nodes[at].unreported.take() else { return };
+        let kind = RecordKind::PersistDone { persist };
+        self.step(at, Input::Persisted(persist), kind, Some(record));
+    }
+
+    /// A node whose disk failed goes no further.
+    fn stop_node(&mut self, at: usize, reason: &str) {
+        let node = &mut self.nodes[at];
+        node.persists.clear();
+        node.liveness = Liveness::Halted;
+        let kind = RecordKind::PersistFailed { reason: reason.to_owned() };
+        let record = self.note_at(at, kind, None);
+        self.on_requests_cut_off(at, record);
+    }
+}

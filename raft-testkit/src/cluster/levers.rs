@@ -1,0 +1,196 @@
+//! What a test makes nodes do.
+
+use raft_core::ports::{LogStore, StateMachine};
+use raft_core::{ConfigError, HardState, Input, Node, NodeId, RoleKind, Term};
+use raft_storage::MemLogStore;
+
+use super::{Cluster, Crash};
+use crate::trace::record::{Liveness, Loss, RecordKind};
+use crate::until::{election_settled, leader_is};
+
+impl<M: StateMachine, S: LogStore> Cluster<M, S> {
+    /// The node starts an election, as if its election timeout had passed.
+    ///
+    /// # Panics
+    /// If there is no such node; the other verbs here likewise.
+    pub fn campaign(&mut self, node: u64) {
+        self.pull(node, "campaign", Input::Campaign);
+    }
+
+    /// The node campaigns and wins, and everyone knows: messages are moved until it is quiet.
+    pub fn elect(&mut self, node: u64) {
+        self.campaign(node);
+        self.deliver_until(leader_is(node).and(election_settled()));
+    }
+
+    /// The node gives up leadership or candidacy, in the same term.
+    pub fn step_down(&mut self, node: u64) {
+        self.pull(node, "step down", Input::StepDown);
+    }
+
+    /// The leader's next heartbeats go into its outbox: time moves on to where they are due, and
+    /// only this node looks at the clock.
+    ///
+    /// # Panics
+    /// Also if the node does not lead.
+    pub fn heartbeat(&mut self, node: u64) {
+        let at = self.at(node);
+        if self.nodes[at].status.role != RoleKind::Leader {
+            self.fail(&format!("node {node} cannot send heartbeats: it does not lead"));
+        }
+        self.now = self.now.after(self.nodes[at].config.heartbeat_interval);
+        self.pull(node, "heartbeat", Input::Tick);
+    }
+
+    /// The node looks at the clock, as it stands.
+    pub fn tick(&mut self, node: u64) {
+        let at = self.at(node);
+        if self.nodes[at].is_up() {
+            self.step(at, Input::Tick, RecordKind::TimerFired, None);
+            self.settle(at);
+        }
+    }
+
+    /// The node's transport says that it cannot reach a peer.
+    pub fn peer_unreachable(&mut self, node: u64, peer: u64) {
+        let what = format!("peer {peer} unreachable");
+        self.pull(node, &what, Input::PeerUnreachable(NodeId(peer)));
+    }
+
+    fn pull(&mut self, node: u64, what: &str, input: Input) {
+        let at = self.at(node);
+        if !self.nodes[at].is_up() {
+            self.fail(&format!("node {node} cannot {what}: it is not up"));
+        }
+        let kind = RecordKind::Lever { what: what.to_owned() };
+        self.step(at, input, kind, None);
+        self.settle(at);
+    }
+
+    /// The node's process goes away, with everything that was not durable.
+    pub fn crash(&mut self, node: u64, crash: Crash) {
+        let at = self.at(node);
+        if self.nodes[at].liveness == Liveness::Down {
+            return;
+        }
+        let waiting = self.nodes[at].persists.len();
+        let keep = match crash {
+            Crash::LoseUnsynced => 0,
+            Crash::Keep(count) => count.min(waiting),
+            Crash::KeepAll => waiting,
+        };
+        let (lost, kept) = match self.nodes[at].crash(keep) {
+            Ok(result) => result,
+            Err(error) => self.fail(&format!("the store of node {node} failed: {error}")),
+        };
+        self.note_durable(at, &kept);
+        self.checker.on_crash(at);
+        self.nodes[at].status.role = RoleKind::Follower;
+        self.nodes[at].shown_role = RoleKind::Follower;
+        let kind = RecordKind::Crashed { lost: lost as u64, kept: kept.len() as u64 };
+        let record = self.note_at(at, kind, None);
+        self.on_requests_cut_off(at, record);
+        let outbox = std::mem::take(&mut self.network.outboxes[at]);
+        for in_flight in outbox {
+            let view = self.view_of(&in_flight);
+            let kind = RecordKind::MessageLost { why: Loss::SenderDown };
+            self.note_with(at, kind, Some(record), view);
+        }
+    }
+
+    /// The node's process comes back from its store, with a new state machine.
+    ///
+    /// # Panics
+    /// Also if it cannot start; see [`Cluster::try_restart`].
+    pub fn restart(&mut self, node: u64) {
+        if let Err(error) = self.try_restart(node) {
+            self.fail(&format!("node {node} does not start: {error}"));
+        }
+    }
+
+    /// The node's process tries to come back from its store.
+    ///
+    /// # Errors
+    /// What the node says against it, for example that its log is marked broken.
+    ///
+    /// # Panics
+    /// If its store or its state machine cannot be opened.
+    pub fn try_restart(&mut self, node: u64) -> Result<(), ConfigError> {
+        let at = self.at(node);
+        let membership = self.membership();
+        if self.nodes[at].liveness != Liveness::Down {
+            self.crash(node, Crash::LoseUnsynced);
+        }
+        let slot = &mut self.nodes[at];
+        let store = slot.store.take().expect("a store is away only while its node restarts");
+        let mut store = (self.parts.reopen)(node, store);
+        let recovered = store.recover().expect("the store opens again");
+        slot.store = Some(store);
+        slot.machine = (self.parts.machine)(node);
+        let applied = slot.machine.applied().expect("the state machine opens again");
+        // A node that lives again draws other numbers than in its first life.
+        slot.config.seed = slot.config.seed.wrapping_add(0xD1B5_4A32_D192_ED03);
+        let core = Node::new(slot.config.clone(), recovered, membership, self.now)?;
+        slot.status = core.status();
+        slot.shown_role = slot.status.role;
+        slot.core = Some(core);
+        slot.liveness = Liveness::Up;
+        let record = self.note_at(at, RecordKind::Restarted, None);
+        self.checker.on_restart(at, &self.nodes[at].status, applied, record);
+        // Whatever is known to be committed and lies past this is applied again, beginning now.
+        self.step_as(at, Input::Applied(applied), record);
+        self.settle(at);
+        Ok(())
+    }
+
+    /// The node does nothing at all until it is unblocked: what is sent to it waits on the wire.
+    pub fn block(&mut self, node: u64) {
+        let at = self.at(node);
+        if self.nodes[at].is_up() {
+            self.nodes[at].liveness = Liveness::Blocked;
+            self.note_at(at, RecordKind::Blocked, None);
+        }
+    }
+
+    /// The node goes on where it was held still.
+    pub fn unblock(&mut self, node: u64) {
+        let at = self.at(node);
+        if self.nodes[at].liveness == Liveness::Blocked {
+            self.nodes[at].liveness = Liveness::Up;
+            self.note_at(at, RecordKind::Unblocked, None);
+            self.settle(at);
+        }
+    }
+}
+
+impl<M: StateMachine> Cluster<M, MemLogStore> {
+    /// Sets the term of a node by hand and forgets its vote: the node restarts with it. No real
+    /// node can be brought to this.
+    ///
+    /// # Panics
+    /// If there is no such node, or its last entry is of a later term.
+    pub fn set_term(&mut self, node: u64, term: u64) {
+        let at = self.at(node);
+        self.crash(node, Crash::LoseUnsynced);
+        self.note_at(at, RecordKind::Lever { what: format!("set term {term}") }, None);
+        let slot = &mut self.nodes[at];
+        let id = slot.id;
+        let store = slot.store.as_mut().expect("a store is away only while its node restarts");
+        let commit = store.hard_state().commit;
+        let hard_state = HardState { term: Term(term), voted_for: None, commit };
+        store.stage_hard_state(hard_state);
+        self.checker.on_staged(at, id, hard_state);
+        self.restart(node);
+    }
+
+    /// Takes away the mark that the log is broken, as an operator does once the cause is mended.
+    /// Says whether there was one.
+    ///
+    /// # Panics
+    /// If there is no such node.
+    pub fn mark_fixed(&mut self, node: u64) -> bool {
+        let at = self.at(node);
+        let store = self.nodes[at].store.as_mut();
+        store.expect("a store is away only while its node restarts").mark_fixed().is_some()
+    }
+}

@@ -1,0 +1,358 @@
+//! A cluster under the test's control.
+
+mod carry_out;
+mod clients;
+mod deliver;
+mod disk;
+mod expect;
+mod levers;
+mod network_levers;
+mod report;
+mod settings;
+mod timers;
+mod view;
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+
+use raft_core::ports::{LogStore, StateMachine};
+use raft_core::{
+    ClusterId, Config, Effect, GroupId, Identity, Incarnation, Input, LogIndex, Membership, Node,
+    NodeId, Recovered, Status, Timestamp,
+};
+use raft_storage::MemLogStore;
+
+use crate::check::{Checker, Violation};
+use crate::counter::Counter;
+use crate::network::{Network, place};
+use crate::recorder::{Note, Recorder};
+use crate::sim_node::{Pace, SimNode};
+use crate::trace::record::{Liveness, MessageView, Record, RecordKind, Side, Trace};
+
+use self::clients::Clients;
+pub use self::clients::Handle;
+pub use self::disk::Crash;
+pub use self::expect::Expectation;
+pub use self::network_levers::CutOff;
+pub use self::settings::Timers;
+use self::settings::{Parts, Settings};
+pub use self::view::SectionNotes;
+
+/// A cluster of real nodes in one thread and virtual time. Nothing moves unless a verb moves it:
+/// messages wait in the outbox of their sender, then on the wire; timers stand still unless they
+/// are [`Timers::On`]. What a shell does beside the core (disk, state machine) is done at once
+/// unless the test takes it into its hands.
+///
+/// Nodes are called 1, 2, 3, ... After every event the rules of Raft are checked; a broken one
+/// panics with a report (see [`Rule`](crate::Rule)).
+pub struct Cluster<M: StateMachine = Counter, S: LogStore = MemLogStore> {
+    pub(crate) parts: Parts<M, S>,
+    pub(crate) settings: Settings,
+    pub(crate) nodes: Vec<SimNode<M, S>>,
+    pub(crate) network: Network,
+    pub(crate) clients: Clients,
+    pub(crate) checker: Checker,
+    pub(crate) recorder: Recorder,
+    pub(crate) now: Timestamp,
+    /// How many inputs the nodes were given.
+    pub(crate) events: u64,
+    /// Reused from step to step.
+    effects: Vec<Effect>,
+}
+
+impl Cluster {
+    /// A cluster of this many voters, each with a [`Counter`] and a store in memory.
+    ///
+    /// # Panics
+    /// If `size` is zero.
+    #[must_use]
+    pub fn new(size: usize) -> Self {
+        Self::with(size, |_| Counter::default(), |_| MemLogStore::new())
+            .reopening(|_, store| store.restarted())
+    }
+}
+
+impl<M: StateMachine, S: LogStore> Cluster<M, S> {
+    /// A cluster with a state machine and a store of your own, made for each node. The state
+    /// machine is made anew when its node restarts; the store is kept, see
+    /// [`Cluster::reopening`].
+    ///
+    /// # Panics
+    /// If `size` is zero.
+    #[must_use]
+    pub fn with(
+        size: usize,
+        machine: impl Fn(u64) -> M + Send + Sync + 'static,
+        store: impl Fn(u64) -> S + Send + Sync + 'static,
+    ) -> Self {
+        assert!(size > 0, "a cluster has at least one node");
+        let ids: Vec<NodeId> = (1..=size as u64).map(NodeId).collect();
+        let membership = Membership::of_voters(ids.iter().copied());
+        let parts = Parts {
+            machine: Arc::new(machine),
+            store: Arc::new(store),
+            reopen: Arc::new(|_, store| store),
+        };
+        Self {
+            parts,
+            settings: Settings::default(),
+            nodes: Vec::new(),
+            network: Network::new(size),
+            clients: Clients::default(),
+            checker: Checker::new(size, membership),
+            recorder: Recorder::new(ids),
+            now: Timestamp(0),
+            events: 0,
+            effects: Vec::new(),
+        }
+    }
+
+    /// How many nodes there are.
+    #[must_use]
+    pub const fn size(&self) -> usize {
+        self.recorder.header.nodes.len()
+    }
+
+    /// Brings every node up. The first verb does so by itself.
+    pub fn start(&mut self) {
+        if !self.nodes.is_empty() {
+            return;
+        }
+        for at in 0..self.size() {
+            let node = self.build(at);
+            self.nodes.push(node);
+        }
+        for at in 0..self.size() {
+            self.note_at(at, RecordKind::Started, None);
+        }
+    }
+
+    fn build(&self, at: usize) -> SimNode<M, S> {
+        let id = NodeId(at as u64 + 1);
+        let config = self.config_of(id);
+        let mut store = (self.parts.store)(id.get());
+        let mut machine = (self.parts.machine)(id.get());
+        let recovered = store.recover().expect("a new store opens");
+        assert!(recovered == Recovered::default(), "a cluster begins with empty stores");
+        let applied = machine.applied().expect("a new state machine opens");
+        assert!(applied == LogIndex::ZERO, "a cluster begins with empty state machines");
+        let core = Node::new(config.clone(), recovered, self.membership(), self.now)
+            .expect("an empty store and these settings let a node start");
+        let status = core.status();
+        SimNode {
+            id,
+            config,
+            shown_role: status.role,
+            status,
+            core: Some(core),
+            store: Some(store),
+            machine,
+            liveness: Liveness::Up,
+            side: Side::Majority,
+            disk_pace: Pace::AtOnce,
+            apply_pace: Pace::AtOnce,
+            persists: VecDeque::new(),
+            unreported: None,
+            fetches: VecDeque::new(),
+            applies: VecDeque::new(),
+            rig: None,
+            write_fault: false,
+            read_fault: false,
+        }
+    }
+
+    fn config_of(&self, id: NodeId) -> Config {
+        let identity = Identity {
+            cluster: ClusterId(u128::from(self.settings.seed) + 1),
+            group: GroupId(1),
+            node: id,
+            incarnation: Incarnation(1),
+        };
+        let seed = self.settings.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(id.get());
+        let mut config = Config::new(identity, seed);
+        config.check_quorum = self.settings.timers == Timers::On;
+        for adjust in &self.settings.adjustments {
+            adjust(&mut config);
+        }
+        config
+    }
+
+    pub(crate) fn membership(&self) -> Membership {
+        Membership::of_voters(self.recorder.header.nodes.iter().copied())
+    }
+
+    /// The place of a node in the list; starts the cluster if need be.
+    pub(crate) fn at(&mut self, node: u64) -> usize {
+        self.start();
+        let at = place(NodeId(node));
+        assert!(at < self.nodes.len(), "there is no node {node} in a cluster of {}", self.size());
+        at
+    }
+
+    /// What a node says of itself; of one that is down, what it said last.
+    ///
+    /// # Panics
+    /// If there is no such node.
+    pub fn status(&mut self, node: u64) -> &Status {
+        let at = self.at(node);
+        &self.nodes[at].status
+    }
+
+    /// A node's state machine.
+    ///
+    /// # Panics
+    /// If there is no such node.
+    pub fn machine(&mut self, node: u64) -> &M {
+        let at = self.at(node);
+        &self.nodes[at].machine
+    }
+
+    /// A node's store.
+    ///
+    /// # Panics
+    /// If there is no such node.
+    pub fn store(&mut self, node: u64) -> &S {
+        let at = self.at(node);
+        self.nodes[at].store.as_ref().expect("a store is away only while its node restarts")
+    }
+
+    /// Virtual time since the cluster began, in nanoseconds.
+    #[must_use]
+    pub const fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// How many inputs the nodes have been given.
+    #[must_use]
+    pub const fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// The rule that broke, in a cluster that does not panic at it.
+    #[must_use]
+    pub const fn violation(&self) -> Option<&Violation> {
+        self.checker.violation()
+    }
+
+    /// The trace so far.
+    #[must_use]
+    pub fn trace(&self) -> Trace {
+        self.recorder.trace()
+    }
+
+    /// The records so far.
+    #[must_use]
+    pub fn records(&self) -> &[Record] {
+        self.recorder.records()
+    }
+
+    /// Gives one input to a node and sorts the effects into where they wait. Returns the number
+    /// of the step's record.
+    fn step(&mut self, at: usize, input: Input, kind: RecordKind, cause: Option<u64>) -> u64 {
+        self.step_with(at, input, kind, cause, None)
+    }
+
+    fn step_with(
+        &mut self,
+        at: usize,
+        input: Input,
+        kind: RecordKind,
+        cause: Option<u64>,
+        message: Option<MessageView>,
+    ) -> u64 {
+        let mut effects = self.take_input(at, input);
+        let record = self.note_with(at, kind, cause, message);
+        self.carry_out(at, &mut effects, record);
+        self.effects = effects;
+        self.stop_if_broken();
+        record
+    }
+
+    /// Like [`Cluster::step`] for a step whose record has been written already.
+    fn step_as(&mut self, at: usize, input: Input, record: u64) {
+        let mut effects = self.take_input(at, input);
+        self.carry_out(at, &mut effects, record);
+        self.effects = effects;
+        self.stop_if_broken();
+    }
+
+    fn take_input(&mut self, at: usize, input: Input) -> Vec<Effect> {
+        let mut effects = std::mem::take(&mut self.effects);
+        let node = &mut self.nodes[at];
+        if let Some(core) = node.core.as_mut() {
+            core.step(self.now, input, &mut effects);
+            node.status = core.status();
+        }
+        self.events += 1;
+        effects
+    }
+
+    /// Records something about a node as it is now.
+    pub(crate) fn note_at(&mut self, at: usize, kind: RecordKind, cause: Option<u64>) -> u64 {
+        self.note_with(at, kind, cause, None)
+    }
+
+    pub(crate) fn note_with(
+        &mut self,
+        at: usize,
+        kind: RecordKind,
+        cause: Option<u64>,
+        message: Option<MessageView>,
+    ) -> u64 {
+        if !self.recorder.is_on() {
+            return self.recorder.skip();
+        }
+        let node = &self.nodes[at];
+        let state = Some(node.state(node.status.role));
+        let note = Note { node: Some(node.id), kind, cause, message, state };
+        self.recorder.push(self.now, note)
+    }
+
+    /// Records something that concerns no single node.
+    pub(crate) fn note_here(&mut self, kind: RecordKind) -> u64 {
+        let note = Note { node: None, kind, cause: None, message: None, state: None };
+        self.recorder.push(self.now, note)
+    }
+
+    /// Panics with the report if a rule broke and the cluster is to panic.
+    pub(crate) fn stop_if_broken(&mut self) {
+        if self.settings.panics
+            && let Some(violation) = self.checker.violation()
+        {
+            let violation = violation.clone();
+            self.fail(&violation.to_string());
+        }
+    }
+}
+
+impl<M: StateMachine + Clone, S: LogStore + Clone> Cluster<M, S> {
+    /// A second world that is the same up to here and goes its own way from here on.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        let mut recorder = self.recorder.clone();
+        recorder.header.scenario.push_str("_fork");
+        Self {
+            parts: self.parts.clone(),
+            settings: self.settings.clone(),
+            nodes: self.nodes.clone(),
+            network: self.network.clone(),
+            clients: self.clients.clone(),
+            checker: self.checker.clone(),
+            recorder,
+            now: self.now,
+            events: self.events,
+            effects: Vec::new(),
+        }
+    }
+}
+
+impl<M: StateMachine, S: LogStore> fmt::Debug for Cluster<M, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cluster")
+            .field("nodes", &self.nodes)
+            .field("now", &self.now)
+            .field("events", &self.events)
+            .finish_non_exhaustive()
+    }
+}

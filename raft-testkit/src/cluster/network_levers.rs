@@ -1,0 +1,294 @@
+//! The network in the test's hand: single messages, links, partitions.
+
+use raft_core::ports::{LogStore, StateMachine};
+use raft_core::{Message, NodeId, majority_of};
+
+use super::Cluster;
+use crate::network::{InFlight, Link};
+use crate::select::Select;
+use crate::trace::record::{Loss, RecordKind, Side};
+
+/// What becomes of messages that are stopped by a cut link.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CutOff {
+    /// They are lost.
+    Lose,
+    /// They wait until the link is healed, and arrive then; see [`Cluster::heal_without_held`].
+    Hold,
+}
+
+impl<M: StateMachine, S: LogStore> Cluster<M, S> {
+    /// Drops the messages that are meant, from the outboxes and from the wire. Returns how many.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn drop(&mut self, select: Select) -> usize {
+        let ids = self.ids_anywhere(&select);
+        self.need(&ids, "drop", &select);
+        for &id in &ids {
+            self.drop_id(id, Loss::Dropped);
+        }
+        ids.len()
+    }
+
+    /// Drops every message that there is. Returns how many.
+    pub fn drop_all(&mut self) -> usize {
+        let ids = self.ids_anywhere(&Select::default());
+        for &id in &ids {
+            self.drop_id(id, Loss::Dropped);
+        }
+        ids.len()
+    }
+
+    /// From now on only verbs that name these messages move them. Returns how many.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn hold(&mut self, select: Select) -> usize {
+        let ids = self.ids_anywhere(&select);
+        self.need(&ids, "hold", &select);
+        self.set_held(&ids, true);
+        ids.len()
+    }
+
+    /// These messages are moved like all others again.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn release(&mut self, select: Select) -> usize {
+        let ids = self.ids_anywhere(&select);
+        self.need(&ids, "release", &select);
+        self.set_held(&ids, false);
+        ids.len()
+    }
+
+    /// Puts a second copy of the messages that are meant on the wire, behind everything else.
+    /// Returns how many.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn duplicate(&mut self, select: Select) -> usize {
+        let ids = self.ids_anywhere(&select);
+        self.need(&ids, "duplicate", &select);
+        for &id in &ids {
+            self.duplicate_id(id);
+        }
+        ids.len()
+    }
+
+    /// Puts the messages on the wire that are meant behind everything else on it.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn delay(&mut self, select: Select) -> usize {
+        let ids = self.ids_on_wire(&select);
+        self.need(&ids, "delay", &select);
+        for &id in &ids {
+            let at = self.network.wire.iter().position(|in_flight| in_flight.id == id);
+            if let Some(in_flight) = at.and_then(|at| self.network.wire.remove(at)) {
+                self.network.wire.push_back(in_flight);
+            }
+        }
+        ids.len()
+    }
+
+    /// Alters the messages that are meant, in the outboxes and on the wire.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn alter(&mut self, select: Select, mut change: impl FnMut(&mut Message)) -> usize {
+        let ids = self.ids_anywhere(&select);
+        self.need(&ids, "alter", &select);
+        for &id in &ids {
+            let Some(in_flight) = self.in_flight_mut(id) else { continue };
+            change(&mut in_flight.message);
+            let in_flight = in_flight.clone();
+            let at = crate::network::place(in_flight.message.from).min(self.nodes.len() - 1);
+            let view = self.view_of(&in_flight);
+            self.note_with(at, RecordKind::MessageAltered, in_flight.cause, view);
+        }
+        ids.len()
+    }
+
+    /// From now on every message that fits is lost right after it was sent.
+    pub fn lose(&mut self, select: Select) {
+        self.network.lossy.push(select);
+    }
+
+    /// Ends [`Cluster::lose`].
+    pub fn lose_nothing(&mut self) {
+        self.network.lossy.clear();
+    }
+
+    pub(super) fn is_lossy(&self, message: &Message) -> bool {
+        self.network.lossy.iter().any(|select| select.fits(message))
+    }
+
+    /// Splits the nodes into groups that do not hear each other. Nodes that are not named form a
+    /// group of their own. What is sent across is lost.
+    ///
+    /// # Panics
+    /// If a group names a node that does not exist.
+    pub fn partition(&mut self, groups: &[&[u64]]) {
+        self.partition_with(groups, CutOff::Lose);
+    }
+
+    /// Splits the nodes into groups; what is sent across waits, or is lost.
+    ///
+    /// # Panics
+    /// If a group names a node that does not exist.
+    pub fn partition_with(&mut self, groups: &[&[u64]], cut_off: CutOff) {
+        self.start();
+        let size = self.nodes.len();
+        let mut group_of = vec![usize::MAX; size];
+        for (group, members) in groups.iter().enumerate() {
+            for &member in *members {
+                let at = self.at(member);
+                group_of[at] = group;
+            }
+        }
+        let link = match cut_off {
+            CutOff::Lose => Link::Losing,
+            CutOff::Hold => Link::Holding,
+        };
+        for from in 0..size {
+            for to in 0..size {
+                if from != to {
+                    let open = group_of[from] == group_of[to];
+                    self.network.set_link(from, to, if open { Link::Open } else { link });
+                }
+            }
+        }
+        for at in 0..size {
+            let peers = group_of.iter().filter(|&&group| group == group_of[at]).count();
+            let side = if peers < majority_of(size) { Side::Minority } else { Side::Majority };
+            self.set_side(at, side);
+        }
+    }
+
+    /// Cuts the links of a node to all others, both ways, without calling it a partition.
+    ///
+    /// # Panics
+    /// If there is no such node; the other verbs here likewise.
+    pub fn cut_off(&mut self, node: u64) {
+        for peer in 1..=self.size() as u64 {
+            if peer != node {
+                self.cut(node, peer);
+                self.cut(peer, node);
+            }
+        }
+    }
+
+    /// From now on what `from` sends to `to` is lost; the other way still works.
+    pub fn cut(&mut self, from: u64, to: u64) {
+        self.cut_with(from, to, CutOff::Lose);
+    }
+
+    /// From now on what `from` sends to `to` waits, or is lost; the other way still works.
+    pub fn cut_with(&mut self, from: u64, to: u64, cut_off: CutOff) {
+        let link = match cut_off {
+            CutOff::Lose => Link::Losing,
+            CutOff::Hold => Link::Holding,
+        };
+        let (from_at, to_at) = (self.at(from), self.at(to));
+        self.network.set_link(from_at, to_at, link);
+        self.note_at(from_at, RecordKind::LinkCut { to: NodeId(to) }, None);
+    }
+
+    /// The link works again.
+    pub fn mend(&mut self, from: u64, to: u64) {
+        let (from_at, to_at) = (self.at(from), self.at(to));
+        self.network.set_link(from_at, to_at, Link::Open);
+        self.note_at(from_at, RecordKind::LinkHealed { to: NodeId(to) }, None);
+    }
+
+    /// Every link works again. What was held arrives.
+    pub fn heal(&mut self) {
+        self.start();
+        let size = self.nodes.len();
+        for from in 0..size {
+            for to in 0..size {
+                if from != to && self.network.link_at(from, to) != Link::Open {
+                    self.network.set_link(from, to, Link::Open);
+                    if self.nodes[from].side == self.nodes[to].side {
+                        let to = self.nodes[to].id;
+                        self.note_at(from, RecordKind::LinkHealed { to }, None);
+                    }
+                }
+            }
+        }
+        for at in 0..size {
+            self.set_side(at, Side::Majority);
+        }
+    }
+
+    /// Every link works again. What was held is lost.
+    pub fn heal_without_held(&mut self) {
+        let stuck = |in_flight: &&InFlight, links: &crate::network::Network| {
+            links.links_of(&in_flight.message) == Link::Holding
+        };
+        let network = &self.network;
+        let waiting = network.wire.iter().chain(network.outboxes.iter().flatten());
+        let ids: Vec<u64> =
+            waiting.filter(|in_flight| stuck(in_flight, network)).map(|f| f.id).collect();
+        for id in ids {
+            self.drop_id(id, Loss::CutOff);
+        }
+        self.heal();
+    }
+
+    fn set_side(&mut self, at: usize, side: Side) {
+        if self.nodes[at].side != side {
+            self.nodes[at].side = side;
+            let kind = match side {
+                Side::Minority => RecordKind::NetSplit,
+                Side::Majority => RecordKind::NetJoin,
+            };
+            self.note_at(at, kind, None);
+        }
+    }
+
+    fn ids_anywhere(&mut self, select: &Select) -> Vec<u64> {
+        self.start();
+        let network = &self.network;
+        let all: Vec<&InFlight> =
+            network.wire.iter().chain(network.outboxes.iter().flatten()).collect();
+        let places = select.pick(all.iter().map(|in_flight| &in_flight.message));
+        places.into_iter().map(|at| all[at].id).collect()
+    }
+
+    fn in_flight_mut(&mut self, id: u64) -> Option<&mut InFlight> {
+        let network = &mut self.network;
+        let all = network.wire.iter_mut().chain(network.outboxes.iter_mut().flatten());
+        all.into_iter().find(|in_flight| in_flight.id == id)
+    }
+
+    fn set_held(&mut self, ids: &[u64], held: bool) {
+        for &id in ids {
+            if let Some(in_flight) = self.in_flight_mut(id) {
+                in_flight.held = held;
+            }
+        }
+    }
+
+    pub(crate) fn duplicate_id(&mut self, id: u64) {
+        let Some(mut copy) = self.in_flight_mut(id).map(|in_flight| in_flight.clone()) else {
+            return;
+        };
+        copy.id = self.network.next_id();
+        copy.held = false;
+        let from = crate::network::place(copy.message.from).min(self.nodes.len() - 1);
+        let view = self.view_of(&copy);
+        let kind = RecordKind::MessageDuplicated { of: id };
+        copy.cause = Some(self.note_with(from, kind, copy.cause, view));
+        self.network.wire.push_back(copy);
+    }
+
+    pub(crate) fn drop_id(&mut self, id: u64, why: Loss) {
+        let Some((in_flight, sent)) = self.network.take(id) else { return };
+        let node = if sent { in_flight.message.to } else { in_flight.message.from };
+        let at = crate::network::place(node).min(self.nodes.len() - 1);
+        let view = self.view_of(&in_flight);
+        self.note_with(at, RecordKind::MessageLost { why }, in_flight.cause, view);
+    }
+}

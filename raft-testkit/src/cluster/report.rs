@@ -1,0 +1,86 @@
+//! What a failing test prints and leaves behind.
+
+use std::fmt;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use raft_core::ports::{LogStore, StateMachine};
+
+use super::Cluster;
+use crate::check::Violation;
+use crate::files;
+use crate::trace::report::{Witness, failure_report};
+
+impl<M: StateMachine, S: LogStore> Cluster<M, S> {
+    /// Ends the test with a report.
+    pub(crate) fn fail(&self, what: &str) -> ! {
+        let report = self.report(what);
+        panic!("{report}");
+    }
+
+    /// What went wrong, the witnesses, what led to it, how the nodes stand, and how to repeat it:
+    /// at most 40 lines. The trace is written beside it in every form.
+    #[must_use]
+    pub fn report(&self, what: &str) -> String {
+        let repeat = self.repeat_line();
+        let (header, records) = (&self.recorder.header, self.records());
+        if let Some(violation) = self.violation() {
+            let witness = |witness: &'_ crate::check::Witness| witness.record;
+            let (earlier, later) = (&violation.earlier, &violation.later);
+            let on = self.recorder.is_on();
+            let witnesses = [
+                Witness { saw: &earlier.saw, record: on.then(|| witness(earlier)) },
+                Witness { saw: &later.saw, record: on.then(|| witness(later)) },
+            ];
+            failure_report(header, records, violation.rule.name(), &witnesses, &repeat)
+        } else {
+            let mut lines = what.lines();
+            let rule = lines.next().unwrap_or("an expectation");
+            let rest: Vec<&str> = lines.collect();
+            let saw = rest.join("\n");
+            let witnesses = [Witness { saw: &saw, record: None }];
+            let shown = if saw.is_empty() { &witnesses[..0] } else { &witnesses[..] };
+            failure_report(header, records, rule, shown, &repeat)
+        }
+    }
+
+    fn repeat_line(&self) -> String {
+        if let Some(line) = &self.settings.repeat {
+            return line.clone();
+        }
+        let mut line = "cargo test".to_owned();
+        if let Ok(package) = std::env::var("CARGO_PKG_NAME") {
+            let _ = write!(line, " -p {package}");
+        }
+        if let Some(test) = std::thread::current().name() {
+            let _ = write!(line, " {test} -- --exact");
+        }
+        line
+    }
+
+    /// Writes the trace in every form into the folder `traces` of cargo's target folder, named
+    /// after the scenario. Returns where the facts lie.
+    ///
+    /// # Panics
+    /// If it cannot be written.
+    pub fn save_trace(&self) -> PathBuf {
+        files::write_all(&self.trace()).expect("the target folder can be written")
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (earlier, later) = (&self.earlier.saw, &self.later.saw);
+        write!(f, "{} is broken: {earlier}; {later}", self.rule.name())
+    }
+}
+
+impl<M: StateMachine, S: LogStore> Drop for Cluster<M, S> {
+    /// A test that fails leaves its trace behind, in every form.
+    fn drop(&mut self) {
+        if std::thread::panicking() && self.recorder.is_on() && !self.records().is_empty() {
+            // Nobody is left to be told of a failure to write: the test fails already.
+            let _ = files::write_failure(&self.trace());
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! How a cluster is set up, before its first event.
+
+use std::fmt;
+use std::sync::Arc;
+
+use raft_core::ports::{LogStore, StateMachine};
+use raft_core::{ApplyFailurePolicy, Config};
+
+use super::Cluster;
+
+/// Whether virtual time moves by itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Timers {
+    /// Elections and heartbeats happen when a verb says so. Check-quorum is off, since no time
+    /// passes in which a quorum could be heard from.
+    #[default]
+    Off,
+    /// [`Cluster::run_for`] lets time pass; check-quorum is on.
+    On,
+}
+
+/// Makes the parts of each node.
+pub(crate) struct Parts<M, S> {
+    pub(crate) machine: Arc<dyn Fn(u64) -> M + Send + Sync>,
+    pub(crate) store: Arc<dyn Fn(u64) -> S + Send + Sync>,
+    pub(crate) reopen: Arc<dyn Fn(u64, S) -> S + Send + Sync>,
+}
+
+impl<M, S> Clone for Parts<M, S> {
+    fn clone(&self) -> Self {
+        Self {
+            machine: Arc::clone(&self.machine),
+            store: Arc::clone(&self.store),
+            reopen: Arc::clone(&self.reopen),
+        }
+    }
+}
+
+type Adjustment = Arc<dyn Fn(&mut Config) + Send + Sync>;
+
+/// Everything that can be set.
+#[derive(Clone)]
+pub(crate) struct Settings {
+    pub(crate) seed: u64,
+    pub(crate) timers: Timers,
+    pub(crate) adjustments: Vec<Adjustment>,
+    /// Whether a broken rule panics.
+    pub(crate) panics: bool,
+    /// The line that repeats the test, for reports.
+    pub(crate) repeat: Option<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { seed: 0, timers: Timers::Off, adjustments: Vec::new(), panics: true, repeat: None }
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("seed", &self.seed)
+            .field("timers", &self.timers)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<M: StateMachine, S: LogStore> Cluster<M, S> {
+    /// Names the scenario: its title, and in lower case with underscores its files.
+    #[must_use]
+    pub fn scenario(mut self, title: &str) -> Self {
+        title.clone_into(&mut self.recorder.header.title);
+        self.recorder.header.scenario = file_name(title);
+        self
+    }
+
+    /// Names the scenario's files other than its title does.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.recorder.header.scenario);
+        self
+    }
+
+    /// Says what the scenario shows.
+    #[must_use]
+    pub fn described(mut self, text: &str) -> Self {
+        text.clone_into(&mut self.recorder.header.description);
+        self
+    }
+
+    /// Draws every random number from this seed.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.unstarted();
+        self.settings.seed = seed;
+        self.recorder.header.seed = seed;
+        self
+    }
+
+    /// Whether time moves by itself.
+    #[must_use]
+    pub fn timers(mut self, timers: Timers) -> Self {
+        self.unstarted();
+        self.settings.timers = timers;
+        self
+    }
+
+    /// Adjusts the settings of every node.
+    #[must_use]
+    pub fn config(mut self, adjust: impl Fn(&mut Config) + Send + Sync + 'static) -> Self {
+        self.unstarted();
+        self.settings.adjustments.push(Arc::new(adjust));
+        self
+    }
+
+    /// Whether nodes ask before they raise their term; they do by default.
+    #[must_use]
+    pub fn pre_vote(self, pre_vote: bool) -> Self {
+        self.config(move |config| config.pre_vote = pre_vote)
+    }
+
+    /// At most this many entries in an append, and this many appends unanswered by one follower.
+    #[must_use]
+    pub fn window(self, entries: usize, appends: usize) -> Self {
+        self.config(move |config| {
+            config.limits.append_entries_max = entries;
+            config.limits.inflight_appends_max = appends;
+        })
+    }
+
+    /// What a node does when its state machine fails at a command.
+    #[must_use]
+    pub fn apply_failure(self, policy: ApplyFailurePolicy) -> Self {
+        self.config(move |config| config.apply_failure = policy)
+    }
+
+    /// How a store is opened again after a crash, given the node and the store as it was left.
+    /// Without this the store is used as it is.
+    #[must_use]
+    pub fn reopening(mut self, reopen: impl Fn(u64, S) -> S + Send + Sync + 'static) -> Self {
+        self.unstarted();
+        self.parts.reopen = Arc::new(reopen);
+        self
+    }
+
+    /// Records nothing: faster, for many events. The rules are checked all the same.
+    #[must_use]
+    pub fn untraced(mut self) -> Self {
+        self.recorder.set_on(false);
+        self
+    }
+
+    /// Keeps a broken rule in [`Cluster::violation`] instead of panicking.
+    #[must_use]
+    pub fn without_panic(mut self) -> Self {
+        self.settings.panics = false;
+        self
+    }
+
+    /// The command line that repeats the test, for its report.
+    #[must_use]
+    pub fn repeated_by(mut self, line: &str) -> Self {
+        self.settings.repeat = Some(line.to_owned());
+        self
+    }
+
+    fn unstarted(&self) {
+        assert!(self.nodes.is_empty(), "settings come before the first event");
+    }
+}
+
+/// A title as the name of a file.
+fn file_name(title: &str) -> String {
+    let mut name = String::with_capacity(title.len());
+    for letter in title.chars() {
+        if letter.is_alphanumeric() {
+            name.extend(letter.to_lowercase());
+        } else if !name.ends_with('_') && !name.is_empty() {
+            name.push('_');
+        }
+    }
+    name.trim_end_matches('_').to_owned()
+}

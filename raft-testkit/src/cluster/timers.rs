@@ -1,0 +1,70 @@
+//! Letting virtual time pass.
+
+use std::time::Duration;
+
+use raft_core::ports::{LogStore, StateMachine};
+use raft_core::{Input, Timestamp};
+
+use super::{Cluster, Timers};
+use crate::trace::record::RecordKind;
+
+impl<M: StateMachine, S: LogStore> Cluster<M, S> {
+    /// Lets time pass: whoever's timer comes due looks at the clock, and after each of them every
+    /// message is delivered. Messages take no time.
+    ///
+    /// # Panics
+    /// If the timers are off.
+    pub fn run_for(&mut self, duration: Duration) {
+        self.start();
+        assert!(self.settings.timers == Timers::On, "run_for needs .timers(Timers::On)");
+        let end = self.now.after(duration);
+        self.deliver_all();
+        while let Some((at, due)) = self.next_timer()
+            && due <= end
+        {
+            self.fire(at, due);
+            self.deliver_all();
+        }
+        self.now = end;
+    }
+
+    /// Lets time pass until this holds, at most this long.
+    ///
+    /// # Panics
+    /// If the timers are off, or it does not hold in time.
+    pub fn run_until(&mut self, duration: Duration, mut holds: impl FnMut(&mut Self) -> bool) {
+        self.start();
+        assert!(self.settings.timers == Timers::On, "run_until needs .timers(Timers::On)");
+        let end = self.now.after(duration);
+        self.deliver_all();
+        while !holds(self) {
+            match self.next_timer() {
+                Some((at, due)) if due <= end => self.fire(at, due),
+                Some(_) | None => {
+                    self.fail(&format!("{duration:?} passed without what was waited for"));
+                }
+            }
+            self.deliver_all();
+        }
+    }
+
+    /// Moves the clock without anybody looking at it.
+    pub fn advance(&mut self, duration: Duration) {
+        self.now = self.now.after(duration);
+    }
+
+    /// The node whose timer comes due first; of several, the one with the lowest id.
+    pub(crate) fn next_timer(&self) -> Option<(usize, Timestamp)> {
+        let due = |node: &crate::sim_node::SimNode<M, S>| {
+            node.core.as_ref().filter(|_| node.is_up()).map(raft_core::Node::deadline)
+        };
+        let timers = self.nodes.iter().enumerate();
+        timers.filter_map(|(at, node)| Some((at, due(node)?))).min_by_key(|&(at, due)| (due, at))
+    }
+
+    pub(crate) fn fire(&mut self, at: usize, due: Timestamp) {
+        self.now = self.now.max(due);
+        self.step(at, Input::Tick, RecordKind::TimerFired, None);
+        self.settle(at);
+    }
+}

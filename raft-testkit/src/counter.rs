@@ -1,0 +1,71 @@
+//! The state machine that scenarios use when they do not bring one: a running total.
+
+use bytes::Bytes;
+use raft_core::ports::{ApplyError, QueryError, StateMachine};
+use raft_core::{LogId, LogIndex};
+
+/// A running total in memory. Understands `add N` and `sub N`; the output is the total after it.
+/// Anything else leaves the total as it is. A query, whatever it says, is answered with the total.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Counter {
+    total: i64,
+    applied: LogIndex,
+}
+
+impl Counter {
+    /// The total.
+    #[must_use]
+    pub const fn total(&self) -> i64 {
+        self.total
+    }
+}
+
+impl StateMachine for Counter {
+    fn applied(&mut self) -> Result<LogIndex, ApplyError> {
+        Ok(self.applied)
+    }
+
+    fn apply(&mut self, id: LogId, command: &Bytes) -> Result<Bytes, ApplyError> {
+        self.total = self.total.wrapping_add(change(command));
+        self.applied = id.index;
+        Ok(Bytes::from(self.total.to_string()))
+    }
+
+    fn flush(&mut self, applied: LogId) -> Result<(), ApplyError> {
+        self.applied = applied.index;
+        Ok(())
+    }
+
+    fn query(&mut self, _query: &Bytes) -> Result<Bytes, QueryError> {
+        Ok(Bytes::from(self.total.to_string()))
+    }
+}
+
+/// What a command adds to the total; zero for one that is not understood.
+fn change(command: &[u8]) -> i64 {
+    let amount = |digits: &[u8]| std::str::from_utf8(digits).ok()?.parse::<i64>().ok();
+    match command.split_at_checked(4) {
+        Some((b"add ", digits)) => amount(digits).unwrap_or(0),
+        Some((b"sub ", digits)) => amount(digits).map_or(0, i64::wrapping_neg),
+        Some(_) | None => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_move_the_total_and_nonsense_does_not() {
+        let mut counter = Counter::default();
+        let mut index = LogIndex::ZERO;
+        for (command, total) in [("add 5", "5"), ("sub 7", "-2"), ("mul 2", "-2"), ("add x", "-2")]
+        {
+            index = index.next();
+            let id = LogId::new(raft_core::Term(1), index);
+            assert_eq!(counter.apply(id, &Bytes::from(command)).unwrap(), total);
+        }
+        assert_eq!(counter.total(), -2);
+        assert_eq!(counter.applied().unwrap(), LogIndex(4));
+    }
+}

@@ -1,0 +1,48 @@
+//! Where traces are written.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::trace::form::Form;
+use crate::trace::record::Trace;
+
+/// The folder for traces: `$RAFT_TRACES`, or `traces` in cargo's target folder.
+#[must_use]
+pub fn folder() -> PathBuf {
+    if let Some(folder) = std::env::var_os("RAFT_TRACES") {
+        return PathBuf::from(folder);
+    }
+    target_folder().join("traces")
+}
+
+fn target_folder() -> PathBuf {
+    if let Some(folder) = std::env::var_os("CARGO_TARGET_DIR") {
+        return PathBuf::from(folder);
+    }
+    // Tests run in their package's folder; the target folder lies beside the lock file above it.
+    let start = std::env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| std::env::current_dir().unwrap_or_default(), PathBuf::from);
+    let root = start.ancestors().find(|folder| folder.join("Cargo.lock").is_file());
+    root.unwrap_or(&start).join("target")
+}
+
+/// Writes a trace into the folder, named after its scenario. Returns the file.
+pub(crate) fn write_all(trace: &Trace) -> io::Result<PathBuf> {
+    write_into(&folder(), trace)
+}
+
+/// Writes the trace of a failed test into a folder of its own.
+pub(crate) fn write_failure(trace: &Trace) -> io::Result<PathBuf> {
+    write_into(&folder().join("failures"), trace)
+}
+
+/// Every form, side by side; the path of the facts.
+fn write_into(folder: &Path, trace: &Trace) -> io::Result<PathBuf> {
+    fs::create_dir_all(folder)?;
+    let name = if trace.header.scenario.is_empty() { "unnamed" } else { &trace.header.scenario };
+    for form in Form::ALL {
+        fs::write(folder.join(format!("{name}.{}", form.extension())), form.draw(trace))?;
+    }
+    Ok(folder.join(format!("{name}.{}", Form::Facts.extension())))
+}

@@ -1,0 +1,84 @@
+//! Writes down what happens.
+
+use raft_core::{NodeId, Timestamp};
+
+use crate::trace::record::{
+    FORMAT, Header, MessageView, NodeState, Record, RecordKind, Trace, VERSION,
+};
+
+/// Collects records, or only counts them.
+#[derive(Clone, Debug)]
+pub(crate) struct Recorder {
+    pub(crate) header: Header,
+    records: Vec<Record>,
+    on: bool,
+    last: u64,
+}
+
+/// What is recorded, number and time aside.
+pub(crate) struct Note {
+    pub(crate) node: Option<NodeId>,
+    pub(crate) kind: RecordKind,
+    pub(crate) cause: Option<u64>,
+    pub(crate) message: Option<MessageView>,
+    pub(crate) state: Option<NodeState>,
+}
+
+impl Recorder {
+    pub(crate) fn new(nodes: Vec<NodeId>) -> Self {
+        let header = Header {
+            format: FORMAT.to_owned(),
+            version: VERSION,
+            scenario: String::new(),
+            title: String::new(),
+            description: String::new(),
+            nodes,
+            seed: 0,
+        };
+        Self { header, records: Vec::new(), on: true, last: 0 }
+    }
+
+    pub(crate) const fn set_on(&mut self, on: bool) {
+        self.on = on;
+    }
+
+    pub(crate) const fn is_on(&self) -> bool {
+        self.on
+    }
+
+    /// Takes the next number without a record, when nobody reads them.
+    pub(crate) const fn skip(&mut self) -> u64 {
+        self.last += 1;
+        self.last
+    }
+
+    pub(crate) fn push(&mut self, now: Timestamp, note: Note) -> u64 {
+        self.last += 1;
+        if self.on {
+            let Note { node, kind, cause, message, state } = note;
+            let time = now.0;
+            self.records.push(Record {
+                sequence: self.last,
+                time,
+                node,
+                kind,
+                cause,
+                message,
+                state,
+            });
+        }
+        self.last
+    }
+
+    pub(crate) fn last_record(&mut self) -> Option<&mut Record> {
+        self.records.last_mut()
+    }
+
+    pub(crate) fn records(&self) -> &[Record] {
+        &self.records
+    }
+
+    pub(crate) fn trace(&self) -> Trace {
+        Trace { header: self.header.clone(), records: self.records.clone() }
+    }
+}
