@@ -1,0 +1,207 @@
+//! Serves one client: reads requests, has them carried out side by side, writes the answers.
+//!
+//! One task does all of it. Answers that are ready together leave in one write, and while writing
+//! or with too much under way it does not read: a client that does not listen is not listened to.
+
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use quinn::{Connection, ReadError, RecvStream, SendStream, WriteError};
+use raft_transport_quic::CloseCode;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::frame::{FrameError, FrameReader, read_message, write_frame};
+use super::hello::{self, Hello, HelloMismatch};
+use super::listener::Context;
+use super::protocol::{Refusal, Reply, Request, Response};
+
+/// How long a client may take from the end of the handshake to its hello.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a client may leave answers untaken.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a closing stream waits for the client to have read everything.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(1);
+/// How much is read from the stream at a time.
+const READ_BYTES: usize = 64 << 10;
+/// Answers that are ready leave once they are this long, even if more are ready.
+const WRITE_BYTES: usize = 64 << 10;
+
+/// Why a client's connection is closed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ConnectionError {
+    #[error("no hello within {} s", HELLO_TIMEOUT.as_secs())]
+    NoHello,
+    #[error(transparent)]
+    Mismatch(#[from] HelloMismatch),
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    #[error("the client takes no answers")]
+    NotReading,
+    #[error("the stream failed: {0}")]
+    Read(#[from] ReadError),
+    #[error("the stream failed: {0}")]
+    Write(#[from] WriteError),
+}
+
+impl ConnectionError {
+    pub(super) const fn code(&self) -> CloseCode {
+        match self {
+            Self::NoHello | Self::Mismatch(HelloMismatch::Version { .. }) => CloseCode::Protocol,
+            Self::Mismatch(HelloMismatch::Cluster { .. }) => CloseCode::WrongCluster,
+            Self::Frame(FrameError::TooLarge { .. }) => CloseCode::FrameTooLarge,
+            Self::Frame(FrameError::Malformed(_) | FrameError::TrailingBytes(_)) => {
+                CloseCode::Malformed
+            }
+            Self::NotReading => CloseCode::Overloaded,
+            Self::Read(_) | Self::Write(_) => CloseCode::Shutdown,
+        }
+    }
+}
+
+/// Serves a client until it leaves or the node stops.
+pub(super) async fn serve(
+    connection: &Connection,
+    context: &Context,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), ConnectionError> {
+    let greeted = tokio::select! {
+        greeted = timeout(HELLO_TIMEOUT, greet(connection, context)) => greeted,
+        () = told_to_stop(&mut stop) => return Ok(()),
+    };
+    let Some((send, receive, reader)) = greeted.map_err(|_| ConnectionError::NoHello)?? else {
+        return Ok(());
+    };
+    let mut session = Session { context, send, out: Vec::new() };
+    match session.run(receive, reader, &mut stop).await {
+        Ok(()) => session.finish(connection).await,
+        // Whoever leaves in the middle of things is no fault of ours.
+        Err(
+            ConnectionError::Read(ReadError::ConnectionLost(_))
+            | ConnectionError::Write(WriteError::ConnectionLost(_)),
+        ) => {}
+        Err(error) => return Err(error),
+    }
+    Ok(())
+}
+
+async fn told_to_stop(stop: &mut watch::Receiver<bool>) {
+    // A listener that is gone has stopped.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// Takes the client's stream and exchanges hellos on it; `None` if the client left.
+async fn greet(
+    connection: &Connection,
+    context: &Context,
+) -> Result<Option<(SendStream, RecvStream, FrameReader)>, ConnectionError> {
+    let Ok((mut send, mut receive)) = connection.accept_bi().await else { return Ok(None) };
+    let mut reader = FrameReader::default();
+    let mut chunk = [0; 256];
+    let hello: Hello = loop {
+        if let Some(frame) = reader.next_frame()? {
+            break read_message(frame)?;
+        }
+        match receive.read(&mut chunk).await? {
+            Some(bytes) => reader.extend(&chunk[..bytes]),
+            None => return Ok(None),
+        }
+    };
+    let welcome = context.welcome();
+    let mut out = Vec::new();
+    write_frame(&mut out, &welcome)?;
+    send.write_all(&out).await?;
+    if let Err(mismatch) = hello::check(&hello, &welcome) {
+        // The client finds the same mismatch in the welcome, if it reads that before the close.
+        return Err(mismatch.into());
+    }
+    Ok(Some((send, receive, reader)))
+}
+
+/// A client that has said hello.
+struct Session<'a> {
+    context: &'a Context,
+    send: SendStream,
+    out: Vec<u8>,
+}
+
+impl Session<'_> {
+    async fn run(
+        &mut self,
+        mut receive: RecvStream,
+        mut reader: FrameReader,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Result<(), ConnectionError> {
+        let context = self.context;
+        let mut chunk = vec![0; READ_BYTES];
+        let mut under_way = FuturesUnordered::new();
+        let mut under_way_bytes = 0;
+        let mut open = !*stop.borrow();
+        loop {
+            let requests_max = context.config.in_flight_max as usize;
+            while open
+                && under_way.len() < requests_max
+                && under_way_bytes < context.config.in_flight_bytes_max
+            {
+                let Some(frame) = reader.next_frame()? else { break };
+                let bytes = frame.len();
+                let Request { id, body } = read_message(frame)?;
+                under_way_bytes += bytes;
+                let answered = context.executor.execute(body);
+                under_way.push(answered.map(move |response| (id, bytes, response)));
+            }
+            let room = under_way.len() < requests_max
+                && under_way_bytes < context.config.in_flight_bytes_max;
+            if !open && under_way.is_empty() {
+                return Ok(());
+            }
+            tokio::select! {
+                biased;
+                Some((id, bytes, response)) = under_way.next() => {
+                    under_way_bytes -= bytes;
+                    self.answer(id, response)?;
+                    while self.out.len() < WRITE_BYTES
+                        && let Some(Some((id, bytes, response))) = under_way.next().now_or_never()
+                    {
+                        under_way_bytes -= bytes;
+                        self.answer(id, response)?;
+                    }
+                    self.flush().await?;
+                }
+                () = told_to_stop(stop), if open => open = false,
+                read = receive.read(&mut chunk), if open && room => match read? {
+                    Some(bytes) => reader.extend(&chunk[..bytes]),
+                    None => open = false,
+                },
+            }
+        }
+    }
+
+    fn answer(&mut self, id: u64, response: Response) -> Result<(), FrameError> {
+        match write_frame(&mut self.out, &Reply { id, response }) {
+            Err(error @ FrameError::TooLarge { .. }) => {
+                let reason = format!("the answer does not fit: {error}; ask for less at a time");
+                let response = Response::Refused(Refusal::Invalid { reason });
+                write_frame(&mut self.out, &Reply { id, response })
+            }
+            written => written,
+        }
+    }
+
+    async fn flush(&mut self) -> Result<(), ConnectionError> {
+        let written = timeout(WRITE_TIMEOUT, self.send.write_all(&self.out)).await;
+        self.out.clear();
+        self.out.shrink_to(2 * WRITE_BYTES);
+        Ok(written.map_err(|_| ConnectionError::NotReading)??)
+    }
+
+    /// Lets the client read to the end, then closes.
+    async fn finish(&mut self, connection: &Connection) {
+        if self.send.finish().is_ok() {
+            // A client that takes too long loses the tail: it then does not know the outcome.
+            let _ = timeout(FINISH_TIMEOUT, self.send.stopped()).await;
+        }
+        connection.close(CloseCode::Shutdown.into(), b"the node shuts down");
+    }
+}

@@ -1,0 +1,118 @@
+//! Frames: a length of four bytes, big-endian, then that many bytes of postcard.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// The largest frame that either side accepts.
+pub const FRAME_BYTES_MAX: usize = 8 << 20;
+
+const LENGTH_BYTES: usize = 4;
+
+/// Why bytes are no frame, or a frame is no message.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum FrameError {
+    /// The length in front says more than is allowed; nothing was allocated for it.
+    #[error("a frame of {bytes} bytes is larger than the {bytes_max} that are allowed")]
+    TooLarge {
+        /// What the frame weighs.
+        bytes: usize,
+        /// What is allowed.
+        bytes_max: usize,
+    },
+    /// The bytes do not spell the message that is due.
+    #[error("malformed frame: {0}")]
+    Malformed(String),
+    /// The message ends before its frame does.
+    #[error("malformed frame: {0} bytes follow the message")]
+    TrailingBytes(usize),
+}
+
+/// Cuts a stream of bytes into frames. Holds one frame and one read at most.
+#[derive(Debug, Default)]
+pub struct FrameReader {
+    buffer: Vec<u8>,
+    start: usize,
+}
+
+impl FrameReader {
+    /// Takes in what was read.
+    pub fn extend(&mut self, bytes: &[u8]) {
+        if self.start > 0 {
+            self.buffer.drain(..self.start);
+            self.start = 0;
+        }
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// The body of the next frame, if it is whole.
+    ///
+    /// # Errors
+    /// When its length is beyond [`FRAME_BYTES_MAX`]; the stream is of no further use.
+    pub fn next_frame(&mut self) -> Result<Option<&[u8]>, FrameError> {
+        let Some((length, rest)) = self.buffer[self.start..].split_first_chunk::<LENGTH_BYTES>()
+        else {
+            return Ok(None);
+        };
+        let bytes = u32::from_be_bytes(*length) as usize;
+        if bytes > FRAME_BYTES_MAX {
+            return Err(FrameError::TooLarge { bytes, bytes_max: FRAME_BYTES_MAX });
+        }
+        if rest.len() < bytes {
+            return Ok(None);
+        }
+        self.start += LENGTH_BYTES + bytes;
+        Ok(Some(&self.buffer[self.start - bytes..self.start]))
+    }
+}
+
+/// Appends a message as a frame.
+///
+/// # Errors
+/// When it would be larger than [`FRAME_BYTES_MAX`]; `out` is as it was.
+pub fn write_frame<M: Serialize>(out: &mut Vec<u8>, message: &M) -> Result<(), FrameError> {
+    let start = out.len();
+    out.extend_from_slice(&[0; LENGTH_BYTES]);
+    // A sink over `&mut Vec` keeps what was written before, and saves a buffer of its own.
+    let written = postcard::serialize_with_flavor(message, Appender(out));
+    if let Err(error) = written {
+        out.truncate(start);
+        return Err(FrameError::Malformed(error.to_string()));
+    }
+    let bytes = out.len() - start - LENGTH_BYTES;
+    let Some(length) = u32::try_from(bytes).ok().filter(|_| bytes <= FRAME_BYTES_MAX) else {
+        out.truncate(start);
+        return Err(FrameError::TooLarge { bytes, bytes_max: FRAME_BYTES_MAX });
+    };
+    out[start..start + LENGTH_BYTES].copy_from_slice(&length.to_be_bytes());
+    Ok(())
+}
+
+/// Reads the message that fills a frame's body.
+///
+/// # Errors
+/// When the bytes are something else, or more than that.
+pub fn read_message<M: DeserializeOwned>(body: &[u8]) -> Result<M, FrameError> {
+    let (message, rest) = postcard::take_from_bytes(body)
+        .map_err(|error| FrameError::Malformed(error.to_string()))?;
+    if rest.is_empty() { Ok(message) } else { Err(FrameError::TrailingBytes(rest.len())) }
+}
+
+struct Appender<'a>(&'a mut Vec<u8>);
+
+impl postcard::ser_flavors::Flavor for Appender<'_> {
+    type Output = ();
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
+}

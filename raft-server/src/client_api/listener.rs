@@ -1,0 +1,240 @@
+//! Listens for clients.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use quinn::{Endpoint, IdleTimeout, Incoming, TransportConfig, VarInt};
+use raft_core::{ClusterId, NodeId};
+use raft_transport_quic::CloseCode;
+use raft_transport_quic::tls::{self, Role, TlsError, TlsIdentity};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tracing::{debug, info, warn};
+
+use super::connection;
+use super::execute::Executor;
+use super::hello::{PROTOCOL_VERSION, Welcome};
+use crate::NodeHandle;
+use crate::state_machine::kv::Limits;
+
+/// How long a connection may be silent; clients send a sign of life more often.
+const IDLE_TIMEOUT_MS: u32 = 10_000;
+/// How long a handshake may take.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How a node serves clients.
+#[derive(Clone, Debug)]
+pub struct ClientApiConfig {
+    /// Where to listen (UDP); port 0 lets the system choose.
+    pub listen: SocketAddr,
+    /// The cluster it belongs to.
+    pub cluster: ClusterId,
+    /// Which node it is.
+    pub node: NodeId,
+    /// The node's certificate, and whom it trusts.
+    pub tls: TlsIdentity,
+    /// Where the members are, for those who ask the wrong one.
+    pub members: BTreeMap<NodeId, MemberAddresses>,
+    /// How large a command may be.
+    pub limits: Limits,
+    /// The most connections; further clients are turned away.
+    pub connections_max: usize,
+    /// The most unanswered requests of one connection; it is read no further beyond.
+    pub in_flight_max: u32,
+    /// The most bytes of unanswered requests of one connection; it is read no further beyond.
+    pub in_flight_bytes_max: usize,
+}
+
+impl ClientApiConfig {
+    /// Defaults for everything that has one.
+    #[must_use]
+    pub fn new(listen: SocketAddr, cluster: ClusterId, node: NodeId, tls: TlsIdentity) -> Self {
+        Self {
+            listen,
+            cluster,
+            node,
+            tls,
+            members: BTreeMap::new(),
+            limits: Limits::default(),
+            connections_max: 1024,
+            in_flight_max: 1024,
+            in_flight_bytes_max: 16 << 20,
+        }
+    }
+}
+
+/// Where a member can be reached.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MemberAddresses {
+    /// By other nodes.
+    pub peer: String,
+    /// By clients.
+    pub client: String,
+}
+
+/// Why a node cannot serve clients.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientApiError {
+    /// The port is taken, or not ours to take.
+    #[error("cannot listen for clients at {address} (UDP): {source}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The certificates cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// The clients' port of a running node. It closes when this is dropped; [`ClientApi::shutdown`]
+/// closes it gently.
+#[derive(Debug)]
+pub struct ClientApi {
+    endpoint: Endpoint,
+    address: SocketAddr,
+    stopping: watch::Sender<bool>,
+    accepting: JoinHandle<()>,
+}
+
+/// What the listener and all its connections share.
+#[derive(Debug)]
+pub(super) struct Context {
+    pub(super) config: ClientApiConfig,
+    pub(super) executor: Executor,
+    open: AtomicUsize,
+}
+
+impl Context {
+    pub(super) fn welcome(&self) -> Welcome {
+        Welcome {
+            version: PROTOCOL_VERSION,
+            cluster: self.config.cluster,
+            node: self.config.node,
+            in_flight_max: self.config.in_flight_max,
+        }
+    }
+}
+
+impl ClientApi {
+    /// Opens the port and serves clients from the node's store. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// When the port cannot be opened or the certificates cannot be used.
+    pub fn start(config: ClientApiConfig, node: NodeHandle) -> Result<Self, ClientApiError> {
+        let mut server = tls::server_config(&config.tls, Role::Client)?;
+        server.transport_config(Arc::new(transport_config()));
+        let listen = |source| ClientApiError::Listen { address: config.listen, source };
+        let endpoint = Endpoint::server(server, config.listen).map_err(listen)?;
+        let address = endpoint.local_addr().map_err(listen)?;
+        let (stopping, stop) = watch::channel(false);
+        let executor = Executor::new(&config, node);
+        let context = Arc::new(Context { config, executor, open: AtomicUsize::new(0) });
+        let accepting = tokio::spawn(accept(endpoint.clone(), context, stop));
+        info!(%address, "listening for clients");
+        Ok(Self { endpoint, address, stopping, accepting })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Takes no more requests, answers those under way, and closes the port, after `grace` at the
+    /// latest.
+    pub async fn shutdown(self, grace: Duration) {
+        // Nobody listens any more if every connection has ended already.
+        let _ = self.stopping.send(true);
+        let drained = tokio::time::timeout(grace, async {
+            self.stopping.closed().await;
+            self.endpoint.wait_idle().await;
+        });
+        if drained.await.is_err() {
+            debug!("closing client connections with requests under way");
+        }
+    }
+}
+
+impl Drop for ClientApi {
+    fn drop(&mut self) {
+        self.accepting.abort();
+        self.endpoint.close(CloseCode::Shutdown.into(), b"the node shuts down");
+    }
+}
+
+fn transport_config() -> TransportConfig {
+    let mut transport = TransportConfig::default();
+    transport
+        .max_concurrent_bidi_streams(VarInt::from_u32(1))
+        .max_concurrent_uni_streams(VarInt::from_u32(0))
+        .datagram_receive_buffer_size(None)
+        .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(IDLE_TIMEOUT_MS))));
+    transport
+}
+
+async fn accept(endpoint: Endpoint, context: Arc<Context>, mut stop: watch::Receiver<bool>) {
+    loop {
+        let incoming = tokio::select! {
+            incoming = endpoint.accept() => incoming,
+            _ = stop.changed() => return,
+        };
+        let Some(incoming) = incoming else { return };
+        let open = context.open.load(Ordering::Relaxed);
+        if open >= context.config.connections_max {
+            warn!(from = %incoming.remote_address(), open, "too many clients; turning one away");
+            incoming.refuse();
+        } else if open >= context.config.connections_max / 2
+            && !incoming.remote_address_validated()
+            && incoming.may_retry()
+        {
+            // Under load a client must show that its address is its own before it costs more.
+            let _ = incoming.retry();
+        } else {
+            let place = Place::take(&context);
+            tokio::spawn(serve(incoming, place, stop.clone()));
+        }
+    }
+}
+
+/// One of the places for connections; free again when dropped.
+struct Place(Arc<Context>);
+
+impl Place {
+    fn take(context: &Arc<Context>) -> Self {
+        context.open.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(context))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+async fn serve(incoming: Incoming, place: Place, stop: watch::Receiver<bool>) {
+    let context = &place.0;
+    let from = incoming.remote_address();
+    let connection = match tokio::time::timeout(HANDSHAKE_TIMEOUT, incoming).await {
+        Ok(Ok(connection)) => connection,
+        Ok(Err(error)) => return warn!(%from, %error, "a client failed the handshake"),
+        Err(_) => return warn!(%from, "a client's handshake took too long"),
+    };
+    let identity = match tls::accepted_identity(&connection, Role::Client, context.config.cluster) {
+        Ok(identity) => identity,
+        Err(refusal) => {
+            warn!(%from, %refusal, "turned away");
+            return refusal.close(&connection);
+        }
+    };
+    debug!(%from, client = %identity, "a client connected");
+    if let Err(error) = connection::serve(&connection, context, stop).await {
+        warn!(%from, client = %identity, %error, "closing a client's connection");
+        connection.close(error.code().into(), error.to_string().as_bytes());
+    }
+}

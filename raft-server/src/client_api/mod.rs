@@ -1,0 +1,21 @@
+//! The client protocol: how clients reach the key-value store of a node.
+//!
+//! It runs over QUIC with mutual TLS on a UDP port of its own. A client opens one bidirectional
+//! stream; both sides say [`hello`](Hello); then [`Request`]s go one way and [`Reply`]s the other,
+//! many at a time and in any order, as [frames](write_frame). One long stream, because a stream a
+//! request costs several times the CPU time.
+//!
+//! [`ClientApi`] is the node's side; the other one is [`crate::client`].
+
+mod connection;
+mod execute;
+mod frame;
+mod hello;
+mod listener;
+pub mod protocol;
+
+pub use frame::{FRAME_BYTES_MAX, FrameError, FrameReader, read_message, write_frame};
+pub use hello::{Hello, HelloMismatch, PROTOCOL_VERSION, Welcome, check as check_hello};
+pub use listener::{ClientApi, ClientApiConfig, ClientApiError, MemberAddresses};
+#[doc(inline)]
+pub use protocol::{Reply, Request};
