@@ -5,6 +5,10 @@
 //! adds the key-value server with its client and its command line; without it none of their
 //! dependencies are compiled.
 
+#[cfg(feature = "server")]
+pub mod client;
+#[cfg(feature = "server")]
+pub mod client_api;
 mod node;
 pub mod state_machine;
 

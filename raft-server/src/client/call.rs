@@ -1,0 +1,329 @@
+//! One call: attempts at one node after another, until one answers or time is up.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use super::dial::Dialler;
+use super::link::LinkError;
+use super::nodes::{Aim, Nodes, Place};
+use super::session::IdleSession;
+use super::{ClientConfig, Error, Retry};
+use crate::client_api::protocol::{Refusal, RequestBody, Response};
+
+/// How long a caller waits before the next attempt, at first and at most.
+const PAUSE_MIN: Duration = Duration::from_millis(5);
+const PAUSE_MAX: Duration = Duration::from_millis(80);
+/// How many redirects are followed without a pause between them.
+const REDIRECTS_MAX: u32 = 3;
+
+/// What it means to ask again after an answer was lost.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Repeat {
+    /// Nothing: a read, or a command that does no harm when it is carried out twice.
+    Harmless,
+    /// Nothing either, as it belongs to a session; but whether it happened is not known until
+    /// somebody answers.
+    Deduplicated,
+    /// It might be carried out twice.
+    Never,
+}
+
+/// Whether a request may have reached the log before the attempt that was answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Asked {
+    /// No other attempt can have.
+    Once,
+    /// An earlier one may have.
+    Again,
+}
+
+/// What all clones of a client share.
+#[derive(Debug)]
+pub(super) struct Caller {
+    nodes: Nodes,
+    timeout: Duration,
+    silence_timeout: Duration,
+    retry: Retry,
+    idle_sessions: Mutex<Vec<IdleSession>>,
+}
+
+/// How one attempt ended.
+enum Attempt {
+    Answered(Response),
+    /// It did not reach the node.
+    NotSent(String),
+    /// It may have reached the node.
+    Lost(String),
+}
+
+/// The state of a call between its attempts.
+struct Progress {
+    repeat: Repeat,
+    asked: Asked,
+    redirects: u32,
+    pauses: u32,
+    pause: Option<Duration>,
+    reason: String,
+}
+
+impl Caller {
+    pub(super) fn new(config: ClientConfig) -> Result<Self, Error> {
+        if config.endpoints.is_empty() {
+            let reason = "no endpoint is set: name the client address of at least one node";
+            return Err(Error::Config(reason.to_owned()));
+        }
+        let dialler = Dialler::new(&config)?;
+        Ok(Self {
+            nodes: Nodes::new(dialler, &config.endpoints),
+            timeout: config.timeout,
+            silence_timeout: config.silence_timeout,
+            retry: config.retry,
+            idle_sessions: Mutex::default(),
+        })
+    }
+
+    pub(super) const fn retry(&self) -> Retry {
+        self.retry
+    }
+
+    /// When a call that begins now must have ended.
+    pub(super) fn deadline(&self) -> Instant {
+        Instant::now() + self.timeout
+    }
+
+    /// Calls whoever leads.
+    pub(super) async fn call_leader(
+        &self,
+        body: RequestBody,
+        repeat: Repeat,
+        deadline: Instant,
+    ) -> Result<(Response, Asked), Error> {
+        self.call(Aim::Leader, body, repeat, deadline).await
+    }
+
+    /// Calls whoever answers.
+    pub(super) async fn call_any(&self, body: RequestBody) -> Result<Response, Error> {
+        let called = self.call(Aim::Anyone, body, Repeat::Harmless, self.deadline()).await;
+        called.map(|(response, _)| response)
+    }
+
+    /// Calls one node, once.
+    pub(super) async fn call_at(
+        &self,
+        address: &str,
+        body: RequestBody,
+    ) -> Result<Response, Error> {
+        let place = self.nodes.place_of(address);
+        let deadline = self.deadline();
+        let unavailable = |reason| Error::Unavailable { reason };
+        let link = match timeout_at(deadline, self.nodes.link(place)).await {
+            Ok(dialled) => dialled.map_err(|error| unavailable(error.reason))?,
+            Err(_) => return Err(unavailable(format!("{address} does not answer in time"))),
+        };
+        match timeout_at(deadline, link.request(body)).await {
+            Ok(Ok(Response::Refused(refusal))) => Err(unavailable(refusal.to_string())),
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(LinkError::NotSent(reason) | LinkError::Lost(reason))) => {
+                Err(unavailable(format!("{address}: {reason}")))
+            }
+            Ok(Err(LinkError::Frame(error))) => Err(Error::Invalid { reason: error.to_string() }),
+            Err(_) => Err(unavailable(format!("{address} does not answer in time"))),
+        }
+    }
+
+    pub(super) fn take_session(&self) -> Option<IdleSession> {
+        self.idle_sessions.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
+    pub(super) fn return_session(&self, session: IdleSession) {
+        self.idle_sessions.lock().unwrap_or_else(PoisonError::into_inner).push(session);
+    }
+
+    async fn call(
+        &self,
+        aim: Aim,
+        body: RequestBody,
+        repeat: Repeat,
+        deadline: Instant,
+    ) -> Result<(Response, Asked), Error> {
+        let mut progress = Progress::new(repeat);
+        loop {
+            let place = self.nodes.pick(aim);
+            match self.attempt(place, body.clone(), deadline).await? {
+                Attempt::Answered(response) => {
+                    if let Some(response) = self.answered(aim, place, response, &mut progress)? {
+                        return Ok((response, progress.asked));
+                    }
+                }
+                Attempt::NotSent(reason) => {
+                    self.nodes.avoid(place);
+                    if let Some(reason) = self.nodes.hopeless() {
+                        return Err(progress.give_up(reason));
+                    }
+                    progress.failed(reason);
+                }
+                Attempt::Lost(reason) => {
+                    self.nodes.avoid(place);
+                    progress.lost(reason)?;
+                }
+            }
+            let pause = progress.pause.take().unwrap_or_default();
+            if Instant::now() + pause >= deadline {
+                let reason = progress.reason.clone();
+                return Err(progress.give_up(reason));
+            }
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
+            }
+        }
+    }
+
+    async fn attempt(
+        &self,
+        place: Place,
+        body: RequestBody,
+        deadline: Instant,
+    ) -> Result<Attempt, Error> {
+        let patience = deadline.min(Instant::now() + self.silence_timeout);
+        let link = match timeout_at(patience, self.nodes.link(place)).await {
+            Ok(Ok(link)) => link,
+            Ok(Err(error)) => return Ok(Attempt::NotSent(error.reason)),
+            Err(_) => {
+                let reason = format!("{} does not answer (UDP)", self.nodes.address(place));
+                return Ok(Attempt::NotSent(reason));
+            }
+        };
+        Ok(match timeout_at(deadline, link.request(body)).await {
+            Ok(Ok(response)) => Attempt::Answered(response),
+            Ok(Err(LinkError::NotSent(reason))) => Attempt::NotSent(reason),
+            Ok(Err(LinkError::Lost(reason))) => Attempt::Lost(reason),
+            Ok(Err(LinkError::Frame(error))) => {
+                return Err(Error::Invalid { reason: error.to_string() });
+            }
+            Err(_) => Attempt::Lost("no answer came in time".to_owned()),
+        })
+    }
+
+    /// Judges an answer: the response if it ends the call, nothing if another attempt is due.
+    fn answered(
+        &self,
+        aim: Aim,
+        place: Place,
+        response: Response,
+        progress: &mut Progress,
+    ) -> Result<Option<Response>, Error> {
+        match response {
+            Response::Refused(refusal) => self.refused(place, refusal, progress)?,
+            Response::Unknown { leader } => {
+                self.nodes.redirected(place, leader.as_ref());
+                progress.lost("leadership was lost while the request was under way".to_owned())?;
+            }
+            Response::Failed { reason } => return Err(Error::Failed { reason }),
+            Response::Output(_)
+            | Response::Range(_)
+            | Response::Status(_)
+            | Response::Members(_)
+            | Response::Alive => {
+                match aim {
+                    Aim::Leader => self.nodes.leads(place),
+                    Aim::Anyone => self.nodes.answered(place),
+                }
+                return Ok(Some(response));
+            }
+        }
+        Ok(None)
+    }
+
+    fn refused(
+        &self,
+        place: Place,
+        refusal: Refusal,
+        progress: &mut Progress,
+    ) -> Result<(), Error> {
+        match &refusal {
+            Refusal::NotLeader { leader } => {
+                let follow = self.nodes.redirected(place, Some(leader));
+                progress.failed(refusal.to_string());
+                if follow {
+                    progress.redirected();
+                }
+            }
+            Refusal::NoLeader => {
+                self.nodes.redirected(place, None);
+                progress.failed(refusal.to_string());
+            }
+            Refusal::NotReady => progress.failed(refusal.to_string()),
+            Refusal::Busy { retry_after_ms } => {
+                let wait = Duration::from_millis(u64::from(*retry_after_ms));
+                progress.failed(refusal.to_string());
+                progress.pause = progress.pause.max(Some(wait));
+            }
+            Refusal::Stopped | Refusal::Unreadable { .. } => {
+                self.nodes.avoid(place);
+                progress.failed(refusal.to_string());
+            }
+            Refusal::Invalid { reason } => {
+                return Err(Error::Invalid { reason: reason.clone() });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        self.nodes.close();
+    }
+}
+
+impl Progress {
+    fn new(repeat: Repeat) -> Self {
+        Self {
+            repeat,
+            asked: Asked::Once,
+            redirects: 0,
+            pauses: 0,
+            pause: None,
+            reason: "time was up at once".to_owned(),
+        }
+    }
+
+    /// The attempt came to nothing: another one, after a pause.
+    fn failed(&mut self, reason: String) {
+        self.reason = reason;
+        let pause = PAUSE_MIN.saturating_mul(1 << self.pauses.min(8)).min(PAUSE_MAX);
+        self.pauses += 1;
+        self.pause = Some(pause.mul_f64(0.5 + fastrand::f64() / 2.0));
+    }
+
+    /// The attempt may have done its work without anybody hearing of it.
+    fn lost(&mut self, reason: String) -> Result<(), Error> {
+        if self.repeat == Repeat::Never {
+            return Err(Error::Unknown { reason });
+        }
+        self.asked = Asked::Again;
+        self.failed(reason);
+        Ok(())
+    }
+
+    /// The next attempt knows where to go: no pause, as long as that is not all there is.
+    fn redirected(&mut self) {
+        self.redirects += 1;
+        if self.redirects <= REDIRECTS_MAX {
+            self.pauses -= 1;
+            self.pause = None;
+        }
+    }
+
+    /// How the call ends when there is no further attempt.
+    fn give_up(self, reason: String) -> Error {
+        match (self.repeat, self.asked) {
+            (Repeat::Deduplicated, Asked::Again) => Error::Unknown { reason },
+            (Repeat::Deduplicated, Asked::Once) | (Repeat::Harmless | Repeat::Never, _) => {
+                Error::Unavailable { reason }
+            }
+        }
+    }
+}

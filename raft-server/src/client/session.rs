@@ -1,0 +1,83 @@
+//! Writes that are carried out once, however often they are asked for.
+//!
+//! A session has one write under way at a time, so a client keeps as many as it ever had writes
+//! side by side and lends one to each.
+
+use tokio::time::Instant;
+
+use crate::client_api::protocol::RequestBody;
+use crate::state_machine::kv::{Command, Op, Outcome, Output, SessionId, SessionSerial};
+
+use super::call::{Asked, Caller, Repeat};
+use super::{Error, ends_session, output};
+
+/// A session that nobody uses at present.
+#[derive(Debug)]
+pub(super) struct IdleSession {
+    id: SessionId,
+    last_serial: u64,
+}
+
+/// Has an operation carried out once.
+pub(super) async fn command(caller: &Caller, op: Op) -> Result<Output, Error> {
+    let deadline = caller.deadline();
+    let taken = caller.take_session();
+    let was_idle = taken.is_some();
+    let session = match taken {
+        Some(session) => session,
+        None => open(caller, deadline).await?,
+    };
+    let (done, session) = attempt(caller, session, op.clone(), deadline).await;
+    match done {
+        // It was evicted while it lay idle: its write has the first word only now.
+        Ok((Output { outcome: Outcome::Refused(refused), .. }, asked))
+            if ends_session(&refused) && was_idle && asked == Asked::Once =>
+        {
+            let session = open(caller, deadline).await?;
+            let (done, session) = attempt(caller, session, op, deadline).await;
+            conclude(caller, done, session)
+        }
+        done => conclude(caller, done, session),
+    }
+}
+
+type Done = Result<(Output, Asked), Error>;
+
+async fn attempt(
+    caller: &Caller,
+    session: IdleSession,
+    op: Op,
+    deadline: Instant,
+) -> (Done, IdleSession) {
+    let IdleSession { id, last_serial } = session;
+    let serial = last_serial + 1;
+    let command = Command { session: Some(SessionSerial { session: id, serial }), op };
+    let called =
+        caller.call_leader(RequestBody::Command(command), Repeat::Deduplicated, deadline).await;
+    let done = called.and_then(|(response, asked)| Ok((output(response)?, asked)));
+    (done, IdleSession { id, last_serial: serial })
+}
+
+fn conclude(caller: &Caller, done: Done, session: IdleSession) -> Result<Output, Error> {
+    match done? {
+        (Output { outcome: Outcome::Refused(refused), .. }, asked) if ends_session(&refused) => {
+            match asked {
+                Asked::Once => Err(Error::Rejected(refused)),
+                Asked::Again => Err(Error::Unknown { reason: refused.to_string() }),
+            }
+        }
+        (output, _) => {
+            caller.return_session(session);
+            Ok(output)
+        }
+    }
+}
+
+async fn open(caller: &Caller, deadline: Instant) -> Result<IdleSession, Error> {
+    let body = RequestBody::Command(Command::without_session(Op::OpenSession));
+    let output = output(caller.call_leader(body, Repeat::Harmless, deadline).await?.0)?;
+    let Outcome::SessionOpened { session } = output.outcome else {
+        return Err(super::mismatch(output.outcome));
+    };
+    Ok(IdleSession { id: session, last_serial: 0 })
+}
