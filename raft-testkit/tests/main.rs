@@ -1,3 +1,4 @@
 //! The kit as its users see it.
 
 mod control;
+mod seeds;

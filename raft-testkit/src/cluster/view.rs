@@ -4,6 +4,7 @@ use raft_core::NodeId;
 use raft_core::ports::{LogStore, StateMachine};
 
 use super::Cluster;
+use crate::features;
 use crate::network::{Link, place};
 use crate::trace::record::{RecordKind, command_text};
 use crate::until::{Brief, World};
@@ -58,8 +59,12 @@ impl<M: StateMachine, S: LogStore> SectionNotes<'_, M, S> {
         })
     }
 
-    /// Features of Raft that it relies on, by their ids in the registry.
+    /// Features of Raft that it relies on, by their paths in [`features`].
+    ///
+    /// # Panics
+    /// If a path is not registered.
     pub fn uses(self, features: &[&str]) -> Self {
+        check_paths(features);
         self.with(|kind| {
             if let RecordKind::Section { uses, .. } = kind {
                 uses.extend(features.iter().map(|&feature| feature.to_owned()));
@@ -67,8 +72,12 @@ impl<M: StateMachine, S: LogStore> SectionNotes<'_, M, S> {
         })
     }
 
-    /// Features of Raft that it tests, by their ids in the registry.
+    /// Features of Raft that it tests, by their paths in [`features`].
+    ///
+    /// # Panics
+    /// If a path is not registered.
     pub fn tests(self, features: &[&str]) -> Self {
+        check_paths(features);
         self.with(|kind| {
             if let RecordKind::Section { tests, .. } = kind {
                 tests.extend(features.iter().map(|&feature| feature.to_owned()));
@@ -81,6 +90,15 @@ impl<M: StateMachine, S: LogStore> SectionNotes<'_, M, S> {
             change(&mut record.kind);
         }
         self
+    }
+}
+
+fn check_paths(paths: &[&str]) {
+    for path in paths {
+        if features::find(path).is_none() {
+            let meant = features::nearest(path).map_or("none like it", |feature| feature.path);
+            panic!("no feature has the path {path:?}; did you mean {meant:?}?");
+        }
     }
 }
 

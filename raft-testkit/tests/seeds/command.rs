@@ -1,0 +1,104 @@
+use raft_testkit::{Crash, any, append, append_response};
+
+use super::{cluster, exchange, finish, heartbeat_without, step};
+
+const TITLE: &str = "A command, step by step, and what a client sees elsewhere";
+
+#[test]
+fn a_command_is_told_step_by_step() {
+    let mut c = cluster("test_command_1", TITLE).described(
+        "One command from the client to the state machines; a follower that redirects and a \
+         candidate that asks for patience; a candidate that yields to a heartbeat; a follower \
+         that crashes, misses two commands and catches up.",
+    );
+    c.start();
+    c.section("An election without trouble")
+        .tests(&["leader_election/all_yes_votes_with_pre_vote"]);
+    c.campaign(3);
+    c.deliver_all();
+
+    c.section("A command, until the leader has committed it")
+        .uses(&["log_replication"])
+        .tests(&["state_machine_command/all_in_sync"]);
+    let write = c.propose(3, "add 1");
+    exchange(&mut c, 3, 1);
+    exchange(&mut c, 3, 2);
+    c.expect(write).is_applied_with("1");
+
+    c.section("The followers hear of the commitment with a heartbeat")
+        .uses(&["log_replication/heartbeat_only"])
+        .tests(&["state_machine_command/commit_with_heartbeat"]);
+    c.heartbeat(3);
+    c.send(append().from(3));
+    c.handle(append().from(3));
+    c.expect_commit(1, 2);
+    c.expect_commit(2, 2);
+
+    c.section("A follower redirects")
+        .uses(&["state_machine_command"])
+        .tests(&["state_machine_command/request_redirect"]);
+    let elsewhere = c.propose(1, "add 1");
+    c.expect(elsewhere).is_redirected_to(3);
+
+    c.section("A candidate asks for patience")
+        .uses(&["leader_election"])
+        .tests(&["state_machine_command/request_retry"]);
+    c.campaign(1);
+    c.drop(raft_testkit::pre_vote().from(1));
+    let too_early = c.propose(1, "add 1");
+    c.expect(too_early).is_to_be_retried();
+
+    c.section("The candidate yields to a heartbeat")
+        .uses(&["log_replication/heartbeat_only"])
+        .tests(&["leader_election/candidate_yields"]);
+    step(&mut c, append_response().from(1));
+    c.heartbeat(3);
+    step(&mut c, append().from(3).to(1));
+    c.expect_follower(1, 1);
+    c.send(append_response().from(1));
+    step(&mut c, append_response().from(2));
+    step(&mut c, append().from(3).to(2));
+    c.send(append_response().from(2));
+    c.handle(append_response().from(1));
+    c.handle(append_response().from(2));
+
+    c.section("A follower crashes; one is enough for two commands")
+        .uses(&["log_replication"])
+        .tests(&["state_machine_command/minimal_node_count"]);
+    c.crash(1, Crash::LoseUnsynced);
+    let second = c.propose(3, "add 1");
+    c.send(append().from(3));
+    c.handle(append().to(2));
+    step(&mut c, append_response().from(2));
+    c.drop(append().to(1));
+    heartbeat_without(&mut c, 3, 1);
+    step(&mut c, append().from(3).to(2));
+    c.expect(second).is_applied_with("2");
+    let third = c.propose(3, "add 1");
+    c.send(append_response().from(2));
+    c.send(append().from(3).to(2));
+    c.handle(append_response().from(2));
+    c.handle(append().to(2));
+    step(&mut c, append_response().from(2));
+    c.expect(third).is_applied_with("3");
+    heartbeat_without(&mut c, 3, 1);
+    exchange(&mut c, 3, 2);
+    c.heartbeat(3);
+    c.send(append().from(3));
+    c.handle(any().to(1));
+    c.handle(append().to(2));
+    step(&mut c, append_response().from(2));
+
+    c.section("The follower comes back and catches up").uses(&["durability"]).tests(&[
+        "log_replication/slow_follower_backdown",
+        "state_machine_command/apply_on_delayed_replication",
+    ]);
+    c.restart(1);
+    c.heartbeat(3);
+    exchange(&mut c, 3, 1);
+    exchange(&mut c, 3, 2);
+    c.deliver_all();
+    c.expect_converged();
+    assert_eq!(c.machine(1).total(), 3);
+    finish(&c, include_str!("data/test_command_1.json"));
+}

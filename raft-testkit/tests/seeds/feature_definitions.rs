@@ -1,0 +1,95 @@
+use raft_testkit::{Crash, append, append_response, pre_vote};
+
+use super::{cluster, exchange, finish, heartbeat_without, step};
+
+const TITLE: &str = "The same road, told with the features that each section uses and tests";
+
+#[test]
+fn a_command_is_told_with_its_features() {
+    let mut c = cluster("test_feature_defs_3", TITLE);
+    c.section("An election until its first entry is everywhere")
+        .uses(&["log_replication"])
+        .tests(&["leader_election/all_yes_votes_with_pre_vote"]);
+    c.start();
+    c.campaign(1);
+    c.deliver_all();
+
+    c.section("A command, and the heartbeat that tells of it").uses(&["log_replication"]).tests(&[
+        "state_machine_command/all_in_sync",
+        "state_machine_command/commit_with_heartbeat",
+    ]);
+    let write = c.propose(1, "add 1");
+    exchange(&mut c, 1, 2);
+    exchange(&mut c, 1, 3);
+    c.expect(write).is_applied_with("1");
+    c.heartbeat(1);
+    c.send(append().from(1));
+    c.handle(append().from(1));
+
+    c.section("A follower redirects")
+        .uses(&["state_machine_command"])
+        .tests(&["state_machine_command/request_redirect"]);
+    let elsewhere = c.propose(3, "add 1");
+    c.expect(elsewhere).is_redirected_to(1);
+
+    c.section("A candidate asks for patience")
+        .uses(&["leader_election"])
+        .tests(&["state_machine_command/request_retry"]);
+    c.campaign(3);
+    c.drop(pre_vote().from(3));
+    let too_early = c.propose(3, "add 1");
+    c.expect(too_early).is_to_be_retried();
+
+    c.section("The candidate yields to a heartbeat")
+        .uses(&["log_replication/heartbeat_only"])
+        .tests(&["leader_election/candidate_yields"]);
+    step(&mut c, append_response().from(2));
+    c.heartbeat(1);
+    step(&mut c, append().from(1).to(2));
+    c.send(append_response().from(2));
+    step(&mut c, append_response().from(3));
+    step(&mut c, append().from(1).to(3));
+    c.expect_follower(3, 1);
+    c.send(append_response().from(3));
+    c.handle(append_response().from(2));
+    c.handle(append_response().from(3));
+
+    c.section("A follower crashes; one is enough for two commands")
+        .uses(&["log_replication"])
+        .tests(&["state_machine_command/minimal_node_count"]);
+    c.crash(3, Crash::LoseUnsynced);
+    let second = c.propose(1, "add 1");
+    c.send(append().from(1));
+    c.handle(append().to(2));
+    step(&mut c, append_response().from(2));
+    c.drop(append().to(3));
+    heartbeat_without(&mut c, 1, 3);
+    step(&mut c, append().from(1).to(2));
+    c.expect(second).is_applied_with("2");
+    let third = c.propose(1, "add 1");
+    c.send(append().from(1).to(2));
+    c.send(append_response().from(2));
+    c.handle(append().to(2));
+    c.send(append_response().from(2));
+    c.handle(append_response().from(2));
+    heartbeat_without(&mut c, 1, 3);
+    step(&mut c, append().from(1).to(2));
+    c.expect(third).is_applied_with("3");
+    step(&mut c, append_response().from(2));
+    c.heartbeat(1);
+    exchange(&mut c, 1, 2);
+    c.send(append().from(1).to(3));
+    c.drop(append().to(3));
+
+    c.section("The follower comes back and catches up").uses(&["durability"]).tests(&[
+        "log_replication/slow_follower_backdown",
+        "state_machine_command/apply_on_delayed_replication",
+    ]);
+    c.restart(3);
+    c.heartbeat(1);
+    exchange(&mut c, 1, 2);
+    exchange(&mut c, 1, 3);
+    c.deliver_all();
+    c.expect_converged();
+    finish(&c, include_str!("data/test_feature_defs_3.json"));
+}

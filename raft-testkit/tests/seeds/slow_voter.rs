@@ -1,0 +1,59 @@
+use raft_testkit::{append, append_response, vote, vote_response};
+
+use super::{cluster, finish, step};
+
+const TITLE: &str = "Votes of an older election arrive late";
+
+#[test]
+fn late_votes_of_an_older_election_do_not_count() {
+    let mut c = cluster("test_slow_voter", TITLE).pre_vote(false);
+    c.start();
+    c.section("An election without trouble")
+        .uses(&["log_replication"])
+        .tests(&["leader_election/all_yes_votes"]);
+    c.campaign(3);
+    c.deliver_all();
+
+    c.section("The leader steps down and campaigns; the answers wait")
+        .uses(&["leader_election"])
+        .tests(&["leader_election/one_vote_a_term"]);
+    c.step_down(3);
+    c.campaign(3);
+    c.send(vote().from(3));
+    c.handle(vote().from(3));
+
+    c.section("It campaigns again; the answers of before come in")
+        .uses(&["leader_election"])
+        .tests(&["leader_election/stale_vote_ignored"]);
+    c.campaign(3);
+    step(&mut c, vote_response().from(1));
+    step(&mut c, vote_response().from(2));
+    c.expect_no_leader();
+
+    c.section("The second election goes out")
+        .uses(&["leader_election"])
+        .tests(&["leader_election/one_vote_a_term"]);
+    c.send(vote().from(3));
+    step_answer(&mut c, 2);
+    step_answer(&mut c, 1);
+
+    c.section("Its own answers elect")
+        .uses(&["log_replication"])
+        .tests(&["leader_election/all_yes_votes"]);
+    c.handle(vote_response().from(2));
+    c.expect_leader(3, 3);
+    step(&mut c, append().from(3).to(1));
+    c.send(append_response().from(1));
+    c.handle(vote_response().from(1));
+    step(&mut c, append().from(3).to(2));
+    c.send(append_response().from(2));
+    c.handle(append_response().from(1));
+    c.handle(append_response().from(2));
+    finish(&c, include_str!("data/test_slow_voter.json"));
+}
+
+/// The voter handles the request and sends its answer.
+fn step_answer(c: &mut raft_testkit::Cluster, voter: u64) {
+    c.handle(vote().to(voter));
+    c.send(vote_response().from(voter));
+}
