@@ -6,6 +6,8 @@
 //! dependencies are compiled.
 
 #[cfg(feature = "server")]
+pub mod certificates;
+#[cfg(feature = "server")]
 pub mod client;
 #[cfg(feature = "server")]
 pub mod client_api;

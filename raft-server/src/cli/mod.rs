@@ -1,0 +1,56 @@
+//! The command line: one module a command.
+
+mod check;
+mod exit;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{self, Config, Settings, Warning};
+
+pub(crate) use exit::{Exit, Failure};
+
+/// A replicated key-value store on Raft.
+#[derive(Parser, Debug)]
+#[command(name = "raft-server", version, after_help = exit::HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Check a configuration, the files it names included, without starting anything
+    Check(ConfigArgs),
+}
+
+/// Where a node's configuration comes from.
+#[derive(Args, Debug)]
+pub(crate) struct ConfigArgs {
+    /// The configuration file (TOML)
+    #[arg(long, short, value_name = "FILE", env = "RAFT_SERVER_CONFIG")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+impl ConfigArgs {
+    /// Flags over environment over file over defaults, checked.
+    fn load(self) -> Result<(Config, Vec<Warning>), Failure> {
+        config::load(self.settings, self.config.as_deref())
+            .map_err(|error| Failure::new(Exit::Config, error))
+    }
+}
+
+/// Runs the command that the process was started with.
+pub(crate) fn run() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Check(args) => check::run(args),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}

@@ -1,0 +1,198 @@
+//! What `/v1/status` says.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::{Instant, SystemTime};
+
+use raft_core::{ProgressKind, RoleKind};
+use raft_server::NodeHandle;
+use serde::Serialize;
+
+use crate::config::Member;
+
+/// What the pages look at.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    /// The node.
+    pub(crate) node: NodeHandle,
+    /// What never changes while it runs.
+    pub(crate) about: About,
+}
+
+/// What is known of a node before it runs.
+#[derive(Debug)]
+pub(crate) struct About {
+    /// Who it is.
+    pub(crate) identity: raft_core::Identity,
+    /// All members and their addresses.
+    pub(crate) members: Vec<Member>,
+    /// Where it keeps its data.
+    pub(crate) data_dir: PathBuf,
+    /// When its certificate expires.
+    pub(crate) certificate_expires: SystemTime,
+    /// When it came up.
+    pub(crate) started: Instant,
+}
+
+/// The page.
+#[derive(Serialize)]
+pub(super) struct View {
+    cluster_id: String,
+    node_id: u64,
+    incarnation: u64,
+    version: &'static str,
+    protocol: Protocol,
+    uptime_seconds: u64,
+    data_dir: PathBuf,
+    certificate_expires_unix: u64,
+    role: &'static str,
+    term: u64,
+    leader: Option<u64>,
+    stopped: Option<String>,
+    log: Log,
+    membership: Members,
+    members: BTreeMap<u64, Addresses>,
+    progress: BTreeMap<u64, Progress>,
+    queues: Queues,
+}
+
+#[derive(Serialize)]
+struct Protocol {
+    wire: u8,
+    client: u16,
+}
+
+#[derive(Serialize)]
+struct Log {
+    first_index: u64,
+    last_index: u64,
+    last_term: u64,
+    persisted_index: u64,
+    commit_index: u64,
+    applied_index: u64,
+    apply_failed_at: Option<u64>,
+    uncommitted_bytes: u64,
+}
+
+#[derive(Serialize)]
+struct Members {
+    voters: Vec<u64>,
+    outgoing: Vec<u64>,
+    learners: Vec<u64>,
+}
+
+#[derive(Serialize)]
+struct Addresses {
+    peer: String,
+    client: String,
+}
+
+#[derive(Serialize)]
+struct Progress {
+    state: &'static str,
+    match_index: u64,
+    next_index: u64,
+    inflight_appends: usize,
+}
+
+#[derive(Serialize)]
+struct Queues {
+    inbox: usize,
+    proposals: usize,
+    reads: usize,
+    waiting: usize,
+}
+
+/// Everything worth knowing, at this moment.
+pub(super) fn view(watched: &Watched) -> View {
+    let status = watched.node.status();
+    let raft = &status.raft;
+    let about = &watched.about;
+    View {
+        cluster_id: about.identity.cluster.to_string(),
+        node_id: about.identity.node.get(),
+        incarnation: about.identity.incarnation.get(),
+        version: env!("CARGO_PKG_VERSION"),
+        protocol: Protocol { wire: raft_core::wire::FORMAT_VERSION, client: 1 },
+        uptime_seconds: about.started.elapsed().as_secs(),
+        data_dir: about.data_dir.clone(),
+        certificate_expires_unix: unix_seconds(about.certificate_expires),
+        role: role_name(raft.role),
+        term: raft.term.get(),
+        leader: raft.leader.map(raft_core::NodeId::get),
+        stopped: status.stopped.as_ref().map(ToString::to_string),
+        log: Log {
+            first_index: raft.first_index.get(),
+            last_index: raft.last_log.index.get(),
+            last_term: raft.last_log.term.get(),
+            persisted_index: raft.persisted_index.get(),
+            commit_index: raft.commit_index.get(),
+            applied_index: raft.applied_index.get(),
+            apply_failed_at: raft.apply_failed_at.map(raft_core::LogIndex::get),
+            uncommitted_bytes: raft.uncommitted_bytes,
+        },
+        membership: members(&raft.membership),
+        members: addresses(&about.members),
+        progress: progress(raft),
+        queues: Queues {
+            inbox: status.queues.inbox,
+            proposals: status.queues.proposals,
+            reads: status.queues.reads,
+            waiting: status.queues.waiting,
+        },
+    }
+}
+
+/// Seconds since 1970; before that, zero.
+pub(super) fn unix_seconds(time: SystemTime) -> u64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+const fn role_name(role: RoleKind) -> &'static str {
+    match role {
+        RoleKind::Follower => "follower",
+        RoleKind::PreCandidate => "pre-candidate",
+        RoleKind::Candidate => "candidate",
+        RoleKind::Leader => "leader",
+    }
+}
+
+fn members(membership: &raft_core::Membership) -> Members {
+    let ids = |set: &std::collections::BTreeSet<raft_core::NodeId>| {
+        set.iter().map(|id| id.get()).collect()
+    };
+    Members {
+        voters: ids(&membership.voters),
+        outgoing: ids(&membership.outgoing),
+        learners: ids(&membership.learners),
+    }
+}
+
+fn addresses(members: &[Member]) -> BTreeMap<u64, Addresses> {
+    members
+        .iter()
+        .map(|member| {
+            let Member { id, peer, client } = member.clone();
+            (id, Addresses { peer, client })
+        })
+        .collect()
+}
+
+fn progress(raft: &raft_core::Status) -> BTreeMap<u64, Progress> {
+    raft.progress
+        .iter()
+        .map(|(node, progress)| {
+            let state = match progress.kind {
+                ProgressKind::Probe => "probe",
+                ProgressKind::Replicate => "replicate",
+            };
+            let view = Progress {
+                state,
+                match_index: progress.match_index.get(),
+                next_index: progress.next_index.get(),
+                inflight_appends: progress.inflight_appends,
+            };
+            (node.get(), view)
+        })
+        .collect()
+}
