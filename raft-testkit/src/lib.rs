@@ -9,6 +9,7 @@ mod network;
 mod recorder;
 mod select;
 mod sim_node;
+pub mod suite;
 pub mod trace;
 mod until;
 

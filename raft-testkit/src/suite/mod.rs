@@ -1,0 +1,3 @@
+//! Suites that every implementation of a port must pass, ours and other people's.
+
+pub mod transport;

@@ -1,0 +1,94 @@
+//! An inbox that remembers, and that a test can wait on.
+
+use std::collections::BTreeMap;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use raft_core::ports::Inbox;
+use raft_core::{GroupId, Message, NodeId};
+
+/// How long a rule waits for what must happen before it fails. Nothing that works takes this long.
+pub const WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// The group of the messages that only ask whether there is a way through.
+pub(super) const PROBES: GroupId = GroupId(u64::MAX);
+
+/// Records what a transport delivers.
+#[derive(Default, Debug)]
+pub struct RecordingInbox {
+    record: Mutex<Record>,
+    changed: Condvar,
+}
+
+/// What has been recorded.
+#[derive(Default, Debug)]
+pub(super) struct Record {
+    pub(super) messages: Vec<Message>,
+    pub(super) unreachable: Vec<NodeId>,
+    probes: BTreeMap<NodeId, u64>,
+}
+
+impl Record {
+    pub(super) fn unreachable_count(&self, peer: NodeId) -> usize {
+        self.unreachable.iter().filter(|&&lost| lost == peer).count()
+    }
+}
+
+impl RecordingInbox {
+    pub(super) fn record(&self) -> MutexGuard<'_, Record> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until the record is as wanted; `what` is for the failure's message.
+    pub(super) fn wait_until(&self, what: &str, wanted: impl Fn(&Record) -> bool) {
+        let record = self.record();
+        let (record, outcome) = self
+            .changed
+            .wait_timeout_while(record, WAIT_MAX, |record| !wanted(record))
+            .unwrap_or_else(PoisonError::into_inner);
+        let (messages, unreachable) = (record.messages.len(), record.unreachable.clone());
+        drop(record);
+        assert!(
+            !outcome.timed_out(),
+            "waited in vain until {what}: {messages} messages arrived, unreachable {unreachable:?}"
+        );
+    }
+
+    /// Repeats `send`, which sends a probe, until another probe of that node arrives here.
+    pub(super) fn wait_for_probe(&self, from: NodeId, send: impl Fn()) {
+        const REPEAT_AFTER: Duration = Duration::from_millis(5);
+        let count = |record: &Record| record.probes.get(&from).copied().unwrap_or(0);
+        let before = count(&self.record());
+        let started = Instant::now();
+        loop {
+            send();
+            let (record, _) = self
+                .changed
+                .wait_timeout_while(self.record(), REPEAT_AFTER, |r| count(r) == before)
+                .unwrap_or_else(PoisonError::into_inner);
+            if count(&record) > before {
+                return;
+            }
+            drop(record);
+            assert!(started.elapsed() < WAIT_MAX, "nothing gets through from node {from}");
+        }
+    }
+}
+
+impl Inbox for RecordingInbox {
+    fn deliver(&self, message: Message) {
+        let mut record = self.record();
+        if message.group == PROBES {
+            *record.probes.entry(message.from).or_default() += 1;
+        } else {
+            record.messages.push(message);
+        }
+        drop(record);
+        self.changed.notify_all();
+    }
+
+    fn peer_unreachable(&self, peer: NodeId) {
+        self.record().unreachable.push(peer);
+        self.changed.notify_all();
+    }
+}

@@ -1,0 +1,157 @@
+//! The rules that every [`Transport`] keeps, as tests.
+//!
+//! A transport's own tests implement [`Network`] and name the rules with
+//! [`transport_suite!`](crate::transport_suite). What is not promised is not asked for: messages
+//! may be lost where a connection is, so a rule first makes sure that there is one, and then waits
+//! for what must arrive, bounded only so that a broken transport fails instead of hanging.
+
+mod inbox;
+pub mod rules;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use raft_core::ports::{Inbox, PeerAddress, Transport};
+use raft_core::{
+    AppendEntries, Body, ClusterId, Entry, GroupId, Incarnation, LogId, LogIndex, Message, NodeId,
+    PreVoteResponse, RequestVoteResponse, Round, Term,
+};
+
+pub use inbox::{RecordingInbox, WAIT_MAX};
+
+/// A network to test transports in. Every rule gets a fresh one.
+pub trait Network {
+    /// The transport under test.
+    type Transport: Transport;
+
+    /// The cluster that all nodes belong to.
+    const CLUSTER: ClusterId;
+
+    /// Starts a node's transport, without peers. A node that was here before and has stopped
+    /// starts again at the same address.
+    fn start(&mut self, node: NodeId, inbox: Arc<dyn Inbox>) -> Arc<Self::Transport>;
+
+    /// Where a node that was started can be reached; for one that never was, an address where
+    /// nobody answers.
+    fn address(&mut self, node: NodeId) -> PeerAddress;
+
+    /// Ends a transport as the death of its process would. The default drops it.
+    fn stop(&mut self, transport: Arc<Self::Transport>) {
+        drop(transport);
+    }
+}
+
+/// Makes one test of each rule, for the network that an expression makes.
+///
+/// ```ignore
+/// raft_testkit::transport_suite!(MyNetwork::new());
+/// ```
+#[macro_export]
+macro_rules! transport_suite {
+    ($network:expr) => {
+        $crate::transport_suite!(@rules $network;
+            delivers_every_kind_whole_and_unaltered
+            delivers_to_the_receiver_only
+            drops_what_is_sent_in_another_name
+            keeps_the_order_within_a_kind
+            carries_large_appends
+            never_blocks_on_a_peer_that_is_not_there
+            holds_a_bounded_amount_for_a_peer_that_is_not_there
+            bulk_does_not_hold_up_votes
+            sends_nothing_to_a_removed_peer
+            answers_a_node_that_it_was_never_told_of
+            says_once_that_a_peer_is_gone
+            reaches_a_peer_that_starts_late
+            reaches_a_peer_that_was_restarted
+        );
+    };
+    (@rules $network:expr; $($rule:ident)*) => {
+        $(
+            #[test]
+            fn $rule() {
+                $crate::suite::transport::rules::$rule($network);
+            }
+        )*
+    };
+}
+
+/// A node under test.
+struct Member<T> {
+    node: NodeId,
+    inbox: Arc<RecordingInbox>,
+    transport: Arc<T>,
+}
+
+impl<T: Transport> Member<T> {
+    fn send(&self, message: Message) {
+        self.transport.send(message);
+    }
+
+    /// Makes sure that messages get through to another node, by trying until one does.
+    fn reach(&self, cluster: ClusterId, other: &Self) {
+        other.inbox.wait_for_probe(self.node, || {
+            self.send(probe(cluster, self.node, other.node));
+        });
+    }
+}
+
+/// Starts nodes 1 to `count`, all peers of each other, and waits until all reach all.
+fn connected<N: Network>(network: &mut N, count: u64) -> Vec<Member<N::Transport>> {
+    let members: Vec<_> = (1..=count).map(|id| start(network, NodeId(id))).collect();
+    for member in &members {
+        set_peers(network, member, &members.iter().map(|other| other.node).collect::<Vec<_>>());
+    }
+    for from in &members {
+        for to in members.iter().filter(|to| to.node != from.node) {
+            from.reach(N::CLUSTER, to);
+        }
+    }
+    members
+}
+
+fn start<N: Network>(network: &mut N, node: NodeId) -> Member<N::Transport> {
+    let inbox = Arc::new(RecordingInbox::default());
+    let transport = network.start(node, inbox.clone());
+    Member { node, inbox, transport }
+}
+
+fn set_peers<N: Network>(network: &mut N, member: &Member<N::Transport>, peers: &[NodeId]) {
+    let others = peers.iter().filter(|&&peer| peer != member.node);
+    let addresses: Vec<_> = others.map(|&peer| network.address(peer)).collect();
+    member.transport.set_peers(&addresses);
+}
+
+fn message(cluster: ClusterId, from: NodeId, to: NodeId, term: u64, body: Body) -> Message {
+    Message {
+        cluster,
+        group: GroupId(3),
+        from,
+        from_incarnation: Incarnation(1),
+        to,
+        to_incarnation: Some(Incarnation(2)),
+        term: Term(term),
+        body,
+    }
+}
+
+fn vote(cluster: ClusterId, from: NodeId, to: NodeId, term: u64) -> Message {
+    let body = Body::RequestVoteResponse(RequestVoteResponse { granted: true });
+    message(cluster, from, to, term, body)
+}
+
+fn append(cluster: ClusterId, from: NodeId, to: NodeId, index: u64, command: Bytes) -> Message {
+    let term = Term(1);
+    let body = Body::AppendEntries(AppendEntries {
+        prev: LogId::new(term, LogIndex(index - 1)),
+        entries: vec![Entry::command(LogId::new(term, LogIndex(index)), command)],
+        commit: LogIndex(0),
+        round: Round(index),
+    });
+    message(cluster, from, to, term.get(), body)
+}
+
+/// A message that recording inboxes take note of and do not record.
+fn probe(cluster: ClusterId, from: NodeId, to: NodeId) -> Message {
+    let body = Body::PreVoteResponse(PreVoteResponse { campaign_term: Term(1), granted: false });
+    Message { group: inbox::PROBES, ..message(cluster, from, to, 0, body) }
+}

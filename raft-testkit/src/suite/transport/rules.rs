@@ -1,0 +1,318 @@
+//! The rules, one function each. They panic when a rule is broken.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use bytes::Bytes;
+use raft_core::ports::Transport;
+use raft_core::{
+    AppendEntries, AppendEntriesResponse, AppendOutcome, Body, Entry, LogId, LogIndex, Membership,
+    Message, NodeId, Payload, PreVote, PreVoteResponse, RequestVote, RequestVoteResponse, Round,
+    Term,
+};
+
+use super::{
+    Member, Network, RecordingInbox, WAIT_MAX, append, connected, message, set_peers, start, vote,
+};
+
+const MIB: usize = 1 << 20;
+const ONE: NodeId = NodeId(1);
+const TWO: NodeId = NodeId(2);
+const THREE: NodeId = NodeId(3);
+
+/// A field that a transport forgets, or a length that it cuts, would surface as a wrong decision
+/// of the algorithm much later.
+pub fn delivers_every_kind_whole_and_unaltered<N: Network>(mut network: N) {
+    let members = connected(&mut network, 2);
+    let sent: Vec<Message> =
+        (every_kind().into_iter()).map(|body| message(N::CLUSTER, ONE, TWO, 9, body)).collect();
+    for message in &sent {
+        members[0].send(message.clone());
+    }
+    members[1].inbox.wait_until("every kind has arrived", |r| r.messages.len() >= sent.len());
+    let arrived = members[1].inbox.record().messages.clone();
+    // Kinds may overtake each other.
+    for message in &sent {
+        let copies = arrived.iter().filter(|&other| other == message).count();
+        assert_eq!(copies, 1, "of {message:?} in {arrived:?}");
+    }
+    assert_eq!(arrived.len(), sent.len());
+}
+
+/// Three nodes talk to each other at once; nobody hears what is meant for another.
+pub fn delivers_to_the_receiver_only<N: Network>(mut network: N) {
+    let members = connected(&mut network, 3);
+    for from in &members {
+        for to in members.iter().filter(|to| to.node != from.node) {
+            from.send(vote(N::CLUSTER, from.node, to.node, 10 * from.node.get() + to.node.get()));
+        }
+    }
+    for member in &members {
+        member.inbox.wait_until("both others were heard", |r| r.messages.len() >= 2);
+        let mut heard: Vec<u64> =
+            member.inbox.record().messages.iter().map(|message| message.term.get()).collect();
+        heard.sort_unstable();
+        let own = member.node.get();
+        let meant: Vec<u64> = (1..=3).filter(|&id| id != own).map(|id| 10 * id + own).collect();
+        assert_eq!(heard, meant, "at node {own}");
+    }
+}
+
+/// The receiver believes `message.from`: a transport vouches for it.
+pub fn drops_what_is_sent_in_another_name<N: Network>(mut network: N) {
+    let members = connected(&mut network, 2);
+    members[0].send(vote(N::CLUSTER, THREE, TWO, 66));
+    members[0].reach(N::CLUSTER, &members[1]);
+    members[0].send(vote(N::CLUSTER, ONE, TWO, 7));
+    members[1].inbox.wait_until("the true vote has arrived", |r| !r.messages.is_empty());
+    assert_eq!(terms(&members[1].inbox), [7]);
+}
+
+/// Pipelined appends that overtake each other would be refused one after the other.
+pub fn keeps_the_order_within_a_kind<N: Network>(mut network: N) {
+    const COUNT: u64 = 5_000;
+    let members = connected(&mut network, 2);
+    for number in 1..=COUNT {
+        let command = Bytes::from(number.to_string());
+        members[0].send(append(N::CLUSTER, ONE, TWO, number, command));
+        members[0].send(vote(N::CLUSTER, ONE, TWO, number));
+    }
+    let all = usize::try_from(2 * COUNT).expect("a small number");
+    members[1].inbox.wait_until("the burst has arrived", |r| r.messages.len() >= all);
+    let record = members[1].inbox.record();
+    let mut next: BTreeMap<&str, u64> = BTreeMap::new();
+    for message in &record.messages {
+        let expected = next.entry(message.body.kind()).or_insert(1);
+        let number = if let Body::AppendEntries(append) = &message.body {
+            append.round.get()
+        } else {
+            message.term.get()
+        };
+        assert_eq!(number, *expected, "{} out of order", message.body.kind());
+        *expected += 1;
+    }
+}
+
+/// Appends far larger than a packet arrive whole, also when several are under way.
+pub fn carries_large_appends<N: Network>(mut network: N) {
+    const COUNT: u64 = 8;
+    let members = connected(&mut network, 2);
+    let sent: Vec<Message> =
+        (1..=COUNT).map(|index| append(N::CLUSTER, ONE, TWO, index, pattern(MIB, index))).collect();
+    for message in &sent {
+        members[0].send(message.clone());
+    }
+    members[1]
+        .inbox
+        .wait_until("the large appends have arrived", |r| r.messages.len() >= sent.len());
+    assert!(members[1].inbox.record().messages == sent, "a large append was altered");
+}
+
+/// A dead peer costs the caller nothing, and the living ones nothing either.
+pub fn never_blocks_on_a_peer_that_is_not_there<N: Network>(mut network: N) {
+    let members = connected(&mut network, 2);
+    set_peers(&mut network, &members[0], &[TWO, THREE]);
+    let started = Instant::now();
+    for index in 1..=100_000 {
+        members[0].send(append(N::CLUSTER, ONE, THREE, index, Bytes::from_static(b"nobody")));
+    }
+    members[0].send(vote(N::CLUSTER, ONE, TWO, 5));
+    members[1].inbox.wait_until("the living peer was served", |r| !r.messages.is_empty());
+    let took = started.elapsed();
+    assert!(took < WAIT_MAX / 2, "100,000 messages to nobody took {took:?}");
+}
+
+/// A gibibyte for a peer that does not take it must not be a gibibyte of memory: neither when it
+/// was never there, nor when it has just died.
+pub fn holds_a_bounded_amount_for_a_peer_that_is_not_there<N: Network>(mut network: N) {
+    const COUNT: u64 = 1024;
+    const HELD_MAX: usize = 256 * MIB;
+    let mut members = connected(&mut network, 2);
+    network.stop(members.remove(1).transport);
+    set_peers(&mut network, &members[0], &[TWO, THREE]);
+    let held = Arc::new(AtomicUsize::new(0));
+    for to in [TWO, THREE] {
+        for index in 1..=COUNT {
+            let command = Tracked::bytes(&held, MIB);
+            members[0].send(append(N::CLUSTER, ONE, to, index, command));
+            let held = held.load(Ordering::Relaxed);
+            assert!(held <= HELD_MAX, "{held} bytes are held for a peer that is not there");
+        }
+    }
+}
+
+/// An election must not wait until a follower has caught up.
+pub fn bulk_does_not_hold_up_votes<N: Network>(mut network: N) {
+    const COUNT: u64 = 48;
+    let members = connected(&mut network, 2);
+    let command = pattern(MIB, 1);
+    for index in 1..=COUNT {
+        members[0].send(append(N::CLUSTER, ONE, TWO, index, command.clone()));
+    }
+    let all = usize::try_from(COUNT).expect("a small number");
+    let had_all = members[1].inbox.record().messages.len() == all;
+    members[0].send(vote(N::CLUSTER, ONE, TWO, 7));
+    members[1].inbox.wait_until("bulk and vote have arrived", |r| r.messages.len() > all);
+    let record = members[1].inbox.record();
+    let place = record.messages.iter().position(|message| message.term == Term(7));
+    let place = place.expect("the vote has arrived");
+    assert!(had_all || place < all, "the vote arrived after all of the bulk");
+}
+
+/// A removed peer neither hears nor is heard, until it is a peer again.
+pub fn sends_nothing_to_a_removed_peer<N: Network>(mut network: N) {
+    let members = connected(&mut network, 3);
+    let (one, two, three) = (&members[0], &members[1], &members[2]);
+    set_peers(&mut network, one, &[THREE]);
+    one.send(vote(N::CLUSTER, ONE, TWO, 66));
+    two.inbox.wait_until("the removed peer has noticed", |r| r.unreachable_count(ONE) == 1);
+    two.send(vote(N::CLUSTER, TWO, ONE, 66));
+    // The others are not affected.
+    one.send(vote(N::CLUSTER, ONE, THREE, 7));
+    three.inbox.wait_until("the remaining peer was served", |r| !r.messages.is_empty());
+
+    set_peers(&mut network, one, &[TWO, THREE]);
+    one.reach(N::CLUSTER, two);
+    two.reach(N::CLUSTER, one);
+    one.send(vote(N::CLUSTER, ONE, TWO, 8));
+    two.inbox.wait_until("the peer was served again", |r| !r.messages.is_empty());
+    assert_eq!(terms(&two.inbox), [8]);
+    assert!(one.inbox.record().messages.is_empty());
+}
+
+/// A node that joins knows the others before they know it (thesis §4.1).
+pub fn answers_a_node_that_it_was_never_told_of<N: Network>(mut network: N) {
+    let members = connected(&mut network, 2);
+    let guest = start(&mut network, THREE);
+    set_peers(&mut network, &guest, &[ONE, TWO]);
+    for member in &members {
+        guest.reach(N::CLUSTER, member);
+        member.send(vote(N::CLUSTER, member.node, THREE, member.node.get()));
+    }
+    guest.inbox.wait_until("both have answered", |r| r.messages.len() == 2);
+}
+
+/// The core resets its view of a peer on this word: it must come, and not once a message.
+pub fn says_once_that_a_peer_is_gone<N: Network>(mut network: N) {
+    let mut members = connected(&mut network, 3);
+    network.stop(members.remove(2).transport);
+    for member in &members {
+        member.inbox.wait_until("the loss was reported", |r| r.unreachable_count(THREE) >= 1);
+        for term in 1..=100 {
+            member.send(vote(N::CLUSTER, member.node, THREE, term));
+        }
+    }
+    members[0].reach(N::CLUSTER, &members[1]);
+    for member in &members {
+        assert_eq!(member.inbox.record().unreachable, [THREE], "at node {}", member.node);
+    }
+}
+
+/// A peer may be named long before it is there.
+pub fn reaches_a_peer_that_starts_late<N: Network>(mut network: N) {
+    let early = start(&mut network, ONE);
+    let late = start(&mut network, TWO);
+    let address = network.address(TWO);
+    network.stop(late.transport);
+    early.transport.set_peers(&[address]);
+    early.inbox.wait_until("the absence was reported", |r| r.unreachable_count(TWO) == 1);
+    let late = start(&mut network, TWO);
+    early.reach(N::CLUSTER, &late);
+    late.reach(N::CLUSTER, &early);
+}
+
+/// Both ways work again after a peer died and came back, whoever tries first.
+pub fn reaches_a_peer_that_was_restarted<N: Network>(mut network: N) {
+    let mut members = connected(&mut network, 2);
+    for round in 1..=3 {
+        network.stop(members.remove(1).transport);
+        let again = start(&mut network, TWO);
+        set_peers(&mut network, &again, &[ONE]);
+        members.push(again);
+        let (one, two): (&Member<_>, &Member<_>) = (&members[0], &members[1]);
+        if round % 2 == 0 {
+            one.reach(N::CLUSTER, two);
+        }
+        two.reach(N::CLUSTER, one);
+        one.reach(N::CLUSTER, two);
+        one.send(vote(N::CLUSTER, ONE, TWO, round));
+        two.inbox.wait_until("the restarted peer was served", |r| !r.messages.is_empty());
+        assert_eq!(terms(&two.inbox), [round]);
+    }
+}
+
+fn terms(inbox: &RecordingInbox) -> Vec<u64> {
+    inbox.record().messages.iter().map(|message| message.term.get()).collect()
+}
+
+fn every_kind() -> Vec<Body> {
+    let at = |term, index| LogId::new(Term(term), LogIndex(index));
+    let membership = Membership::of_voters([ONE, TWO, THREE]);
+    vec![
+        Body::PreVote(PreVote { campaign_term: Term(10), last_log: at(8, 70) }),
+        Body::PreVoteResponse(PreVoteResponse { campaign_term: Term(10), granted: true }),
+        Body::RequestVote(RequestVote { last_log: at(8, 70), leadership_transfer: true }),
+        Body::RequestVoteResponse(RequestVoteResponse { granted: false }),
+        Body::AppendEntries(AppendEntries {
+            prev: at(8, 70),
+            entries: vec![
+                Entry::empty(at(9, 71)),
+                Entry::command(at(9, 72), Bytes::new()),
+                Entry::command(at(9, 73), Bytes::from_static(b"\0command\xff")),
+                Entry { id: at(9, 74), payload: Payload::Membership(membership) },
+            ],
+            commit: LogIndex(70),
+            round: Round(u64::from(u32::MAX)),
+        }),
+        Body::AppendEntriesResponse(AppendEntriesResponse {
+            round: Round(1),
+            outcome: AppendOutcome::Matched { match_index: LogIndex(74) },
+        }),
+        Body::AppendEntriesResponse(AppendEntriesResponse {
+            round: Round(2),
+            outcome: AppendOutcome::Mismatched {
+                rejected: LogIndex(70),
+                last_index: LogIndex(60),
+                hint: at(7, 55),
+            },
+        }),
+    ]
+}
+
+/// Bytes in which no two places look alike for long.
+fn pattern(length: usize, seed: u64) -> Bytes {
+    let mut state = seed;
+    let bytes = std::iter::repeat_with(|| {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state.to_le_bytes()[7]
+    });
+    bytes.take(length).collect()
+}
+
+/// Bytes that are counted as long as anybody holds them.
+struct Tracked {
+    bytes: Vec<u8>,
+    held: Arc<AtomicUsize>,
+}
+
+impl Tracked {
+    fn bytes(held: &Arc<AtomicUsize>, length: usize) -> Bytes {
+        held.fetch_add(length, Ordering::Relaxed);
+        Bytes::from_owner(Self { bytes: vec![7; length], held: held.clone() })
+    }
+}
+
+impl AsRef<[u8]> for Tracked {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Tracked {
+    fn drop(&mut self) {
+        self.held.fetch_sub(self.bytes.len(), Ordering::Relaxed);
+    }
+}
