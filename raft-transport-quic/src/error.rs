@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use quinn::VarInt;
+use quinn::{ConnectionError, TransportErrorCode, VarInt};
 use raft_core::{ClusterId, NodeId};
 
 use crate::tls::{PeerIdentity, TlsError};
@@ -84,4 +84,62 @@ impl From<CloseCode> for VarInt {
     fn from(code: CloseCode) -> Self {
         Self::from_u32(code as u32)
     }
+}
+
+/// Whether the other side closed this connection because it prefers another one of the pair.
+pub(crate) fn is_replaced(end: &ConnectionError) -> bool {
+    matches!(
+        end,
+        ConnectionError::ApplicationClosed(close) if close.error_code == CloseCode::Replaced.into()
+    )
+}
+
+/// Says in words why a connection ended, and which side wanted it.
+pub(crate) fn describe_end(end: &ConnectionError) -> String {
+    match end {
+        ConnectionError::TransportError(error) if is_tls(error.code) => {
+            format!("refused here: {}", tls_reason(&error.reason))
+        }
+        ConnectionError::TransportError(error) => format!("broken protocol: {error}"),
+        ConnectionError::ConnectionClosed(close) if is_tls(close.error_code) => {
+            format!("refused by the other side: {}", tls_reason(&printable(&close.reason)))
+        }
+        ConnectionError::ConnectionClosed(close) => {
+            format!("ended by the other side: {} {}", close.error_code, printable(&close.reason))
+        }
+        ConnectionError::ApplicationClosed(close) if close.reason.is_empty() => {
+            format!("closed by the other side with code {}", close.error_code)
+        }
+        ConnectionError::ApplicationClosed(close) => {
+            format!("closed by the other side: {}", printable(&close.reason))
+        }
+        ConnectionError::Reset => "the other side has restarted".to_owned(),
+        ConnectionError::TimedOut => "nothing was heard from the other side any more".to_owned(),
+        ConnectionError::LocallyClosed => "closed here".to_owned(),
+        ConnectionError::VersionMismatch => {
+            "the other side speaks no version of QUIC that is known here".to_owned()
+        }
+        ConnectionError::CidsExhausted => "no connection ids are left".to_owned(),
+    }
+}
+
+fn is_tls(code: TransportErrorCode) -> bool {
+    const CRYPTO_ERRORS: std::ops::Range<u64> = 0x100..0x200;
+    CRYPTO_ERRORS.contains(&u64::from(code))
+}
+
+/// Our own verifier's words without what rustls wraps them in.
+fn tls_reason(reason: &str) -> &str {
+    const OPENING: &str = "invalid peer certificate: Other(OtherError(";
+    match reason.strip_prefix(OPENING) {
+        Some(inner) => inner.strip_suffix("))").unwrap_or(inner),
+        None => reason,
+    }
+}
+
+/// A reason comes from the other side: it may be long, and must not end a log line.
+fn printable(reason: &[u8]) -> String {
+    const SHOWN_CHARS_MAX: usize = 400;
+    let text = String::from_utf8_lossy(reason);
+    text.chars().take(SHOWN_CHARS_MAX).map(|c| if c.is_control() { '?' } else { c }).collect()
 }

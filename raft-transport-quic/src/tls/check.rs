@@ -40,6 +40,15 @@ pub enum Refusal {
         /// Who did.
         found: PeerIdentity,
     },
+    /// Somebody with our own node's certificate.
+    #[error(
+        "{found} is this node's own name: its certificate is in use elsewhere, or one of its peer \
+         addresses leads back to itself"
+    )]
+    OurOwnName {
+        /// Our name.
+        found: PeerIdentity,
+    },
     /// A client's certificate where only a node's will do.
     #[error("expected the certificate of a node, found {found}")]
     NotANode {
@@ -58,7 +67,7 @@ impl Refusal {
             }
             Self::NoIdentity(_) => CloseCode::NoIdentity,
             Self::WrongCluster { .. } => CloseCode::WrongCluster,
-            Self::WrongNode { .. } => CloseCode::WrongNode,
+            Self::WrongNode { .. } | Self::OurOwnName { .. } => CloseCode::WrongNode,
             Self::NotANode { .. } => CloseCode::NotANode,
         }
     }

@@ -1,0 +1,141 @@
+//! The settings of a transport.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quinn::{AckFrequencyConfig, IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt};
+use raft_core::{ClusterId, NodeId};
+
+use crate::error::TransportError;
+use crate::tls::TlsIdentity;
+
+/// What a [`QuicTransport`](crate::QuicTransport) needs to know.
+#[derive(Clone, Debug)]
+pub struct QuicConfig {
+    /// The cluster; the certificate must say the same.
+    pub cluster: ClusterId,
+    /// This node; the certificate must say the same.
+    pub node: NodeId,
+    /// The UDP address to listen on and to dial from.
+    pub listen: SocketAddr,
+    /// The certificate, its key, and whom to trust.
+    pub tls: TlsIdentity,
+    /// A connection on which nothing arrives for this long is lost.
+    pub idle_timeout: Duration,
+    /// Something is sent at least this often, to keep the connection alive.
+    pub keep_alive: Duration,
+    /// How long a dial may take until both sides know each other.
+    pub handshake_timeout: Duration,
+    /// The pause after the first failed dial. It doubles with each further one, and each pause is
+    /// shortened by a random part of up to a half.
+    pub redial_min: Duration,
+    /// The longest such pause.
+    pub redial_max: Duration,
+    /// The longest frame that is accepted and sent. Must hold the largest append.
+    pub frame_bytes_max: u32,
+    /// How much may wait to be sent on one lane to one peer; the newest are dropped beyond that.
+    pub queue_bytes_max: usize,
+    /// How many messages may wait there.
+    pub queue_messages_max: usize,
+    /// How many strangers may be in the middle of a handshake.
+    pub handshakes_max: usize,
+}
+
+impl QuicConfig {
+    /// Settings with defaults for a local network.
+    #[must_use]
+    pub const fn new(
+        cluster: ClusterId,
+        node: NodeId,
+        listen: SocketAddr,
+        tls: TlsIdentity,
+    ) -> Self {
+        Self {
+            cluster,
+            node,
+            listen,
+            tls,
+            idle_timeout: Duration::from_secs(5),
+            keep_alive: Duration::from_millis(1500),
+            handshake_timeout: Duration::from_secs(3),
+            redial_min: Duration::from_millis(20),
+            redial_max: Duration::from_secs(1),
+            frame_bytes_max: 16 * 1024 * 1024,
+            queue_bytes_max: 64 * 1024 * 1024,
+            queue_messages_max: 16_384,
+            handshakes_max: 64,
+        }
+    }
+
+    pub(crate) fn check(&self) -> Result<(), TransportError> {
+        let refused = |text: &str| Err(TransportError::Setting(text.to_owned()));
+        if self.keep_alive.saturating_mul(2) > self.idle_timeout {
+            return refused("idle_timeout must be at least twice keep_alive");
+        }
+        if self.redial_min.is_zero() || self.redial_min > self.redial_max {
+            return refused("redial_min must be above zero and at most redial_max");
+        }
+        if self.frame_bytes_max < FRAME_BYTES_LEAST {
+            return refused("frame_bytes_max must be at least 1024");
+        }
+        if self.queue_bytes_max < self.frame_bytes_max as usize || self.queue_messages_max == 0 {
+            return refused("a queue must hold at least one frame of frame_bytes_max");
+        }
+        if self.handshakes_max == 0 || self.handshake_timeout.is_zero() {
+            return refused("handshakes_max and handshake_timeout must be above zero");
+        }
+        Ok(())
+    }
+
+    /// How the connections between nodes are tuned: for many small messages that answer each
+    /// other, on paths that rarely lose any.
+    pub(crate) fn transport(&self) -> Result<Arc<TransportConfig>, TransportError> {
+        let idle = IdleTimeout::try_from(self.idle_timeout)
+            .map_err(|_| TransportError::Setting("idle_timeout is too long".to_owned()))?;
+        let mut transport = TransportConfig::default();
+        transport
+            .max_idle_timeout(Some(idle))
+            .keep_alive_interval(Some(self.keep_alive))
+            .max_concurrent_bidi_streams(VarInt::from_u32(0))
+            .max_concurrent_uni_streams(VarInt::from_u32(UNI_STREAMS_MAX))
+            .datagram_receive_buffer_size(None)
+            // Each lane alone can fill its own window; all of them together cannot fill the
+            // connection's. So a lane that stands still never holds up another.
+            .stream_receive_window(VarInt::from_u32(LANE_WINDOW_BYTES))
+            .receive_window(VarInt::from_u32(LANE_WINDOW_BYTES * UNI_STREAMS_MAX))
+            .send_window(u64::from(LANE_WINDOW_BYTES * UNI_STREAMS_MAX))
+            .send_fairness(false)
+            // A first guess for local networks: a lost first packet is repeated after 150 ms
+            // instead of a second.
+            .initial_rtt(INITIAL_RTT)
+            .mtu_discovery_config(Some(mtu_discovery()))
+            // Answers carry acknowledgements anyway; fewer packets of their own are needed.
+            .ack_frequency_config(Some(ack_frequency()));
+        Ok(Arc::new(transport))
+    }
+}
+
+fn mtu_discovery() -> MtuDiscoveryConfig {
+    let mut discovery = MtuDiscoveryConfig::default();
+    discovery.upper_bound(UDP_PAYLOAD_BYTES_MAX);
+    discovery
+}
+
+fn ack_frequency() -> AckFrequencyConfig {
+    let mut frequency = AckFrequencyConfig::default();
+    frequency.ack_eliciting_threshold(VarInt::from_u32(ACK_EVERY_PACKETS));
+    frequency
+}
+
+/// The largest UDP payload that is sent where the path allows it: jumbo frames.
+pub(crate) const UDP_PAYLOAD_BYTES_MAX: u16 = 8_952;
+/// The socket's buffers, as far as the system grants them.
+pub(crate) const SOCKET_BUFFER_BYTES: usize = 4 * 1024 * 1024;
+
+/// Two lanes, a third for snapshots, and one to spare for a later version.
+const UNI_STREAMS_MAX: u32 = 4;
+const LANE_WINDOW_BYTES: u32 = 8 * 1024 * 1024;
+const INITIAL_RTT: Duration = Duration::from_millis(50);
+const ACK_EVERY_PACKETS: u32 = 10;
+const FRAME_BYTES_LEAST: u32 = 1024;

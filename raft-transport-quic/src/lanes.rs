@@ -1,0 +1,237 @@
+//! The lanes of a connection: one QUIC stream each way and kind of traffic, so that what is long
+//! never holds up what is urgent.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use raft_core::{Body, Message};
+use tokio::sync::Notify;
+
+/// A kind of traffic. Its number is the first byte of its stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum LaneKind {
+    /// Elections. Sent before anything else.
+    Control = 0,
+    /// Appends, heartbeats among them, and their answers, in one order.
+    Append = 1,
+}
+
+impl LaneKind {
+    pub(crate) const ALL: [Self; 2] = [Self::Control, Self::Append];
+
+    pub(crate) const fn of(body: &Body) -> Self {
+        match body {
+            Body::PreVote(_)
+            | Body::PreVoteResponse(_)
+            | Body::RequestVote(_)
+            | Body::RequestVoteResponse(_) => Self::Control,
+            Body::AppendEntries(_) | Body::AppendEntriesResponse(_) => Self::Append,
+        }
+    }
+
+    pub(crate) fn from_tag(tag: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|&kind| kind.tag() == tag)
+    }
+
+    pub(crate) const fn tag(self) -> u8 {
+        self as u8
+    }
+
+    /// The stream's priority: higher goes first.
+    pub(crate) const fn priority(self) -> i32 {
+        match self {
+            Self::Control => 2,
+            Self::Append => 1,
+        }
+    }
+}
+
+/// Messages that wait for one lane's writer. Bounded; what does not fit is dropped, and what is
+/// already there is kept: of a run of appends, the first ones are worth most.
+#[derive(Debug)]
+pub(crate) struct Lane {
+    limits: LaneLimits,
+    queue: Mutex<Queue>,
+    /// Wakes the writer when the queue was empty, and when the lane is closed.
+    filled: Notify,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LaneLimits {
+    pub(crate) bytes_max: usize,
+    pub(crate) messages_max: usize,
+}
+
+#[derive(Default, Debug)]
+struct Queue {
+    waiting: Vec<Message>,
+    /// What waits, and what the writer took and has not handed to QUIC yet.
+    bytes: usize,
+    closed: bool,
+}
+
+/// Why a message did not get into a lane.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum PushError {
+    Full,
+    Closed,
+}
+
+impl Lane {
+    pub(crate) fn new(limits: LaneLimits) -> Self {
+        Self { limits, queue: Mutex::default(), filled: Notify::new() }
+    }
+
+    /// Leaves a message to the writer. Never blocks.
+    pub(crate) fn push(&self, message: Message) -> Result<(), PushError> {
+        let bytes = weight(&message);
+        let was_empty = {
+            let mut queue = self.lock();
+            if queue.closed {
+                return Err(PushError::Closed);
+            }
+            if queue.waiting.len() >= self.limits.messages_max
+                || queue.bytes.saturating_add(bytes) > self.limits.bytes_max
+            {
+                return Err(PushError::Full);
+            }
+            queue.bytes += bytes;
+            queue.waiting.push(message);
+            queue.waiting.len() == 1
+        };
+        if was_empty {
+            self.filled.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Everything that waits, as soon as something does; `None` once the lane is closed. `batch`
+    /// must be empty; it comes back as the new queue's memory.
+    pub(crate) async fn take(&self, batch: &mut Vec<Message>) -> Option<()> {
+        loop {
+            {
+                let mut queue = self.lock();
+                if queue.closed {
+                    return None;
+                }
+                if !queue.waiting.is_empty() {
+                    std::mem::swap(&mut queue.waiting, batch);
+                    return Some(());
+                }
+            }
+            self.filled.notified().await;
+        }
+    }
+
+    /// The writer is through with messages of this weight.
+    pub(crate) fn release(&self, bytes: usize) {
+        let mut queue = self.lock();
+        queue.bytes = queue.bytes.saturating_sub(bytes);
+    }
+
+    /// Drops what waits and accepts nothing more.
+    pub(crate) fn close(&self) {
+        {
+            let mut queue = self.lock();
+            queue.closed = true;
+            queue.waiting = Vec::new();
+        }
+        self.filled.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        // Nothing can panic halfway through a change of the queue.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// About how many bytes a message takes, on the wire and in memory.
+pub(crate) fn weight(message: &Message) -> usize {
+    let entries_bytes = match &message.body {
+        Body::AppendEntries(append) => {
+            append.entries.iter().map(raft_core::Entry::weight_bytes).sum()
+        }
+        Body::PreVote(_)
+        | Body::PreVoteResponse(_)
+        | Body::RequestVote(_)
+        | Body::RequestVoteResponse(_)
+        | Body::AppendEntriesResponse(_) => 0,
+    };
+    ENVELOPE_BYTES.saturating_add(usize::try_from(entries_bytes).unwrap_or(usize::MAX))
+}
+
+const ENVELOPE_BYTES: usize = 128;
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use raft_core::{
+        ClusterId, GroupId, Incarnation, NodeId, PreVoteResponse, RequestVoteResponse, Term,
+    };
+
+    use super::*;
+
+    const LIMITS: LaneLimits = LaneLimits { bytes_max: 10 * ENVELOPE_BYTES, messages_max: 3 };
+
+    fn vote(term: u64) -> Message {
+        Message {
+            cluster: ClusterId(1),
+            group: GroupId(0),
+            from: NodeId(1),
+            from_incarnation: Incarnation(1),
+            to: NodeId(2),
+            to_incarnation: None,
+            term: Term(term),
+            body: Body::RequestVoteResponse(RequestVoteResponse { granted: true }),
+        }
+    }
+
+    fn take_now(lane: &Lane, batch: &mut Vec<Message>) -> Poll<Option<()>> {
+        pin!(lane.take(batch)).poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn a_full_lane_keeps_the_oldest() {
+        let lane = Lane::new(LIMITS);
+        let pushed: Vec<_> = (1..=5).map(|term| lane.push(vote(term))).collect();
+        assert_eq!(pushed[..3], [Ok(()); 3]);
+        assert_eq!(pushed[3..], [Err(PushError::Full); 2]);
+        let mut batch = Vec::new();
+        assert_eq!(take_now(&lane, &mut batch), Poll::Ready(Some(())));
+        assert_eq!(batch, [vote(1), vote(2), vote(3)]);
+    }
+
+    #[test]
+    fn what_the_writer_holds_counts_until_released() {
+        let lane = Lane::new(LaneLimits { bytes_max: 3 * ENVELOPE_BYTES, messages_max: 100 });
+        for term in 1..=3 {
+            lane.push(vote(term)).unwrap();
+        }
+        let mut batch = Vec::new();
+        assert_eq!(take_now(&lane, &mut batch), Poll::Ready(Some(())));
+        assert_eq!(lane.push(vote(4)), Err(PushError::Full));
+        lane.release(ENVELOPE_BYTES);
+        assert_eq!(lane.push(vote(4)), Ok(()));
+    }
+
+    #[test]
+    fn a_closed_lane_ends_its_writer_and_takes_nothing() {
+        let lane = Lane::new(LIMITS);
+        lane.push(vote(1)).unwrap();
+        lane.close();
+        assert_eq!(lane.push(vote(2)), Err(PushError::Closed));
+        assert_eq!(take_now(&lane, &mut Vec::new()), Poll::Ready(None));
+    }
+
+    #[test]
+    fn every_lane_is_found_by_its_tag() {
+        for kind in LaneKind::ALL {
+            assert_eq!(LaneKind::from_tag(kind.tag()), Some(kind));
+        }
+        assert_eq!(LaneKind::from_tag(9), None);
+        let answer = PreVoteResponse { campaign_term: Term(1), granted: true };
+        assert_eq!(LaneKind::of(&Body::PreVoteResponse(answer)), LaneKind::Control);
+    }
+}

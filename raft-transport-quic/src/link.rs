@@ -1,0 +1,276 @@
+//! One established connection with a peer, and the tasks that serve it.
+
+use std::array;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use bytes::Bytes;
+use quinn::{Connection, ReadError, RecvStream, SendStream};
+use raft_core::ports::Inbox;
+use raft_core::{ClusterId, Message, NodeId, wire};
+
+use crate::error::CloseCode;
+use crate::frame::{FrameReader, write_frame};
+use crate::hello::Hello;
+use crate::lanes::{Lane, LaneKind, LaneLimits, PushError, weight};
+use crate::metrics::{PeerMetrics, add, bump};
+
+/// A connection in use.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) connection: Connection,
+    /// Which side dialled.
+    pub(crate) dialled_by: NodeId,
+    /// What the peer said of itself on this connection.
+    pub(crate) hello: Hello,
+    lanes: [Lane; LaneKind::ALL.len()],
+    /// Which lanes the peer has opened, as bits.
+    opened: AtomicU8,
+}
+
+/// What every task of a link needs to know.
+pub(crate) struct LinkContext {
+    pub(crate) cluster: ClusterId,
+    pub(crate) own: NodeId,
+    pub(crate) peer: NodeId,
+    pub(crate) frame_bytes_max: u32,
+    pub(crate) inbox: Arc<dyn Inbox>,
+    pub(crate) metrics: Arc<PeerMetrics>,
+}
+
+/// The control streams of a connection whose two sides know each other: the one written to, and
+/// the one read from with the reader that may hold the beginning of the next frame.
+pub(crate) struct ControlStreams {
+    pub(crate) outgoing: SendStream,
+    pub(crate) incoming: RecvStream,
+    pub(crate) frames: FrameReader,
+    pub(crate) rest: Bytes,
+}
+
+impl Link {
+    pub(crate) fn new(
+        connection: Connection,
+        dialled_by: NodeId,
+        hello: Hello,
+        limits: LaneLimits,
+    ) -> Self {
+        let lanes = array::from_fn(|_| Lane::new(limits));
+        let opened = AtomicU8::new(1 << LaneKind::Control.tag());
+        Self { connection, dialled_by, hello, lanes, opened }
+    }
+
+    /// Leaves a message to its lane's writer.
+    pub(crate) fn push(&self, message: Message) -> Result<(), PushError> {
+        self.lane(LaneKind::of(&message.body)).push(message)
+    }
+
+    /// Closes the connection and drops what waits in the lanes.
+    pub(crate) fn close(&self, code: CloseCode, reason: &str) {
+        self.connection.close(code.into(), reason.as_bytes());
+        self.close_lanes();
+    }
+
+    pub(crate) fn close_lanes(&self) {
+        for lane in &self.lanes {
+            lane.close();
+        }
+    }
+
+    const fn lane(&self, kind: LaneKind) -> &Lane {
+        &self.lanes[kind as usize]
+    }
+
+    /// Starts the tasks that write and read the lanes. They end with the connection.
+    pub(crate) fn start(self: &Arc<Self>, context: &Arc<LinkContext>, control: ControlStreams) {
+        let ControlStreams { outgoing, incoming, frames, rest } = control;
+        let (link, ctx) = (self.clone(), context.clone());
+        tokio::spawn(async move { link.write_lane(&ctx, LaneKind::Control, outgoing).await });
+        let (link, ctx) = (self.clone(), context.clone());
+        tokio::spawn(async move {
+            if let Ok(outgoing) = open_lane(&link.connection, LaneKind::Append).await {
+                link.write_lane(&ctx, LaneKind::Append, outgoing).await;
+            }
+        });
+        let (link, ctx) = (self.clone(), context.clone());
+        tokio::spawn(async move { link.read_lane(&ctx, incoming, frames, rest).await });
+        let (link, ctx) = (self.clone(), context.clone());
+        tokio::spawn(async move {
+            while let Ok(incoming) = link.connection.accept_uni().await {
+                let (link, ctx) = (link.clone(), ctx.clone());
+                tokio::spawn(async move { link.read_new_lane(&ctx, incoming).await });
+            }
+        });
+    }
+
+    /// Drains the lane into its stream: everything that has gathered goes in few large writes.
+    async fn write_lane(&self, context: &LinkContext, kind: LaneKind, mut outgoing: SendStream) {
+        let lane = self.lane(kind);
+        let allowed = context.frame_bytes_max.min(self.hello.frame_bytes_max);
+        let mut batch = Vec::new();
+        while lane.take(&mut batch).await.is_some() {
+            let mut messages = batch.drain(..).peekable();
+            while messages.peek().is_some() {
+                let mut buffer = Vec::new();
+                let (mut count, mut weight_bytes) = (0, 0);
+                while let Some(message) = messages.next_if(|_| buffer.len() < WRITE_BYTES) {
+                    weight_bytes += weight(&message);
+                    reserve(&mut buffer, weight(&message));
+                    match write_frame(&mut buffer, allowed, |to| wire::encode(&message, to)) {
+                        Ok(()) => count += 1,
+                        Err(bytes) => drop_oversize(context, &message, bytes, allowed),
+                    }
+                }
+                let bytes = buffer.len() as u64;
+                if !buffer.is_empty() && outgoing.write_chunk(Bytes::from(buffer)).await.is_err() {
+                    return;
+                }
+                lane.release(weight_bytes);
+                add(&context.metrics.messages_sent, count);
+                add(&context.metrics.bytes_sent, bytes);
+            }
+        }
+    }
+
+    async fn read_new_lane(&self, context: &LinkContext, mut incoming: RecvStream) {
+        let mut tag = [0];
+        if incoming.read_exact(&mut tag).await.is_err() {
+            return;
+        }
+        let Some(kind) = LaneKind::from_tag(tag[0]) else {
+            let reason = format!("a stream for the unknown lane {}", tag[0]);
+            return self.close_violated(context, CloseCode::Protocol, &reason);
+        };
+        let bit = 1 << kind.tag();
+        if self.opened.fetch_or(bit, Ordering::Relaxed) & bit != 0 {
+            return self.close_violated(context, CloseCode::Protocol, "a second stream for a lane");
+        }
+        let frames = FrameReader::new(context.frame_bytes_max);
+        self.read_lane(context, incoming, frames, Bytes::new()).await;
+    }
+
+    /// Hands over what arrives, all that is there at a time.
+    async fn read_lane(
+        &self,
+        context: &LinkContext,
+        mut incoming: RecvStream,
+        mut frames: FrameReader,
+        rest: Bytes,
+    ) {
+        let mut chunks: [Bytes; READ_CHUNKS_MAX] = array::from_fn(|_| Bytes::new());
+        chunks[0] = rest;
+        let mut filled = 1;
+        loop {
+            let mut arrived = Arrived::default();
+            for chunk in &mut chunks[..filled] {
+                let chunk = std::mem::take(chunk);
+                if let Err((code, reason)) = arrived.read(context, &mut frames, chunk) {
+                    // What came before is whole and authentic.
+                    arrived.deliver(context);
+                    return self.close_violated(context, code, &reason);
+                }
+            }
+            arrived.deliver(context);
+            filled = match incoming.read_chunks(&mut chunks).await {
+                Ok(Some(filled)) => filled,
+                // A peer that ends or resets a lane alone has nothing more to say on it.
+                Ok(None) | Err(ReadError::Reset(_) | ReadError::ConnectionLost(_)) => return,
+                Err(error) => {
+                    let reason = error.to_string();
+                    return self.close_violated(context, CloseCode::Protocol, &reason);
+                }
+            };
+        }
+    }
+
+    fn close_violated(&self, context: &LinkContext, code: CloseCode, reason: &str) {
+        bump(&context.metrics.violations);
+        tracing::error!(
+            node = %context.own, peer = %context.peer, ?code, reason,
+            "closed the connection: the peer sent what it must not"
+        );
+        self.close(code, reason);
+    }
+}
+
+/// Opens the stream of a lane. The peer learns of it with the first bytes.
+pub(crate) async fn open_lane(
+    connection: &Connection,
+    kind: LaneKind,
+) -> Result<SendStream, quinn::WriteError> {
+    let mut outgoing = connection.open_uni().await?;
+    outgoing.set_priority(kind.priority()).map_err(|_| quinn::WriteError::ClosedStream)?;
+    outgoing.write_all(&[kind.tag()]).await?;
+    Ok(outgoing)
+}
+
+/// Messages that arrived together.
+#[derive(Default)]
+struct Arrived {
+    messages: Vec<Message>,
+    bytes: u64,
+}
+
+impl Arrived {
+    fn read(
+        &mut self,
+        context: &LinkContext,
+        frames: &mut FrameReader,
+        mut chunk: Bytes,
+    ) -> Result<(), (CloseCode, String)> {
+        self.bytes += chunk.len() as u64;
+        while let Some(frame) = frames
+            .next(&mut chunk)
+            .map_err(|too_large| (CloseCode::FrameTooLarge, too_large.to_string()))?
+        {
+            let message = wire::decode(&frame)
+                .map_err(|error| (CloseCode::Malformed, format!("no message: {error}")))?;
+            check_envelope(context, &message).map_err(|why| (CloseCode::WrongSender, why))?;
+            self.messages.push(message);
+        }
+        Ok(())
+    }
+
+    fn deliver(self, context: &LinkContext) {
+        add(&context.metrics.bytes_received, self.bytes);
+        if !self.messages.is_empty() {
+            add(&context.metrics.messages_received, self.messages.len() as u64);
+            context.inbox.deliver_all(self.messages);
+        }
+    }
+}
+
+/// The certificates have said who is at either end; an envelope that says otherwise is a lie or a
+/// bug.
+fn check_envelope(context: &LinkContext, message: &Message) -> Result<(), String> {
+    let LinkContext { cluster, own, peer, .. } = context;
+    if message.cluster != *cluster {
+        return Err(format!("a message of cluster {}", message.cluster));
+    }
+    if message.from != *peer {
+        return Err(format!("a message in the name of node {}", message.from));
+    }
+    if message.to != *own {
+        return Err(format!("a message for node {}", message.to));
+    }
+    Ok(())
+}
+
+/// Grows the buffer in one step for small messages, and to the whole size for a large one.
+fn reserve(buffer: &mut Vec<u8>, weight_bytes: usize) {
+    if buffer.capacity() - buffer.len() < weight_bytes {
+        buffer.reserve(weight_bytes.max(buffer.capacity()));
+    }
+}
+
+fn drop_oversize(context: &LinkContext, message: &Message, bytes: usize, allowed: u32) {
+    bump(&context.metrics.dropped_oversize);
+    tracing::error!(
+        node = %context.own, peer = %context.peer, kind = message.body.kind(), bytes, allowed,
+        "dropped a message that is longer than a frame may be; raise frame_bytes_max on all nodes"
+    );
+}
+
+/// One write holds at least this much, if there is as much.
+const WRITE_BYTES: usize = 64 * 1024;
+/// How many pieces are taken from a stream at a time.
+const READ_CHUNKS_MAX: usize = 64;

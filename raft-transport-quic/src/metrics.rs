@@ -1,0 +1,104 @@
+//! What a transport can say of itself.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use raft_core::NodeId;
+
+/// How it stands with one peer: counters since this transport was started.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PeerStatus {
+    /// Which peer.
+    pub node: NodeId,
+    /// Its address; `None` for one that is not in the peer set and made itself known.
+    pub address: Option<String>,
+    /// Whether a connection is in use now.
+    pub connected: bool,
+    /// The estimated round trip time of that connection.
+    pub rtt: Option<Duration>,
+    /// The counters.
+    pub counts: PeerCounts,
+    /// Why the last connection ended or the last dial failed; kept until the next connection has
+    /// been made.
+    pub last_error: Option<String>,
+}
+
+/// Counters of one peer.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct PeerCounts {
+    /// Messages handed to QUIC.
+    pub messages_sent: u64,
+    /// Their bytes, frame headers included.
+    pub bytes_sent: u64,
+    /// Messages handed to the inbox.
+    pub messages_received: u64,
+    /// Their bytes.
+    pub bytes_received: u64,
+    /// Messages dropped for want of a connection.
+    pub dropped_unconnected: u64,
+    /// Messages dropped because a queue was full.
+    pub dropped_full: u64,
+    /// Messages dropped because they are longer than a frame may be.
+    pub dropped_oversize: u64,
+    /// Connections that came into use.
+    pub connections: u64,
+    /// Connections that were lost.
+    pub losses: u64,
+    /// Dials that failed.
+    pub failed_dials: u64,
+    /// Connections closed because the peer sent what it must not: frames too long, bytes that are
+    /// no messages, messages in another's name.
+    pub violations: u64,
+}
+
+macro_rules! counters {
+    ($($name:ident),*) => {
+        /// The same, as they are counted.
+        #[derive(Default, Debug)]
+        pub(crate) struct PeerMetrics {
+            $(pub(crate) $name: AtomicU64,)*
+            last_error: Mutex<Option<String>>,
+        }
+
+        impl PeerMetrics {
+            pub(crate) fn counts(&self) -> PeerCounts {
+                PeerCounts { $($name: self.$name.load(Ordering::Relaxed),)* }
+            }
+        }
+    };
+}
+
+counters!(
+    messages_sent,
+    bytes_sent,
+    messages_received,
+    bytes_received,
+    dropped_unconnected,
+    dropped_full,
+    dropped_oversize,
+    connections,
+    losses,
+    failed_dials,
+    violations
+);
+
+impl PeerMetrics {
+    pub(crate) fn last_error(&self) -> Option<String> {
+        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_last_error(&self, error: Option<String>) {
+        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = error;
+    }
+}
+
+/// Counts one.
+pub(crate) fn bump(counter: &AtomicU64) {
+    add(counter, 1);
+}
+
+/// Counts some.
+pub(crate) fn add(counter: &AtomicU64, count: u64) {
+    counter.fetch_add(count, Ordering::Relaxed);
+}

@@ -1,0 +1,73 @@
+//! The suite that every transport passes.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::Instant;
+
+use raft_core::ports::{Inbox, PeerAddress};
+use raft_core::{ClusterId, NodeId};
+use raft_testkit::suite::transport::{Network, WAIT_MAX};
+use raft_transport_quic::{QuicConfig, QuicTransport};
+use tokio::runtime::Runtime;
+
+use crate::authority::{Authority, CLUSTER};
+
+/// Nodes on the loopback interface, on ports that the system chooses.
+struct Loopback {
+    authority: Authority,
+    runtime: Runtime,
+    addresses: BTreeMap<NodeId, SocketAddr>,
+    /// Hold the ports of nodes that never were: packets vanish there.
+    silent: Vec<UdpSocket>,
+}
+
+impl Loopback {
+    fn new() -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = { runtime }.worker_threads(2).enable_all().build().unwrap();
+        let authority = Authority::new("test authority");
+        Self { authority, runtime, addresses: BTreeMap::new(), silent: Vec::new() }
+    }
+}
+
+impl Network for Loopback {
+    type Transport = QuicTransport;
+
+    const CLUSTER: ClusterId = CLUSTER;
+
+    fn start(&mut self, node: NodeId, inbox: Arc<dyn Inbox>) -> Arc<QuicTransport> {
+        let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let listen = self.addresses.get(&node).copied().unwrap_or(any_port);
+        let config = QuicConfig::new(CLUSTER, node, listen, self.authority.node(node));
+        let _inside = self.runtime.enter();
+        let started = Instant::now();
+        let transport = loop {
+            match QuicTransport::start(config.clone(), inbox.clone()) {
+                Ok(transport) => break transport,
+                // quinn lets go of an earlier life's socket a little after its last connection.
+                Err(error) => assert!(started.elapsed() < WAIT_MAX, "{error}"),
+            }
+            std::thread::yield_now();
+        };
+        self.addresses.insert(node, transport.local_addr());
+        transport
+    }
+
+    fn address(&mut self, node: NodeId) -> PeerAddress {
+        let silent = &mut self.silent;
+        let address = self.addresses.entry(node).or_insert_with(|| {
+            let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+            let address = socket.local_addr().unwrap();
+            silent.push(socket);
+            address
+        });
+        PeerAddress { node, address: address.to_string() }
+    }
+
+    fn stop(&mut self, transport: Arc<QuicTransport>) {
+        self.runtime.block_on(transport.shutdown());
+    }
+}
+
+raft_testkit::transport_suite!(Loopback::new());

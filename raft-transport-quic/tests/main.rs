@@ -1,0 +1,6 @@
+//! Tests of the QUIC transport over the loopback interface.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod authority;
+mod conformance;
+mod refusals;
