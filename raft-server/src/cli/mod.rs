@@ -2,6 +2,8 @@
 
 mod check;
 mod exit;
+mod output;
+pub(crate) mod verbs;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -20,10 +22,13 @@ struct Cli {
     command: Command,
 }
 
+#[allow(clippy::large_enum_variant, reason = "one value a process; clap cannot flatten a box")]
 #[derive(Subcommand, Debug)]
 enum Command {
     /// Check a configuration, the files it names included, without starting anything
     Check(ConfigArgs),
+    #[command(flatten)]
+    Verb(verbs::Verb),
 }
 
 /// Where a node's configuration comes from.
@@ -48,6 +53,7 @@ impl ConfigArgs {
 pub(crate) fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Check(args) => check::run(args),
+        Command::Verb(verb) => return verb.run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
