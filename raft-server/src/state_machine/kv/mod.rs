@@ -7,17 +7,41 @@
 //! [`Command`] is what goes through the log and [`Output`] what comes back; [`Query`] is a read
 //! and [`Answer`] its result. [`Limits::check`] refuses what is too large before it is proposed.
 
+//!
+//! [`KvStateMachine`] applies commands, [`KvReader`] reads beside it. What is on disk is written
+//! down in the `layout` module.
+
+mod apply;
 mod blob;
 mod command;
+mod cursor;
+mod database;
+mod error;
+mod hash;
+mod identity;
+mod layout;
 mod limits;
+mod machine;
 mod output;
 mod query;
+mod reader;
+mod session;
+mod staged;
+mod sweeper;
+mod txn;
+mod view;
 mod words;
 
+pub use apply::{DELETED_BYTES_MAX, OUTPUT_BYTES_MAX};
 pub use command::{
     Command, Compare, DeleteRange, Expected, Op, Put, Relation, SessionSerial, Txn, TxnOp,
 };
+pub use error::{OpenError, ReadError};
 pub use limits::{LimitExceeded, Limits};
+pub use machine::{KvOptions, KvStateMachine};
 pub use output::{Deleted, Outcome, Output, Refused, TxnOpResult, TxnResult};
 pub use query::{Answer, AnswerBody, HashAnswer, Projection, Query, RangeRequest, RangeResult};
+pub use reader::KvReader;
+pub use session::REPLY_BYTES_MAX;
+pub use view::{RANGE_BYTES_MAX, RANGE_KEYS_DEFAULT, RANGE_KEYS_MAX};
 pub use words::{FormatError, KeyRange, KeyValue, Revision, SessionId};

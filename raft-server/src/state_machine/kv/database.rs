@@ -1,0 +1,243 @@
+//! The RocksDB database under the store: its settings, its column families, and the few numbers
+//! that the writer and the readers share.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rocksdb::{
+    BlockBasedOptions, BottommostLevelCompaction, Cache, ColumnFamily, ColumnFamilyDescriptor,
+    CompactOptions, CompactionDecision, DB, DBCompressionType, Options, WriteBatch, WriteOptions,
+};
+
+use super::error::{OpenError, ReadError};
+use super::layout::{self, CURRENT, HISTORY, SESSIONS, STATE_KEY, State};
+use super::{KvOptions, Revision};
+
+const MIB: usize = 1 << 20;
+/// Write-ahead log after which RocksDB flushes the column families that hold it back.
+const WAL_BYTES_MAX: u64 = 256 << 20;
+const BLOOM_BITS_PER_KEY: f64 = 10.0;
+/// Part of a memtable's size that its bloom filter takes.
+const MEMTABLE_BLOOM_RATIO: f64 = 0.05;
+
+/// A column family other than the default one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Family {
+    Current,
+    History,
+    Sessions,
+}
+
+impl Family {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Current => CURRENT,
+            Self::History => HISTORY,
+            Self::Sessions => SESSIONS,
+        }
+    }
+}
+
+/// The database, shared by the writer, the readers and the sweeper.
+pub(super) struct Database {
+    db: DB,
+    /// Versions that were superseded here or earlier may be gone from the disk. Never falls, and
+    /// never above a compact revision that is durable.
+    swept: Arc<AtomicU64>,
+    /// The revision of the write under way, or of the last one.
+    writing: AtomicU64,
+    /// The revision of the last write. Equal to `writing` while no write is under way.
+    written: AtomicU64,
+}
+
+impl Database {
+    /// Opens the database or makes an empty one, and reads how far it is.
+    pub(super) fn open(path: &Path, options: &KvOptions) -> Result<(Self, State), OpenError> {
+        let swept = Arc::new(AtomicU64::new(0));
+        let db =
+            DB::open_cf_descriptors(&database_options(), path, column_families(options, &swept))
+                .map_err(|source| open_error(path, source))?;
+        let database = Self { db, swept, writing: AtomicU64::new(0), written: AtomicU64::new(0) };
+        let state = database
+            .state(None)
+            .and_then(|state| database.started(state))
+            .map_err(|source| OpenError::Read { path: path.to_owned(), source })?;
+        Ok((database, state))
+    }
+
+    /// Publishes what was recovered. It is made durable first: nothing may be swept for a
+    /// compaction that a power cut could undo.
+    fn started(&self, state: State) -> Result<State, ReadError> {
+        self.sync()?;
+        self.raise_swept(state.compact_revision);
+        self.writing.store(state.revision.get(), Ordering::Release);
+        self.written.store(state.revision.get(), Ordering::Release);
+        Ok(state)
+    }
+
+    /// The database itself.
+    pub(super) const fn db(&self) -> &DB {
+        &self.db
+    }
+
+    /// A column family's handle.
+    pub(super) fn family(&self, family: Family) -> &ColumnFamily {
+        self.db.cf_handle(family.name()).expect("every column family was opened with the database")
+    }
+
+    /// How far the store is, as of a snapshot.
+    pub(super) fn state(
+        &self,
+        snapshot: Option<&rocksdb::Snapshot<'_>>,
+    ) -> Result<State, ReadError> {
+        let record = match snapshot {
+            Some(snapshot) => snapshot.get_pinned(STATE_KEY),
+            None => self.db.get_pinned(STATE_KEY),
+        };
+        match record.map_err(|source| ReadError::io("reading the state record", source))? {
+            Some(record) => Ok(State::decode(&record)?),
+            None => Ok(State::default()),
+        }
+    }
+
+    /// Writes a batch that brings the store to `revision`: whole or not at all, in order, but not
+    /// synced.
+    pub(super) fn write(
+        &self,
+        batch: WriteBatch,
+        revision: Revision,
+    ) -> Result<(), rocksdb::Error> {
+        self.writing.store(revision.get(), Ordering::Release);
+        self.db.write_opt(batch, &WriteOptions::default())?;
+        self.written.store(revision.get(), Ordering::Release);
+        Ok(())
+    }
+
+    /// The revision of the last write.
+    pub(super) fn revision(&self) -> Revision {
+        Revision(self.written.load(Ordering::Acquire))
+    }
+
+    /// Whether no write had begun since [`Database::revision`] answered `revision`: what was read
+    /// in between is of that revision. A reader that saw data of a later write also sees the
+    /// number that was stored before it.
+    pub(super) fn is_still_at(&self, revision: Revision) -> bool {
+        self.writing.load(Ordering::Acquire) == revision.get()
+    }
+
+    /// Versions that were superseded here or earlier may be missing on disk.
+    pub(super) fn swept(&self) -> Revision {
+        Revision(self.swept.load(Ordering::Acquire))
+    }
+
+    /// Frees what was superseded at the compact revision or before, and returns that. Takes as
+    /// long as reading the history through.
+    pub(super) fn sweep(&self) -> Result<Revision, ReadError> {
+        let compact_revision = self.state(None)?.compact_revision;
+        self.sync()?;
+        self.raise_swept(compact_revision);
+        let mut options = CompactOptions::default();
+        options.set_exclusive_manual_compaction(false);
+        options.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
+        let history = self.family(Family::History);
+        self.db.compact_range_cf_opt(history, None::<&[u8]>, None::<&[u8]>, &options);
+        Ok(compact_revision)
+    }
+
+    /// Stops what runs in the background, so that the sweeper can end.
+    pub(super) fn cancel_background_work(&self) {
+        self.db.cancel_all_background_work(false);
+    }
+
+    /// A number that RocksDB keeps about one column family.
+    pub(super) fn property(&self, family: Family, name: &str) -> u64 {
+        self.db.property_int_value_cf(self.family(family), name).ok().flatten().unwrap_or(0)
+    }
+
+    fn sync(&self) -> Result<(), ReadError> {
+        self.db
+            .flush_wal(true)
+            .map_err(|source| ReadError::io("syncing the write-ahead log", source))
+    }
+
+    fn raise_swept(&self, compact_revision: Revision) {
+        self.swept.fetch_max(compact_revision.get(), Ordering::AcqRel);
+    }
+}
+
+fn open_error(path: &Path, source: rocksdb::Error) -> OpenError {
+    let path = path.to_owned();
+    let message = source.to_string();
+    if message.contains("lock hold by current process") || message.contains("While lock file") {
+        return OpenError::Locked { path };
+    }
+    OpenError::Database { path, source }
+}
+
+fn database_options() -> Options {
+    let mut options = Options::default();
+    options.create_if_missing(true);
+    options.create_missing_column_families(true);
+    // A tail that a power cut tore off is forgotten; damage before it is an error. What remains
+    // is a prefix of what was written, in all column families alike.
+    options.set_wal_recovery_mode(rocksdb::DBRecoveryMode::PointInTime);
+    options.set_max_total_wal_size(WAL_BYTES_MAX);
+    options.set_wal_bytes_per_sync(MIB as u64);
+    options.set_bytes_per_sync(MIB as u64);
+    options.set_max_background_jobs(2);
+    options.set_max_open_files(1024);
+    options.set_keep_log_file_num(4);
+    options.set_max_log_file_size(4 * MIB);
+    options.set_stats_dump_period_sec(0);
+    options
+}
+
+fn column_families(options: &KvOptions, swept: &Arc<AtomicU64>) -> Vec<ColumnFamilyDescriptor> {
+    let cache = Cache::new_lru_cache(options.block_cache_bytes);
+    let current = {
+        let mut table = table_options(&cache);
+        table.set_bloom_filter(BLOOM_BITS_PER_KEY, false);
+        let mut family = family_options(&table, options.write_buffer_bytes);
+        family.set_memtable_prefix_bloom_ratio(MEMTABLE_BLOOM_RATIO);
+        family.set_memtable_whole_key_filtering(true);
+        family
+    };
+    let history = {
+        let mut family = family_options(&table_options(&cache), options.write_buffer_bytes);
+        let swept = Arc::clone(swept);
+        family.set_compaction_filter("superseded", move |_level, _key, value| {
+            match layout::superseded_at(value) {
+                Some(superseded) if superseded.get() <= swept.load(Ordering::Acquire) => {
+                    CompactionDecision::Remove
+                }
+                Some(_) | None => CompactionDecision::Keep,
+            }
+        });
+        family
+    };
+    let small = options.write_buffer_bytes.min(8 * MIB);
+    let sessions = family_options(&table_options(&cache), small);
+    let default = family_options(&table_options(&cache), small);
+    vec![
+        ColumnFamilyDescriptor::new("default", default),
+        ColumnFamilyDescriptor::new(CURRENT, current),
+        ColumnFamilyDescriptor::new(HISTORY, history),
+        ColumnFamilyDescriptor::new(SESSIONS, sessions),
+    ]
+}
+
+fn table_options(cache: &Cache) -> BlockBasedOptions {
+    let mut table = BlockBasedOptions::default();
+    table.set_block_cache(cache);
+    table.set_format_version(5);
+    table
+}
+
+fn family_options(table: &BlockBasedOptions, write_buffer_bytes: usize) -> Options {
+    let mut options = Options::default();
+    options.set_block_based_table_factory(table);
+    options.set_write_buffer_size(write_buffer_bytes);
+    options.set_compression_type(DBCompressionType::None);
+    options
+}

@@ -1,0 +1,144 @@
+//! Reads beside the writer.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::database::{Database, Family};
+use super::error::ReadError;
+use super::hash;
+use super::output::Refused;
+use super::query::{Answer, AnswerBody, HashAnswer, Query, RangeRequest, RangeResult};
+use super::staged::NOTHING;
+use super::view::View;
+use super::{KeyRange, Revision};
+
+/// Reads what was flushed, on any thread, while commands are applied.
+///
+/// Each answer is of one state, whole. A read that must see every write acknowledged before it
+/// waits until the node has applied that far, then asks. Keeps the database open while it lives.
+#[derive(Clone)]
+pub struct KvReader {
+    database: Arc<Database>,
+}
+
+impl fmt::Debug for KvReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KvReader").field("revision", &self.revision()).finish_non_exhaustive()
+    }
+}
+
+impl KvReader {
+    pub(super) const fn new(database: Arc<Database>) -> Self {
+        Self { database }
+    }
+
+    /// The newest revision that was flushed.
+    #[must_use]
+    pub fn revision(&self) -> Revision {
+        self.database.revision()
+    }
+
+    /// Answers any read.
+    ///
+    /// # Errors
+    /// When the database fails. A revision that cannot be read is an answer, not an error.
+    pub fn answer(&self, query: &Query) -> Result<Answer, ReadError> {
+        match query {
+            Query::Range(request) => self.range(request),
+            Query::Hash(revision) => self.hash(*revision),
+        }
+    }
+
+    /// Reads a range.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn range(&self, request: &RangeRequest) -> Result<Answer, ReadError> {
+        if let Some(answer) = self.newest_of_one_key(request)? {
+            return Ok(answer);
+        }
+        let snapshot = self.database.db().snapshot();
+        let state = self.database.state(Some(&snapshot))?;
+        let answer = |body| Answer { revision: state.revision, body };
+        if let Some(revision) = request.revision
+            && let Err(refused) = state.check_revision(revision)
+        {
+            return Ok(answer(AnswerBody::Refused(refused)));
+        }
+        let view = self.view(&snapshot);
+        let result = view.range(request, request.revision)?;
+        // The sweeper does not mind snapshots. It raises this number before it removes anything.
+        let swept = self.database.swept();
+        if request.revision.is_some_and(|revision| revision < swept) {
+            let refused = Refused::Compacted { compact_revision: swept };
+            return Ok(answer(AnswerBody::Refused(refused)));
+        }
+        Ok(answer(AnswerBody::Range(result)))
+    }
+
+    /// Hashes every version that can be read up to `revision`, the newest if `None`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn hash(&self, revision: Option<Revision>) -> Result<Answer, ReadError> {
+        loop {
+            let snapshot = self.database.db().snapshot();
+            let state = self.database.state(Some(&snapshot))?;
+            let answer = |body| Answer { revision: state.revision, body };
+            let revision = revision.unwrap_or(state.revision);
+            if let Err(refused) = state.check_revision(revision) {
+                return Ok(answer(AnswerBody::Refused(refused)));
+            }
+            let compact_revision = state.compact_revision;
+            let hash = hash::hash(&self.view(&snapshot), compact_revision, revision)?;
+            // Part of what was to be hashed may have been swept on the way: once more, without.
+            if self.database.swept() <= compact_revision {
+                let hash = HashAnswer { revision, compact_revision, hash };
+                return Ok(answer(AnswerBody::Hash(hash)));
+            }
+        }
+    }
+
+    /// About how many keys are alive.
+    #[must_use]
+    pub fn keys_estimate(&self) -> u64 {
+        self.database.property(Family::Current, "rocksdb.estimate-num-keys")
+    }
+
+    /// Space that the store's files and write buffers take up, in bytes.
+    #[must_use]
+    pub fn size_bytes(&self) -> u64 {
+        const PROPERTIES: [&str; 2] =
+            ["rocksdb.total-sst-files-size", "rocksdb.size-all-mem-tables"];
+        let families = [Family::Current, Family::History, Family::Sessions];
+        families
+            .into_iter()
+            .flat_map(|family| PROPERTIES.map(|name| self.database.property(family, name)))
+            .sum()
+    }
+
+    /// The way of most reads: one lookup, no snapshot. `None` if it cannot be gone, or if a write
+    /// came in between and the answer might be a mixture.
+    fn newest_of_one_key(&self, request: &RangeRequest) -> Result<Option<Answer>, ReadError> {
+        let RangeRequest { range: KeyRange::Key(_), revision: None, .. } = request else {
+            return Ok(None);
+        };
+        let revision = self.database.revision();
+        let view =
+            View { database: &self.database, snapshot: None, current: &NOTHING, history: &NOTHING };
+        let result: RangeResult = view.range(request, None)?;
+        if !self.database.is_still_at(revision) {
+            return Ok(None);
+        }
+        Ok(Some(Answer { revision, body: AnswerBody::Range(result) }))
+    }
+
+    fn view<'a>(&'a self, snapshot: &'a rocksdb::Snapshot<'a>) -> View<'a> {
+        View {
+            database: &self.database,
+            snapshot: Some(snapshot),
+            current: &NOTHING,
+            history: &NOTHING,
+        }
+    }
+}

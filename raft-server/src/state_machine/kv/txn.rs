@@ -1,0 +1,105 @@
+//! Transactions: compare, then do one list of operations or the other, at one revision.
+
+use std::cmp::Ordering;
+
+use super::Revision;
+use super::apply::{OutputBudget, Stop};
+use super::command::{Compare, Expected, Relation, Txn, TxnOp};
+use super::error::ReadError;
+use super::layout::Version;
+use super::machine::KvStateMachine;
+use super::output::{Outcome, TxnOpResult, TxnResult};
+use super::view::CurrentRecord;
+
+impl KvStateMachine {
+    /// Carries out a transaction, or nothing of it.
+    pub(super) fn execute_txn(&mut self, txn: &Txn) -> Result<Outcome, Stop> {
+        let succeeded = self.all_hold(&txn.compare)?;
+        let ops = if succeeded { &txn.then } else { &txn.otherwise };
+        self.staged.begin();
+        match self.execute_ops(ops) {
+            Ok(results) => {
+                self.staged.commit();
+                Ok(Outcome::Txn(TxnResult { succeeded, results }))
+            }
+            Err(stop) => {
+                self.staged.roll_back();
+                Err(stop)
+            }
+        }
+    }
+
+    fn execute_ops(&mut self, ops: &[TxnOp]) -> Result<Vec<TxnOpResult>, Stop> {
+        let at = self.state.revision.next();
+        let mut budget = OutputBudget::new();
+        let mut changed = false;
+        let mut results = Vec::with_capacity(ops.len());
+        for op in ops {
+            let result = match op {
+                TxnOp::Put(put) => {
+                    let prev_kv = self.put(put, at)?;
+                    if let Some(kv) = &prev_kv {
+                        budget.take(kv)?;
+                    }
+                    changed = true;
+                    TxnOpResult::Put { prev_kv }
+                }
+                TxnOp::DeleteRange(delete) => {
+                    let deleted = self.delete_range(delete, at, &mut budget)?;
+                    changed |= deleted.count > 0;
+                    TxnOpResult::DeleteRange(deleted)
+                }
+                TxnOp::Range(request) => {
+                    if let Some(revision) = request.revision {
+                        self.check_revision(revision)?;
+                    }
+                    let result = self.view().range(request, request.revision)?;
+                    for kv in &result.kvs {
+                        budget.take(kv)?;
+                    }
+                    TxnOpResult::Range(result)
+                }
+            };
+            results.push(result);
+        }
+        if changed {
+            self.state.revision = at;
+        }
+        Ok(results)
+    }
+
+    fn all_hold(&self, compares: &[Compare]) -> Result<bool, ReadError> {
+        let view = self.view();
+        for compare in compares {
+            let record = view.get(&compare.key)?;
+            let version = record.as_ref().map(CurrentRecord::version).transpose()?;
+            if !holds(compare, version.as_ref()) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Whether a comparison holds for a key, `None` if it does not exist.
+fn holds(compare: &Compare, version: Option<&Version<'_>>) -> bool {
+    let ordering = match &compare.expected {
+        Expected::Value(expected) => match version {
+            Some(version) => version.value.cmp(expected),
+            None => return false,
+        },
+        Expected::Version(expected) => version.map_or(0, |version| version.version).cmp(expected),
+        Expected::CreateRevision(expected) => {
+            version.map_or(Revision::ZERO, |version| version.created).cmp(expected)
+        }
+        Expected::ModRevision(expected) => {
+            version.map_or(Revision::ZERO, |version| version.modified).cmp(expected)
+        }
+    };
+    match compare.relation {
+        Relation::Equal => ordering == Ordering::Equal,
+        Relation::NotEqual => ordering != Ordering::Equal,
+        Relation::Less => ordering == Ordering::Less,
+        Relation::Greater => ordering == Ordering::Greater,
+    }
+}
