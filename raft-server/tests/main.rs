@@ -1,3 +1,5 @@
 //! Integration tests, one binary for all.
 
+#[cfg(feature = "server")]
+mod kv;
 mod node;

@@ -1,0 +1,16 @@
+//! The key-value store, from outside.
+#![allow(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "in a test an unexpected value is a failure, whatever it is"
+)]
+
+mod crash;
+mod limits;
+mod model;
+mod open;
+mod random;
+mod reads;
+mod sessions;
+mod store;
+mod txn;

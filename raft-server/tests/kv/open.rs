@@ -1,0 +1,119 @@
+//! Opening: whose data it is, in which format, and who else has it.
+
+use std::fs;
+
+use raft_core::ports::StateMachine;
+use raft_core::{ClusterId, Identity, LogId, LogIndex, NodeId, Term};
+use raft_server::state_machine::kv::{KvStateMachine, OpenError, Revision};
+
+use super::store::{IDENTITY, OPTIONS, Store, bytes, put};
+
+fn snapshot_of(dir: &std::path::Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+    let mut files = Vec::new();
+    for folder in [dir.to_owned(), dir.join("db")] {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() {
+                files.push((path.clone(), fs::read(path).unwrap()));
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+/// A clean restart finds everything and replays nothing.
+#[test]
+fn reopened_store_knows_what_it_applied() {
+    let mut store = Store::new();
+    store.run(put("a", "1"));
+    assert_eq!(store.crash_and_replay(), 0);
+    assert_eq!(store.applied(), LogIndex(1));
+    assert_eq!(store.get("a").unwrap().value, bytes("1"));
+    assert_eq!(store.machine().reader().revision(), Revision(1));
+}
+
+/// An entry without a command moves the applied index and nothing else.
+#[test]
+fn flush_alone_moves_the_applied_index() {
+    let mut store = Store::new();
+    store.machine().flush(LogId::new(Term(3), LogIndex(9))).unwrap();
+    store.close();
+    store.open();
+    assert_eq!(store.applied(), LogIndex(9));
+    assert_eq!(store.machine().applied_id(), LogId::new(Term(3), LogIndex(9)));
+}
+
+/// Data of another node or cluster is refused; both are named, and not a byte is changed.
+#[test]
+fn data_of_another_is_refused_untouched() {
+    let mut store = Store::new();
+    store.run(put("a", "1"));
+    store.close();
+    let before = snapshot_of(store.dir.path());
+    let others =
+        [Identity { node: NodeId(2), ..IDENTITY }, Identity { cluster: ClusterId(8), ..IDENTITY }];
+    for other in others {
+        let error = KvStateMachine::open(store.dir.path(), other, &OPTIONS).unwrap_err();
+        assert!(
+            matches!(error, OpenError::OtherIdentity { found: IDENTITY, expected, .. } if expected == other)
+        );
+        let message = error.to_string();
+        let named = |identity: &Identity| {
+            message.contains(&format!("node {} ", identity.node))
+                && message.contains(&identity.cluster.to_string())
+        };
+        assert!(named(&IDENTITY) && named(&other), "{message}");
+        assert_eq!(snapshot_of(store.dir.path()), before);
+    }
+}
+
+/// A release that does not know the format must leave it to one that does.
+#[test]
+fn newer_format_is_refused_untouched() {
+    let mut store = Store::new();
+    store.close();
+    let path = store.dir.path().join("IDENTITY");
+    let newer = fs::read_to_string(&path).unwrap().replace("format = 1", "format = 2");
+    fs::write(&path, newer).unwrap();
+    let before = snapshot_of(store.dir.path());
+    let error = KvStateMachine::open(store.dir.path(), IDENTITY, &OPTIONS).unwrap_err();
+    assert!(matches!(error, OpenError::NewerFormat { found: 2, supported: 1, .. }), "{error}");
+    assert_eq!(snapshot_of(store.dir.path()), before);
+}
+
+/// Without the file nobody knows whose data it is.
+#[test]
+fn missing_or_damaged_identity_is_refused() {
+    let mut store = Store::new();
+    store.close();
+    let path = store.dir.path().join("IDENTITY");
+    for damage in [&b"nonsense"[..], b"", b"\xff\xfe"] {
+        fs::write(&path, damage).unwrap();
+        let error = KvStateMachine::open(store.dir.path(), IDENTITY, &OPTIONS).unwrap_err();
+        assert!(matches!(error, OpenError::DamagedIdentity { .. }), "{error}");
+    }
+    fs::remove_file(&path).unwrap();
+    let error = KvStateMachine::open(store.dir.path(), IDENTITY, &OPTIONS).unwrap_err();
+    assert!(matches!(error, OpenError::DamagedIdentity { .. }), "{error}");
+}
+
+/// Two writers would tear each other's state apart.
+#[test]
+fn open_store_is_locked() {
+    let mut store = Store::new();
+    let error = KvStateMachine::open(store.dir.path(), IDENTITY, &OPTIONS).unwrap_err();
+    assert!(matches!(error, OpenError::Locked { .. }), "{error}");
+    store.close();
+    store.open();
+}
+
+/// The node never sends an entry twice; one that came all the same would be applied twice.
+#[test]
+#[should_panic(expected = "which is applied")]
+fn entry_that_is_applied_already_is_a_bug() {
+    let mut store = Store::new();
+    store.run(put("a", "1"));
+    let command = store.commands().remove(0);
+    let _ = store.machine().apply(LogId::new(Term(1), LogIndex(1)), &command);
+}

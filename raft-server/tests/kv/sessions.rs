@@ -1,0 +1,106 @@
+//! Commands that are sent again.
+
+use raft_server::state_machine::kv::{
+    DeleteRange, Op, Outcome, Put, REPLY_BYTES_MAX, Refused, Revision, SessionId,
+};
+
+use super::store::{OPTIONS, Store, bytes, delete, key, put};
+
+fn put_telling(name: &str, value: &str) -> Op {
+    Op::Put(Put { key: bytes(name), value: bytes(value), prev_kv: true })
+}
+
+/// The heart of it: a retry changes nothing and answers as the first time, in the same batch,
+/// after a flush, and after a restart.
+#[test]
+fn retried_command_is_answered_as_the_first_time() {
+    let mut store = Store::new();
+    let session = store.open_session();
+    store.run(put("a", "0"));
+    let first = store.run_in(session, 1, put_telling("a", "1"));
+    let Outcome::Put { prev_kv: Some(kv) } = &first.outcome else { panic!("{first:?}") };
+    assert_eq!(kv.value, bytes("0"));
+    assert_eq!(store.run_in(session, 1, put_telling("a", "1")), first);
+    // Someone else went on meanwhile.
+    store.run(put("a", "2"));
+    store.crash_and_replay();
+    assert_eq!(store.run_in(session, 1, put_telling("a", "1")), first);
+    assert_eq!(store.get("a").unwrap().value, bytes("2"));
+    assert_eq!(store.run_in(session, 2, put("a", "3")).revision, Revision(4));
+}
+
+/// The outcome of an earlier command is not kept: saying anything else would be a guess.
+#[test]
+fn serial_below_the_last_is_stale_and_does_nothing() {
+    let mut store = Store::new();
+    let session = store.open_session();
+    store.run_in(session, 1, put("a", "1"));
+    store.run_in(session, 5, put("a", "5"));
+    let output = store.run_in(session, 4, put("a", "4"));
+    let refused = Refused::SessionStale { last_serial: 5 };
+    assert_eq!(output.outcome, Outcome::Refused(refused));
+    assert_eq!(store.get("a").unwrap().value, bytes("5"));
+}
+
+/// A session that nobody opened cannot be told from one that was evicted.
+#[test]
+fn unknown_session_is_expired_and_does_nothing() {
+    let mut store = Store::new();
+    let output = store.run_in(SessionId(99), 1, put("a", "1"));
+    assert_eq!(output.outcome, Outcome::Refused(Refused::SessionExpired));
+    assert!(store.get("a").is_none());
+}
+
+/// The table is bounded: the session whose last command is the oldest goes, and stays gone over a
+/// restart.
+#[test]
+fn longest_unused_session_is_evicted() {
+    let mut store = Store::new();
+    let sessions: Vec<_> = (0..OPTIONS.sessions_max).map(|_| store.open_session()).collect();
+    store.run_in(sessions[0], 1, put("a", "1"));
+    let newest = store.open_session();
+    store.crash_and_replay();
+    let expired = Outcome::Refused(Refused::SessionExpired);
+    assert_eq!(store.run_in(sessions[1], 1, put("a", "2")).outcome, expired);
+    for session in [sessions[0], sessions[2], newest] {
+        let output = store.run_in(session, 2, put("a", "3"));
+        assert_eq!(output.outcome, Outcome::Put { prev_kv: None });
+    }
+}
+
+/// A refusal is an outcome like any other: its retry gets the same, even if it would be granted
+/// by now.
+#[test]
+fn refusals_are_recorded_as_well() {
+    let mut store = Store::new();
+    let session = store.open_session();
+    let first = store.run_in(session, 1, Op::Compact(Revision(1)));
+    let refused = Refused::FutureRevision { revision: Revision(0) };
+    assert_eq!(first.outcome, Outcome::Refused(refused));
+    store.run(put("a", ""));
+    assert_eq!(store.run_in(session, 1, Op::Compact(Revision(1))), first);
+}
+
+/// A reply that is too large to keep is forgotten; that the command was carried out is not.
+#[test]
+fn large_reply_is_not_kept_but_the_command_is_not_repeated() {
+    let mut store = Store::new();
+    let session = store.open_session();
+    store.run(put("a", &"x".repeat(REPLY_BYTES_MAX)));
+    let op = Op::DeleteRange(DeleteRange { range: key("a"), prev_kv: true });
+    let first = store.run_in(session, 1, op.clone());
+    assert!(matches!(&first.outcome, Outcome::DeleteRange(deleted) if deleted.count == 1));
+    store.run(put("a", "back"));
+    let retry = store.run_in(session, 1, op);
+    assert_eq!((retry.outcome, retry.revision), (Outcome::ReplyNotKept, first.revision));
+    assert_eq!(store.get("a").unwrap().value, bytes("back"));
+}
+
+/// Without a session a command is carried out as often as it is sent.
+#[test]
+fn command_without_session_is_repeated() {
+    let mut store = Store::new();
+    assert_eq!(store.run(put("a", "1")).revision, Revision(1));
+    assert_eq!(store.run(put("a", "1")).revision, Revision(2));
+    assert_eq!(store.run(delete(key("a"))).revision, Revision(3));
+}

@@ -1,0 +1,198 @@
+//! Transactions.
+
+use raft_server::state_machine::kv::{
+    Compare, DELETED_BYTES_MAX, DeleteRange, Expected, KeyRange, OUTPUT_BYTES_MAX, Op, Outcome,
+    Put, RangeRequest, Refused, Relation, Revision, Txn, TxnOp, TxnOpResult, TxnResult,
+};
+
+use super::store::{Store, bytes, delete, key, prefix, put, txn};
+
+fn put_op(name: &str, value: &str) -> TxnOp {
+    TxnOp::Put(Put { key: bytes(name), value: bytes(value), prev_kv: true })
+}
+
+fn succeeded(store: &mut Store, compare: Vec<Compare>) -> bool {
+    match store.run(txn(Txn { compare, then: vec![], otherwise: vec![] })).outcome {
+        Outcome::Txn(result) => result.succeeded,
+        other => panic!("no transaction but {other:?}"),
+    }
+}
+
+/// Every thing that can be compared, with every relation, on a key that exists and one that does
+/// not.
+#[test]
+fn comparisons_hold_as_the_table_says() {
+    use Relation::{Equal, Greater, Less, NotEqual};
+    let mut store = Store::new();
+    store.run(put("other", ""));
+    store.run(put("key", "a"));
+    store.run(put("key", "m")); // created at 2, changed at 3, version 2
+    let modified = |revision| Expected::ModRevision(Revision(revision));
+    let created = |revision| Expected::CreateRevision(Revision(revision));
+    let value = |text| Expected::Value(bytes(text));
+    #[rustfmt::skip]
+    let table = [
+        // key     expected              =      !=     <      >
+        ("key",  value("m"),            [true,  false, false, false]),
+        ("key",  value("z"),            [false, true,  true,  false]),
+        ("key",  value("a"),            [false, true,  false, true ]),
+        ("key",  value(""),             [false, true,  false, true ]),
+        ("key",  Expected::Version(2),  [true,  false, false, false]),
+        ("key",  Expected::Version(3),  [false, true,  true,  false]),
+        ("key",  Expected::Version(0),  [false, true,  false, true ]),
+        ("key",  created(2),            [true,  false, false, false]),
+        ("key",  created(3),            [false, true,  true,  false]),
+        ("key",  created(1),            [false, true,  false, true ]),
+        ("key",  modified(3),           [true,  false, false, false]),
+        ("key",  modified(4),           [false, true,  true,  false]),
+        ("key",  modified(2),           [false, true,  false, true ]),
+        ("none", value(""),             [false, false, false, false]),
+        ("none", Expected::Version(0),  [true,  false, false, false]),
+        ("none", Expected::Version(1),  [false, true,  true,  false]),
+        ("none", created(0),            [true,  false, false, false]),
+        ("none", modified(0),           [true,  false, false, false]),
+        ("none", modified(1),           [false, true,  true,  false]),
+    ];
+    for (name, expected, holds) in table {
+        for (relation, holds) in [Equal, NotEqual, Less, Greater].into_iter().zip(holds) {
+            let compare = Compare { key: bytes(name), relation, expected: expected.clone() };
+            assert_eq!(succeeded(&mut store, vec![compare.clone()]), holds, "{compare:?}");
+        }
+    }
+}
+
+/// One comparison that does not hold is enough; none at all hold.
+#[test]
+fn all_comparisons_must_hold() {
+    let mut store = Store::new();
+    store.run(put("key", "a"));
+    let equals = |version| Compare {
+        key: bytes("key"),
+        relation: Relation::Equal,
+        expected: Expected::Version(version),
+    };
+    assert!(succeeded(&mut store, vec![]));
+    assert!(succeeded(&mut store, vec![equals(1), equals(1)]));
+    assert!(!succeeded(&mut store, vec![equals(1), equals(2)]));
+}
+
+/// Many changes, one revision; each operation sees those before it.
+#[test]
+fn operations_share_a_revision_and_see_each_other() {
+    let mut store = Store::new();
+    store.run(put("a", "old"));
+    let read = || TxnOp::Range(RangeRequest::new(KeyRange::all()));
+    let output = store.run(txn(Txn {
+        compare: vec![],
+        then: vec![
+            put_op("b", "1"),
+            read(),
+            TxnOp::DeleteRange(DeleteRange { range: key("a"), prev_kv: true }),
+            put_op("a", "new"),
+            put_op("a", "newer"),
+            read(),
+        ],
+        otherwise: vec![],
+    }));
+    assert_eq!(output.revision, Revision(2));
+    let Outcome::Txn(TxnResult { succeeded: true, results }) = output.outcome else { panic!() };
+    let seen = |result: &TxnOpResult| match result {
+        TxnOpResult::Range(result) => {
+            result.kvs.iter().map(|kv| (kv.key.clone(), kv.value.clone())).collect::<Vec<_>>()
+        }
+        other => panic!("no range but {other:?}"),
+    };
+    assert_eq!(seen(&results[1]), [(bytes("a"), bytes("old")), (bytes("b"), bytes("1"))]);
+    assert_eq!(seen(&results[5]), [(bytes("a"), bytes("newer")), (bytes("b"), bytes("1"))]);
+    let a = store.get("a").unwrap();
+    // It was deleted on the way: it is a new key, put twice.
+    assert_eq!((a.create_revision, a.mod_revision, a.version), (Revision(2), Revision(2), 2));
+    let before = store.all(Some(Revision(1))).unwrap();
+    assert_eq!(before.len(), 1);
+    assert_eq!(before[0].value, bytes("old"));
+}
+
+/// A transaction that only looks makes no revision.
+#[test]
+fn reading_transaction_leaves_the_revision_alone() {
+    let mut store = Store::new();
+    store.run(put("a", ""));
+    let output = store.run(txn(Txn {
+        compare: vec![],
+        then: vec![
+            TxnOp::Range(RangeRequest::new(KeyRange::all())),
+            TxnOp::DeleteRange(DeleteRange { range: key("nothing"), prev_kv: false }),
+        ],
+        otherwise: vec![],
+    }));
+    assert_eq!(output.revision, Revision(1));
+    assert_eq!(store.run(delete(key("nothing"))).revision, Revision(1));
+}
+
+/// The last operation is refused: those before it must have left nothing, neither for reads now
+/// nor for reads of the past.
+#[test]
+fn refused_operation_takes_the_whole_transaction_back() {
+    let mut store = Store::new();
+    store.run(put("a", "1"));
+    store.run(put("b", "1"));
+    let hash = store.hash(None).unwrap();
+    let ahead = RangeRequest { revision: Some(Revision(3)), ..RangeRequest::new(key("a")) };
+    let output = store.run(txn(Txn {
+        compare: vec![],
+        then: vec![
+            put_op("a", "2"),
+            put_op("c", "2"),
+            TxnOp::DeleteRange(DeleteRange { range: key("b"), prev_kv: false }),
+            put_op("a", "3"),
+            TxnOp::Range(ahead),
+        ],
+        otherwise: vec![],
+    }));
+    let refused = Refused::FutureRevision { revision: Revision(2) };
+    assert_eq!(output.outcome, Outcome::Refused(refused));
+    assert_eq!(output.revision, Revision(2));
+    assert_eq!(store.hash(None).unwrap(), hash);
+    assert_eq!(store.run(put("d", "")).revision, Revision(3));
+}
+
+fn fill(store: &mut Store, keys: u64, value_bytes: usize) {
+    let value = "x".repeat(value_bytes);
+    for number in 0..keys {
+        store.run(put(&format!("key/{number:04}"), &value));
+    }
+}
+
+/// What one command answers with is bounded; too much is refused before anything changes.
+#[test]
+fn answers_that_are_too_large_are_refused_whole() {
+    let mut store = Store::new();
+    fill(&mut store, OUTPUT_BYTES_MAX >> 20, 1 << 20);
+    let hash = store.hash(None).unwrap();
+    let refused = Outcome::Refused(Refused::TooLarge { bytes_max: OUTPUT_BYTES_MAX });
+    assert_eq!(store.run(delete(prefix("key/"))).outcome, refused);
+    let op = TxnOp::DeleteRange(DeleteRange { range: prefix("key/"), prev_kv: true });
+    let output = store.run(txn(Txn {
+        compare: vec![],
+        then: vec![put_op("key/0000", "changed"), put_op("key/0001", "changed"), op],
+        otherwise: vec![],
+    }));
+    assert_eq!(output.outcome, refused);
+    assert_eq!(store.hash(None).unwrap(), hash);
+    // Without the values in the answer it is not too much.
+    let op = Op::DeleteRange(DeleteRange { range: prefix("key/"), prev_kv: false });
+    let Outcome::DeleteRange(deleted) = store.run(op).outcome else { panic!() };
+    assert_eq!(deleted.count, OUTPUT_BYTES_MAX >> 20);
+}
+
+/// What one command deletes passes through memory, and is bounded as well.
+#[test]
+fn deletions_that_are_too_large_are_refused_whole() {
+    let mut store = Store::new();
+    fill(&mut store, DELETED_BYTES_MAX >> 20, 1 << 20);
+    let op = Op::DeleteRange(DeleteRange { range: prefix("key/"), prev_kv: false });
+    let refused = Refused::TooLarge { bytes_max: DELETED_BYTES_MAX };
+    assert_eq!(store.run(op).outcome, Outcome::Refused(refused));
+    let count = store.range(RangeRequest::new(prefix("key/"))).unwrap().count;
+    assert_eq!(count, DELETED_BYTES_MAX >> 20);
+}
