@@ -1,4 +1,4 @@
-use raft_testkit::{Crash, any, append, append_response};
+use raft_testkit::{Cluster, Crash, any, append, append_response};
 
 use super::{cluster, exchange, finish, heartbeat_without, step};
 
@@ -48,46 +48,8 @@ fn a_command_is_told_step_by_step() {
     let too_early = c.propose(1, "add 1");
     c.expect(too_early).is_to_be_retried();
 
-    c.section("The candidate yields to a heartbeat")
-        .uses(&["log_replication/heartbeat_only"])
-        .tests(&["leader_election/candidate_yields"]);
-    step(&mut c, append_response().from(1));
-    c.heartbeat(3);
-    step(&mut c, append().from(3).to(1));
-    c.expect_follower(1, 1);
-    c.send(append_response().from(1));
-    step(&mut c, append_response().from(2));
-    step(&mut c, append().from(3).to(2));
-    c.send(append_response().from(2));
-    c.handle(append_response().from(1));
-    c.handle(append_response().from(2));
-
-    c.section("A follower crashes; one is enough for two commands")
-        .uses(&["log_replication"])
-        .tests(&["state_machine_command/minimal_node_count"]);
-    c.crash(1, Crash::LoseUnsynced);
-    let second = c.propose(3, "add 1");
-    c.send(append().from(3));
-    c.handle(append().to(2));
-    step(&mut c, append_response().from(2));
-    c.drop(append().to(1));
-    heartbeat_without(&mut c, 3, 1);
-    step(&mut c, append().from(3).to(2));
-    c.expect(second).is_applied_with("2");
-    let third = c.propose(3, "add 1");
-    c.send(append_response().from(2));
-    c.send(append().from(3).to(2));
-    c.handle(append_response().from(2));
-    c.handle(append().to(2));
-    step(&mut c, append_response().from(2));
-    c.expect(third).is_applied_with("3");
-    heartbeat_without(&mut c, 3, 1);
-    exchange(&mut c, 3, 2);
-    c.heartbeat(3);
-    c.send(append().from(3));
-    c.handle(any().to(1));
-    c.handle(append().to(2));
-    step(&mut c, append_response().from(2));
+    the_candidate_yields(&mut c);
+    one_follower_is_enough(&mut c);
 
     c.section("The follower comes back and catches up").uses(&["durability"]).tests(&[
         "log_replication/slow_follower_backdown",
@@ -101,4 +63,49 @@ fn a_command_is_told_step_by_step() {
     c.expect_converged();
     assert_eq!(c.machine(1).total(), 3);
     finish(&c, include_str!("data/test_command_1.json"));
+}
+
+fn the_candidate_yields(c: &mut Cluster) {
+    c.section("The candidate yields to a heartbeat")
+        .uses(&["log_replication/heartbeat_only"])
+        .tests(&["leader_election/candidate_yields"]);
+    step(c, append_response().from(1));
+    c.heartbeat(3);
+    step(c, append().from(3).to(1));
+    c.expect_follower(1, 1);
+    c.send(append_response().from(1));
+    step(c, append_response().from(2));
+    step(c, append().from(3).to(2));
+    c.send(append_response().from(2));
+    c.handle(append_response().from(1));
+    c.handle(append_response().from(2));
+}
+
+fn one_follower_is_enough(c: &mut Cluster) {
+    c.section("A follower crashes; one is enough for two commands")
+        .uses(&["log_replication"])
+        .tests(&["state_machine_command/minimal_node_count"]);
+    c.crash(1, Crash::LoseUnsynced);
+    let second = c.propose(3, "add 1");
+    c.send(append().from(3));
+    c.handle(append().to(2));
+    step(c, append_response().from(2));
+    c.drop(append().to(1));
+    heartbeat_without(c, 3, 1);
+    step(c, append().from(3).to(2));
+    c.expect(second).is_applied_with("2");
+    let third = c.propose(3, "add 1");
+    c.send(append_response().from(2));
+    c.send(append().from(3).to(2));
+    c.handle(append_response().from(2));
+    c.handle(append().to(2));
+    step(c, append_response().from(2));
+    c.expect(third).is_applied_with("3");
+    heartbeat_without(c, 3, 1);
+    exchange(c, 3, 2);
+    c.heartbeat(3);
+    c.send(append().from(3));
+    c.handle(any().to(1));
+    c.handle(append().to(2));
+    step(c, append_response().from(2));
 }

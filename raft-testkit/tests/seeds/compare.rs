@@ -60,7 +60,7 @@ impl Line {
 
 /// Fails with every difference that no rule explains.
 pub(super) fn assert_same_rows(rows: &str, trace: &Trace) {
-    let expected: Expected = serde_json::from_str(rows).unwrap();
+    let expected: Expected = serde_json::from_str(rows).expect("the rows are JSON");
     let facts = Facts::of(trace);
     let differences = differences(&expected, &facts);
     assert!(differences.is_empty(), "{}:\n{}", facts.scenario, differences.join("\n"));

@@ -1,4 +1,4 @@
-use raft_testkit::{Crash, append, append_response, pre_vote};
+use raft_testkit::{Cluster, Crash, append, append_response, pre_vote};
 
 use super::{cluster, exchange, finish, heartbeat_without, step};
 
@@ -40,46 +40,8 @@ fn a_command_is_told_with_its_features() {
     let too_early = c.propose(3, "add 1");
     c.expect(too_early).is_to_be_retried();
 
-    c.section("The candidate yields to a heartbeat")
-        .uses(&["log_replication/heartbeat_only"])
-        .tests(&["leader_election/candidate_yields"]);
-    step(&mut c, append_response().from(2));
-    c.heartbeat(1);
-    step(&mut c, append().from(1).to(2));
-    c.send(append_response().from(2));
-    step(&mut c, append_response().from(3));
-    step(&mut c, append().from(1).to(3));
-    c.expect_follower(3, 1);
-    c.send(append_response().from(3));
-    c.handle(append_response().from(2));
-    c.handle(append_response().from(3));
-
-    c.section("A follower crashes; one is enough for two commands")
-        .uses(&["log_replication"])
-        .tests(&["state_machine_command/minimal_node_count"]);
-    c.crash(3, Crash::LoseUnsynced);
-    let second = c.propose(1, "add 1");
-    c.send(append().from(1));
-    c.handle(append().to(2));
-    step(&mut c, append_response().from(2));
-    c.drop(append().to(3));
-    heartbeat_without(&mut c, 1, 3);
-    step(&mut c, append().from(1).to(2));
-    c.expect(second).is_applied_with("2");
-    let third = c.propose(1, "add 1");
-    c.send(append().from(1).to(2));
-    c.send(append_response().from(2));
-    c.handle(append().to(2));
-    c.send(append_response().from(2));
-    c.handle(append_response().from(2));
-    heartbeat_without(&mut c, 1, 3);
-    step(&mut c, append().from(1).to(2));
-    c.expect(third).is_applied_with("3");
-    step(&mut c, append_response().from(2));
-    c.heartbeat(1);
-    exchange(&mut c, 1, 2);
-    c.send(append().from(1).to(3));
-    c.drop(append().to(3));
+    the_candidate_yields(&mut c);
+    one_follower_is_enough(&mut c);
 
     c.section("The follower comes back and catches up").uses(&["durability"]).tests(&[
         "log_replication/slow_follower_backdown",
@@ -92,4 +54,49 @@ fn a_command_is_told_with_its_features() {
     c.deliver_all();
     c.expect_converged();
     finish(&c, include_str!("data/test_feature_defs_3.json"));
+}
+
+fn the_candidate_yields(c: &mut Cluster) {
+    c.section("The candidate yields to a heartbeat")
+        .uses(&["log_replication/heartbeat_only"])
+        .tests(&["leader_election/candidate_yields"]);
+    step(c, append_response().from(2));
+    c.heartbeat(1);
+    step(c, append().from(1).to(2));
+    c.send(append_response().from(2));
+    step(c, append_response().from(3));
+    step(c, append().from(1).to(3));
+    c.expect_follower(3, 1);
+    c.send(append_response().from(3));
+    c.handle(append_response().from(2));
+    c.handle(append_response().from(3));
+}
+
+fn one_follower_is_enough(c: &mut Cluster) {
+    c.section("A follower crashes; one is enough for two commands")
+        .uses(&["log_replication"])
+        .tests(&["state_machine_command/minimal_node_count"]);
+    c.crash(3, Crash::LoseUnsynced);
+    let second = c.propose(1, "add 1");
+    c.send(append().from(1));
+    c.handle(append().to(2));
+    step(c, append_response().from(2));
+    c.drop(append().to(3));
+    heartbeat_without(c, 1, 3);
+    step(c, append().from(1).to(2));
+    c.expect(second).is_applied_with("2");
+    let third = c.propose(1, "add 1");
+    c.send(append().from(1).to(2));
+    c.send(append_response().from(2));
+    c.handle(append().to(2));
+    c.send(append_response().from(2));
+    c.handle(append_response().from(2));
+    heartbeat_without(c, 1, 3);
+    step(c, append().from(1).to(2));
+    c.expect(third).is_applied_with("3");
+    step(c, append_response().from(2));
+    c.heartbeat(1);
+    exchange(c, 1, 2);
+    c.send(append().from(1).to(3));
+    c.drop(append().to(3));
 }
