@@ -61,10 +61,16 @@ impl Leader {
                 if rejected > core.log.last().index {
                     return Err(InvalidMessage::NeverAsked);
                 }
-                if rejection_counts(progress, answer.round, rejected, last_index) {
-                    // Below the hint the logs may agree; above it they cannot (Raft §5.3).
-                    let agreeing = core.log.terms().highest_at_most(hint.index, hint.term);
-                    progress.probe_from(agreeing.index.next());
+                // Below the hint the logs may agree; above it they cannot (Raft §5.3).
+                let agreeing = core.log.terms().highest_at_most(hint.index, hint.term);
+                let agrees_to = if agreeing == hint { hint.index } else { LogIndex::ZERO };
+                let meaning = meaning_of(progress, answer.round, rejected, last_index, agrees_to);
+                match meaning {
+                    Rejection::Mismatch => progress.probe_from(agreeing.index.next()),
+                    Rejection::SignOfLife { sent } => {
+                        ask_what_is_durable(core, from, progress, sent, self.round);
+                    }
+                    Rejection::Echo => {}
                 }
             }
         }
@@ -109,32 +115,62 @@ impl Leader {
     }
 }
 
-/// Whether a rejection tells of something lost or of logs that disagree, rather than being a
-/// sign of life or an echo of what is settled.
-fn rejection_counts(
+/// What a rejection says.
+enum Rejection {
+    /// Something was lost, or the logs disagree.
+    Mismatch,
+    /// The follower has all that was sent, and the heartbeat's prev lies ahead of that.
+    SignOfLife {
+        /// The last entry that had been sent to it then.
+        sent: LogIndex,
+    },
+    /// An old answer about what is settled.
+    Echo,
+}
+
+fn meaning_of(
     progress: &Progress,
     round: Round,
     rejected: LogIndex,
     last_index: LogIndex,
-) -> bool {
+    agrees_to: LogIndex,
+) -> Rejection {
     if rejected <= progress.match_index {
-        return false;
+        return Rejection::Echo;
     }
     match &progress.feed {
         // Nobody's log is shorter than what it acknowledged: this answer is an old one.
-        Feed::Replicate { .. } if last_index < progress.match_index => false,
+        Feed::Replicate { .. } if last_index < progress.match_index => Rejection::Echo,
         Feed::Replicate { .. } => match progress.heartbeats.find(round, rejected) {
-            // A heartbeat's prev may lie ahead of what had been sent: the follower that has all
-            // of that has lost nothing.
-            Some(sent) => last_index < sent,
-            None => true,
+            Some(sent) if agrees_to >= sent => Rejection::SignOfLife { sent },
+            Some(_) | None => Rejection::Mismatch,
         },
         // Messages keep their order: an answer to a heartbeat that left after the probe shows
         // that the probe is lost or was refused.
         Feed::Probe { outstanding: Some(probe) } => {
-            rejected == progress.next_index.previous() || round > *probe
+            if rejected == progress.next_index.previous() || round > *probe {
+                Rejection::Mismatch
+            } else {
+                Rejection::Echo
+            }
         }
-        Feed::Probe { outstanding: None } => true,
+        Feed::Probe { outstanding: None } => Rejection::Mismatch,
+    }
+}
+
+/// The follower has what was sent and has not acknowledged all of it: its answers are lost, or
+/// wait for its disk. Without asking again a full window would stay full for good.
+fn ask_what_is_durable(
+    core: &mut Core,
+    peer: NodeId,
+    progress: &Progress,
+    sent: LogIndex,
+    round: Round,
+) {
+    if sent > progress.match_index
+        && let Some(term) = core.log.term_at(sent)
+    {
+        send_append(core, peer, LogId::new(term, sent), Vec::new(), round);
     }
 }
 
