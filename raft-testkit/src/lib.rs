@@ -6,10 +6,12 @@ mod counter;
 pub mod features;
 pub mod files;
 mod network;
+mod prng;
 mod recorder;
 mod select;
 mod sim_node;
 pub mod suite;
+pub mod swarm;
 pub mod trace;
 mod until;
 

@@ -54,6 +54,8 @@ pub(crate) struct SimNode<M, S> {
     pub(crate) persists: VecDeque<(Persist, u64)>,
     /// Durable, and the node does not know it yet.
     pub(crate) unreported: Option<(PersistId, u64)>,
+    /// The last change that the node was told to be durable, in this life.
+    pub(crate) last_reported: PersistId,
     pub(crate) fetches: VecDeque<(FetchEntries, u64)>,
     pub(crate) applies: VecDeque<(Vec<Committed>, u64)>,
     pub(crate) rig: Option<Rig>,
@@ -165,10 +167,12 @@ impl<M: StateMachine, S: LogStore> SimNode<M, S> {
         &mut self,
         keep: usize,
     ) -> Result<(usize, Vec<(Persist, u64)>), StoreError> {
+        self.write_fault = false;
         let kept = self.write(keep)?;
         let lost = self.persists.len();
         self.persists.clear();
         self.unreported = None;
+        self.last_reported = PersistId(0);
         self.fetches.clear();
         self.applies.clear();
         self.core = None;

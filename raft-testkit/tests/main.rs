@@ -2,3 +2,4 @@
 
 mod control;
 mod seeds;
+mod swarm;

@@ -108,6 +108,11 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         self.clients.get(handle).outcome.as_ref()
     }
 
+    /// How every request ended that has ended.
+    pub(crate) fn outcomes(&self) -> impl Iterator<Item = &CommandOutcome> {
+        self.clients.requests.iter().filter_map(|request| request.outcome.as_ref())
+    }
+
     pub(super) fn on_reply(&mut self, at: usize, reply: Reply, record: u64) {
         let outcome = match reply.outcome {
             Outcome::Unknown { .. } => CommandOutcome::Unknown,

@@ -70,15 +70,12 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     /// Tells the node once more that an earlier change is durable: a report that comes late.
     ///
     /// # Panics
-    /// Also if that change is not durable.
+    /// Also if the node was not told so before.
     pub fn report_again(&mut self, node: u64, persist: u64) {
         let at = self.at(node);
-        let first_waiting = self.nodes[at].persists.front().map(|(change, _)| change.id.get());
-        assert!(
-            first_waiting.is_none_or(|first| persist < first),
-            "persist {persist} of node {node} is not durable"
-        );
+        let known = self.nodes[at].last_reported;
         let persist = PersistId(persist);
+        assert!(persist <= known, "persist {persist} of node {node} was not reported before");
         self.step(at, Input::Persisted(persist), RecordKind::PersistDone { persist }, None);
         self.settle(at);
     }
@@ -159,7 +156,9 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     }
 
     pub(super) fn report_persisted_at(&mut self, at: usize) {
-        let Some((persist, record)) = self.nodes[at].unreported.take() else { return };
+        let node = &mut self.nodes[at];
+        let Some((persist, record)) = node.unreported.take() else { return };
+        node.last_reported = persist;
         let kind = RecordKind::PersistDone { persist };
         self.step(at, Input::Persisted(persist), kind, Some(record));
     }

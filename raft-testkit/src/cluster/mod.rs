@@ -19,7 +19,7 @@ use std::sync::Arc;
 use raft_core::ports::{LogStore, StateMachine};
 use raft_core::{
     ClusterId, Config, Effect, GroupId, Identity, Incarnation, Input, LogIndex, Membership, Node,
-    NodeId, Recovered, Status, Timestamp,
+    NodeId, PersistId, Recovered, Status, Timestamp,
 };
 use raft_storage::MemLogStore;
 
@@ -154,6 +154,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
             apply_pace: Pace::AtOnce,
             persists: VecDeque::new(),
             unreported: None,
+            last_reported: PersistId(0),
             fetches: VecDeque::new(),
             applies: VecDeque::new(),
             rig: None,

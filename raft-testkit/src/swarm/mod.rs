@@ -1,0 +1,250 @@
+//! Random schedules: from one seed a cluster, a workload and faults, with every rule checked
+//! after every event; then a calm phase in which everything must converge.
+
+mod act;
+mod plan;
+mod tally;
+
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::cluster::{Cluster, Timers};
+use crate::prng::Prng;
+
+use self::plan::Plan;
+pub use self::tally::Tally;
+
+/// How often timers fire in the calm phase before it counts as never converging.
+const CALM_TIMERS_MAX: u64 = 3_000;
+
+/// Many runs, one a seed.
+#[derive(Clone, Debug)]
+pub struct Swarm {
+    seeds: Range<u64>,
+    steps: u64,
+    repeat: String,
+}
+
+/// A seed whose run broke a rule, panicked, or did not converge.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Failure {
+    /// The seed.
+    pub seed: u64,
+    /// The report: at most 40 lines.
+    pub report: String,
+}
+
+impl Swarm {
+    /// These seeds, each for 1,500 random steps. With `RAFT_SWARM_SEED` set, that seed alone; with
+    /// `RAFT_SWARM_SEEDS`, so many.
+    #[must_use]
+    pub fn of_seeds(seeds: Range<u64>) -> Self {
+        let number = |name: &str| std::env::var(name).ok()?.parse::<u64>().ok();
+        let seeds = match (number("RAFT_SWARM_SEED"), number("RAFT_SWARM_SEEDS")) {
+            (Some(seed), _) => seed..seed.saturating_add(1),
+            (None, Some(count)) => seeds.start..seeds.start.saturating_add(count),
+            (None, None) => seeds,
+        };
+        let repeat = "cargo test --release -p raft-testkit swarm".to_owned();
+        Self { seeds, steps: 1_500, repeat }
+    }
+
+    /// How many random steps a seed makes.
+    #[must_use]
+    pub const fn steps(mut self, steps: u64) -> Self {
+        self.steps = steps;
+        self
+    }
+
+    /// The command line that runs this swarm; a failing seed is put in front of it.
+    #[must_use]
+    pub fn repeated_by(mut self, line: &str) -> Self {
+        line.clone_into(&mut self.repeat);
+        self
+    }
+
+    /// Runs every seed, on as many threads as there are cores. Returns what happened in all.
+    ///
+    /// # Panics
+    /// With the report of the lowest seed that fails; its trace is written in every form.
+    #[must_use]
+    pub fn run(&self) -> Tally {
+        let (tally, failure) = self.search();
+        match failure {
+            None => tally,
+            Some(Failure { seed, report }) => panic!("seed {seed} fails\n{report}"),
+        }
+    }
+
+    /// Runs the seeds until one fails. Returns what happened and the lowest seed that failed.
+    #[must_use]
+    pub fn search(&self) -> (Tally, Option<Failure>) {
+        let next = AtomicU64::new(self.seeds.start);
+        let failed = AtomicU64::new(u64::MAX);
+        let total = Mutex::new(Tally::default());
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| {
+                    let mut tally = Tally::default();
+                    loop {
+                        let seed = next.fetch_add(1, Ordering::Relaxed);
+                        if seed >= self.seeds.end || seed > failed.load(Ordering::Relaxed) {
+                            break;
+                        }
+                        if !self.passes(seed, &mut tally) {
+                            failed.fetch_min(seed, Ordering::Relaxed);
+                        }
+                    }
+                    if let Ok(mut total) = total.lock() {
+                        total.add(&tally);
+                    }
+                });
+            }
+        });
+        let tally = total.into_inner().unwrap_or_default();
+        let failed = failed.into_inner();
+        let failure = (failed != u64::MAX).then(|| self.report(failed));
+        (tally, failure)
+    }
+
+    /// Runs one seed without a trace.
+    fn passes(&self, seed: u64, tally: &mut Tally) -> bool {
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            let mut run = Run::new(seed, self.steps);
+            run.cluster = run.cluster.untraced().without_panic();
+            let calm = run.go();
+            (calm.is_ok() && run.cluster.violation().is_none()).then_some(run.tally)
+        }));
+        match outcome {
+            Ok(Some(done)) => {
+                tally.add(&done);
+                true
+            }
+            Ok(None) | Err(_) => false,
+        }
+    }
+
+    /// Runs a seed that failed once more, with a trace.
+    fn report(&self, seed: u64) -> Failure {
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.replay(seed)));
+        let report = match outcome {
+            Ok(_) => "it passes when it is run again: the run is not deterministic".to_owned(),
+            Err(panic) => match panic.downcast::<String>() {
+                Ok(text) => *text,
+                Err(panic) => panic
+                    .downcast_ref::<&str>()
+                    .map_or_else(|| "it panics".to_owned(), |text| (*text).to_owned()),
+            },
+        };
+        Failure { seed, report }
+    }
+
+    /// Runs one seed with a trace, and returns the cluster as it was at the end.
+    ///
+    /// # Panics
+    /// With a report if it fails.
+    #[must_use]
+    pub fn replay(&self, seed: u64) -> Cluster {
+        let mut run = Run::new(seed, self.steps);
+        run.cluster = run.cluster.repeated_by(&self.repeat_line(seed));
+        if let Err(why) = run.go() {
+            run.cluster.fail(&format!("the cluster did not converge when all was calm: {why}"));
+        }
+        run.cluster
+    }
+
+    fn repeat_line(&self, seed: u64) -> String {
+        format!("RAFT_SWARM_SEED={seed} {}", self.repeat)
+    }
+}
+
+/// One seed's run.
+struct Run {
+    cluster: Cluster,
+    prng: Prng,
+    plan: Plan,
+    steps: u64,
+    tally: Tally,
+}
+
+impl Run {
+    fn new(seed: u64, steps: u64) -> Self {
+        let mut prng = Prng::new(seed);
+        let plan = Plan::draw(&mut prng);
+        let config = plan.config;
+        let cluster = Cluster::new(plan.nodes)
+            .scenario(&format!("swarm seed {seed}"))
+            .described(&format!("{plan:?}"))
+            .seed(seed)
+            .timers(Timers::On)
+            .config(move |settings| config.adjust(settings));
+        Self { cluster, prng, plan, steps, tally: Tally::default() }
+    }
+
+    fn go(&mut self) -> Result<(), String> {
+        self.cluster.section("storm");
+        self.cluster.start();
+        for node in 1..=self.plan.nodes as u64 {
+            if self.plan.disks_by_hand {
+                self.cluster.disk_by_hand(node);
+            }
+            if self.plan.machines_by_hand {
+                self.cluster.apply_by_hand(node);
+            }
+        }
+        for _ in 0..self.steps {
+            self.act();
+            if self.cluster.violation().is_some() {
+                return Ok(());
+            }
+        }
+        self.cluster.section("calm");
+        let calm = self.calm_down();
+        self.tally.count_end(&self.cluster);
+        calm
+    }
+
+    /// Everything works again: in time, all agree, and a new command takes effect.
+    fn calm_down(&mut self) -> Result<(), String> {
+        self.end_faults();
+        self.converge()?;
+        let Some(leader) = self.leader() else { return Err("nobody leads".to_owned()) };
+        let write = self.cluster.propose(leader, "add 1");
+        self.converge()?;
+        match self.cluster.outcome(write) {
+            Some(crate::CommandOutcome::Applied(_)) => Ok(()),
+            other => Err(format!("the last command is {other:?}")),
+        }
+    }
+
+    fn converge(&mut self) -> Result<(), String> {
+        let mut why = String::new();
+        for _ in 0..CALM_TIMERS_MAX {
+            self.cluster.deliver_all();
+            if self.cluster.violation().is_some() {
+                return Ok(());
+            }
+            match self.cluster.converged() {
+                Ok(()) => return Ok(()),
+                Err(reason) => why = reason,
+            }
+            let Some((at, due)) = self.cluster.next_timer() else {
+                return Err("no timer is set".to_owned());
+            };
+            self.cluster.fire(at, due);
+        }
+        Err(why)
+    }
+
+    /// The node that leads the latest term, if any does.
+    fn leader(&self) -> Option<u64> {
+        let leads = |node: &&crate::sim_node::SimNode<_, _>| {
+            node.is_up() && node.status.role == raft_core::RoleKind::Leader
+        };
+        let leaders = self.cluster.nodes.iter().filter(leads);
+        leaders.max_by_key(|node| node.status.term).map(|node| node.id.get())
+    }
+}
