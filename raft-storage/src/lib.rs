@@ -12,7 +12,15 @@
 //! is refused before a byte is written, and the store stops: whoever made it can no longer be
 //! trusted with the log.
 
+#[cfg(feature = "rocksdb")]
+mod error;
 mod mem;
+#[cfg(feature = "rocksdb")]
+mod rocks;
 mod shape;
 
+#[cfg(feature = "rocksdb")]
+pub use error::OpenError;
 pub use mem::MemLogStore;
+#[cfg(feature = "rocksdb")]
+pub use rocks::{FORMAT, RocksLogStore, RocksOptions};

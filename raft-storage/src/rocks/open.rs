@@ -1,0 +1,206 @@
+//! Opening a data folder.
+
+use std::path::Path;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
+
+use raft_core::{Broken, Identity};
+use rocksdb::{ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, LogLevel, Options};
+
+use super::folder::{self, FORMAT, Lock, Stage};
+use super::{RocksLogStore, RocksOptions, Shared, keys, persist};
+use crate::error::OpenError;
+
+impl RocksLogStore {
+    /// Opens the log in a folder, or makes an empty one there if the folder is empty or missing.
+    ///
+    /// Refuses before anything is written if the folder is of a newer format or belongs to
+    /// another identity.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open(
+        folder: impl AsRef<Path>,
+        identity: Identity,
+        options: RocksOptions,
+    ) -> Result<Self, OpenError> {
+        let folder = folder.as_ref();
+        // Before the lock is taken, as that writes.
+        check_owner(folder, &identity)?;
+        folder::create(folder)?;
+        let lock = Lock::take(folder)?;
+        let stage = check_owner(folder, &identity)?;
+        let database = folder::database_of(folder);
+        let db = match stage {
+            Some(Stage::Ready) => {
+                // Known by the file that names the newest manifest: a database has it from its
+                // birth, and `create_if_missing` would take its absence for an empty folder.
+                if !database.join("CURRENT").exists() {
+                    return Err(OpenError::Damaged {
+                        path: folder.to_owned(),
+                        detail: "the database is gone".to_owned(),
+                    });
+                }
+                open_database(&database, &options, false)?
+            }
+            Some(Stage::Creating) => create_database(folder, &identity, &options)?,
+            None if database.exists() => {
+                return Err(OpenError::Damaged {
+                    path: folder.to_owned(),
+                    detail: "there is a database, but no file that says whose it is".to_owned(),
+                });
+            }
+            None => {
+                folder::write_identity(folder, &identity, Stage::Creating)?;
+                create_database(folder, &identity, &options)?
+            }
+        };
+        check_database_owner(folder, &db, &identity)?;
+        let shared = Shared {
+            db,
+            base: AtomicU64::new(0),
+            poison: OnceLock::new(),
+            folder: folder.to_owned(),
+            _lock: lock,
+        };
+        Ok(Self { shared: Arc::new(shared), options, log: None })
+    }
+
+    /// Whose log a folder holds; `None` if it holds none. Writes nothing and takes no lock.
+    ///
+    /// # Errors
+    /// When the folder cannot be read, is damaged, or is of a newer format.
+    pub fn identity_of(folder: impl AsRef<Path>) -> Result<Option<Identity>, OpenError> {
+        Ok(folder::read_identity(folder.as_ref())?.map(|(identity, _)| identity))
+    }
+
+    /// Takes the broken mark off a log, once an operator has removed the reason, and returns what
+    /// it said. The node must not be running.
+    ///
+    /// # Errors
+    /// When the folder is in use, holds no log, or cannot be read or written.
+    pub fn mark_fixed(folder: impl AsRef<Path>) -> Result<Option<Broken>, OpenError> {
+        let folder = folder.as_ref();
+        let Some(identity) = Self::identity_of(folder)? else {
+            return Err(OpenError::Damaged {
+                path: folder.to_owned(),
+                detail: "it holds no log".to_owned(),
+            });
+        };
+        let store = Self::open(folder, identity, RocksOptions::default())?;
+        let take = || {
+            let broken = store.shared.small_record(keys::BROKEN)?;
+            let deleted = store.shared.db.delete_opt(keys::BROKEN, &persist::synced());
+            deleted.map_err(|error| store.shared.failed("removing the broken mark", error))?;
+            Ok(broken)
+        };
+        take().map_err(|source| OpenError::Store { path: folder.to_owned(), source })
+    }
+}
+
+/// Says whether the folder may be used by this node.
+fn check_owner(folder: &Path, identity: &Identity) -> Result<Option<Stage>, OpenError> {
+    let Some((found, stage)) = folder::read_identity(folder)? else { return Ok(None) };
+    if found != *identity {
+        let path = folder.to_owned();
+        return Err(OpenError::OtherIdentity { path, found, expected: *identity });
+    }
+    Ok(Some(stage))
+}
+
+/// Makes the database, or what an interrupted attempt left of it.
+fn create_database(
+    folder: &Path,
+    identity: &Identity,
+    options: &RocksOptions,
+) -> Result<DB, OpenError> {
+    let database = folder::database_of(folder);
+    let db = open_database(&database, options, true)?;
+    let record = keys::encode(keys::IDENTITY, &(FORMAT, identity));
+    db.put_opt(keys::IDENTITY, record, &persist::synced())
+        .map_err(|error| OpenError::Database { path: database, detail: error.into_string() })?;
+    folder::write_identity(folder, identity, Stage::Ready)?;
+    Ok(db)
+}
+
+/// The database says itself whose it is, so that a folder put together from two is found out.
+fn check_database_owner(folder: &Path, db: &DB, identity: &Identity) -> Result<(), OpenError> {
+    let path = folder::database_of(folder);
+    let bytes = db.get(keys::IDENTITY);
+    let bytes = bytes
+        .map_err(|error| OpenError::Database { path: path.clone(), detail: error.into_string() })?;
+    let Some(bytes) = bytes else {
+        let detail = "it does not say whose it is".to_owned();
+        return Err(OpenError::Damaged { path, detail });
+    };
+    let (found_format, found): (u32, Identity) = keys::decode(keys::IDENTITY, &bytes)
+        .map_err(|source| OpenError::Store { path: path.clone(), source })?;
+    if found_format > FORMAT {
+        return Err(OpenError::NewerFormat { path, found: found_format, supported: FORMAT });
+    }
+    if found != *identity {
+        return Err(OpenError::OtherIdentity { path, found, expected: *identity });
+    }
+    Ok(())
+}
+
+fn open_database(path: &Path, options: &RocksOptions, create: bool) -> Result<DB, OpenError> {
+    let mut database = database_options();
+    database.create_if_missing(create);
+    database.create_missing_column_families(create);
+    let families = [
+        ColumnFamilyDescriptor::new(rocksdb::DEFAULT_COLUMN_FAMILY_NAME, small_records_options()),
+        ColumnFamilyDescriptor::new(keys::LOG_FAMILY, log_options(options)),
+    ];
+    DB::open_cf_descriptors(&database, path, families)
+        .map_err(|error| OpenError::Database { path: path.to_owned(), detail: error.into_string() })
+}
+
+fn database_options() -> Options {
+    let mut options = Options::default();
+    // The default mode ends recovery in silence at the first record that does not read, wherever
+    // it is, and so forgets synced votes. This one forgives a torn tail alone.
+    options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
+    // A write-ahead log file that is missing or shorter than when it was closed fails the opening.
+    options.set_track_and_verify_wals_in_manifest(true);
+    options.set_paranoid_checks(true);
+    // Both families are flushed together. Otherwise the small records, which hardly ever fill
+    // their buffer, would hold back every write-ahead log file since their last flush.
+    options.set_atomic_flush(true);
+    // There is one writer: no compare-and-swap for each insertion.
+    options.set_allow_concurrent_memtable_write(false);
+    // Table files reach the disk as they are written, not all at once in front of a waiting sync.
+    options.set_bytes_per_sync(1 << 20);
+    // Few descriptors: a node opens two databases and many connections.
+    options.set_max_open_files(128);
+    options.set_max_background_jobs(2);
+    // The database's own log: what is wrong, and no more of it than this.
+    options.set_log_level(LogLevel::Warn);
+    options.set_max_log_file_size(1 << 20);
+    options.set_keep_log_file_num(4);
+    options.set_stats_dump_period_sec(0);
+    options
+}
+
+fn small_records_options() -> Options {
+    let mut options = Options::default();
+    options.set_compression_type(DBCompressionType::None);
+    options.set_write_buffer_size(4 << 20);
+    options
+}
+
+fn log_options(chosen: &RocksOptions) -> Options {
+    let mut options = Options::default();
+    // Commands are compressed by whoever makes them, or not at all: the log is written once,
+    // hardly ever read, and dropped.
+    options.set_compression_type(DBCompressionType::None);
+    options.set_write_buffer_size(chosen.write_buffer_bytes);
+    // A second buffer takes writes while the first is flushed, a third if the disk is slow.
+    options.set_max_write_buffer_number(3);
+    // Files cover disjoint ranges, so moving them below level 0 costs nothing; and only there can
+    // they be dropped whole by a compaction of the log.
+    options.set_level_zero_file_num_compaction_trigger(2);
+    options.set_target_file_size_base(chosen.write_buffer_bytes as u64);
+    options.set_max_bytes_for_level_base(4 * chosen.write_buffer_bytes as u64);
+    options
+}
