@@ -30,7 +30,7 @@ enum Command {
     Render {
         /// The trace (JSON Lines), or - for standard input.
         trace: PathBuf,
-        /// The form: facts, rst, md, csv, term, puml, mermaid, svg or jsonl.
+        /// The form: facts, rst, md, csv, term, puml, mermaid, svg, html or jsonl.
         #[arg(long, default_value = "term")]
         to: Form,
         /// Where to write it; standard output without.

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use super::diagram::svg;
 use super::facts::Facts;
+use super::page;
 use super::reading::Reading;
 use super::record::Trace;
 use super::sequence::{mermaid, plantuml};
@@ -30,13 +31,15 @@ pub enum Form {
     Mermaid,
     /// A picture.
     Svg,
+    /// A page for a browser.
+    Html,
     /// The records themselves, a line of JSON each.
     Records,
 }
 
 impl Form {
     /// Every form.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Facts,
         Self::Rst,
         Self::Markdown,
@@ -45,6 +48,7 @@ impl Form {
         Self::PlantUml,
         Self::Mermaid,
         Self::Svg,
+        Self::Html,
         Self::Records,
     ];
 
@@ -60,6 +64,7 @@ impl Form {
             Self::PlantUml => "puml",
             Self::Mermaid => "mermaid",
             Self::Svg => "svg",
+            Self::Html => "html",
             Self::Records => "jsonl",
         }
     }
@@ -76,6 +81,7 @@ impl Form {
             Self::PlantUml => "puml",
             Self::Mermaid => "mmd",
             Self::Svg => "svg",
+            Self::Html => "html",
             Self::Records => "jsonl",
         }
     }
@@ -93,6 +99,7 @@ impl Form {
             Self::PlantUml => plantuml::document(&reading),
             Self::Mermaid => mermaid::document(&reading),
             Self::Svg => svg::document(&reading),
+            Self::Html => page::html(&reading),
             Self::Records => records(trace),
         }
     }

@@ -49,6 +49,8 @@ impl<'t> Logs<'t> {
                 let Some(change) = log.pending.pop_front() else { break };
                 change.make(&mut log.durable);
             }
+        } else if let RecordKind::Truncated { from, .. } = record.kind {
+            log.memory.retain(|entry| entry.index < from);
         } else if let RecordKind::Crashed { kept, .. } = record.kind {
             for _ in 0..kept {
                 let Some(change) = log.pending.pop_front() else { break };

@@ -9,6 +9,7 @@ pub mod facts;
 pub mod form;
 pub mod logs;
 pub mod notation;
+pub mod page;
 pub mod reading;
 pub mod record;
 pub mod report;

@@ -1,5 +1,6 @@
 //! Traces written by hand, and what every form shows of them.
 
+mod browser;
 mod compare;
 mod facts;
 mod pictures;

@@ -2,8 +2,8 @@
 //! to handling, lost ones broken off.
 
 mod lanes;
-mod palette;
-mod pieces;
+pub(in crate::trace) mod palette;
+pub(in crate::trace) mod pieces;
 pub mod svg;
 
 use super::record::{BodyView, MessageView, RecordKind};

@@ -1,26 +1,36 @@
 //! The colours of drawings, for light and dark grounds.
 
-/// The style sheet of a drawing.
-pub(super) const STYLE: &str = "
-svg { --ground:#ffffff; --ink:#1c2733; --faint:#6b7a8a; --rule:#dfe5eb; --zebra:#f6f8fa;
-  --follower:#93a5b8; --precandidate:#f0c078; --candidate:#e8912d; --leader:#12967a; --down:#b4bec8;
-  --vote:#c2701a; --append:#2466d1; --heartbeat:#8494a6; --yes:#4f8fe0; --no:#c93a44;
-  --fault:#c93a44; --split:#e5484d; --recovery:#1a8754; --command:#7a4fc0; --test:#586673;
-  background:var(--ground); font-family:system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif; }
-@media (prefers-color-scheme: dark) {
-  svg { --ground:#12181f; --ink:#e4eaf0; --faint:#8a98a7; --rule:#2a343f; --zebra:#182028;
-    --follower:#5d7188; --precandidate:#a77a35; --candidate:#e39a45; --leader:#27b494; --down:#4a5764;
-    --vote:#eba453; --append:#6fa4f5; --heartbeat:#8797a8; --yes:#85b6f2; --no:#f2777f;
-    --fault:#f2777f; --split:#f2777f; --recovery:#4cc38a; --command:#b493ee; --test:#9aa8b6; }
-}
-text { fill:var(--ink); font-size:11px; dominant-baseline:central; }
-.title { font-size:19px; font-weight:650; }
-.sub, .number, .change { fill:var(--faint); }
-.number { font-size:9.5px; text-anchor:end; font-variant-numeric:tabular-nums; }
-.section { font-size:13.5px; font-weight:650; }
-.veil { fill:var(--ground); fill-opacity:.86; }
+/// Colours on a light ground, as custom properties.
+pub(in crate::trace) const LIGHT: &str = "
+--ground:#ffffff; --ink:#1c2733; --faint:#6b7a8a; --rule:#dfe5eb; --zebra:#f4f7fa; --raised:#ffffff;
+--follower:#93a5b8; --precandidate:#f0c078; --candidate:#e8912d; --leader:#12967a; --down:#b4bec8;
+--vote:#c2701a; --append:#2466d1; --heartbeat:#8494a6; --yes:#4f8fe0; --no:#c93a44;
+--fault:#c93a44; --split:#e5484d; --recovery:#1a8754; --command:#7a4fc0; --test:#586673;";
+
+/// Colours on a dark ground.
+pub(in crate::trace) const DARK: &str = "
+--ground:#12181f; --ink:#e4eaf0; --faint:#8a98a7; --rule:#2a343f; --zebra:#1a222b; --raised:#18202a;
+--follower:#5d7188; --precandidate:#a77a35; --candidate:#d58a35; --leader:#1fa285; --down:#4a5764;
+--vote:#eba453; --append:#6fa4f5; --heartbeat:#8797a8; --yes:#85b6f2; --no:#f2777f;
+--fault:#e5626b; --split:#f2777f; --recovery:#4cc38a; --command:#b493ee; --test:#9aa8b6;";
+
+/// How text, lanes, arrows and marks look, in the colours above.
+pub(in crate::trace) const SHAPES: &str = "
+svg text { fill:var(--ink); font-size:11px; dominant-baseline:central; }
+svg .title { font-size:19px; font-weight:650; }
+svg .sub, svg .number, svg .change { fill:var(--faint); }
+svg .number { font-size:9.5px; text-anchor:end; font-variant-numeric:tabular-nums; }
+svg .section { font-size:13.5px; font-weight:650; }
+svg .head { font-size:13px; font-weight:650; text-anchor:middle; }
+svg .label { fill:var(--tone); } svg .lost { fill:var(--fault); }
+svg .on { text-anchor:middle; } svg .on-fault { fill:var(--fault); }
+svg .on-alarm, svg .on-role { fill:#fff; font-weight:600; }
+svg .on-recovery { fill:var(--recovery); } svg .on-command { fill:var(--command); }
+svg .on-test { fill:var(--test); } svg .on-detail { fill:var(--faint); }
+svg .in { font-size:9.5px; text-anchor:middle; font-variant-numeric:tabular-nums; }
+svg .in-kept { fill:#fff; }
 .rule { stroke:var(--rule); stroke-width:1; }
-.head { font-size:13px; font-weight:650; text-anchor:middle; }
+.veil { fill:var(--ground); fill-opacity:.86; }
 .halo { paint-order:stroke; stroke:var(--ground); stroke-width:4px; stroke-linejoin:round; }
 .lane-follower { fill:var(--follower); } .lane-precandidate { fill:var(--precandidate); }
 .lane-candidate { fill:var(--candidate); } .lane-leader { fill:var(--leader); }
@@ -31,25 +41,35 @@ text { fill:var(--ink); font-size:11px; dominant-baseline:central; }
 .arrow { fill:none; stroke-width:1.6; }
 .vote { --tone:var(--vote); } .append { --tone:var(--append); } .heartbeat { --tone:var(--heartbeat); }
 .yes { --tone:var(--yes); } .no { --tone:var(--no); }
-.arrow, .tip { stroke:var(--tone); } .tip, .label { fill:var(--tone); } .tip { stroke-width:0; }
+.arrow, .tip { stroke:var(--tone); } .tip { fill:var(--tone); } .tip { stroke-width:0; }
 .open { stroke-dasharray:3 4; }
 .cross { stroke:var(--fault); stroke-width:2.4; stroke-linecap:round; }
-.lost { fill:var(--fault); }
+
 .dot { fill:var(--ground); stroke:var(--ink); stroke-width:1.2; }
 .pill { stroke-width:1.3; } .pill:not(.pill-role) { fill:var(--ground); }
-.on { text-anchor:middle; }
+
 .pill-fault { stroke:var(--fault); } .pill.pill-alarm { stroke:var(--fault); fill:var(--fault); }
-.on-fault { fill:var(--fault); } .on-alarm { fill:#fff; font-weight:600; }
-.pill-recovery { stroke:var(--recovery); } .on-recovery { fill:var(--recovery); }
-.pill-command { stroke:var(--command); } .on-command { fill:var(--command); }
-.pill-test { stroke:var(--test); stroke-dasharray:3 2; } .on-test { fill:var(--test); }
-.pill-role { stroke-width:0; } .on-role { fill:#fff; font-weight:600; }
-.cell { stroke-width:1.3; } .in { font-size:9.5px; text-anchor:middle; font-variant-numeric:tabular-nums; }
-.in-kept { fill:#fff; } .gone { stroke:var(--fault); stroke-width:1.6; }
+
+.pill-recovery { stroke:var(--recovery); }
+.pill-command { stroke:var(--command); }
+.pill-test { stroke:var(--test); stroke-dasharray:3 2; }
+.pill-role { stroke-width:0; }
+.cell { stroke-width:1.3; }
+.gone { stroke:var(--fault); stroke-width:1.6; }
+.pill-detail { stroke:var(--rule); }
 ";
 
+/// The style sheet of a picture that stands alone.
+pub(super) fn style() -> String {
+    format!(
+        "svg {{{LIGHT} background:var(--ground); \
+         font-family:system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif; }}\n\
+         @media (prefers-color-scheme: dark) {{ svg {{{DARK} }} }}\n{SHAPES}"
+    )
+}
+
 /// Colours of terms, in turn.
-const TERMS: [&str; 7] =
+pub(in crate::trace) const TERMS: [&str; 7] =
     ["#64748b", "#3b76d6", "#b5651d", "#178a72", "#8a56c9", "#b03a6f", "#5f7f1f"];
 
 /// The colour of a term's entries.

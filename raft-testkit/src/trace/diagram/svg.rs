@@ -433,7 +433,7 @@ impl<'r, 't> Drawing<'r, 't> {
              <rect width=\"{width}\" height=\"{height}\" fill=\"var(--ground)\"/>\n\
              {}{lanes}{}{}{legend}</svg>\n",
             escaped(&self.reading.trace.header.title),
-            palette::STYLE,
+            palette::style(),
             self.back,
             self.arrows,
             self.front,

@@ -1,0 +1,43 @@
+//! A trace as one page for a browser: the picture with a slider through time, every message and
+//! every node's state at each point. It needs nothing but itself.
+
+mod data;
+
+use super::diagram::palette::{DARK, LIGHT, SHAPES};
+use super::diagram::pieces::escaped;
+use super::reading::Reading;
+
+const FRAME: &str = include_str!("page.html");
+const STYLE: &str = include_str!("page.css");
+const SCRIPTS: [&str; 3] =
+    [include_str!("model.js"), include_str!("draw.js"), include_str!("panel.js")];
+
+/// Draws the page.
+#[must_use]
+pub fn html(reading: &Reading<'_>) -> String {
+    let header = &reading.trace.header;
+    let title = if header.title.is_empty() { &header.scenario } else { &header.title };
+    let style = format!(
+        ":root {{{LIGHT} color-scheme:light; }}\n\
+         @media (prefers-color-scheme: dark) {{ :root:not([data-theme=light]) {{{DARK} \
+         color-scheme:dark; }} }}\n\
+         :root[data-theme=dark] {{{DARK} color-scheme:dark; }}\n{SHAPES}{STYLE}"
+    );
+    let script = format!("\"use strict\";\n(() => {{\n{}}})();\n", SCRIPTS.concat());
+    let parts = [
+        ("{title}", escaped(title)),
+        ("{style}", style),
+        // A script element ends at the first "</", whatever it is in.
+        ("{data}", data::json(reading).replace("</", "<\\/").replace("<!--", "<\\u0021--")),
+        ("{script}", script),
+    ];
+    let mut page = String::new();
+    let mut rest = FRAME;
+    for (mark, text) in &parts {
+        let (before, after) = rest.split_once(mark).expect("the frame has every mark, in order");
+        page.push_str(before);
+        page.push_str(text);
+        rest = after;
+    }
+    page + rest
+}
