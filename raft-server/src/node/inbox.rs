@@ -52,3 +52,94 @@ fn weight_bytes(message: &Message) -> u64 {
         | Body::AppendEntriesResponse(_) => 0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::{Future, poll_fn};
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use bytes::Bytes;
+    use raft_core::{AppendEntries, ClusterId, GroupId, Incarnation, LogId, LogIndex, Round, Term};
+
+    use super::super::mailbox::{Arrivals, QueueLimits};
+    use super::*;
+
+    /// An append with one entry that weighs `payload_bytes` and the allowance for an entry.
+    fn append(payload_bytes: usize) -> Message {
+        let command = Bytes::from(vec![0; payload_bytes]);
+        let entry = Entry::command(LogId::new(Term(1), LogIndex(1)), command);
+        Message {
+            cluster: ClusterId(1),
+            group: GroupId(0),
+            from: NodeId(2),
+            from_incarnation: Incarnation(1),
+            to: NodeId(1),
+            to_incarnation: None,
+            term: Term(1),
+            body: Body::AppendEntries(AppendEntries {
+                prev: LogId::ORIGIN,
+                entries: vec![entry],
+                commit: LogIndex::ZERO,
+                round: Round(1),
+            }),
+        }
+    }
+
+    fn inbox(limits: QueueLimits) -> NodeInbox {
+        NodeInbox { mailbox: Arc::new(Mailbox::new(limits)), counters: Arc::default() }
+    }
+
+    fn take(mailbox: &Mailbox) -> Poll<Arrivals> {
+        let mut arrivals = Arrivals::default();
+        let mut context = Context::from_waker(Waker::noop());
+        let taken = poll_fn(|context| mailbox.poll_take(context, &mut arrivals));
+        let taken = pin!(taken).poll(&mut context);
+        taken.map(|()| arrivals)
+    }
+
+    #[test]
+    fn what_does_not_fit_is_dropped_and_counted_until_the_driver_looks() {
+        let inbox = inbox(QueueLimits { inbox_messages_max: 3, ..QueueLimits::default() });
+        inbox.deliver_all(vec![append(0); 5]);
+        inbox.deliver(append(0));
+        assert_eq!(inbox.counters.inbox_dropped.get(), 3);
+        let Poll::Ready(arrivals) = take(&inbox.mailbox) else { panic!("something arrived") };
+        assert_eq!(arrivals.messages.len(), 3);
+        assert!(take(&inbox.mailbox).is_pending());
+        inbox.deliver(append(0));
+        assert_eq!(inbox.counters.inbox_dropped.get(), 3);
+        assert!(take(&inbox.mailbox).is_ready());
+    }
+
+    #[test]
+    fn bytes_are_bounded_too_but_a_large_message_passes_alone() {
+        let inbox = inbox(QueueLimits { inbox_bytes_max: 1000, ..QueueLimits::default() });
+        inbox.deliver(append(5000));
+        inbox.deliver(append(10));
+        assert_eq!(inbox.counters.inbox_dropped.get(), 1);
+        let Poll::Ready(arrivals) = take(&inbox.mailbox) else { panic!("something arrived") };
+        assert_eq!(arrivals.messages, [append(5000)]);
+        inbox.deliver_all(vec![append(400), append(400), append(400)]);
+        assert_eq!(inbox.counters.inbox_dropped.get(), 2);
+    }
+
+    #[test]
+    fn a_flapping_connection_is_told_once() {
+        let inbox = inbox(QueueLimits::default());
+        for _ in 0..100 {
+            inbox.peer_unreachable(NodeId(2));
+        }
+        let Poll::Ready(arrivals) = take(&inbox.mailbox) else { panic!("something arrived") };
+        assert_eq!(arrivals.unreachable, [NodeId(2)]);
+    }
+
+    #[test]
+    fn a_closed_mailbox_lets_nothing_in() {
+        let inbox = inbox(QueueLimits::default());
+        drop(inbox.mailbox.close());
+        inbox.deliver(append(0));
+        inbox.peer_unreachable(NodeId(2));
+        assert!(take(&inbox.mailbox).is_pending());
+    }
+}
