@@ -81,11 +81,19 @@ impl Driver {
                     break StopReason::Panicked { part: "core or transport", message };
                 }
             }
-            // Lets the tasks that this cycle woke put in what they have: the next cycle takes it
-            // all at once, and a node under load does not keep its worker to itself.
-            tokio::task::yield_now().await;
+            self.breathe().await;
         };
         self.wind_down(reason).await;
+    }
+
+    /// Lets other tasks run: with several callers at every chance, so that the next cycle finds
+    /// what all of them want; else only when this node has kept its worker to itself for long.
+    async fn breathe(&self) {
+        if self.executor.waiters.len() > 1 {
+            tokio::task::yield_now().await;
+        } else {
+            tokio::task::coop::consume_budget().await;
+        }
     }
 
     /// Waits until something has arrived or the core's deadline has come. An alarm that is set
