@@ -1,6 +1,7 @@
 //! Carries out one request at the node.
 
 use std::collections::BTreeMap;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use raft_core::{ClusterId, NodeId};
 
@@ -9,9 +10,7 @@ use super::protocol::{
     Consistency, FollowerReport, LeaderHint, MemberReport, Refusal, RequestBody, Response,
     StatusReport,
 };
-use crate::state_machine::kv::{
-    Answer, Command, KeyRange, Limits, Output, Projection, Query, RangeRequest, Revision,
-};
+use crate::state_machine::kv::{Answer, Command, KeyRange, KvReader, Limits, Output, RangeRequest};
 use crate::{NodeHandle, ProposeError, ReadError};
 
 /// When a client that found everything full should come back, in milliseconds: drawn from here.
@@ -22,20 +21,30 @@ const RETRY_AFTER_MS: std::ops::Range<u32> = 10..50;
 pub(super) struct Executor {
     cluster: ClusterId,
     node_id: NodeId,
-    members: BTreeMap<NodeId, MemberAddresses>,
+    members: RwLock<BTreeMap<NodeId, MemberAddresses>>,
     limits: Limits,
     node: NodeHandle,
+    reader: KvReader,
 }
 
 impl Executor {
-    pub(super) fn new(config: &ClientApiConfig, node: NodeHandle) -> Self {
+    pub(super) fn new(config: &ClientApiConfig, node: NodeHandle, reader: KvReader) -> Self {
         Self {
             cluster: config.cluster,
             node_id: config.node,
-            members: config.members.clone(),
+            members: RwLock::new(config.members.clone()),
             limits: config.limits,
             node,
+            reader,
         }
+    }
+
+    pub(super) fn set_members(&self, members: BTreeMap<NodeId, MemberAddresses>) {
+        *self.members.write().unwrap_or_else(PoisonError::into_inner) = members;
+    }
+
+    fn known_members(&self) -> RwLockReadGuard<'_, BTreeMap<NodeId, MemberAddresses>> {
+        self.members.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Answers one request, however it ends.
@@ -43,7 +52,7 @@ impl Executor {
         match body {
             RequestBody::Command(command) => self.command(&command).await,
             RequestBody::Range { request, consistency } => self.range(request, consistency).await,
-            RequestBody::Status => Response::Status(Box::new(self.status().await)),
+            RequestBody::Status => Response::Status(Box::new(self.status())),
             RequestBody::Members => Response::Members(self.members()),
             RequestBody::Ping => Response::Alive,
         }
@@ -85,22 +94,31 @@ impl Executor {
         request: RangeRequest,
         consistency: Consistency,
     ) -> Result<Answer, Refusal> {
-        let query = Query::Range(request).encode();
-        let read = match consistency {
-            Consistency::Linearizable => self.node.read(query).await,
-            Consistency::Serializable => self.node.query_local(query).await,
-        };
-        match read {
-            Ok(answer) => Answer::decode(&answer)
-                .map_err(|error| Refusal::Unreadable { reason: error.to_string() }),
-            Err(ReadError::Refused(refusal)) => Err(self.refusal(refusal)),
-            Err(ReadError::Query(error)) => Err(Refusal::Unreadable { reason: error.reason }),
-            Err(ReadError::Stopped) => Err(Refusal::Stopped),
+        match consistency {
+            Consistency::Linearizable => match self.node.read_barrier().await {
+                Ok(_) => {}
+                Err(ReadError::Refused(refusal)) => return Err(self.refusal(refusal)),
+                Err(ReadError::Query(error)) => {
+                    return Err(Refusal::Unreadable { reason: error.reason });
+                }
+                Err(ReadError::Stopped) => return Err(Refusal::Stopped),
+            },
+            Consistency::Serializable => {}
         }
+        let read = match &request.range {
+            // One key is read faster than another thread is woken.
+            KeyRange::Key(_) => self.reader.range(&request),
+            KeyRange::Prefix(_) | KeyRange::Span { .. } | KeyRange::From(_) => {
+                let reader = self.reader.clone();
+                let read = tokio::task::spawn_blocking(move || reader.range(&request)).await;
+                // A runtime that is going away does not run it any more.
+                read.map_err(|_| Refusal::Stopped)?
+            }
+        };
+        read.map_err(|error| Refusal::Unreadable { reason: error.to_string() })
     }
 
-    async fn status(&self) -> StatusReport {
-        let revision = self.revision().await;
+    fn status(&self) -> StatusReport {
         let status = self.node.status();
         let problem = match (&status.stopped, status.raft.apply_failed_at) {
             (Some(reason), _) => Some(format!("the node has stopped: {reason}")),
@@ -120,7 +138,7 @@ impl Executor {
             last_log: raft.last_log,
             commit_index: raft.commit_index,
             applied_index: raft.applied_index,
-            revision,
+            revision: Some(self.reader.revision()),
             followers: followers
                 .map(|(node, progress)| FollowerReport {
                     node: *node,
@@ -131,19 +149,12 @@ impl Executor {
         }
     }
 
-    /// The store's revision, from the cheapest read there is.
-    async fn revision(&self) -> Option<Revision> {
-        let mut request = RangeRequest::new(KeyRange::Key(bytes::Bytes::from_static(b"\0")));
-        request.projection = Projection::CountOnly;
-        let answer = self.read(request, Consistency::Serializable).await;
-        answer.ok().map(|answer| answer.revision)
-    }
-
     fn members(&self) -> Vec<MemberReport> {
         let raft = self.node.status().raft;
         let membership = &raft.membership;
+        let known = self.known_members();
         let report = |node| {
-            let addresses = self.members.get(&node);
+            let addresses = known.get(&node);
             MemberReport {
                 node,
                 voter: membership.is_voter(node),
@@ -171,7 +182,7 @@ impl Executor {
     }
 
     fn hint(&self, node: NodeId) -> LeaderHint {
-        let address = self.members.get(&node).map(|addresses| addresses.client.clone());
+        let address = self.known_members().get(&node).map(|addresses| addresses.client.clone());
         LeaderHint { node, address }
     }
 }

@@ -18,7 +18,7 @@ use super::connection;
 use super::execute::Executor;
 use super::hello::{PROTOCOL_VERSION, Welcome};
 use crate::NodeHandle;
-use crate::state_machine::kv::Limits;
+use crate::state_machine::kv::{KvReader, Limits};
 
 /// How long a connection may be silent; clients send a sign of life more often.
 const IDLE_TIMEOUT_MS: u32 = 10_000;
@@ -97,6 +97,7 @@ pub enum ClientApiError {
 pub struct ClientApi {
     endpoint: Endpoint,
     address: SocketAddr,
+    context: Arc<Context>,
     stopping: watch::Sender<bool>,
     accepting: JoinHandle<()>,
 }
@@ -121,28 +122,38 @@ impl Context {
 }
 
 impl ClientApi {
-    /// Opens the port and serves clients from the node's store. Needs a tokio runtime.
+    /// Opens the port and serves clients. `reader` reads the store of the same node. Needs a
+    /// tokio runtime.
     ///
     /// # Errors
     /// When the port cannot be opened or the certificates cannot be used.
-    pub fn start(config: ClientApiConfig, node: NodeHandle) -> Result<Self, ClientApiError> {
+    pub fn start(
+        config: ClientApiConfig,
+        node: NodeHandle,
+        reader: KvReader,
+    ) -> Result<Self, ClientApiError> {
         let mut server = tls::server_config(&config.tls, Role::Client)?;
         server.transport_config(Arc::new(transport_config()));
         let listen = |source| ClientApiError::Listen { address: config.listen, source };
         let endpoint = Endpoint::server(server, config.listen).map_err(listen)?;
         let address = endpoint.local_addr().map_err(listen)?;
         let (stopping, stop) = watch::channel(false);
-        let executor = Executor::new(&config, node);
+        let executor = Executor::new(&config, node, reader);
         let context = Arc::new(Context { config, executor, open: AtomicUsize::new(0) });
-        let accepting = tokio::spawn(accept(endpoint.clone(), context, stop));
+        let accepting = tokio::spawn(accept(endpoint.clone(), Arc::clone(&context), stop));
         info!(%address, "listening for clients");
-        Ok(Self { endpoint, address, stopping, accepting })
+        Ok(Self { endpoint, address, context, stopping, accepting })
     }
 
     /// Where it listens.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Says where the members are from now on.
+    pub fn set_members(&self, members: BTreeMap<NodeId, MemberAddresses>) {
+        self.context.executor.set_members(members);
     }
 
     /// Takes no more requests, answers those under way, and closes the port, after `grace` at the
