@@ -12,6 +12,8 @@
 //! is refused before a byte is written, and the store stops: whoever made it can no longer be
 //! trusted with the log.
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 #[cfg(feature = "rocksdb")]
 mod error;
 mod mem;
