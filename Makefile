@@ -10,7 +10,7 @@ export CARGO_TARGET_DIR := $(TARGET_DIR)
 SERVER := $(TARGET_DIR)/release/raft-server
 
 .DEFAULT_GOAL := help
-.PHONY: help prerequisites build demo test check fmt clippy docs no-std bench crashloop
+.PHONY: help prerequisites build demo test check fmt clippy docs no-std bench crashloop scenario-docs
 
 help: ## What can be made
 	@echo "usage: make TARGET"
@@ -51,3 +51,8 @@ bench: build ## Measure a cluster of processes and raft-core alone; figures also
 crashloop: prerequisites ## Kill the leader ROUNDS times under load and count what was lost
 	CRASH_LOOP_ROUNDS=$(ROUNDS) $(CARGO) test --release --workspace --test main -- \
 		--nocapture --exact process::crash_loop::no_acknowledged_write_is_lost
+
+scenario-docs: prerequisites ## Pages, diagrams and the matrix of features, made from the scenarios
+	$(CARGO) test --release -p raft-testkit --test main
+	$(CARGO) run --release -p raft-testkit -- docs \
+		--traces "$(TARGET_DIR)/traces" --out "$(TARGET_DIR)/scenario-docs"

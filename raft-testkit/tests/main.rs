@@ -3,3 +3,4 @@
 mod control;
 mod seeds;
 mod swarm;
+mod trace;

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use raft_testkit::trace::diff;
+use raft_testkit::trace::documents::{self, DocumentsError};
 use raft_testkit::trace::form::Form;
 use raft_testkit::trace::reading::Reading;
 use raft_testkit::trace::record::{Trace, TraceError};
@@ -47,6 +48,15 @@ enum Command {
         /// The record's number.
         sequence: u64,
     },
+    /// Writes a page for every trace of a folder, and the matrix of features and scenarios.
+    Docs {
+        /// The folder of the traces (*.jsonl).
+        #[arg(long)]
+        traces: PathBuf,
+        /// Where the documents go.
+        #[arg(long)]
+        out: PathBuf,
+    },
     /// Compares two traces: what happened, whatever the record numbers and times.
     Diff {
         /// One trace.
@@ -65,6 +75,8 @@ enum Failure {
     Trace { path: PathBuf, source: TraceError },
     #[error("{}: there is no record {sequence}; the last one is {last}", path.display())]
     NoRecord { path: PathBuf, sequence: u64, last: usize },
+    #[error(transparent)]
+    Documents(#[from] DocumentsError),
     #[error("writing to standard output: {0}")]
     Output(std::io::Error),
 }
@@ -84,6 +96,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Render { trace, to, out, details } => render(&trace, to, out, details),
         Command::Why { trace, sequence } => why(&trace, sequence),
+        Command::Docs { traces, out } => docs(&traces, &out),
         Command::Diff { a, b } => compare(&a, &b),
     }
 }
@@ -114,6 +127,19 @@ fn why(path: &Path, sequence: u64) -> Result<ExitCode, Failure> {
     }
     let lines = terminal::excerpt(&chain, WIDTH_MAX);
     output::print(&(lines.join("\n") + "\n")).map_err(Failure::Output)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn docs(traces: &Path, out: &Path) -> Result<ExitCode, Failure> {
+    let written = documents::write(&documents::read_folder(traces)?, out)?;
+    let text = format!(
+        "{} scenarios; {} features tested, {} not: {}\n",
+        written.scenarios,
+        written.tested,
+        written.untested,
+        written.index.display()
+    );
+    output::print(&text).map_err(Failure::Output)?;
     Ok(ExitCode::SUCCESS)
 }
 

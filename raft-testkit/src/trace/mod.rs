@@ -5,6 +5,7 @@
 
 pub mod diagram;
 pub mod diff;
+pub mod documents;
 pub mod facts;
 pub mod form;
 pub mod logs;

@@ -1,5 +1,6 @@
 //! The page in a real browser, where there is one: headless Chromium.
 
+use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -56,16 +57,17 @@ fn browser() -> Option<&'static str> {
 /// What the page shows to a reader, or `None` where there is no browser.
 fn read_page(trace: &Trace) -> Option<Value> {
     let Some(browser) = browser() else {
-        println!("skipped: no chromium on this machine");
+        // Straight to the terminal: the test harness would keep it to itself.
+        let _ = std::io::stderr().write_all(b"skipped a page in a browser: no chromium here\n");
         return None;
     };
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a temporary folder");
     let page = Form::Html.draw(trace).replace("</body>", READER);
     let path = folder.path().join("page.html");
-    std::fs::write(&path, page).unwrap();
+    std::fs::write(&path, page).expect("the folder takes a file");
     let dom = dump(browser, folder.path(), &path);
-    let (_, after) = dom.split_once("<pre id=\"check\">").unwrap();
-    let (json, _) = after.split_once("</pre>").unwrap();
+    let (_, after) = dom.split_once("<pre id=\"check\">").expect("the page has the element");
+    let (json, _) = after.split_once("</pre>").expect("the element ends");
     let json = json.replace("&gt;", ">").replace("&lt;", "<").replace("&amp;", "&");
     Some(serde_json::from_str(&json).unwrap_or_else(|error| panic!("{error} in {json}")))
 }
@@ -78,10 +80,10 @@ fn dump(browser: &str, folder: &Path, page: &Path) -> String {
         .args(["--window-size=1400,900", "--dump-dom"])
         .arg(format!("file://{}", page.display()))
         .output()
-        .unwrap();
+        .expect("the browser starts");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}");
-    String::from_utf8(output.stdout).unwrap()
+    String::from_utf8(output.stdout).expect("a page is UTF-8")
 }
 
 #[test]
@@ -125,7 +127,7 @@ fn long() -> Trace {
     play.section("n1 is elected", &[], &[]);
     play.elect(1, &[2, 3], &[2, 3]);
     while play.next() <= 10_000 {
-        if play.next() % 40 == 0 {
+        if play.next().is_multiple_of(40) {
             play.section("more of the same", &[], &[]);
         }
         let command = play.command(1, "add 1");

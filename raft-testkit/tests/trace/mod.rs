@@ -2,6 +2,7 @@
 
 mod browser;
 mod compare;
+mod documents;
 mod facts;
 mod pictures;
 mod play;

@@ -334,7 +334,8 @@ impl<'r, 't> Drawing<'r, 't> {
         let text = clipped(&text, PILL_LETTERS_MAX);
         let x = self.x(column);
         let letters = f64::from(u32::try_from(text.chars().count()).unwrap_or(0));
-        let width = letters * 5.9 + 18.0;
+        let letter = if class == Class::Role { 6.4 } else { 5.9 };
+        let width = letters * letter + 20.0;
         let name = words::class_name(class);
         let lane = if class == Class::Role {
             format!(" lane-{}", lane_class(role))

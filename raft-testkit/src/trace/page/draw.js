@@ -157,7 +157,7 @@ function cellsSvg(cells, x, y, struck) {
 function pillSvg(record, at, y) {
   const x = plan.x[record.column];
   const text = clip(record.words, 40);
-  const width = text.length * 5.9 + 18;
+  const width = text.length * (record.op === "r" ? 6.5 : 5.9) + 20;
   const name = record.op === "r" ? "role" : record.class;
   const lane = record.op === "r" ? ` ${laneClass(record.state[2])}` : "";
   const cells = gone.get(at) ?? [];

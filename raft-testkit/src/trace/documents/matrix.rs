@@ -1,0 +1,150 @@
+//! Which scenario uses and tests which feature of Raft.
+
+use std::fmt::Write as _;
+
+use super::DocumentsError;
+use crate::features::{self, Feature};
+use crate::trace::record::{RecordKind, Trace};
+use crate::trace::table::markdown::escaped;
+
+/// The matrix.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Matrix {
+    /// The scenarios: name and title.
+    pub scenarios: Vec<(String, String)>,
+    /// A row a feature, in the order of the registry.
+    pub rows: Vec<Row>,
+}
+
+/// What the scenarios do with one feature.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Row {
+    /// The feature.
+    pub feature: &'static Feature,
+    /// The scenarios, by place, that use it.
+    pub uses: Vec<usize>,
+    /// The scenarios, by place, that test it.
+    pub tests: Vec<usize>,
+}
+
+impl Matrix {
+    /// Reads the matrix off the traces.
+    ///
+    /// # Errors
+    /// When a section names a feature that the registry lacks.
+    pub fn of(traces: &[Trace]) -> Result<Self, DocumentsError> {
+        let row = |&feature: &&'static Feature| Row { feature, uses: vec![], tests: vec![] };
+        let mut rows: Vec<Row> = features::ALL.iter().map(row).collect();
+        for (place, trace) in traces.iter().enumerate() {
+            for record in &trace.records {
+                let RecordKind::Section { uses, tests, .. } = &record.kind else { continue };
+                for path in uses {
+                    mark(&mut find(&mut rows, trace, path)?.uses, place);
+                }
+                for path in tests {
+                    mark(&mut find(&mut rows, trace, path)?.tests, place);
+                }
+            }
+        }
+        let named = |trace: &Trace| (trace.header.scenario.clone(), trace.header.title.clone());
+        Ok(Self { scenarios: traces.iter().map(named).collect(), rows })
+    }
+
+    /// The features that no scenario tests, neither as such nor in a branch.
+    pub fn untested(&self) -> impl Iterator<Item = &Row> {
+        self.rows.iter().filter(|row| !self.is_tested(row))
+    }
+
+    fn is_tested(&self, row: &Row) -> bool {
+        let path = row.feature.path;
+        let covers = |other: &Row| other.feature.path == path || other.feature.family() == path;
+        self.rows.iter().any(|other| covers(other) && !other.tests.is_empty())
+    }
+
+    /// The matrix as a Markdown page.
+    #[must_use]
+    pub fn markdown(&self) -> String {
+        let mut out = "# Scenarios and the features of Raft\n\n".to_owned();
+        for (at, (name, title)) in self.scenarios.iter().enumerate() {
+            let title = escaped(title);
+            let _ = writeln!(out, "{}. [{title}]({name}.md) ([page]({name}.html))", at + 1);
+        }
+        out.push_str("\n● tests the feature, ○ uses it to get somewhere.\n\n| feature | source |");
+        for at in 1..=self.scenarios.len() {
+            let _ = write!(out, " {at} |");
+        }
+        let _ = writeln!(out, "\n| --- | --- |{}", " :-: |".repeat(self.scenarios.len()));
+        for row in &self.rows {
+            let branch = if row.feature.is_branch() { "&nbsp;&nbsp;&nbsp;" } else { "" };
+            let title =
+                format!("<span title=\"{}\">{}</span>", row.feature.path, row.feature.title);
+            let _ = write!(out, "| {branch}{title} | {} |", row.feature.source);
+            for at in 0..self.scenarios.len() {
+                let _ = write!(out, " {} |", row.sign(at));
+            }
+            out.push('\n');
+        }
+        out.push_str("\n## Nothing tests\n\n");
+        for row in self.untested() {
+            let Feature { path, title, says, source } = row.feature;
+            let _ = writeln!(out, "- **{title}** (`{path}`; {source}). {says}");
+        }
+        out
+    }
+
+    /// The matrix as a reStructuredText page.
+    #[must_use]
+    pub fn rst(&self) -> String {
+        let title = "Scenarios and the features of Raft";
+        let rule = "=".repeat(title.len());
+        let mut out = format!("{rule}\n{title}\n{rule}\n\n.. toctree::\n   :maxdepth: 1\n\n");
+        for (name, _) in &self.scenarios {
+            let _ = writeln!(out, "   {name}");
+        }
+        out.push_str("\n● tests the feature, ○ uses it to get somewhere; the columns are the \
+            scenarios in the order above.\n\n.. list-table::\n   :header-rows: 1\n\n   * - feature\n     - source\n");
+        for at in 1..=self.scenarios.len() {
+            let _ = writeln!(out, "     - {at}");
+        }
+        for row in &self.rows {
+            let _ = writeln!(out, "   * - ``{}``\n     - {}", row.feature.path, row.feature.source);
+            for at in 0..self.scenarios.len() {
+                let _ = writeln!(out, "     - {}", row.sign(at));
+            }
+        }
+        let heading = "Nothing tests";
+        let _ = write!(out, "\n{heading}\n{}\n\n", "=".repeat(heading.len()));
+        for row in self.untested() {
+            let Feature { path, title, says, source } = row.feature;
+            let _ = writeln!(out, "- **{title}** (``{path}``; {source}). {says}");
+        }
+        out
+    }
+}
+
+impl Row {
+    fn sign(&self, scenario: usize) -> &'static str {
+        if self.tests.contains(&scenario) {
+            "●"
+        } else if self.uses.contains(&scenario) {
+            "○"
+        } else {
+            ""
+        }
+    }
+}
+
+fn mark(places: &mut Vec<usize>, place: usize) {
+    if places.last() != Some(&place) {
+        places.push(place);
+    }
+}
+
+fn find<'r>(rows: &'r mut [Row], trace: &Trace, path: &str) -> Result<&'r mut Row, DocumentsError> {
+    rows.iter_mut().find(|row| row.feature.path == path).ok_or_else(|| {
+        let hint = features::nearest(path)
+            .map_or_else(String::new, |near| format!("; did you mean {:?}?", near.path));
+        let scenario = trace.header.scenario.clone();
+        DocumentsError::UnknownFeature { scenario, path: path.to_owned(), hint }
+    })
+}

@@ -1,0 +1,56 @@
+//! Documents made from traces.
+
+use raft_testkit::trace::documents::{self, DocumentsError, Matrix};
+use raft_testkit::trace::form::Form;
+
+use super::play::{Play, rewrite};
+
+#[test]
+fn every_scenario_gets_its_pages_and_every_section_its_picture() {
+    let folder = tempfile::tempdir().unwrap();
+    let (traces, out) = (folder.path().join("traces"), folder.path().join("out"));
+    std::fs::create_dir(&traces).unwrap();
+    std::fs::write(traces.join("rewrite.jsonl"), Form::Records.draw(&rewrite())).unwrap();
+    let written = documents::write(&documents::read_folder(&traces).unwrap(), &out).unwrap();
+    assert_eq!((written.scenarios, written.tested), (1, 5));
+    for file in ["index.md", "index.rst", "rewrite.md", "rewrite.rst", "rewrite.html"] {
+        assert!(out.join(file).is_file(), "{file}");
+    }
+    let page = std::fs::read_to_string(out.join("rewrite.md")).unwrap();
+    let pictures: Vec<_> =
+        page.split("](").skip(1).filter_map(|rest| rest.split_once(')')).collect();
+    assert_eq!(pictures.len(), 5, "one a section");
+    for (picture, _) in pictures {
+        assert!(out.join(picture).is_file(), "{picture}");
+    }
+}
+
+#[test]
+fn the_matrix_tells_testing_from_using_and_shows_what_nothing_tests() {
+    let matrix = Matrix::of(&[rewrite()]).unwrap();
+    let page = matrix.markdown();
+    let line = |title: &str| page.lines().find(|line| line.contains(title)).unwrap();
+    assert!(line(">Conflicting entries are replaced<").ends_with("| ● |"), "{page}");
+    assert!(line(">Leader election<").ends_with("| ○ |"), "{page}");
+    assert!(line(">Snapshots and compaction<").ends_with("|  |"), "{page}");
+    let (_, nothing) = page.split_once("## Nothing tests").unwrap();
+    assert!(nothing.contains("(`snapshots`;") && nothing.contains("(`leader_election`;"));
+    assert!(!nothing.contains("conflict_overwritten"), "{nothing}");
+    assert!(!nothing.contains("(`log_replication`;"), "a branch of it is tested");
+}
+
+#[test]
+fn a_feature_that_the_registry_lacks_is_named_with_the_one_that_was_meant() {
+    let mut play = Play::new(1, "typo");
+    play.section("only", &["leader_election/split_votes"], &[]);
+    let error = Matrix::of(&[play.trace()]).unwrap_err();
+    assert!(matches!(error, DocumentsError::UnknownFeature { .. }), "{error}");
+    assert!(error.to_string().contains("did you mean \"leader_election/split_vote\"?"), "{error}");
+}
+
+#[test]
+fn a_folder_without_traces_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = documents::read_folder(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("run the tests first"), "{error}");
+}
