@@ -1,10 +1,11 @@
 //! What a test makes nodes do.
 
 use raft_core::ports::{LogStore, StateMachine};
-use raft_core::{ConfigError, HardState, Input, Node, NodeId, RoleKind, Term};
+use raft_core::{Body, ConfigError, HardState, Input, Message, Node, NodeId, RoleKind, Term};
 use raft_storage::MemLogStore;
 
 use super::{Cluster, Crash};
+use crate::select::{any, pre_vote, vote};
 use crate::trace::record::{Liveness, Loss, RecordKind};
 use crate::until::{election_settled, leader_is};
 
@@ -21,6 +22,22 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     pub fn elect(&mut self, node: u64) {
         self.campaign(node);
         self.deliver_until(leader_is(node).and(election_settled()));
+    }
+
+    /// The node campaigns and wins with the votes of these; nobody else hears of it yet.
+    pub fn elect_with(&mut self, node: u64, voters: &[u64]) {
+        self.campaign(node);
+        for request in [pre_vote(), vote()] {
+            for &voter in voters {
+                if !self.messages(&request.clone().from(node).to(voter)).is_empty() {
+                    self.deliver(request.clone().from(node).to(voter));
+                    self.deliver(any().from(voter).to(node).matching(is_vote_answer));
+                }
+            }
+        }
+        if self.status(node).role != RoleKind::Leader {
+            self.fail(&format!("the votes of {voters:?} do not elect node {node}"));
+        }
     }
 
     /// The node gives up leadership or candidacy, in the same term.
@@ -193,4 +210,8 @@ impl<M: StateMachine> Cluster<M, MemLogStore> {
         let store = self.nodes[at].store.as_mut();
         store.expect("a store is away only while its node restarts").mark_fixed().is_some()
     }
+}
+
+const fn is_vote_answer(message: &Message) -> bool {
+    matches!(message.body, Body::PreVoteResponse(_) | Body::RequestVoteResponse(_))
 }

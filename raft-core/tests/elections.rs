@@ -1,0 +1,246 @@
+//! Who leads.
+
+use std::time::Duration;
+
+use raft_core::RoleKind;
+use raft_testkit::{
+    Cluster, Crash, Timers, append, append_response, election_settled, leader_is, pre_vote,
+    pre_vote_response, vote, vote_response,
+};
+
+/// etcd #8243: a node in a later term that stays silent leaves everybody without a leader.
+#[test]
+fn a_refused_pre_vote_tells_of_the_later_term() {
+    let mut c = Cluster::new(3).scenario("a refused pre-vote tells of the later term");
+    c.elect(1);
+    c.crash(2, Crash::LoseUnsynced);
+    c.step_down(1);
+    c.set_term(3, 5);
+    c.section("node 3 would not vote for an earlier term, and says which it is in")
+        .tests(&["leader_election/all_yes_votes_with_pre_vote"]);
+    c.campaign(1);
+    c.deliver(pre_vote().to(3));
+    let answer = c.message(&pre_vote_response().from(3)).clone();
+    assert_eq!(answer.term.get(), 5);
+    c.deliver_all();
+    c.expect_follower(1, 5);
+    c.section("asked for the next term, it votes");
+    c.elect(1);
+    c.expect_leader(1, 6);
+}
+
+/// etcd #8501, raft-rs #42: a node with a later term and a shorter log, left over from before
+/// pre-votes, must not keep the cluster from electing anyone.
+#[test]
+fn a_later_term_with_a_shorter_log_does_not_deadlock() {
+    let mut c = Cluster::new(3).scenario("a later term with a shorter log does not deadlock");
+    c.elect(1);
+    c.crash(3, Crash::LoseUnsynced);
+    c.propose(1, "add 1");
+    c.deliver_all();
+    c.set_term(3, 5);
+    c.crash(2, Crash::LoseUnsynced);
+    c.section("node 3 asks around and is refused: its log is too short");
+    c.campaign(3);
+    c.deliver_all();
+    c.section("the leader has heard of term 5, and is elected in the next one")
+        .tests(&["leader_election/higher_term_steps_down"]);
+    c.expect_follower(1, 5);
+    c.elect(1);
+    c.expect_leader(1, 6);
+    c.heartbeat(1);
+    c.deliver_all();
+    assert_eq!(c.durable_commands(3), ["add 1"]);
+}
+
+/// etcd #8334, tikv #3270, raft-rs #83 and #84: with check-quorum, a pre-candidate that still
+/// believes in the leader that is gone, or remembers old votes, never finds a quorum.
+#[test]
+fn check_quorum_and_pre_votes_together_elect_after_a_crash() {
+    for seed in 0..20 {
+        let mut c = Cluster::new(3)
+            .scenario("check-quorum and pre-votes elect after a crash")
+            .seed(seed)
+            .timers(Timers::On);
+        let leader = wait_for_leader(&mut c, &[1, 2, 3]);
+        c.crash(leader, Crash::LoseUnsynced);
+        let rest: Vec<u64> = (1..=3).filter(|&node| node != leader).collect();
+        let next = wait_for_leader(&mut c, &rest);
+        assert_ne!(next, leader);
+    }
+}
+
+fn wait_for_leader(c: &mut Cluster, among: &[u64]) -> u64 {
+    let leads = |c: &mut Cluster, node: u64| c.status(node).role == RoleKind::Leader;
+    c.run_until(Duration::from_secs(10), |c| among.iter().any(|&node| leads(c, node)));
+    among.iter().copied().find(|&node| leads(c, node)).expect("it was waited for")
+}
+
+/// openraft 511f33c7: pre-vote grants that come late must not start another election.
+#[test]
+fn a_late_pre_vote_grant_does_not_disturb_the_leader() {
+    let mut c = Cluster::new(3).scenario("a late pre-vote grant does not disturb the leader");
+    c.campaign(1);
+    c.send(pre_vote());
+    c.handle(pre_vote());
+    c.send(pre_vote_response());
+    c.hold(pre_vote_response().from(3));
+    c.deliver_until(leader_is(1));
+    c.section("the grant of node 3 arrives when node 1 leads already");
+    c.handle(pre_vote_response().from(3));
+    c.deliver_all();
+    c.expect_leader(1, 1);
+    c.heartbeat(1);
+    c.deliver_all();
+    c.expect_converged();
+}
+
+/// raftengine leader.py:403: half of an even cluster is not a majority.
+#[test]
+fn in_a_cluster_of_four_two_votes_do_not_elect() {
+    let mut c = Cluster::new(4).pre_vote(false).scenario("of four two votes do not elect");
+    c.section("two votes of four").tests(&["leader_election/even_cluster"]);
+    c.campaign(1);
+    c.deliver(vote().to(2));
+    c.deliver(vote_response().from(2));
+    assert_eq!(c.status(1).role, RoleKind::Candidate);
+    c.section("three votes of four");
+    c.deliver(vote().to(3));
+    c.deliver(vote_response().from(3));
+    c.expect_leader(1, 1);
+    c.save_trace();
+}
+
+/// Raft §5.4.1: a candidate whose log is old loses, however high its term: what counts is the
+/// true term of its last entry.
+#[test]
+fn a_stale_log_at_a_higher_term_loses() {
+    let mut c =
+        Cluster::new(3).pre_vote(false).scenario("a stale log at a higher term loses").described(
+            "A node that missed a committed entry campaigns again and again until its term is far \
+             above all others. It would lose that entry if it won; the term of its last entry, \
+             not its own, is what voters compare.",
+        );
+    c.section("node 3 misses a committed entry").uses(&["network_partition"]);
+    c.elect(1);
+    c.partition(&[&[1, 2], &[3]]);
+    let kept = c.propose(1, "add 1");
+    c.deliver_all();
+    c.expect(kept).is_applied();
+    for _ in 0..3 {
+        c.campaign(3);
+    }
+    c.drop_all();
+    c.section("its term is high, its log is old").tests(&["leader_election/stale_log_loses"]);
+    c.heal();
+    c.campaign(3);
+    c.deliver_all();
+    c.expect_no_leader();
+    c.section("a node with the entry is elected in a term above");
+    c.campaign(2);
+    c.deliver_until(leader_is(2));
+    c.deliver_all();
+    c.heartbeat(2);
+    c.deliver_all();
+    c.expect_converged();
+    assert_eq!(c.durable_commands(3), ["add 1"]);
+    c.save_trace();
+}
+
+/// Raft §5.2: one vote a term, remembered over a crash.
+#[test]
+fn a_voter_that_crashes_remembers_whom_it_voted_for() {
+    let mut c = Cluster::new(3).pre_vote(false).scenario("a voter remembers its vote");
+    c.campaign(1);
+    c.campaign(3);
+    c.deliver(vote().from(1).to(2));
+    c.drop(vote_response().from(2));
+    c.crash(2, Crash::LoseUnsynced);
+    c.restart(2);
+    c.section("the other candidate of the term asks").tests(&["leader_election/one_vote_a_term"]);
+    c.deliver(vote().from(3).to(2));
+    c.deliver(vote_response().from(2).granted(false));
+    assert_eq!(c.status(3).role, RoleKind::Candidate);
+    c.section("the first one asks again, and has its vote");
+    c.expect_no_leader();
+}
+
+/// Raft §5.2: nobody wins a split vote; the next election has a winner.
+#[test]
+fn a_split_vote_ends_without_a_leader() {
+    let mut c = Cluster::new(4).pre_vote(false).scenario("a split vote ends without a leader");
+    c.section("two candidates, two votes each").tests(&["leader_election/split_vote"]);
+    c.campaign(1);
+    c.campaign(2);
+    c.deliver(vote().from(1).to(3));
+    c.deliver(vote().from(2).to(4));
+    c.deliver_all();
+    c.expect_no_leader();
+    c.elect(1);
+    c.expect_leader(1, 2);
+}
+
+/// thesis §6.2: a leader that hears from no quorum gives up, so that its clients look elsewhere.
+#[test]
+fn a_leader_cut_off_from_its_quorum_steps_down() {
+    let mut c = Cluster::new(3).scenario("a cut-off leader steps down").timers(Timers::On);
+    let leader = wait_for_leader(&mut c, &[1, 2, 3]);
+    c.section("the leader is alone").tests(&["leader_election/check_quorum"]);
+    c.partition(&[&[leader]]);
+    let write = c.propose(leader, "add 1");
+    c.run_for(Duration::from_secs(1));
+    assert_ne!(c.status(leader).role, RoleKind::Leader);
+    c.expect(write).is_unknown();
+}
+
+/// thesis §4.2.3: a node that lost touch must not depose a leader that everybody else hears.
+#[test]
+fn a_follower_that_hears_from_its_leader_does_not_help_to_overthrow_it() {
+    let mut c =
+        Cluster::new(3).pre_vote(false).scenario("a heard leader is protected").timers(Timers::On);
+    let leader = wait_for_leader(&mut c, &[1, 2, 3]);
+    let term = c.status(leader).term;
+    let other = if leader == 1 { 2 } else { 1 };
+    c.section("another node campaigns").tests(&["leader_election/leader_stickiness"]);
+    c.heartbeat(leader);
+    c.deliver_all();
+    c.campaign(other);
+    c.deliver(vote().from(other));
+    let third = 6 - leader - other;
+    assert_eq!(c.status(third).term, term, "it ignores the request");
+}
+
+/// etcd: a leader of an older term that comes back follows, and its late appends are refused.
+#[test]
+fn a_deposed_leader_learns_of_it_from_the_answer_to_its_append() {
+    let mut c = Cluster::new(3).scenario("a deposed leader learns of it");
+    c.elect(1);
+    c.cut_off(1);
+    c.campaign(2);
+    c.deliver_until(leader_is(2));
+    c.deliver_all();
+    c.heal();
+    c.heartbeat(1);
+    c.section("the old leader's heartbeat").tests(&["leader_election/higher_term_steps_down"]);
+    c.deliver(append().from(1).to(3));
+    c.deliver(append_response().from(3).to(1));
+    c.expect_follower(1, 2);
+    c.deliver_all();
+    c.heartbeat(2);
+    c.deliver_until(election_settled());
+    c.expect_leader(2, 2);
+}
+
+/// hashicorp/raft #526: who is not a member has no vote.
+#[test]
+fn a_stranger_has_no_vote() {
+    let mut c = Cluster::new(3).pre_vote(false).scenario("a stranger has no vote");
+    c.campaign(1);
+    c.deliver(vote().to(2));
+    c.alter(vote_response().from(2), |message| message.from = raft_core::NodeId(9));
+    c.deliver(vote_response().to(1));
+    assert_eq!(c.status(1).role, RoleKind::Candidate);
+    c.deliver(vote().to(3));
+    c.deliver(vote_response().from(3));
+    c.expect_leader(1, 1);
+}

@@ -1,0 +1,10 @@
+//! The algorithm, message by message: scenarios that other implementations got wrong, and the
+//! promises of this one. Everything here is told with `raft-testkit`, whose rules are checked
+//! after every event.
+
+mod commitment;
+mod durability;
+mod elections;
+mod log_repair;
+mod reads;
+mod state_machine;

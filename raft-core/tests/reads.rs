@@ -1,0 +1,93 @@
+//! Reads that are never stale.
+
+use raft_testkit::{Cluster, CommandOutcome, Crash, append, append_response, leader_is};
+
+/// etcd #7331 and #7332, tikv #6340: before it has committed in its term, a leader does not know
+/// what is committed.
+#[test]
+fn a_leader_refuses_reads_until_it_has_committed_in_its_term() {
+    let mut c = Cluster::new(3).scenario("no reads before the first commit of a term");
+    c.campaign(1);
+    c.deliver_until(leader_is(1));
+    let too_early = c.read(1);
+    c.expect(too_early).is_to_be_retried();
+    c.deliver_all();
+    c.section("its empty entry is committed").tests(&["state_machine_command/linearizable_read"]);
+    let read = c.read(1);
+    c.deliver_all();
+    c.expect(read).is_read_ready();
+}
+
+/// A leader that was deposed without knowing answers no read.
+#[test]
+fn a_deposed_leader_answers_no_read() {
+    let mut c = Cluster::new(3).scenario("a deposed leader answers no read");
+    c.elect(1);
+    c.cut_off(1);
+    c.campaign(2);
+    c.deliver_until(leader_is(2));
+    c.deliver_all();
+    let write = c.propose(2, "add 1");
+    c.deliver_all();
+    c.expect(write).is_applied();
+    c.section("the old leader is asked").tests(&["state_machine_command/linearizable_read"]);
+    let read = c.read(1);
+    c.deliver_all();
+    c.expect(read).is_pending();
+    c.heal();
+    c.heartbeat(1);
+    c.deliver_all();
+    c.expect(read).is_refused();
+}
+
+/// An answer to a heartbeat of before the read confirms nothing.
+#[test]
+fn an_older_answer_confirms_no_read() {
+    let mut c = Cluster::new(3);
+    c.elect(1);
+    c.heartbeat(1);
+    c.send(append());
+    c.handle(append());
+    c.send(append_response());
+    c.hold(append_response());
+    let read = c.read(1);
+    c.drop(append());
+    c.handle(append_response());
+    c.expect(read).is_pending();
+    c.heartbeat(1);
+    c.deliver_all();
+    c.expect(read).is_read_ready();
+}
+
+/// etcd-io/raft PR #105: a node that restarts must not read from a commit index that it forgot.
+#[test]
+fn a_restarted_leader_does_not_read_what_it_forgot() {
+    let mut c = Cluster::new(1).scenario("a restarted leader does not read what it forgot");
+    c.campaign(1);
+    let write = c.propose(1, "add 1");
+    c.expect(write).is_applied();
+    c.crash(1, Crash::LoseUnsynced);
+    c.restart(1);
+    let read = c.read(1);
+    c.expect(read).is_refused();
+    c.campaign(1);
+    let read = c.read(1);
+    let outcome = c.collect(read);
+    assert!(matches!(outcome, CommandOutcome::ReadReady(index) if index.get() >= 2), "{outcome:?}");
+    assert_eq!(c.machine(1).total(), 1);
+}
+
+/// A read waits until the state machine is where the log was committed when it was asked.
+#[test]
+fn a_read_waits_for_the_state_machine() {
+    let mut c = Cluster::new(3);
+    c.elect(1);
+    c.apply_by_hand(1);
+    c.propose(1, "add 1");
+    c.deliver_all();
+    let read = c.read(1);
+    c.deliver_all();
+    c.expect(read).is_pending();
+    c.apply_at_once(1);
+    c.expect(read).is_read_ready();
+}

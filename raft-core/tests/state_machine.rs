@@ -1,0 +1,78 @@
+//! State machines that fail.
+
+use raft_core::{ApplyFailurePolicy, ConfigError};
+use raft_testkit::Cluster;
+
+/// The caller of a command at which the leader's own state machine fails gets the error.
+#[test]
+fn the_leaders_caller_hears_of_its_state_machines_failure() {
+    let mut c = Cluster::new(3)
+        .scenario("the leader's state machine fails")
+        .apply_failure(ApplyFailurePolicy::Retry);
+    c.elect(1);
+    c.rig(1);
+    c.section("committed, and not applied here")
+        .tests(&["state_machine_command/leader_apply_fails"]);
+    let write = c.propose(1, "add 1");
+    c.deliver_all();
+    c.expect_commit(1, 2);
+    c.expect(write).has_failed_to_apply();
+    c.section("the next heartbeat tries again");
+    c.disarm(1);
+    c.heartbeat(1);
+    c.deliver_all();
+    c.expect_converged();
+    assert_eq!(c.machine(1).total(), 1);
+}
+
+/// While it is broken, it is tried again with each append or heartbeat, and nothing is skipped.
+#[test]
+fn a_failed_command_is_retried_and_never_skipped() {
+    let mut c = Cluster::new(3).apply_failure(ApplyFailurePolicy::Retry);
+    c.elect(1);
+    c.rig_at(2, "add 10");
+    for command in ["add 1", "add 10", "add 100"] {
+        c.propose(1, command);
+        c.deliver_all();
+    }
+    for _ in 0..3 {
+        c.heartbeat(1);
+        c.deliver_all();
+        assert_eq!(c.machine(2).total(), 1);
+        assert_eq!(c.status(2).apply_failed_at.map(raft_core::LogIndex::get), Some(3));
+    }
+    c.disarm(2);
+    c.heartbeat(1);
+    c.deliver_all();
+    assert_eq!(c.machine(2).total(), 111);
+    c.expect_converged();
+}
+
+/// Where commands must not run twice, the node stops, and its log stays marked over restarts
+/// until an operator says that the cause is mended.
+#[test]
+fn a_node_that_must_not_retry_stops_until_it_is_marked_fixed() {
+    let mut c = Cluster::new(3)
+        .scenario("a broken log stays broken until it is fixed")
+        .apply_failure(ApplyFailurePolicy::Halt);
+    c.elect(1);
+    c.rig(3);
+    let write = c.propose(1, "add 1");
+    c.deliver_all();
+    c.heartbeat(1);
+    c.deliver_all();
+    c.expect(write).is_applied();
+    c.section("node 3 has stopped, and does not start")
+        .tests(&["state_machine_command/follower_apply_fails"]);
+    c.disarm(3);
+    let refused = c.try_restart(3).expect_err("its log is marked");
+    assert!(matches!(&refused, ConfigError::Broken { index, .. } if index.get() == 2), "{refused}");
+    assert!(c.mark_fixed(3));
+    c.restart(3);
+    for _ in 0..2 {
+        c.heartbeat(1);
+        c.deliver_all();
+    }
+    c.expect_converged();
+    assert_eq!(c.machine(3).total(), 1);
+}
