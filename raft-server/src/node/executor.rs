@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use raft_core::ports::{QueryError, Transport};
 use raft_core::{
-    ApplyFailure, Effect, Event, FetchEntries, HaltReason, NodeId, Persist, Reply, RequestId,
+    ApplyFailure, Effect, Event, FetchEntries, HaltReason, NodeId, Persist, Reply, RequestId, Term,
 };
 use tokio::time::Instant;
 
@@ -27,6 +27,8 @@ pub(super) struct Executor {
     fetches: Vec<FetchEntries>,
     jobs: Vec<Job>,
     refusals: RefusalLog,
+    /// The latest term that was handed to the log.
+    term: Term,
     news: News,
 }
 
@@ -70,6 +72,7 @@ impl Executor {
             fetches: Vec::new(),
             jobs: Vec::new(),
             refusals: RefusalLog::default(),
+            term: Term::default(),
             news: News::default(),
         }
     }
@@ -83,7 +86,7 @@ impl Executor {
                     sent += 1;
                     self.transport.send(message);
                 }
-                Effect::Persist(persist) => self.persists.push(persist),
+                Effect::Persist(persist) => self.persist(persist),
                 Effect::FetchEntries(fetch) => self.fetches.push(fetch),
                 Effect::Apply(entries) => self.jobs.push(Job::Apply(entries)),
                 Effect::Reply(reply) => self.reply(reply),
@@ -146,6 +149,17 @@ impl Executor {
         self.counters.proposals_failed.add(proposals);
         self.counters.reads_failed.add(reads);
         self.counters.waiting.set(0);
+    }
+
+    fn persist(&mut self, persist: Persist) {
+        // A follower enters a term without an event when it merely hears of one.
+        if let Some(hard_state) = persist.hard_state
+            && hard_state.term != self.term
+        {
+            self.term = hard_state.term;
+            self.news.leadership = true;
+        }
+        self.persists.push(persist);
     }
 
     fn reply(&mut self, Reply { id, outcome }: Reply) {

@@ -2,9 +2,11 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 
-use raft_core::{LogIndex, NodeId, Refusal, RoleKind};
+use raft_core::ports::{Inbox, Transport};
+use raft_core::{Body, LogIndex, Message, NodeId, Refusal, RequestVoteResponse, RoleKind, Term};
 use raft_server::{ProposeError, QueueLimits, ReadError};
 
 use super::cluster::{Cluster, Setup, bytes, within};
@@ -152,6 +154,36 @@ async fn when_the_leader_is_cut_off_the_others_elect_and_go_on() {
     let index = within(new.handle.read_barrier()).await.expect("it leads");
     within(old.machine.has_flushed(index)).await;
     assert_eq!(old.machine.commands(), ["before", "after"]);
+}
+
+#[tokio::test]
+async fn a_node_that_hears_of_a_later_term_knows_no_leader() {
+    let setup = Setup::default();
+    let cluster = Cluster::led(setup.clone()).await;
+    let [_, follower, leaver] = &cluster.members[..] else { panic!("three members") };
+    within(follower.known_leader(NodeId(1))).await;
+    within(leaver.handle.shutdown()).await;
+    cluster.hub.cut(NodeId(1), NodeId(2));
+
+    struct Deaf;
+    impl Inbox for Deaf {
+        fn deliver(&self, _message: Message) {}
+        fn peer_unreachable(&self, _peer: NodeId) {}
+    }
+    let identity = setup.config(3).identity;
+    cluster.hub.join(NodeId(3), Arc::new(Deaf)).send(Message {
+        cluster: identity.cluster,
+        group: identity.group,
+        from: identity.node,
+        from_incarnation: identity.incarnation,
+        to: NodeId(2),
+        to_incarnation: None,
+        term: Term(50),
+        body: Body::RequestVoteResponse(RequestVoteResponse { granted: false }),
+    });
+    let mut leadership = follower.handle.subscribe();
+    let known = within(leadership.wait_for(|known| known.term == Term(50))).await;
+    assert_eq!(known.expect("it lives").leader, None);
 }
 
 #[tokio::test]
