@@ -1,11 +1,12 @@
 //! The `raft-server` command.
 
-#![allow(dead_code, unused_imports, reason = "the serve command, which uses the rest, follows")]
-
 mod cli;
 mod config;
+mod exit;
 mod http;
 mod identity;
+mod server;
+mod shutdown;
 mod telemetry;
 
 use std::process::ExitCode;

@@ -1,18 +1,20 @@
 //! The command line: one module a command.
 
 mod check;
-mod exit;
+mod dev;
+mod log;
 mod output;
+mod serve;
 pub(crate) mod verbs;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{self, Config, Settings, Warning};
-
-pub(crate) use exit::{Exit, Failure};
+use crate::exit::{self, Exit, Failure};
 
 /// A replicated key-value store on Raft.
 #[derive(Parser, Debug)]
@@ -25,8 +27,15 @@ struct Cli {
 #[allow(clippy::large_enum_variant, reason = "one value a process; clap cannot flatten a box")]
 #[derive(Subcommand, Debug)]
 enum Command {
+    /// Run one node in the foreground
+    Serve(Box<serve::ServeArgs>),
+    /// Run a cluster of processes on this machine, to try it out
+    Dev(dev::DevArgs),
     /// Check a configuration, the files it names included, without starting anything
-    Check(ConfigArgs),
+    Check(Box<ConfigArgs>),
+    /// Look at the log of a stopped node, or take the broken mark off it
+    #[command(subcommand)]
+    Log(log::LogCommand),
     #[command(flatten)]
     Verb(verbs::Verb),
 }
@@ -52,11 +61,19 @@ impl ConfigArgs {
 /// Runs the command that the process was started with.
 pub(crate) fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
-        Command::Check(args) => check::run(args),
+        Command::Serve(args) => serve::run(*args),
+        Command::Dev(args) => dev::run(&args),
+        Command::Check(args) => check::run(*args),
+        Command::Log(command) => log::run(&command),
         Command::Verb(verb) => return verb.run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }
+}
+
+/// Writes an answer to stdout. A reader that has gone away has seen enough.
+fn show(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
 }

@@ -113,14 +113,6 @@ pub(crate) fn load(
 }
 
 impl Config {
-    /// This node's own entry among the members.
-    pub(crate) fn own(&self) -> &Member {
-        self.members
-            .iter()
-            .find(|member| member.id == self.node.get())
-            .expect("a checked configuration names its own node")
-    }
-
     /// The core's settings.
     pub(crate) fn core(&self, identity: raft_core::Identity, seed: u64) -> raft_core::Config {
         let raft = &self.raft;

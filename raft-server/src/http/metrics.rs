@@ -11,8 +11,9 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
-use raft_core::RoleKind;
+use raft_core::{NodeId, RoleKind};
 use raft_server::{DURATION_BUCKETS, DurationHistogram, NodeStatus};
+use raft_transport_quic::{PeerCounts, PeerStatus};
 
 use super::status::{Watched, unix_seconds};
 
@@ -23,6 +24,7 @@ pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0
 pub(super) fn page(watched: &Watched) -> Result<String, fmt::Error> {
     let scrape = Scrape {
         status: watched.node.status(),
+        peers: watched.transport.status(),
         certificate_expires: unix_seconds(watched.about.certificate_expires),
         process: process(),
     };
@@ -37,6 +39,7 @@ pub(super) fn page(watched: &Watched) -> Result<String, fmt::Error> {
 #[derive(Debug)]
 struct Scrape {
     status: NodeStatus,
+    peers: Vec<PeerStatus>,
     certificate_expires: u64,
     process: Process,
 }
@@ -46,6 +49,7 @@ impl Collector for Scrape {
         let mut page = Page { encoder: &mut encoder };
         self.server(&mut page)?;
         self.node(&mut page)?;
+        self.peers(&mut page)?;
         self.process(&mut page)
     }
 }
@@ -144,6 +148,32 @@ impl Scrape {
         page.counter_f64("raft_apply_seconds", "Time spent in the state machine", apply)
     }
 
+    /// The network, a line a peer.
+    fn peers(&self, page: &mut Page<'_, '_>) -> fmt::Result {
+        type Count = fn(&PeerCounts) -> u64;
+        let counters: [(&str, &str, Count); 6] = [
+            ("etcd_network_peer_sent_bytes", "Bytes sent to a peer", |c| c.bytes_sent),
+            ("etcd_network_peer_received_bytes", "Bytes from a peer", |c| c.bytes_received),
+            ("etcd_network_peer_sent_failures", "Messages to a peer that were dropped", |c| {
+                c.dropped_unconnected + c.dropped_full + c.dropped_oversize
+            }),
+            ("raft_peer_connections", "Connections to a peer made", |c| c.connections),
+            ("raft_peer_failed_dials", "Dials of a peer that failed", |c| c.failed_dials),
+            ("raft_peer_violations", "Connections closed for what a peer sent", |c| c.violations),
+        ];
+        for (name, help, count) in counters {
+            let values = self.peers.iter().map(|peer| (peer.node, count(&peer.counts)));
+            page.family(name, help, MetricType::Counter, values)?;
+        }
+        let connected = self.peers.iter().map(|peer| (peer.node, u64::from(peer.connected)));
+        page.family(
+            "raft_peer_connected",
+            "Whether a peer is connected",
+            MetricType::Gauge,
+            connected,
+        )
+    }
+
     /// What every exporter says of its process.
     fn process(&self, page: &mut Page<'_, '_>) -> fmt::Result {
         let process = &self.process;
@@ -180,6 +210,28 @@ impl Page<'_, '_> {
     fn counter_f64(&mut self, name: &str, help: &str, value: f64) -> fmt::Result {
         let counter = ConstCounter::new(value);
         counter.encode(self.encoder.encode_descriptor(name, help, None, MetricType::Counter)?)
+    }
+
+    /// One number a peer, labelled as etcd labels it.
+    fn family(
+        &mut self,
+        name: &str,
+        help: &str,
+        kind: MetricType,
+        values: impl Iterator<Item = (NodeId, u64)>,
+    ) -> fmt::Result {
+        let is_counter = matches!(kind, MetricType::Counter);
+        let mut metric = self.encoder.encode_descriptor(name, help, None, kind)?;
+        for (node, value) in values {
+            let labels = [("To", node.to_string())];
+            let encoder = metric.encode_family(&labels)?;
+            if is_counter {
+                ConstCounter::new(value).encode(encoder)?;
+            } else {
+                ConstGauge::new(value).encode(encoder)?;
+            }
+        }
+        Ok(())
     }
 
     fn histogram(&mut self, name: &str, help: &str, times: &DurationHistogram) -> fmt::Result {

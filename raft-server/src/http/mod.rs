@@ -18,7 +18,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
 
-pub(crate) use serve::{HttpError, HttpPort};
+pub(crate) use serve::HttpPort;
 pub(crate) use status::{About, Watched};
 
 /// Every page.

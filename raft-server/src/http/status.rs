@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use raft_core::{ProgressKind, RoleKind};
 use raft_server::NodeHandle;
+use raft_server::client_api::PROTOCOL_VERSION;
+use raft_transport_quic::{PeerStatus, QuicTransport};
 use serde::Serialize;
 
 use crate::config::Member;
@@ -15,6 +18,8 @@ use crate::config::Member;
 pub(crate) struct Watched {
     /// The node.
     pub(crate) node: NodeHandle,
+    /// Its way to the others.
+    pub(crate) transport: Arc<QuicTransport>,
     /// What never changes while it runs.
     pub(crate) about: About,
 }
@@ -53,6 +58,7 @@ pub(super) struct View {
     membership: Members,
     members: BTreeMap<u64, Addresses>,
     progress: BTreeMap<u64, Progress>,
+    peers: BTreeMap<u64, Peer>,
     queues: Queues,
 }
 
@@ -95,6 +101,18 @@ struct Progress {
     inflight_appends: usize,
 }
 
+/// How the transport sees a peer.
+#[derive(Serialize)]
+struct Peer {
+    connected: bool,
+    rtt_microseconds: Option<u128>,
+    last_error: Option<String>,
+    bytes_sent: u64,
+    bytes_received: u64,
+    messages_dropped: u64,
+    connections: u64,
+}
+
 #[derive(Serialize)]
 struct Queues {
     inbox: usize,
@@ -113,7 +131,7 @@ pub(super) fn view(watched: &Watched) -> View {
         node_id: about.identity.node.get(),
         incarnation: about.identity.incarnation.get(),
         version: env!("CARGO_PKG_VERSION"),
-        protocol: Protocol { wire: raft_core::wire::FORMAT_VERSION, client: 1 },
+        protocol: Protocol { wire: raft_core::wire::FORMAT_VERSION, client: PROTOCOL_VERSION },
         uptime_seconds: about.started.elapsed().as_secs(),
         data_dir: about.data_dir.clone(),
         certificate_expires_unix: unix_seconds(about.certificate_expires),
@@ -134,6 +152,7 @@ pub(super) fn view(watched: &Watched) -> View {
         membership: members(&raft.membership),
         members: addresses(&about.members),
         progress: progress(raft),
+        peers: watched.transport.status().into_iter().map(peer).collect(),
         queues: Queues {
             inbox: status.queues.inbox,
             proposals: status.queues.proposals,
@@ -195,4 +214,20 @@ fn progress(raft: &raft_core::Status) -> BTreeMap<u64, Progress> {
             (node.get(), view)
         })
         .collect()
+}
+
+fn peer(status: PeerStatus) -> (u64, Peer) {
+    let counts = status.counts;
+    let peer = Peer {
+        connected: status.connected,
+        rtt_microseconds: status.rtt.map(|rtt| rtt.as_micros()),
+        last_error: status.last_error,
+        bytes_sent: counts.bytes_sent,
+        bytes_received: counts.bytes_received,
+        messages_dropped: counts.dropped_unconnected
+            + counts.dropped_full
+            + counts.dropped_oversize,
+        connections: counts.connections,
+    };
+    (status.node.get(), peer)
 }

@@ -4,13 +4,14 @@ use std::fmt;
 use std::process::ExitCode;
 
 /// The part of `--help` that documents the codes.
-pub(super) const HELP: &str = "\
+pub(crate) const HELP: &str = "\
 Exit codes of commands that start or look at a node (after sysexits.h where it has a word):
    0  all went well; after SIGTERM or SIGINT: shut down in order
    1  something else went wrong
    2  the command line is wrong
   69  a port is in use or cannot be listened on
-  70  the node stopped because of a defect or a failure of the state machine
+  70  the node stopped because of a defect or a failure of the state machine, or
+      its log is marked broken since then
   74  the disk or the data on it failed; the node stopped rather than guess
   75  the data folder is in use by another process
   78  the configuration is wrong: a setting, a certificate, or data of another node";
@@ -58,6 +59,11 @@ impl Failure {
             source = error.source();
         }
         Self { exit, message }
+    }
+
+    /// The same failure, with what it was about in front.
+    pub(crate) fn context(self, what: &str) -> Self {
+        Self { message: format!("{what}: {}", self.message), ..self }
     }
 
     /// Says it on stderr.

@@ -1,0 +1,340 @@
+//! The folder of a development cluster: who its nodes are, their certificates, configurations,
+//! data and logs. Made once, found again later.
+
+use std::fs::File;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::path::{Path, PathBuf};
+
+use raft_core::{ClusterId, MEMBERS_MAX, NodeId};
+use raft_server::certificates::{Authority, CertificateError, Validity};
+use raft_transport_quic::tls::PeerIdentity;
+use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
+
+use crate::cli::verbs::connection::ClientFile;
+
+/// The file that says what the folder holds.
+const CLUSTER_FILE: &str = "cluster.toml";
+const LOCK_FILE: &str = "LOCK";
+const CA_FILE: &str = "ca.pem";
+const CLIENT_FILE: &str = "client.toml";
+
+/// A development cluster's folder, held by this process alone.
+#[derive(Debug)]
+pub(super) struct DevFolder {
+    path: PathBuf,
+    cluster: Cluster,
+    /// Locked until this process ends.
+    _lock: File,
+}
+
+/// What the folder holds.
+#[derive(Serialize, Deserialize, Debug)]
+#[serde(deny_unknown_fields)]
+struct Cluster {
+    cluster_id: String,
+    /// Whether every node has once come up: from then on an empty data folder is a lost disk.
+    bootstrapped: bool,
+    nodes: Vec<DevNode>,
+}
+
+/// One node and its ports on this machine.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DevNode {
+    /// Its id.
+    pub(super) id: u64,
+    /// For the other nodes (UDP).
+    pub(super) peer: SocketAddr,
+    /// For clients (UDP).
+    pub(super) client: SocketAddr,
+    /// For probes and metrics (TCP).
+    pub(super) http: SocketAddr,
+}
+
+/// What a new cluster should be like.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wish {
+    /// How many nodes; three if nobody says.
+    pub(super) nodes: Option<usize>,
+    /// The first of three consecutive ports a node; the system chooses if nobody says.
+    pub(super) base_port: Option<u16>,
+}
+
+/// Why there is no such folder.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum FolderError {
+    #[error("cannot {operation} {}: {source}", path.display())]
+    File { operation: &'static str, path: PathBuf, source: std::io::Error },
+    #[error(
+        "{} is in use by another `raft-server dev`: stop that one, or name another folder with \
+         --dir", .0.display()
+    )]
+    InUse(PathBuf),
+    #[error(
+        "{} holds a cluster of {found} nodes, not {wanted}: name another folder with --dir, or \
+         delete this one", path.display()
+    )]
+    OtherSize { path: PathBuf, found: usize, wanted: usize },
+    #[error("{} is damaged: {detail}; delete the folder to begin anew", path.display())]
+    Damaged { path: PathBuf, detail: String },
+    #[error("--nodes must be 1 to {MEMBERS_MAX}, not {0}")]
+    Nodes(usize),
+    #[error("--base-port {0} leaves no room for three ports a node")]
+    BasePort(u16),
+    #[error("no free ports: {0}")]
+    Ports(std::io::Error),
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+}
+
+impl DevFolder {
+    /// Finds the cluster in a folder, or makes one there.
+    pub(super) fn open(path: &Path, wish: Wish) -> Result<Self, FolderError> {
+        std::fs::create_dir_all(path).map_err(|source| file_error("create", path, source))?;
+        let path = path.canonicalize().map_err(|source| file_error("find", path, source))?;
+        let lock_path = path.join(LOCK_FILE);
+        let lock =
+            File::create(&lock_path).map_err(|source| file_error("create", &lock_path, source))?;
+        flock(&lock, FlockOperation::NonBlockingLockExclusive)
+            .map_err(|_| FolderError::InUse(path.clone()))?;
+        let cluster_path = path.join(CLUSTER_FILE);
+        let cluster = match std::fs::read_to_string(&cluster_path) {
+            Ok(text) => found(&path, &text, wish)?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => create(&path, wish)?,
+            Err(source) => return Err(file_error("read", &cluster_path, source)),
+        };
+        Ok(Self { path, cluster, _lock: lock })
+    }
+
+    /// Its nodes.
+    pub(super) fn nodes(&self) -> &[DevNode] {
+        &self.cluster.nodes
+    }
+
+    /// One of them.
+    pub(super) fn node(&self, id: u64) -> Option<&DevNode> {
+        self.cluster.nodes.iter().find(|node| node.id == id)
+    }
+
+    /// Where it is, from the root.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A node's configuration.
+    pub(super) fn config(&self, id: u64) -> PathBuf {
+        self.path.join(config_name(id))
+    }
+
+    /// Where a node's log lines go.
+    pub(super) fn log(&self, id: u64) -> PathBuf {
+        self.path.join(format!("node-{id}.log"))
+    }
+
+    /// What clients need.
+    pub(super) fn client_file(&self) -> PathBuf {
+        self.path.join(CLIENT_FILE)
+    }
+
+    /// Whether empty data folders may be filled: until all nodes were up once.
+    pub(super) const fn may_bootstrap(&self) -> bool {
+        !self.cluster.bootstrapped
+    }
+
+    /// Notes that every node has data now.
+    pub(super) fn bootstrapped(&mut self) -> Result<(), FolderError> {
+        if self.cluster.bootstrapped {
+            return Ok(());
+        }
+        self.cluster.bootstrapped = true;
+        write(&self.path, CLUSTER_FILE, &self.cluster.to_toml())
+    }
+}
+
+impl Cluster {
+    fn to_toml(&self) -> String {
+        toml::to_string(self).expect("numbers, addresses and texts have a form in TOML")
+    }
+}
+
+fn config_name(id: u64) -> String {
+    format!("node-{id}.toml")
+}
+
+fn file_error(operation: &'static str, path: &Path, source: std::io::Error) -> FolderError {
+    FolderError::File { operation, path: path.to_owned(), source }
+}
+
+fn found(path: &Path, text: &str, wish: Wish) -> Result<Cluster, FolderError> {
+    let cluster: Cluster = toml::from_str(text).map_err(|error| FolderError::Damaged {
+        path: path.join(CLUSTER_FILE),
+        detail: error.to_string().trim_end().to_owned(),
+    })?;
+    let found = cluster.nodes.len();
+    match wish.nodes {
+        Some(wanted) if wanted != found => {
+            Err(FolderError::OtherSize { path: path.to_owned(), found, wanted })
+        }
+        Some(_) | None => Ok(cluster),
+    }
+}
+
+/// Makes certificates and configurations; the file that names the cluster comes last, so that an
+/// interrupted attempt is simply made again.
+fn create(path: &Path, wish: Wish) -> Result<Cluster, FolderError> {
+    let count = wish.nodes.unwrap_or(3);
+    if count == 0 || count > MEMBERS_MAX {
+        return Err(FolderError::Nodes(count));
+    }
+    let nodes = match wish.base_port {
+        Some(base) => consecutive_ports(base, count)?,
+        None => free_ports(count).map_err(FolderError::Ports)?,
+    };
+    let cluster_id = ClusterId(fastrand::u128(1..));
+    certify(path, cluster_id, &nodes)?;
+    let cluster = Cluster { cluster_id: cluster_id.to_string(), bootstrapped: false, nodes };
+    for node in &cluster.nodes {
+        write(path, &config_name(node.id), &node_config(&cluster, node))?;
+    }
+    let client = ClientFile {
+        endpoints: cluster.nodes.iter().map(|node| node.client.to_string()).collect(),
+        ca: CA_FILE.into(),
+        certificate: "client.pem".into(),
+        key: "client.key".into(),
+    };
+    write(path, CLIENT_FILE, &client.to_toml())?;
+    write(path, CLUSTER_FILE, &cluster.to_toml())?;
+    Ok(cluster)
+}
+
+/// Certificates for the nodes and a client. The authority's own key is thrown away.
+fn certify(path: &Path, cluster: ClusterId, nodes: &[DevNode]) -> Result<(), FolderError> {
+    let authority = Authority::new(&format!("raft-server dev {cluster}"))?;
+    write(path, CA_FILE, authority.certificate_pem())?;
+    let mut holders =
+        vec![("client".to_owned(), PeerIdentity::Client { cluster, name: "dev".to_owned() })];
+    holders.extend(nodes.iter().map(|node| {
+        let holder = PeerIdentity::Node { cluster, node: NodeId(node.id) };
+        (format!("node-{}", node.id), holder)
+    }));
+    for (name, holder) in holders {
+        let issued = authority.issue(&holder, Validity::ten_years())?;
+        issued.write(&path.join(format!("{name}.pem")), &path.join(format!("{name}.key")))?;
+    }
+    Ok(())
+}
+
+/// A node's configuration as a person would write it.
+fn node_config(cluster: &Cluster, node: &DevNode) -> String {
+    let id = node.id;
+    let mut text = format!(
+        "# Node {id} of a cluster made by `raft-server dev`. `raft-server serve --help` explains\n\
+         # every key. Paths are relative to this file.\n\
+         cluster_id = \"{}\"\nnode_id = {id}\ndata_dir = \"node-{id}\"\n\
+         listen_http = \"{}\"\n\
+         tls_ca = \"{CA_FILE}\"\ntls_certificate = \"node-{id}.pem\"\ntls_key = \"node-{id}.key\"\n",
+        cluster.cluster_id, node.http
+    );
+    for member in &cluster.nodes {
+        text += &format!(
+            "\n[[members]]\nid = {}\npeer = \"{}\"\nclient = \"{}\"\n",
+            member.id, member.peer, member.client
+        );
+    }
+    text
+}
+
+/// Ports that nobody uses now. All are held until the last is chosen, so that they differ.
+fn free_ports(count: usize) -> Result<Vec<DevNode>, std::io::Error> {
+    let any = (Ipv4Addr::LOCALHOST, 0);
+    let mut held = Vec::new();
+    for id in (1..).take(count) {
+        let (peer, client) = (UdpSocket::bind(any)?, UdpSocket::bind(any)?);
+        let http = TcpListener::bind(any)?;
+        let node = DevNode {
+            id,
+            peer: peer.local_addr()?,
+            client: client.local_addr()?,
+            http: http.local_addr()?,
+        };
+        held.push((node, peer, client, http));
+    }
+    Ok(held.into_iter().map(|(node, ..)| node).collect())
+}
+
+fn consecutive_ports(base: u16, count: usize) -> Result<Vec<DevNode>, FolderError> {
+    let wanted = u64::from(base) + 3 * count as u64 - 1;
+    if base == 0 || wanted > u64::from(u16::MAX) {
+        return Err(FolderError::BasePort(base));
+    }
+    let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let node = |(id, first): (u64, u16)| DevNode {
+        id,
+        peer: at(first),
+        client: at(first + 1),
+        http: at(first + 2),
+    };
+    Ok((1..).zip((base..=u16::MAX).step_by(3)).take(count).map(node).collect())
+}
+
+/// Writes a file whole or not at all.
+fn write(folder: &Path, name: &str, text: &str) -> Result<(), FolderError> {
+    let path = folder.join(name);
+    let draft = folder.join(format!(".{name}.draft"));
+    std::fs::write(&draft, text)
+        .and_then(|()| std::fs::rename(&draft, &path))
+        .map_err(|source| file_error("write", &path, source))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{self, Settings};
+
+    const ANY: Wish = Wish { nodes: None, base_port: None };
+
+    #[test]
+    fn a_made_folder_is_found_again_with_the_same_ports() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = DevFolder::open(folder.path(), ANY).unwrap();
+        let addresses = |folder: &DevFolder| format!("{:?}", folder.nodes());
+        let before = addresses(&first);
+        assert_eq!(first.nodes().len(), 3);
+        assert!(matches!(DevFolder::open(folder.path(), ANY), Err(FolderError::InUse(_))));
+        drop(first);
+        let mut again = DevFolder::open(folder.path(), ANY).unwrap();
+        assert_eq!(addresses(&again), before);
+        assert!(again.may_bootstrap());
+        again.bootstrapped().unwrap();
+        drop(again);
+        assert!(!DevFolder::open(folder.path(), ANY).unwrap().may_bootstrap());
+        let five = Wish { nodes: Some(5), base_port: None };
+        assert!(matches!(DevFolder::open(folder.path(), five), Err(FolderError::OtherSize { .. })));
+    }
+
+    #[test]
+    fn its_configurations_pass_the_check_and_its_client_file_reads() {
+        let folder = tempfile::tempdir().unwrap();
+        let dev = DevFolder::open(folder.path(), ANY).unwrap();
+        for node in dev.nodes() {
+            let (config, warnings) =
+                config::load(Settings::default(), Some(&dev.config(node.id))).unwrap();
+            assert_eq!(warnings, []);
+            assert_eq!(config.node, NodeId(node.id));
+            assert_eq!(config.listen.peer, node.peer);
+            crate::identity::load(&config).unwrap();
+        }
+        assert_eq!(ClientFile::read(&dev.client_file()).unwrap().endpoints.len(), 3);
+    }
+
+    #[test]
+    fn ports_can_be_chosen_three_a_node() {
+        let nodes = consecutive_ports(7000, 2).unwrap();
+        assert_eq!(nodes[1].peer.port(), 7003);
+        assert_eq!(nodes[1].http.port(), 7005);
+        assert!(consecutive_ports(65533, 1).is_ok());
+        assert!(consecutive_ports(65534, 1).is_err());
+        assert!(consecutive_ports(0, 1).is_err());
+    }
+}

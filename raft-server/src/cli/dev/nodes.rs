@@ -1,0 +1,151 @@
+//! The nodes of a development cluster as processes.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::process::{Child, Command};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::folder::{DevFolder, DevNode};
+
+/// How long nodes may take to leave before they are killed.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// The processes. Those that still run are killed when this is dropped.
+#[derive(Debug)]
+pub(super) struct Nodes {
+    program: PathBuf,
+    running: Vec<Running>,
+    tell_end: mpsc::UnboundedSender<Ended>,
+    ends: mpsc::UnboundedReceiver<Ended>,
+}
+
+/// One process and the task that waits for it.
+#[derive(Debug)]
+struct Running {
+    id: u64,
+    pid: Pid,
+    waiting: JoinHandle<()>,
+}
+
+/// A process that has ended.
+#[derive(Debug)]
+pub(super) struct Ended {
+    /// Which node it was.
+    pub(super) id: u64,
+    /// How it ended, if the system says.
+    pub(super) status: Option<ExitStatus>,
+}
+
+impl Nodes {
+    /// No process yet; each will run this program.
+    pub(super) fn new(program: PathBuf) -> Self {
+        let (tell_end, ends) = mpsc::unbounded_channel();
+        Self { program, running: Vec::new(), tell_end, ends }
+    }
+
+    /// Starts a node. It ends with this process, whatever happens to this one; its own process
+    /// group keeps the terminal's Ctrl-C from it, so that it is told to end in good time and once.
+    pub(super) fn start(&mut self, folder: &DevFolder, node: &DevNode) -> io::Result<()> {
+        let log = OpenOptions::new().create(true).append(true).open(folder.log(node.id))?;
+        let mut command = Command::new(&self.program);
+        command
+            .arg("serve")
+            .arg("--config")
+            .arg(folder.config(node.id))
+            .arg("--end-with-parent")
+            .arg(std::process::id().to_string())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .process_group(0)
+            .kill_on_drop(true);
+        if folder.may_bootstrap() {
+            command.arg("--bootstrap");
+        }
+        let child = command.spawn()?;
+        let pid = pid_of(&child)?;
+        let waiting = tokio::spawn(wait(node.id, child, self.tell_end.clone()));
+        self.running.push(Running { id: node.id, pid, waiting });
+        Ok(())
+    }
+
+    /// Waits for the next process to end.
+    pub(super) async fn next_end(&mut self) -> Ended {
+        let ended = self.ends.recv().await.expect("a sender is kept");
+        self.running.retain(|running| running.id != ended.id);
+        ended
+    }
+
+    /// The process id of a running node.
+    pub(super) fn pid(&self, id: u64) -> Option<i32> {
+        self.running
+            .iter()
+            .find(|running| running.id == id)
+            .map(|running| running.pid.as_raw_nonzero().get())
+    }
+
+    /// Kills a node as a power cut would.
+    pub(super) fn kill(&self, id: u64) -> io::Result<()> {
+        match self.running.iter().find(|running| running.id == id) {
+            Some(running) => Ok(kill_process(running.pid, Signal::KILL)?),
+            None => Ok(()),
+        }
+    }
+
+    /// Tells every node to end, waits, and kills what is left after a while.
+    pub(super) async fn stop(&mut self) {
+        for running in &self.running {
+            // One that has just ended needs no telling.
+            let _ = kill_process(running.pid, Signal::TERM);
+        }
+        let all = async {
+            while !self.running.is_empty() {
+                self.next_end().await;
+            }
+        };
+        if tokio::time::timeout(GRACE, all).await.is_err() {
+            for running in self.running.drain(..) {
+                eprintln!("node {} did not end in time and is killed", running.id);
+                running.waiting.abort();
+            }
+        }
+    }
+}
+
+async fn wait(id: u64, mut child: Child, tell_end: mpsc::UnboundedSender<Ended>) {
+    let status = child.wait().await.ok();
+    // Nobody listens any more when everything is ending.
+    let _ = tell_end.send(Ended { id, status });
+}
+
+fn pid_of(child: &Child) -> io::Result<Pid> {
+    child
+        .id()
+        .and_then(|id| i32::try_from(id).ok())
+        .and_then(Pid::from_raw)
+        .ok_or_else(|| io::Error::other("the process ended at once"))
+}
+
+/// The last lines of a file, as far as they lie in its last few kilobytes.
+pub(super) fn last_lines(path: &Path, count: usize) -> String {
+    const BYTES_MAX: u64 = 4096;
+    let read = || -> io::Result<Vec<u8>> {
+        let mut file = File::open(path)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(BYTES_MAX)))?;
+        let mut bytes = Vec::new();
+        file.take(BYTES_MAX).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let bytes = read().unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<_> = text.lines().collect();
+    let from = lines.len().saturating_sub(count);
+    lines[from..].iter().map(|line| format!("    {line}\n")).collect()
+}

@@ -1,0 +1,80 @@
+//! `raft-server log`: looks after the log of a node that is not running.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use raft_core::ports::LogStore;
+use raft_storage::{RocksLogStore, RocksOptions};
+
+use super::{Exit, Failure, show};
+use crate::server::{LOG_FOLDER, open_failure};
+
+/// What can be done with a log.
+#[derive(Subcommand, Debug)]
+pub(super) enum LogCommand {
+    /// Show whose log it is, how far it goes, and whether it is marked broken
+    Status(LogArgs),
+    /// Take the mark off a log at which the state machine failed, once the cause is mended
+    MarkFixed(LogArgs),
+}
+
+/// Which log.
+#[derive(Args, Debug)]
+pub(super) struct LogArgs {
+    /// The node's data folder; the node must not be running
+    #[arg(long, value_name = "FOLDER", env = "RAFT_SERVER_DATA_DIR")]
+    data_dir: PathBuf,
+}
+
+impl LogArgs {
+    fn folder(&self) -> PathBuf {
+        self.data_dir.join(LOG_FOLDER)
+    }
+}
+
+/// Carries a log command out.
+pub(super) fn run(command: &LogCommand) -> Result<(), Failure> {
+    match command {
+        LogCommand::Status(args) => status(args),
+        LogCommand::MarkFixed(args) => mark_fixed(args),
+    }
+}
+
+fn status(args: &LogArgs) -> Result<(), Failure> {
+    let folder = args.folder();
+    let identity = RocksLogStore::identity_of(&folder).map_err(|error| open_failure(&error))?;
+    let Some(identity) = identity else {
+        return Err(Failure::new(Exit::Config, format!("{} holds no log", folder.display())));
+    };
+    let mut store = RocksLogStore::open(&folder, identity, RocksOptions::default())
+        .map_err(|error| open_failure(&error))?;
+    let recovered =
+        store.recover().map_err(|error| Failure::with_sources(Exit::Storage, &error))?;
+    let broken = recovered.broken.map_or_else(
+        || "no".to_owned(),
+        |mark| format!("at entry {}: {}", mark.index, mark.reason.escape_debug()),
+    );
+    show(&format!(
+        "cluster      {}\nnode         {}\nincarnation  {}\nterm         {}\nfirst index  {}\n\
+         last entry   {}\nbroken       {broken}",
+        identity.cluster,
+        identity.node,
+        identity.incarnation,
+        recovered.hard_state.term,
+        recovered.base.index.next(),
+        recovered.terms.last(),
+    ));
+    Ok(())
+}
+
+fn mark_fixed(args: &LogArgs) -> Result<(), Failure> {
+    match RocksLogStore::mark_fixed(args.folder()).map_err(|error| open_failure(&error))? {
+        Some(mark) => show(&format!(
+            "marked fixed; the node will apply entry {} again (it said: {})",
+            mark.index,
+            mark.reason.escape_debug()
+        )),
+        None => show("the log was not marked broken"),
+    }
+    Ok(())
+}

@@ -1,0 +1,273 @@
+//! A whole node: the log and the store on disk, the three ports, and their end.
+
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use raft_core::ports::{PeerAddress, Transport};
+use raft_core::{ConfigError, GroupId, Identity, Incarnation, Membership, NodeId};
+use raft_server::client_api::{ClientApi, ClientApiConfig, ClientApiError, MemberAddresses};
+use raft_server::state_machine::kv::{self, KvOptions, KvStateMachine};
+use raft_server::{Node, NodeHandle, StartError, StopReason};
+use raft_storage::{OpenError, RocksLogStore, RocksOptions};
+use raft_transport_quic::tls::TlsIdentity;
+use raft_transport_quic::{QuicConfig, QuicTransport, TransportError};
+
+use crate::config::Config;
+use crate::exit::{Exit, Failure};
+use crate::http::{About, HttpPort, Watched};
+use crate::identity;
+use crate::shutdown::Signals;
+
+/// The folder of the log inside the data folder.
+pub(crate) const LOG_FOLDER: &str = "log";
+/// The folder of the key-value store inside the data folder.
+const STORE_FOLDER: &str = "store";
+
+/// A running node with its ports.
+#[derive(Debug)]
+pub(crate) struct Server {
+    node: NodeHandle,
+    transport: Arc<QuicTransport>,
+    clients: ClientApi,
+    http: Option<tokio::task::JoinHandle<()>>,
+    grace: Duration,
+}
+
+impl Server {
+    /// Opens the data, takes the ports and brings the node up, in this order: a node whose data
+    /// cannot be used is never seen by the others.
+    pub(crate) async fn start(config: &Config) -> Result<Self, Failure> {
+        let tls = identity::load(config).map_err(|error| Failure::new(Exit::Config, error))?;
+        let http = match config.listen.http {
+            Some(address) => {
+                let bound = HttpPort::bind(address).await;
+                Some(bound.map_err(|error| Failure::new(Exit::Port, error))?)
+            }
+            None => None,
+        };
+        let opened = Opened::open(config)?;
+        let identity = opened.identity;
+        let reader = opened.store.reader();
+        let (node, transport) = start_node(config, opened, &tls).await?;
+        let api = client_api(config, tls.clone());
+        let clients = match ClientApi::start(api, node.clone(), reader) {
+            Ok(clients) => clients,
+            Err(error) => {
+                node.shutdown().await;
+                return Err(client_api_failure(&error));
+            }
+        };
+        tracing::info!(
+            node = %config.node, cluster = %config.cluster, incarnation = %identity.incarnation,
+            peer = %transport.local_addr(), client = %clients.address(),
+            http = ?http.as_ref().map(HttpPort::address), data = %config.data_dir.display(), "up"
+        );
+        let about = About {
+            identity,
+            members: config.members.clone(),
+            data_dir: config.data_dir.clone(),
+            certificate_expires: tls.not_after(),
+            started: Instant::now(),
+        };
+        let watched = Watched { node: node.clone(), transport: Arc::clone(&transport), about };
+        let http = http.map(|port| tokio::spawn(port.serve(Arc::new(watched))));
+        Ok(Self { node, transport, clients, http, grace: config.shutdown_grace })
+    }
+
+    /// Runs until the node stops by itself or a signal asks for the end.
+    pub(crate) async fn run(self, mut signals: Signals) -> Result<(), Failure> {
+        let node = self.node.clone();
+        tokio::select! {
+            reason = node.stopped() => Err(stop_failure(&reason)),
+            signal = signals.next() => {
+                tracing::info!(signal, grace = ?self.grace, "ending; once more leaves at once");
+                signals.next_one_kills();
+                self.shut_down().await
+            }
+        }
+    }
+
+    /// Answers what clients have asked, gives up leadership, flushes, leaves.
+    async fn shut_down(self) -> Result<(), Failure> {
+        let Self { node, transport, clients, http, grace } = self;
+        let orderly = async {
+            clients.shutdown(grace / 2).await;
+            node.step_down().await;
+            node.shutdown().await;
+            transport.shutdown().await;
+        };
+        let outcome = tokio::time::timeout(grace, orderly).await;
+        if let Some(http) = http {
+            http.abort();
+        }
+        if outcome.is_err() {
+            let message =
+                format!("not down after {grace:?}: leaving; nothing acknowledged is lost");
+            return Err(Failure::new(Exit::Failure, message));
+        }
+        tracing::info!("down");
+        Ok(())
+    }
+}
+
+/// The data of a node, opened.
+struct Opened {
+    identity: Identity,
+    log: RocksLogStore,
+    store: KvStateMachine,
+}
+
+impl Opened {
+    fn open(config: &Config) -> Result<Self, Failure> {
+        let log_dir = config.data_dir.join(LOG_FOLDER);
+        let found = RocksLogStore::identity_of(&log_dir).map_err(|error| open_failure(&error))?;
+        check_bootstrap(config, found.is_some())?;
+        // The first life of this disk. A second one would be another incarnation, which the
+        // members have to admit first; until they can, a lost disk is not begun anew.
+        let incarnation = found.map_or(Incarnation(1), |found| found.incarnation);
+        let identity =
+            Identity { cluster: config.cluster, group: GroupId(0), node: config.node, incarnation };
+        let log = RocksLogStore::open(&log_dir, identity, RocksOptions::default())
+            .map_err(|error| open_failure(&error))?;
+        let store_dir = config.data_dir.join(STORE_FOLDER);
+        let store = KvStateMachine::open(&store_dir, identity, &KvOptions::default())
+            .map_err(|error| store_failure(&error))?;
+        Ok(Self { identity, log, store })
+    }
+}
+
+/// An empty data folder is only filled on demand: a node that lost its disk has also forgotten
+/// whom it voted for and what it acknowledged, and must not come back as if nothing had happened.
+fn check_bootstrap(config: &Config, initialised: bool) -> Result<(), Failure> {
+    let folder = config.data_dir.display();
+    match (initialised, config.bootstrap) {
+        (false, true) => tracing::info!(%folder, "a new data folder"),
+        (false, false) => {
+            return Err(Failure::new(
+                Exit::Config,
+                format!(
+                    "{folder} holds no data of node {}: if this is the node's first start, add \
+                     --bootstrap; if it has run before, its disk is lost, and starting it anew \
+                     under the same id could undo acknowledged writes: restore its data folder",
+                    config.node
+                ),
+            ));
+        }
+        (true, true) => tracing::warn!(
+            "bootstrap is set although the data folder is in use already: remove it, so that a \
+             lost disk is noticed"
+        ),
+        (true, false) => {}
+    }
+    Ok(())
+}
+
+async fn start_node(
+    config: &Config,
+    opened: Opened,
+    tls: &TlsIdentity,
+) -> Result<(NodeHandle, Arc<QuicTransport>), Failure> {
+    let quic = QuicConfig::new(config.cluster, config.node, config.listen.peer, tls.clone());
+    let peers = config
+        .members
+        .iter()
+        .map(|member| PeerAddress { node: NodeId(member.id), address: member.peer.clone() })
+        .collect();
+    let voters = Membership::of_voters(config.members.iter().map(|member| NodeId(member.id)));
+    let started: Arc<OnceLock<Arc<QuicTransport>>> = Arc::default();
+    let slot = Arc::clone(&started);
+    let node = Node::builder()
+        .config(config.core(opened.identity, fastrand::u64(..)))
+        .bootstrap(voters)
+        .peers(peers)
+        .store(opened.log)
+        .state_machine(opened.store)
+        .transport(move |inbox| {
+            let transport = QuicTransport::start(quic, inbox)?;
+            Ok(Arc::clone(slot.get_or_init(|| transport)) as Arc<dyn Transport>)
+        })
+        .start()
+        .await
+        .map_err(|error| start_failure(&error, &config.data_dir))?;
+    let transport = started.get().expect("a node that started has made its transport");
+    Ok((node, Arc::clone(transport)))
+}
+
+fn client_api(config: &Config, tls: TlsIdentity) -> ClientApiConfig {
+    let mut api = ClientApiConfig::new(config.listen.client, config.cluster, config.node, tls);
+    for member in &config.members {
+        let addresses =
+            MemberAddresses { peer: member.peer.clone(), client: member.client.clone() };
+        api.members.insert(NodeId(member.id), addresses);
+    }
+    api
+}
+
+/// Why a log could not be opened, as the end of a process.
+pub(crate) fn open_failure(error: &OpenError) -> Failure {
+    let exit = match error {
+        OpenError::Locked { .. } => Exit::Locked,
+        OpenError::OtherIdentity { .. } | OpenError::NewerFormat { .. } => Exit::Config,
+        OpenError::Io { .. }
+        | OpenError::Damaged { .. }
+        | OpenError::Database { .. }
+        | OpenError::Store { .. }
+        | _ => Exit::Storage,
+    };
+    Failure::with_sources(exit, error)
+}
+
+fn store_failure(error: &kv::OpenError) -> Failure {
+    let exit = match error {
+        kv::OpenError::Locked { .. } => Exit::Locked,
+        kv::OpenError::OtherIdentity { .. } | kv::OpenError::NewerFormat { .. } => Exit::Config,
+        kv::OpenError::File { .. }
+        | kv::OpenError::DamagedIdentity { .. }
+        | kv::OpenError::Database { .. }
+        | kv::OpenError::Read { .. }
+        | kv::OpenError::Thread(_) => Exit::Storage,
+    };
+    Failure::with_sources(exit, error)
+}
+
+fn client_api_failure(error: &ClientApiError) -> Failure {
+    let exit = match error {
+        ClientApiError::Listen { .. } => Exit::Port,
+        ClientApiError::Tls(_) => Exit::Config,
+    };
+    Failure::new(exit, error)
+}
+
+fn start_failure(error: &StartError, data_dir: &Path) -> Failure {
+    match error {
+        StartError::Config(ConfigError::Broken { .. }) => Failure::new(
+            Exit::Halted,
+            format!("{error}: raft-server log mark-fixed --data-dir {}", data_dir.display()),
+        ),
+        StartError::Config(_) | StartError::Missing(_) => {
+            Failure::with_sources(Exit::Config, error)
+        }
+        StartError::Transport(source) => match source.downcast_ref::<TransportError>() {
+            Some(bind @ TransportError::Bind { .. }) => Failure::new(Exit::Port, bind),
+            Some(other) => Failure::new(Exit::Config, other),
+            None => Failure::with_sources(Exit::Failure, error),
+        },
+        StartError::Store(_) | StartError::StateMachine(_) | StartError::Diverged { .. } => {
+            Failure::with_sources(Exit::Storage, error)
+        }
+        StartError::Thread { .. } => Failure::with_sources(Exit::Failure, error),
+        StartError::Panicked { .. } => Failure::with_sources(Exit::Halted, error),
+    }
+}
+
+fn stop_failure(reason: &StopReason) -> Failure {
+    let exit = match reason {
+        StopReason::Storage(_) => Exit::Storage,
+        StopReason::Halted(_)
+        | StopReason::StateMachinePanicked { .. }
+        | StopReason::Panicked { .. } => Exit::Halted,
+        StopReason::Shutdown | StopReason::RuntimeEnded => Exit::Failure,
+    };
+    Failure::with_sources(exit, reason).context("the node has stopped")
+}
