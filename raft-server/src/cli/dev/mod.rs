@@ -103,10 +103,11 @@ impl Dev {
         self.folder.bootstrapped().map_err(folder_failure)?;
         show(&self.overview(leader));
         let leader = if args.tour { self.tour().await? } else { leader };
-        show(&self.next_commands(leader));
         if args.exit {
+            show(&self.how_to_go_on());
             return Ok(());
         }
+        show(&self.next_commands(leader));
         loop {
             let ended = self.nodes.next_end().await;
             self.on_end(&ended, args).await?;
@@ -184,6 +185,14 @@ impl Dev {
             );
         }
         text
+    }
+
+    /// What to type to have the cluster again.
+    fn how_to_go_on(&self) -> String {
+        let (program, folder) = (quote(&self.program), quote(self.folder.path()));
+        format!(
+            "To keep the cluster running and try it yourself:\n\n  {program} dev --dir {folder}\n"
+        )
     }
 
     /// Commands for another terminal, exactly as they can be typed there.
