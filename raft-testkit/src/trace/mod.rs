@@ -8,6 +8,7 @@ pub mod diff;
 pub mod documents;
 pub mod facts;
 pub mod form;
+pub mod links;
 pub mod logs;
 pub mod notation;
 pub mod page;

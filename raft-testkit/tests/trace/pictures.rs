@@ -2,6 +2,7 @@
 
 use raft_testkit::trace::diagram::svg;
 use raft_testkit::trace::form::Form;
+use raft_testkit::trace::links::Links;
 use raft_testkit::trace::logs::Logs;
 use raft_testkit::trace::reading::Reading;
 use raft_testkit::trace::record::{BodyView, Loss, RecordKind, Role};
@@ -90,4 +91,38 @@ fn a_log_is_rebuilt_through_truncation_and_a_crash_that_loses_writes() {
         lengths.push(logs.of(0).len());
     }
     assert_eq!(lengths, [0, 1, 1, 1, 2, 1]);
+}
+
+#[test]
+fn cut_links_are_told_together_and_shade_whoever_is_left_without_a_majority() {
+    let mut play = Play::new(3, "links");
+    play.section("cut", &[], &[]);
+    let first = play.next();
+    for (from, to) in [(1, 2), (2, 1), (1, 3), (3, 1)] {
+        play.at(from, RecordKind::LinkCut { to: to.into() });
+    }
+    play.crash(2);
+    let healed = play.at(3, RecordKind::LinkHealed { to: 1.into() });
+    let both = play.at(1, RecordKind::LinkHealed { to: 3.into() });
+    let trace = play.trace();
+    let links = Links::of(&Reading::of(&trace));
+    assert_eq!(links.run(first).unwrap().text, "cut off from n2, n3");
+    assert_eq!(links.run(first).unwrap().column, Some(0));
+    assert!(links.is_told(first + 3) && links.is_told(both));
+    assert_eq!(links.apart(0), [(first, Some(healed))]);
+    assert_eq!(links.apart(1), [], "n2 reaches n3");
+    let picture = Form::Svg.draw(&trace);
+    assert_eq!(picture.matches("class=\"band\"").count(), 1);
+    assert!(picture.contains("cut off from n2, n3") && picture.contains("linked again to n3"));
+}
+
+#[test]
+fn a_link_cut_one_way_is_named_with_its_direction_and_shades_nobody() {
+    let mut play = Play::new(3, "one way");
+    play.section("cut", &[], &[]);
+    let first = play.at(1, RecordKind::LinkCut { to: 2.into() });
+    let trace = play.trace();
+    let links = Links::of(&Reading::of(&trace));
+    assert_eq!(links.run(first).unwrap().text, "links cut: n1→n2");
+    assert!((0..3).all(|column| links.apart(column).is_empty()), "n1 reaches n2 through n3");
 }

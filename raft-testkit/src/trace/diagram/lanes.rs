@@ -1,13 +1,12 @@
 //! What a lane shows over time: stretches in which a node is the same.
 
-use super::super::record::{Liveness, NodeState, Role, Side};
+use super::super::record::{Liveness, NodeState, Role};
 
 /// How a node is, as far as its lane shows it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Look {
     pub(super) liveness: Liveness,
     pub(super) role: Role,
-    pub(super) side: Side,
 }
 
 /// A node's look between two heights.
@@ -28,12 +27,11 @@ pub(super) struct Lane {
 
 impl Look {
     pub(super) const fn of(state: &NodeState) -> Self {
-        Self { liveness: state.liveness, role: state.role, side: state.side }
+        Self { liveness: state.liveness, role: state.role }
     }
 
     /// How every node begins.
-    pub(super) const BEGINNING: Self =
-        Self { liveness: Liveness::Up, role: Role::Follower, side: Side::Majority };
+    pub(super) const BEGINNING: Self = Self { liveness: Liveness::Up, role: Role::Follower };
 }
 
 impl Lane {
@@ -61,16 +59,4 @@ impl Lane {
         }
         self.since = at;
     }
-}
-
-/// The stretches spent in a minority, joined.
-pub(super) fn minority(stretches: &[Stretch]) -> Vec<(f64, f64)> {
-    let mut bands: Vec<(f64, f64)> = Vec::new();
-    for stretch in stretches.iter().filter(|stretch| stretch.look.side == Side::Minority) {
-        match bands.last_mut() {
-            Some((_, to)) if *to >= stretch.from => *to = stretch.to,
-            _ => bands.push((stretch.from, stretch.to)),
-        }
-    }
-    bands
 }

@@ -5,12 +5,13 @@ use std::ops::Range;
 
 use raft_core::LogIndex;
 
+use super::super::links::{Links, Run};
 use super::super::logs::Logs;
 use super::super::reading::{Flight, Part, Reading, is_sending};
 use super::super::record::{EntryView, Loss, MessageView, NodeState, Record, RecordKind, Role};
 use super::super::table::terminal::clipped;
 use super::super::words::{self, Class};
-use super::lanes::{Lane, Look, minority};
+use super::lanes::{Lane, Look};
 use super::pieces::{LANE_HALF, band, beside, escaped, lane_class, lane_piece, legend, tooltip};
 use super::{Tone, is_drawn, palette};
 
@@ -42,6 +43,9 @@ struct Drawing<'r, 't> {
     heights: Vec<Option<f64>>,
     lanes: Vec<Lane>,
     logs: Logs<'t>,
+    links: Links,
+    /// The records drawn: the first and the one after the last.
+    range: Range<usize>,
     states: Vec<Option<&'t NodeState>>,
     /// Each log as the last strip showed it.
     shown: Vec<Vec<(LogIndex, u64, bool)>>,
@@ -60,6 +64,8 @@ impl<'r, 't> Drawing<'r, 't> {
             heights: vec![None; reading.trace.records.len()],
             lanes: Vec::new(),
             logs: Logs::new(reading),
+            links: Links::of(reading),
+            range: 0..0,
             states: vec![None; count],
             shown: vec![Vec::new(); count],
             y: 0.0,
@@ -82,6 +88,8 @@ impl<'r, 't> Drawing<'r, 't> {
         let records = &self.reading.trace.records;
         let all = &self.reading.parts;
         let first = all.get(parts.start).map_or(0, |part| part.records.start);
+        let last = all.get(parts.clone()).and_then(<[_]>::last).map_or(0, |part| part.records.end);
+        self.range = first..last;
         for record in &records[..first.min(records.len())] {
             self.take_in(record);
         }
@@ -93,7 +101,7 @@ impl<'r, 't> Drawing<'r, 't> {
         for part in all.get(parts).unwrap_or_default() {
             self.part(part);
         }
-        self.finish()
+        self.finish(top)
     }
 
     /// Takes in a record that lies before the first part drawn.
@@ -110,7 +118,8 @@ impl<'r, 't> Drawing<'r, 't> {
         for part in all.get(parts.clone()).unwrap_or_default() {
             y += Self::heading_height(part);
             for at in part.records.clone() {
-                if is_drawn(&self.reading.trace.records[at].kind) {
+                let record = &self.reading.trace.records[at];
+                if is_drawn(&record.kind) && !self.links.is_told(record.sequence) {
                     self.heights[at] = Some(y + ROW / 2.0);
                     y += ROW;
                 }
@@ -191,10 +200,12 @@ impl<'r, 't> Drawing<'r, 't> {
             record.sequence,
             escaped(&tooltip(record)),
         );
+        let run = self.links.run(record.sequence).cloned();
+        let column = run.as_ref().map_or(column, |run| run.column);
         match (&record.message, column) {
             (Some(message), _) => self.message(record, message, y, before),
-            (None, Some(column)) => self.pill(record, column, y),
-            (None, None) => self.note(record, y),
+            (None, Some(column)) => self.pill(record, column, y, run.as_ref()),
+            (None, None) => self.note(record, y, run.as_ref()),
         }
         if let (Some(column), false) = (column, gone.is_empty()) {
             let x = self.x(column) + LANE_HALF + 108.0;
@@ -322,14 +333,14 @@ impl<'r, 't> Drawing<'r, 't> {
         );
     }
 
-    fn pill(&mut self, record: &Record, column: usize, y: f64) {
+    fn pill(&mut self, record: &Record, column: usize, y: f64, run: Option<&Run>) {
         let class = words::class(&record.kind);
         let role = record.state.as_ref().map_or(Role::Follower, |state| state.role);
         let text = if let RecordKind::RoleChanged { to, .. } = &record.kind {
             let term = record.state.as_ref().map_or(0, |state| state.term.get());
             format!("{}, term {term}", words::role(*to))
         } else {
-            words::record(record)
+            run.map_or_else(|| words::record(record), |run| run.text.clone())
         };
         let text = clipped(&text, PILL_LETTERS_MAX);
         let x = self.x(column);
@@ -352,12 +363,14 @@ impl<'r, 't> Drawing<'r, 't> {
         );
     }
 
-    fn note(&mut self, record: &Record, y: f64) {
+    fn note(&mut self, record: &Record, y: f64, run: Option<&Run>) {
+        let said = run.map_or_else(|| words::record(record), |run| run.text.clone());
+        let class = if run.is_some_and(|run| run.cut) { "lost" } else { "sub" };
         let _ = writeln!(
             self.front,
-            "<text class=\"sub halo\" x=\"{}\" y=\"{y}\">{}</text>",
+            "<text class=\"{class} halo\" x=\"{}\" y=\"{y}\">{}</text>",
             GUTTER + 14.0,
-            escaped(&clipped(&words::record(record), 120))
+            escaped(&clipped(&said, 120))
         );
     }
 
@@ -410,14 +423,30 @@ impl<'r, 't> Drawing<'r, 't> {
         }
     }
 
-    fn finish(mut self) -> String {
+    /// Where a record lies, or would lie.
+    fn edge(&self, sequence: u64, top: f64, bottom: f64) -> f64 {
+        let at = usize::try_from(sequence).unwrap_or(usize::MAX).saturating_sub(1);
+        if at < self.range.start {
+            return top;
+        }
+        let later = self.heights.get(at..self.range.end).unwrap_or_default();
+        later.iter().copied().flatten().next().unwrap_or(bottom)
+    }
+
+    fn finish(mut self, top: f64) -> String {
         let bottom = self.y + 6.0;
         let mut lanes = String::new();
         for (column, lane) in std::mem::take(&mut self.lanes).into_iter().enumerate() {
             let x = self.x(column);
             let stretches = lane.finish(bottom);
-            for (from, to) in minority(&stretches) {
-                let _ = writeln!(lanes, "{}", band(x, from, to));
+            for &(from, to) in self.links.apart(column) {
+                let (from, to) = (
+                    self.edge(from, top, bottom),
+                    to.map_or(bottom, |to| self.edge(to, top, bottom)),
+                );
+                if to > from {
+                    let _ = writeln!(lanes, "{}", band(x, from, to));
+                }
             }
             for stretch in &stretches {
                 lanes.push_str(&lane_piece(x, stretch));

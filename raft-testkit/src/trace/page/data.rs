@@ -4,6 +4,7 @@ use raft_core::NodeId;
 use serde_json::{Value, json};
 
 use super::super::diagram::{Tone, is_drawn, palette};
+use super::super::links::Links;
 use super::super::reading::{Reading, is_sending};
 use super::super::record::{BodyView, EntryView, MessageView, NodeState, Record, RecordKind, Side};
 use super::super::words::{self, Class};
@@ -12,6 +13,7 @@ use crate::features;
 /// The whole trace.
 pub(super) fn json(reading: &Reading<'_>) -> String {
     let header = &reading.trace.header;
+    let links = Links::of(reading);
     let nodes: Vec<String> = reading.nodes.iter().map(|&node| words::name(node)).collect();
     let parts: Vec<Value> = reading
         .parts
@@ -30,7 +32,9 @@ pub(super) fn json(reading: &Reading<'_>) -> String {
         })
         .collect();
     let records: Vec<Value> =
-        reading.trace.records.iter().map(|record| record_json(reading, record)).collect();
+        reading.trace.records.iter().map(|record| record_json(reading, &links, record)).collect();
+    let apart: Vec<Value> =
+        (0..reading.nodes.len()).map(|column| json!(links.apart(column))).collect();
     json!({
         "scenario": header.scenario,
         "title": header.title,
@@ -39,6 +43,7 @@ pub(super) fn json(reading: &Reading<'_>) -> String {
         "nodes": nodes,
         "tones": Tone::ALL.map(Tone::name),
         "terms": palette::TERMS,
+        "apart": apart,
         "parts": parts,
         "records": records,
         "messages": messages(reading),
@@ -55,15 +60,17 @@ fn titles(paths: &[String]) -> Vec<Value> {
 }
 
 /// `[class, column, time, cause, words, op, message, state, log]`; -1 and 0 stand for none.
-fn record_json(reading: &Reading<'_>, record: &Record) -> Value {
-    let column = record.node.and_then(|node| reading.column(node));
-    let op = op(&record.kind);
+fn record_json(reading: &Reading<'_>, links: &Links, record: &Record) -> Value {
+    let run = links.run(record.sequence);
+    let own = record.node.and_then(|node| reading.column(node));
+    let column = run.map_or(own, |run| run.column);
+    let op = if links.is_told(record.sequence) { "d" } else { op(&record.kind) };
     json!([
         words::class_name(words::class(&record.kind)),
         column.map_or(-1, |column| i64::try_from(column).unwrap_or(-1)),
         record.time,
         record.cause.unwrap_or(0),
-        short_words(record),
+        run.map_or_else(|| short_words(record), |run| run.text.clone()),
         op,
         record.message.as_ref().map_or(0, |message| message.id),
         record.state.as_ref().map_or(Value::Null, state_json),

@@ -64,16 +64,15 @@ function laneOf(column) {
   const stretches = [];
   let look = null;
   for (const at of told[column]) {
-    const [liveness, minority, role] = records[at].state;
+    const [liveness, , role] = records[at].state;
     const y = plan.heights[at];
-    if (look && look.liveness === liveness && look.minority === minority && look.role === role)
-      continue;
+    if (look && look.liveness === liveness && look.role === role) continue;
     if (look) look.to = y;
-    look = { liveness, minority, role, from: look ? y : 0, to: plan.height };
+    look = { liveness, role, from: look ? y : 0, to: plan.height };
     stretches.push(look);
   }
   return stretches.length ? stretches
-    : [{ liveness: "up", minority: 0, role: "follower", from: 0, to: plan.height }];
+    : [{ liveness: "up", role: "follower", from: 0, to: plan.height }];
 }
 
 const bucketHeight = 500;
@@ -122,12 +121,18 @@ function laneSvg(column, top, bottom) {
   const x = plan.x[column];
   let bands = "";
   let bars = "";
-  for (const { liveness, minority, role, from, to } of plan.lanes[column]) {
+  for (const [first, last] of trace.apart[column]) {
+    const from = plan.heights[first];
+    const to = last ? plan.heights[last] : plan.height;
+    if (to < top || from > bottom || to <= from) continue;
+    const left = fixed(x - plan.step * 0.47);
+    const width = fixed(plan.step * 0.94);
+    bands += `<rect class="band" x="${left}" y="${from}" width="${width}" height="${fixed(to - from)}"/>`
+      + `<path class="band-line" d="M${left} ${from}h${width}M${left} ${to}h${width}"/>`;
+  }
+  for (const { liveness, role, from, to } of plan.lanes[column]) {
     if (to < top || from > bottom || to <= from) continue;
     const height = fixed(to - from);
-    if (minority)
-      bands += `<rect class="band" x="${fixed(x - plan.step * 0.47)}" y="${from}" `
-        + `width="${fixed(plan.step * 0.94)}" height="${height}"/>`;
     if (liveness === "down" || liveness === "halted") {
       bars += `<line class="down" x1="${x}" x2="${x}" y1="${from + 4}" y2="${to - 4}"/>`;
       continue;
@@ -192,7 +197,7 @@ function lineSvg(at) {
   } else if (record.column >= 0) {
     inner = pillSvg(record, at, y);
   } else {
-    inner = `<text class="sub halo" x="${gutter + 14}" y="${y}">${escape(clip(record.words, 120))}</text>`;
+    inner = `<text class="${record.class === "fault" ? "lost" : "sub"} halo" x="${gutter + 14}" y="${y}">${escape(clip(record.words, 120))}</text>`;
   }
   const mark = at === chosen ? " chosen" : "";
   return `<g class="line${mark}" data-at="${at}" id="e${at}"><rect class="hit" x="0" `

@@ -1,0 +1,161 @@
+//! Which nodes are cut off, and when: cut links put together into what a reader wants to know.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use raft_core::NodeId;
+
+use super::reading::Reading;
+use super::record::{Record, RecordKind, Side};
+use super::words;
+
+/// The links of a cluster over time.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Links {
+    runs: BTreeMap<u64, Run>,
+    hidden: BTreeSet<u64>,
+    /// A column: the stretches in which the node is without a majority, as record numbers.
+    apart: Vec<Vec<(u64, Option<u64>)>>,
+}
+
+/// Links that were cut, or mended, one right after the other.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Run {
+    /// What happened, in words.
+    pub text: String,
+    /// The column of the node that all of them concern, if there is one.
+    pub column: Option<usize>,
+    /// Whether they were cut.
+    pub cut: bool,
+}
+
+impl Links {
+    /// Follows the links through a trace.
+    #[must_use]
+    pub fn of(reading: &Reading<'_>) -> Self {
+        let mut links = Self { apart: vec![Vec::new(); reading.nodes.len()], ..Self::default() };
+        let mut cut: BTreeSet<(NodeId, NodeId)> = BTreeSet::new();
+        let mut minority: BTreeSet<NodeId> = BTreeSet::new();
+        let mut records = reading.trace.records.iter().peekable();
+        while let Some(record) = records.next() {
+            if let (Some(node), Some(state)) = (record.node, &record.state) {
+                let inside = state.side == Side::Minority;
+                let changed = if inside { minority.insert(node) } else { minority.remove(&node) };
+                if changed {
+                    links.note(reading, record.sequence, &cut, &minority);
+                }
+            }
+            let Some((first, is_cut)) = change(record) else { continue };
+            let mut pairs = vec![first];
+            while let Some((pair, _)) =
+                records.peek().and_then(|next| change(next)).filter(|next| next.1 == is_cut)
+            {
+                pairs.push(pair);
+                links.hidden.extend(records.next().map(|next| next.sequence));
+            }
+            for &pair in &pairs {
+                if is_cut {
+                    cut.insert(pair)
+                } else {
+                    cut.remove(&pair)
+                };
+            }
+            links.runs.insert(record.sequence, run(reading, &pairs, is_cut));
+            links.note(reading, record.sequence, &cut, &minority);
+        }
+        links
+    }
+
+    /// The run that begins with this record.
+    #[must_use]
+    pub fn run(&self, sequence: u64) -> Option<&Run> {
+        self.runs.get(&sequence)
+    }
+
+    /// Whether this record is told by the run that it belongs to.
+    #[must_use]
+    pub fn is_told(&self, sequence: u64) -> bool {
+        self.hidden.contains(&sequence)
+    }
+
+    /// When the node in this column was without a majority: the records in which that began and
+    /// ended.
+    #[must_use]
+    pub fn apart(&self, column: usize) -> &[(u64, Option<u64>)] {
+        self.apart.get(column).map_or(&[], Vec::as_slice)
+    }
+
+    fn note(
+        &mut self,
+        reading: &Reading<'_>,
+        sequence: u64,
+        cut: &BTreeSet<(NodeId, NodeId)>,
+        minority: &BTreeSet<NodeId>,
+    ) {
+        for (&node, stretches) in reading.nodes.iter().zip(&mut self.apart) {
+            let with = reachable(&reading.nodes, node, cut);
+            let apart = minority.contains(&node) || 2 * with <= reading.nodes.len();
+            let open = stretches.last_mut().filter(|(_, end)| end.is_none());
+            match (open, apart) {
+                (None, true) => stretches.push((sequence, None)),
+                (Some((_, end)), false) => *end = Some(sequence),
+                (Some(_), true) | (None, false) => {}
+            }
+        }
+    }
+}
+
+fn change(record: &Record) -> Option<((NodeId, NodeId), bool)> {
+    if let RecordKind::LinkCut { to } = record.kind {
+        Some(((record.node?, to), true))
+    } else if let RecordKind::LinkHealed { to } = record.kind {
+        Some(((record.node?, to), false))
+    } else {
+        None
+    }
+}
+
+/// How many nodes a node reaches over links that work both ways, itself included.
+fn reachable(nodes: &[NodeId], from: NodeId, cut: &BTreeSet<(NodeId, NodeId)>) -> usize {
+    let mut found = BTreeSet::from([from]);
+    let mut open = vec![from];
+    while let Some(here) = open.pop() {
+        for &there in nodes {
+            let whole = !cut.contains(&(here, there)) && !cut.contains(&(there, here));
+            if whole && found.insert(there) {
+                open.push(there);
+            }
+        }
+    }
+    found.len()
+}
+
+fn run(reading: &Reading<'_>, pairs: &[(NodeId, NodeId)], cut: bool) -> Run {
+    let both_ways = |&(from, to): &(NodeId, NodeId)| pairs.contains(&(to, from));
+    let all_both = pairs.iter().all(both_ways);
+    let common = reading
+        .nodes
+        .iter()
+        .copied()
+        .filter(|node| pairs.iter().all(|(from, to)| from == node || to == node));
+    let common: Vec<NodeId> = common.collect();
+    let centre = common.first().copied().filter(|_| all_both || common.len() == 1);
+    let text = if let (Some(centre), true) = (centre, all_both) {
+        let peers: BTreeSet<NodeId> =
+            pairs.iter().map(|&(from, to)| if from == centre { to } else { from }).collect();
+        let peers: Vec<String> = peers.into_iter().map(words::name).collect();
+        let what = if cut { "cut off from" } else { "linked again to" };
+        format!("{what} {}", peers.join(", "))
+    } else {
+        let mut named: Vec<String> = Vec::new();
+        for pair @ (from, to) in pairs {
+            let (from, to) = (words::name(*from), words::name(*to));
+            if !both_ways(pair) {
+                named.push(format!("{from}→{to}"));
+            } else if pair.0 < pair.1 {
+                named.push(format!("{from}–{to}"));
+            }
+        }
+        format!("links {}: {}", if cut { "cut" } else { "whole again" }, named.join(", "))
+    };
+    Run { text, column: centre.and_then(|centre| reading.column(centre)), cut }
+}
