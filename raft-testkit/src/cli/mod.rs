@@ -71,7 +71,7 @@ enum Command {
 enum Failure {
     #[error("{}: {source}", path.display())]
     Open { path: PathBuf, source: std::io::Error },
-    #[error("{}: {source}{}", path.display(), detail(source))]
+    #[error("{}: {source}", path.display())]
     Trace { path: PathBuf, source: TraceError },
     #[error("{}: there is no record {sequence}; the last one is {last}", path.display())]
     NoRecord { path: PathBuf, sequence: u64, last: usize },
@@ -158,9 +158,4 @@ fn read(path: &Path) -> Result<Trace, Failure> {
         Trace::read(&mut BufReader::new(file))
     };
     result.map_err(|source| Failure::Trace { path: path.to_owned(), source })
-}
-
-/// What the reader of JSON says of a bad line.
-fn detail(error: &TraceError) -> String {
-    std::error::Error::source(error).map_or_else(String::new, |source| format!(": {source}"))
 }

@@ -477,11 +477,13 @@ impl Trace {
     pub fn read(input: &mut dyn BufRead) -> Result<Self, TraceError> {
         let mut lines = input.lines();
         let first = lines.next().ok_or(TraceError::Empty)??;
-        let header: Header =
-            serde_json::from_str(&first).map_err(|source| TraceError::Line { line: 1, source })?;
-        if header.format != FORMAT || header.version != VERSION {
-            return Err(TraceError::Format { format: header.format, version: header.version });
+        let bad = |source| TraceError::Line { line: 1, source };
+        // Another version may have other fields: its number is looked at before anything else.
+        let Kind { format, version } = serde_json::from_str(&first).map_err(bad)?;
+        if format != FORMAT || version != VERSION {
+            return Err(TraceError::Format { format, version });
         }
+        let header: Header = serde_json::from_str(&first).map_err(bad)?;
         let mut records: Vec<Record> = Vec::new();
         for (number, line) in (2_u64..).zip(lines) {
             let line = line?;
@@ -511,14 +513,16 @@ impl Trace {
 #[derive(Debug, thiserror::Error)]
 pub enum TraceError {
     /// The file could not be read.
-    #[error("the trace could not be read")]
+    #[error("the trace could not be read: {0}")]
     Io(#[from] io::Error),
     /// There is nothing in it.
     #[error("the trace is empty")]
     Empty,
     /// It is another format, or another version of this one.
     #[error(
-        "the header says {format:?} version {version}, but this build reads raft-trace version 1"
+        "the header says {format:?} version {version}, but this build reads {:?} version {}",
+        FORMAT,
+        VERSION
     )]
     Format {
         /// The format that the header names.
@@ -527,7 +531,7 @@ pub enum TraceError {
         version: u32,
     },
     /// A line is no record.
-    #[error("line {line} is no record of a trace")]
+    #[error("line {line}, column {}: {}", source.column(), reason(source))]
     Line {
         /// Which, from 1.
         line: u64,
@@ -540,6 +544,19 @@ pub enum TraceError {
         /// Which, from 1.
         line: u64,
     },
+}
+
+/// What is wrong with a line, without the place: that is told in terms of the file.
+fn reason(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.split(" at line ").next().unwrap_or(&text).to_owned()
+}
+
+/// The part of a header that no version changes.
+#[derive(Deserialize)]
+struct Kind {
+    format: String,
+    version: u32,
 }
 
 impl From<RoleKind> for Role {
@@ -658,6 +675,22 @@ mod tests {
         trace.write(&mut text).unwrap();
         let error = Trace::read(&mut text.as_slice()).unwrap_err();
         assert!(error.to_string().contains("version 2"), "{error}");
+    }
+
+    #[test]
+    fn a_later_version_is_told_by_its_number_whatever_its_fields() {
+        let text = "{\"format\":\"raft-trace\",\"version\":9,\"new\":1}\n";
+        let error = Trace::read(&mut text.as_bytes()).unwrap_err().to_string();
+        assert!(error.contains("version 9") && error.contains("version 1"), "{error}");
+    }
+
+    #[test]
+    fn a_bad_line_is_told_by_its_line_and_column() {
+        let mut text = Vec::new();
+        sample().write(&mut text).unwrap();
+        text.extend_from_slice(b"{\"sequence\": 4, \"time\": what}\n");
+        let error = Trace::read(&mut text.as_slice()).unwrap_err().to_string();
+        assert_eq!(error, "line 5, column 25: expected value");
     }
 
     #[test]

@@ -224,7 +224,7 @@ stage.addEventListener("scroll", () => {
   waiting = true;
   requestAnimationFrame(() => { waiting = false; draw(); });
 });
-addEventListener("resize", () => { makePlan(); showHeads(); draw(); });
+addEventListener("resize", () => { makePlan(); choose(chosen, { hash: false }); });
 addEventListener("hashchange", fromHash);
 
 makePlan();
