@@ -105,7 +105,9 @@ impl QuicConfig {
             .stream_receive_window(VarInt::from_u32(LANE_WINDOW_BYTES))
             .receive_window(VarInt::from_u32(LANE_WINDOW_BYTES * UNI_STREAMS_MAX))
             .send_window(u64::from(LANE_WINDOW_BYTES * UNI_STREAMS_MAX))
-            .send_fairness(false)
+            // Without fairness, quinn would finish what it began of one stream before it looks at
+            // one of a higher priority.
+            .send_fairness(true)
             // A first guess for local networks: a lost first packet is repeated after 150 ms
             // instead of a second.
             .initial_rtt(INITIAL_RTT)

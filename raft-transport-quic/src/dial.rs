@@ -96,7 +96,11 @@ async fn introduce(
         Ok(parts) => parts,
         // The other side prefers the connection that it has.
         Err(_) if closed_as_superfluous(connection) => return Ok(()),
-        Err(error) => return Err(error.to_string()),
+        // What the other side had against us is worth more than where it struck.
+        Err(error) => {
+            let end = connection.close_reason();
+            return Err(end.map_or_else(|| error.to_string(), |end| describe_end(&end)));
+        }
     };
     match greet::adopt(shared, peer, connection, &heard, shared.config.node) {
         (Adoption::InUse, link) => greet::start(shared, peer, &link, outgoing, heard),

@@ -148,10 +148,12 @@ impl Peer {
         }
     }
 
-    /// Stops dialling, for good.
+    /// Stops dialling and accepting, for good.
     pub(crate) fn abandon(&self, reason: &str) {
         let link = {
             let mut state = self.lock();
+            // A handshake that ends right now must not come into use.
+            state.removed = true;
             if let Some(dialler) = state.dialler.take() {
                 dialler.abort();
             }
