@@ -1,6 +1,7 @@
 //! Traces written by hand, and what every form shows of them.
 
 mod browser;
+mod cli;
 mod compare;
 mod documents;
 mod facts;

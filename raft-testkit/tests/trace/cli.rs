@@ -1,0 +1,117 @@
+//! The `raft-testkit` command as its users run it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use raft_testkit::trace::form::Form;
+use raft_testkit::trace::record::{RecordKind, Trace};
+
+use super::play::rewrite;
+
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().expect("a temporary folder"))
+    }
+
+    fn put(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.0.path().join(name);
+        std::fs::write(&path, text).expect("the folder takes a file");
+        path
+    }
+
+    fn trace(&self, name: &str, trace: &Trace) -> PathBuf {
+        self.put(name, &Form::Records.draw(trace))
+    }
+}
+
+fn raft_testkit(arguments: &[&str], paths: &[&Path]) -> Output {
+    let (verb, options) = arguments.split_first().expect("a verb");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_raft-testkit"));
+    command.arg(verb).args(paths).args(options).output().expect("the command starts")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn render_draws_every_form_and_a_pipe_gets_no_colours() {
+    let folder = Folder::new();
+    let trace = rewrite();
+    let path = folder.trace("rewrite.jsonl", &trace);
+    for form in Form::ALL {
+        let output = raft_testkit(&["render", "--to", form.name()], &[&path]);
+        assert!(output.status.success(), "{form}: {}", text(&output.stderr));
+        assert_eq!(text(&output.stdout), form.draw(&trace), "{form}");
+    }
+}
+
+#[test]
+fn render_writes_into_a_file_when_asked() {
+    let folder = Folder::new();
+    let path = folder.trace("rewrite.jsonl", &rewrite());
+    let out = folder.0.path().join("page.html");
+    let output =
+        raft_testkit(&["render", "--to", "html", "--out", &out.to_string_lossy()], &[&path]);
+    assert!(output.status.success() && output.stdout.is_empty(), "{}", text(&output.stderr));
+    assert!(std::fs::read_to_string(out).unwrap().starts_with("<!doctype html>"));
+}
+
+#[test]
+fn why_ends_with_the_record_and_begins_with_the_lever() {
+    let folder = Folder::new();
+    let path = folder.trace("rewrite.jsonl", &rewrite());
+    let output = raft_testkit(&["why", "38"], &[&path]);
+    let said = text(&output.stdout);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(said.starts_with("#5    n1 test: campaign\n"), "{said}");
+    assert!(said.lines().last().unwrap().starts_with("#38 "), "{said}");
+}
+
+#[test]
+fn diff_exits_with_0_for_equal_and_1_for_different_traces() {
+    let folder = Folder::new();
+    let mut other = rewrite();
+    other.records[30].kind = RecordKind::Note { text: "odd".to_owned() };
+    let (a, b) = (folder.trace("a.jsonl", &rewrite()), folder.trace("b.jsonl", &other));
+    assert_eq!(raft_testkit(&["diff"], &[&a, &a]).status.code(), Some(0));
+    let output = raft_testkit(&["diff"], &[&a, &b]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stdout).contains("\n+"), "{}", text(&output.stdout));
+}
+
+#[test]
+fn what_cannot_be_read_exits_with_2_and_says_where() {
+    let folder = Folder::new();
+    let good = Form::Records.draw(&rewrite());
+    let missing = folder.0.path().join("missing.jsonl");
+    let cases = [
+        (missing, "missing.jsonl: No such file"),
+        (folder.put("empty.jsonl", ""), "empty.jsonl: the trace is empty"),
+        (folder.put("bad.jsonl", &(good.clone() + "{oops}\n")), "bad.jsonl: line 118, column 2: "),
+        (
+            folder.put("later.jsonl", &good.replacen("\"version\":1", "\"version\":2", 1)),
+            "version 2, but this build reads \"raft-trace\" version 1",
+        ),
+    ];
+    for (path, expected) in cases {
+        let output = raft_testkit(&["render"], &[&path]);
+        assert_eq!(output.status.code(), Some(2), "{expected}");
+        let said = text(&output.stderr);
+        assert!(said.contains(expected), "{said}\nlacks\n{expected}");
+    }
+}
+
+#[test]
+fn an_unknown_form_or_record_exits_with_2() {
+    let folder = Folder::new();
+    let path = folder.trace("rewrite.jsonl", &rewrite());
+    let output = raft_testkit(&["render", "--to", "pdf"], &[&path]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("there are facts, rst"), "{}", text(&output.stderr));
+    let output = raft_testkit(&["why", "999"], &[&path]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("no record 999; the last one is 116"));
+}
