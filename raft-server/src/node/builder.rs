@@ -96,7 +96,8 @@ impl NodeBuilder {
     }
 
     /// Recovers the log, asks the state machine how far it has applied, and brings the node up as
-    /// a follower, on the Tokio runtime that this is called on.
+    /// a follower, on the Tokio runtime that this is called on. If that runtime is dropped before
+    /// the node has stopped, the drop waits for what the store and the state machine are at.
     ///
     /// # Errors
     /// When something is missing or contradictory, or a port fails. Nothing is left running then.

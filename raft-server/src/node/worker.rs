@@ -10,13 +10,18 @@ use super::error::StopReason;
 use super::mailbox::Mailbox;
 use super::work_queue::WorkQueue;
 
-/// The driver's hold on a thread and on the queue that feeds it. When it goes, the queue closes
-/// and the thread ends after what it was given.
+/// The driver's hold on a thread and on the queue that feeds it. When it goes, the queue closes,
+/// the thread finishes what it was given, and only then the drop returns: a store must not be
+/// busy while the process around it ends.
 #[derive(Debug)]
 pub(super) struct Worker<T> {
     queue: Arc<WorkQueue<T>>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<Thread>,
 }
+
+/// A thread that is waited for, wherever this is dropped.
+#[derive(Debug)]
+struct Thread(Option<JoinHandle<()>>);
 
 impl<T: Send + 'static> Worker<T> {
     /// Starts a thread that runs `work` until its queue closes. A panic of `work` stops the node.
@@ -35,7 +40,7 @@ impl<T: Send + 'static> Worker<T> {
                 mailbox.fail(StopReason::Panicked { part, message });
             }
         })?;
-        Ok(Self { queue, thread: Some(thread) })
+        Ok(Self { queue, thread: Some(Thread(Some(thread))) })
     }
 
     /// Moves all items to the thread.
@@ -47,8 +52,8 @@ impl<T: Send + 'static> Worker<T> {
     pub(super) async fn finish(&mut self) {
         self.queue.close();
         if let Some(thread) = self.thread.take() {
-            // Neither can fail but when the runtime ends: the thread catches its own panics.
-            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+            // If the runtime ends meanwhile, the thread is waited for there.
+            let _ = tokio::task::spawn_blocking(move || drop(thread)).await;
         }
     }
 }
@@ -56,6 +61,15 @@ impl<T: Send + 'static> Worker<T> {
 impl<T> Drop for Worker<T> {
     fn drop(&mut self) {
         self.queue.close();
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        if let Some(thread) = self.0.take() {
+            // It catches its own panics, so that there is nothing to hear from it.
+            let _ = thread.join();
+        }
     }
 }
 

@@ -180,9 +180,10 @@ fn a_node_whose_runtime_ends_closes_its_store() {
         (node.handle, node.disk)
     });
     drop(runtime);
+    // The threads are gone with the runtime, not some time after it.
+    assert_eq!(*disk.open.borrow(), 0);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async {
-        within(disk.is_closed()).await;
         let reason = within(handle.stopped()).await;
         assert!(matches!(reason, StopReason::RuntimeEnded), "{reason:?}");
         assert_eq!(within(handle.propose(bytes("late"))).await, Err(ProposeError::Stopped));
