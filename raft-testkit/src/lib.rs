@@ -8,6 +8,7 @@ pub mod files;
 mod network;
 mod prng;
 mod recorder;
+pub mod script;
 mod select;
 mod sim_node;
 pub mod suite;
@@ -27,5 +28,5 @@ pub use sim_node::Pace;
 pub use trace::record::CommandOutcome;
 pub use until::{
     Until, all_handled, all_sent, applied_at, commit_at, commit_sent, election_settled, follows,
-    handled, handled_times, leader_is, log_at, sent,
+    handled, handled_times, leader_is, log_at, sent, sent_times,
 };

@@ -70,8 +70,9 @@ impl Recorder {
         self.last
     }
 
-    pub(crate) fn last_record(&mut self) -> Option<&mut Record> {
-        self.records.last_mut()
+    pub(crate) fn last_section(&mut self) -> Option<&mut Record> {
+        let is_section = |record: &&mut Record| matches!(record.kind, RecordKind::Section { .. });
+        self.records.iter_mut().rev().find(is_section)
     }
 
     pub(crate) fn records(&self) -> &[Record] {

@@ -42,6 +42,12 @@ pub fn sent(select: Select) -> Until {
     Until::of(What::Sent(select, 1))
 }
 
+/// This many messages like this go out.
+#[must_use]
+pub fn sent_times(select: Select, times: usize) -> Until {
+    Until::of(What::Sent(select, times))
+}
+
 /// A message like this comes in.
 #[must_use]
 pub fn handled(select: Select) -> Until {

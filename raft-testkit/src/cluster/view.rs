@@ -27,6 +27,11 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         SectionNotes { cluster: self }
     }
 
+    /// Says more about the section that is going on; before the first one it says nothing.
+    pub fn last_section(&mut self) -> SectionNotes<'_, M, S> {
+        SectionNotes { cluster: self }
+    }
+
     /// Writes a remark into the trace.
     pub fn remark(&mut self, text: &str) {
         self.note_here(RecordKind::Note { text: text.to_owned() });
@@ -86,7 +91,7 @@ impl<M: StateMachine, S: LogStore> SectionNotes<'_, M, S> {
     }
 
     fn with(self, change: impl FnOnce(&mut RecordKind)) -> Self {
-        if let Some(record) = self.cluster.recorder.last_record() {
+        if let Some(record) = self.cluster.recorder.last_section() {
             change(&mut record.kind);
         }
         self

@@ -6,6 +6,10 @@ const TITLE: &str = "A command, step by step, and what a client sees elsewhere";
 
 #[test]
 fn a_command_is_told_step_by_step() {
+    finish(&tell(), include_str!("data/test_command_1.json"));
+}
+
+pub(super) fn tell() -> Cluster {
     let mut c = cluster("test_command_1", TITLE).described(
         "One command from the client to the state machines; a follower that redirects and a \
          candidate that asks for patience; a candidate that yields to a heartbeat; a follower \
@@ -62,7 +66,7 @@ fn a_command_is_told_step_by_step() {
     c.deliver_all();
     c.expect_converged();
     assert_eq!(c.machine(1).total(), 3);
-    finish(&c, include_str!("data/test_command_1.json"));
+    c
 }
 
 fn the_candidate_yields(c: &mut Cluster) {

@@ -6,6 +6,10 @@ const TITLE: &str = "The same road, told with the features that each section use
 
 #[test]
 fn a_command_is_told_with_its_features() {
+    finish(&tell(), include_str!("data/test_feature_defs_3.json"));
+}
+
+pub(super) fn tell() -> Cluster {
     let mut c = cluster("test_feature_defs_3", TITLE);
     c.section("An election until its first entry is everywhere")
         .uses(&["log_replication"])
@@ -53,7 +57,7 @@ fn a_command_is_told_with_its_features() {
     exchange(&mut c, 1, 3);
     c.deliver_all();
     c.expect_converged();
-    finish(&c, include_str!("data/test_feature_defs_3.json"));
+    c
 }
 
 fn the_candidate_yields(c: &mut Cluster) {

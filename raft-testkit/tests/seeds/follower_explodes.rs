@@ -1,4 +1,4 @@
-use raft_testkit::{append, append_response};
+use raft_testkit::{Cluster, append, append_response};
 
 use super::{cluster, exchange, finish, step};
 
@@ -6,6 +6,10 @@ const TITLE: &str = "A follower's state machine fails at a command";
 
 #[test]
 fn a_command_succeeds_although_a_follower_cannot_apply_it() {
+    finish(&tell(), include_str!("data/test_follower_explodes_in_command.json"));
+}
+
+pub(super) fn tell() -> Cluster {
     let mut c = cluster("test_follower_explodes_in_command", TITLE).described(
         "The quorum commits and the client has its answer. The follower has committed and not \
          applied; once the cause is gone, the next heartbeat makes it apply.",
@@ -57,5 +61,5 @@ fn a_command_succeeds_although_a_follower_cannot_apply_it() {
     exchange(&mut c, 1, 3);
     c.expect_converged();
     assert_eq!(c.machine(3).total(), 2);
-    finish(&c, include_str!("data/test_follower_explodes_in_command.json"));
+    c
 }

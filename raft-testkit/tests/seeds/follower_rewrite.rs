@@ -1,4 +1,4 @@
-use raft_testkit::{append, append_response};
+use raft_testkit::{Cluster, append, append_response};
 
 use super::{cluster, exchange, finish, heartbeat_without, step};
 
@@ -6,6 +6,10 @@ const TITLE: &str = "A cut-off leader's entries are replaced";
 
 #[test]
 fn entries_of_a_cut_off_leader_are_replaced() {
+    finish(&tell(), include_str!("data/test_follower_rewrite_1.json"));
+}
+
+pub(super) fn tell() -> Cluster {
     let mut c = cluster("test_follower_rewrite_1", TITLE).described(
         "A leader that nobody hears logs two commands. They never commit: a new leader is \
          elected, and its entries take their place.",
@@ -53,5 +57,5 @@ fn entries_of_a_cut_off_leader_are_replaced() {
     c.deliver_all();
     c.expect_converged();
     assert_eq!(c.durable_commands(1), ["sub 1"]);
-    finish(&c, include_str!("data/test_follower_rewrite_1.json"));
+    c
 }

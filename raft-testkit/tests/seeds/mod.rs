@@ -6,6 +6,7 @@ mod compare;
 mod feature_definitions;
 mod follower_explodes;
 mod follower_rewrite;
+mod scenario_files;
 mod slow_voter;
 
 use raft_core::ApplyFailurePolicy;

@@ -1,4 +1,4 @@
-use raft_testkit::{append, append_response, vote, vote_response};
+use raft_testkit::{Cluster, append, append_response, vote, vote_response};
 
 use super::{cluster, finish, step};
 
@@ -6,6 +6,10 @@ const TITLE: &str = "Votes of an older election arrive late";
 
 #[test]
 fn late_votes_of_an_older_election_do_not_count() {
+    finish(&tell(), include_str!("data/test_slow_voter.json"));
+}
+
+pub(super) fn tell() -> Cluster {
     let mut c = cluster("test_slow_voter", TITLE).pre_vote(false);
     c.start();
     c.section("An election without trouble")
@@ -49,11 +53,11 @@ fn late_votes_of_an_older_election_do_not_count() {
     c.send(append_response().from(2));
     c.handle(append_response().from(1));
     c.handle(append_response().from(2));
-    finish(&c, include_str!("data/test_slow_voter.json"));
+    c
 }
 
 /// The voter handles the request and sends its answer.
-fn step_answer(c: &mut raft_testkit::Cluster, voter: u64) {
+fn step_answer(c: &mut Cluster, voter: u64) {
     c.handle(vote().to(voter));
     c.send(vote_response().from(voter));
 }
