@@ -1,5 +1,7 @@
 //! Integration tests, one binary for all.
 
 #[cfg(feature = "server")]
+mod client;
+#[cfg(feature = "server")]
 mod kv;
 mod node;

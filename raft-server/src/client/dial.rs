@@ -98,9 +98,10 @@ impl Dialler {
             return Err(Fault::Lasting(refusal.to_string()));
         }
         self.greet(&connection).await.map_err(|stream_error| match connection.close_reason() {
+            // It was closed here, for the reason at hand.
+            None | Some(ConnectionError::LocallyClosed) => stream_error,
             // The node said why it closed the connection, which tells more than the stream.
             Some(reason) => fault(reason),
-            None => stream_error,
         })
     }
 

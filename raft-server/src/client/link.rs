@@ -59,12 +59,12 @@ impl Link {
     ) -> Arc<Self> {
         let link = Arc::new(Self {
             connection,
-            welcome,
             state: Mutex::default(),
             outgoing_ready: Notify::new(),
             busy: Notify::new(),
             heard: AtomicU64::new(0),
             in_flight: Semaphore::new(welcome.in_flight_max.max(1) as usize),
+            welcome,
         });
         tokio::spawn(write(Arc::clone(&link), send));
         tokio::spawn(read(Arc::clone(&link), receive, reader));
@@ -78,8 +78,8 @@ impl Link {
     }
 
     /// What the node said of itself.
-    pub(super) fn welcome(&self) -> Welcome {
-        self.welcome
+    pub(super) const fn welcome(&self) -> &Welcome {
+        &self.welcome
     }
 
     /// Makes a request. Dropping the future forgets the answer, not the request.

@@ -155,6 +155,11 @@ impl Nodes {
 
     fn dialled(&self, place: Place, dialled: Dialled) -> Dialled {
         let mut state = self.state();
+        if let Ok(link) = &dialled {
+            for (node, address) in &link.welcome().members {
+                state.find(&LeaderHint { node: *node, address: Some(address.clone()) });
+            }
+        }
         let known = &mut state.known[place.0];
         match &dialled {
             Ok(link) => {

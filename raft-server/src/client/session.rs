@@ -59,7 +59,15 @@ async fn attempt(
 }
 
 fn conclude(caller: &Caller, done: Done, session: IdleSession) -> Result<Output, Error> {
-    match done? {
+    let done = match done {
+        // It is not in the log, so the session's next write has the next word.
+        Err(error @ (Error::Unavailable { .. } | Error::Invalid { .. })) => {
+            caller.return_session(session);
+            return Err(error);
+        }
+        done => done?,
+    };
+    match done {
         (Output { outcome: Outcome::Refused(refused), .. }, asked) if ends_session(&refused) => {
             match asked {
                 Asked::Once => Err(Error::Rejected(refused)),

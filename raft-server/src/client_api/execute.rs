@@ -43,6 +43,12 @@ impl Executor {
         *self.members.write().unwrap_or_else(PoisonError::into_inner) = members;
     }
 
+    /// Where clients find the members.
+    pub(super) fn client_addresses(&self) -> Vec<(NodeId, String)> {
+        let known = self.known_members();
+        known.iter().map(|(node, addresses)| (*node, addresses.client.clone())).collect()
+    }
+
     fn known_members(&self) -> RwLockReadGuard<'_, BTreeMap<NodeId, MemberAddresses>> {
         self.members.read().unwrap_or_else(PoisonError::into_inner)
     }

@@ -17,7 +17,7 @@ pub struct Hello {
 }
 
 /// What a node answers.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Welcome {
     /// The version it speaks.
     pub version: u16,
@@ -27,6 +27,9 @@ pub struct Welcome {
     pub node: NodeId,
     /// How many requests may be unanswered on this connection; the node reads no further beyond.
     pub in_flight_max: u32,
+    /// Where clients find the members, as far as the node knows, itself included: a client that
+    /// was told of one node is not lost with it.
+    pub members: Vec<(NodeId, String)>,
 }
 
 /// Why the two do not go together. Both sides find it out from the same rule.

@@ -117,6 +117,7 @@ impl Context {
             cluster: self.config.cluster,
             node: self.config.node,
             in_flight_max: self.config.in_flight_max,
+            members: self.executor.client_addresses(),
         }
     }
 }

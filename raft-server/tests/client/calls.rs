@@ -1,0 +1,379 @@
+//! What a client does with answers, refusals and silence.
+
+use std::future::Future;
+use std::time::Duration;
+
+use raft_core::{ClusterId, NodeId};
+use raft_server::client::{Client, ClientConfig, Error, Retry};
+use raft_server::client_api::protocol::{
+    Consistency, LeaderHint, Refusal, Request, RequestBody, Response,
+};
+use raft_server::client_api::{PROTOCOL_VERSION, Welcome};
+use raft_server::state_machine::kv::{
+    Answer, AnswerBody, KeyRange, Op, Outcome, Output, Put, RangeRequest, RangeResult, Refused,
+    Revision, SessionId,
+};
+
+use super::puppet::{Puppet, done};
+use super::tls::{CLUSTER, Issuer};
+
+/// No test waits longer than this for anything; none comes near it.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(super) async fn within<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future).await.expect("it happens in time")
+}
+
+fn config(issuer: &Issuer, puppets: &[&Puppet], retry: Retry) -> ClientConfig {
+    let endpoints = puppets.iter().map(|puppet| puppet.address()).collect();
+    let mut config = ClientConfig::new(endpoints, issuer.client());
+    config.timeout = PATIENCE;
+    config.retry = retry;
+    config
+}
+
+fn put(key: &str) -> Put {
+    Put { key: key.to_owned().into(), value: "v".into(), prev_kv: false }
+}
+
+fn range(client: &Client) -> impl Future<Output = Result<Revision, Error>> + use<> {
+    let client = client.clone();
+    async move {
+        let request = RangeRequest::new(KeyRange::all());
+        Ok(client.range(request, Consistency::Linearizable).await?.revision)
+    }
+}
+
+fn found(revision: u64) -> Response {
+    let body = AnswerBody::Range(RangeResult::default());
+    Response::Range(Answer { revision: Revision(revision), body })
+}
+
+fn key_of(request: &Request) -> String {
+    match &request.body {
+        RequestBody::Command(command) => match &command.op {
+            Op::Put(put) => String::from_utf8(put.key.to_vec()).unwrap(),
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Many callers share a connection, and each gets its own answer.
+#[tokio::test]
+async fn answers_find_their_callers_in_any_order() {
+    let issuer = Issuer::new();
+    let puppet = Puppet::new(&issuer, 1);
+    let client = Client::new(config(&issuer, &[&puppet], Retry::WhenSafe)).unwrap();
+    let mut calls = tokio::task::JoinSet::new();
+    for number in 0..20_u64 {
+        let client = client.clone();
+        calls.spawn(async move {
+            let at = client.put(put(&number.to_string())).await.unwrap();
+            (number, at.revision)
+        });
+    }
+    let mut visit = within(puppet.visit()).await;
+    let mut requests = Vec::new();
+    for _ in 0..20 {
+        requests.push(within(visit.request()).await);
+    }
+    for request in requests.iter().rev() {
+        visit.done(request.id, 100 + key_of(request).parse::<u64>().unwrap()).await;
+    }
+    let mut answered = within(calls.join_all()).await;
+    answered.sort_unstable();
+    let expected: Vec<_> = (0..20).map(|number| (number, Revision(100 + number))).collect();
+    assert_eq!(answered, expected);
+}
+
+#[tokio::test]
+async fn a_write_without_a_session_is_unknown_when_its_answer_is_lost() {
+    let issuer = Issuer::new();
+    let puppet = Puppet::new(&issuer, 1);
+    let client = Client::new(config(&issuer, &[&puppet], Retry::WhenSafe)).unwrap();
+    let play = async {
+        let mut visit = puppet.visit().await;
+        visit.request().await;
+        visit.vanish();
+    };
+    let (answer, ()) = within(async { tokio::join!(client.put(put("a")), play) }).await;
+    assert!(matches!(answer, Err(Error::Unknown { .. })), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_write_that_the_node_reports_as_unknown_is_unknown() {
+    let issuer = Issuer::new();
+    let puppet = Puppet::new(&issuer, 1);
+    let client = Client::new(config(&issuer, &[&puppet], Retry::WhenSafe)).unwrap();
+    let play = async {
+        let mut visit = puppet.visit().await;
+        let request = visit.request().await;
+        visit.answer(request.id, Response::Unknown { leader: None }).await;
+        visit
+    };
+    let (answer, _visit) = within(async { tokio::join!(client.put(put("a")), play) }).await;
+    assert!(matches!(answer, Err(Error::Unknown { .. })), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_read_is_asked_again_when_its_answer_is_lost() {
+    let issuer = Issuer::new();
+    let puppet = Puppet::new(&issuer, 1);
+    let client = Client::new(config(&issuer, &[&puppet], Retry::WhenSafe)).unwrap();
+    let play = async {
+        let mut visit = puppet.visit().await;
+        visit.request().await;
+        visit.vanish();
+        let mut visit = puppet.visit().await;
+        let request = visit.request().await;
+        visit.answer(request.id, found(7)).await;
+        visit
+    };
+    let (answer, _visit) = within(async { tokio::join!(range(&client), play) }).await;
+    assert_eq!(answer.unwrap(), Revision(7));
+}
+
+/// The second asking must be the first one to the letter: session, serial, command.
+#[tokio::test]
+async fn a_write_in_a_session_is_asked_again_with_the_same_serial() {
+    let issuer = Issuer::new();
+    let puppet = Puppet::new(&issuer, 1);
+    let client = Client::new(config(&issuer, &[&puppet], Retry::ExactlyOnce)).unwrap();
+    let play = async {
+        let mut visit = puppet.visit().await;
+        let opening = visit.request().await;
+        let session = SessionId(40);
+        let outcome = Outcome::SessionOpened { session };
+        visit.answer(opening.id, Response::Output(Output { revision: Revision(0), outcome })).await;
+        let first = visit.request().await.body;
+        visit.vanish();
+        let mut visit = puppet.visit().await;
+        let second = visit.request().await;
+        visit.done(second.id, 5).await;
+        (first, second.body, visit)
+    };
+    let (answer, (first, second, _visit)) =
+        within(async { tokio::join!(client.put(put("a")), play) }).await;
+    assert_eq!(answer.unwrap().revision, Revision(5));
+    assert_eq!(first, second);
+    let RequestBody::Command(command) = first else { panic!("{first:?}") };
+    let named = command.session.unwrap();
+    assert_eq!((named.session, named.serial), (SessionId(40), 1));
+}
+
+/// An evicted session cannot tell whether the lost attempt was carried out.
+#[tokio::test]
+async fn an_expired_session_leaves_a_repeated_write_unknown() {
+    let issuer = Issuer::new();
+    let puppet = Puppet::new(&issuer, 1);
+    let client = Client::new(config(&issuer, &[&puppet], Retry::ExactlyOnce)).unwrap();
+    let refused = |refused| {
+        let outcome = Outcome::Refused(refused);
+        Response::Output(Output { revision: Revision(0), outcome })
+    };
+    let play = async {
+        let mut visit = puppet.visit().await;
+        let opening = visit.request().await;
+        let outcome = Outcome::SessionOpened { session: SessionId(1) };
+        visit.answer(opening.id, Response::Output(Output { revision: Revision(0), outcome })).await;
+        visit.request().await;
+        visit.vanish();
+        let mut visit = puppet.visit().await;
+        let second = visit.request().await;
+        visit.answer(second.id, refused(Refused::SessionExpired)).await;
+        visit
+    };
+    let (answer, _visit) = within(async { tokio::join!(client.put(put("a")), play) }).await;
+    assert!(matches!(answer, Err(Error::Unknown { .. })), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_refusal_is_asked_again_even_without_a_session() {
+    let issuer = Issuer::new();
+    let puppet = Puppet::new(&issuer, 1);
+    let client = Client::new(config(&issuer, &[&puppet], Retry::WhenSafe)).unwrap();
+    let play = async {
+        let mut visit = puppet.visit().await;
+        for refusal in [Refusal::NoLeader, Refusal::NotReady, Refusal::Busy { retry_after_ms: 1 }] {
+            let request = visit.request().await;
+            visit.answer(request.id, Response::Refused(refusal)).await;
+        }
+        let request = visit.request().await;
+        visit.done(request.id, 9).await;
+        visit
+    };
+    let (answer, _visit) = within(async { tokio::join!(client.put(put("a")), play) }).await;
+    assert_eq!(answer.unwrap().revision, Revision(9));
+}
+
+#[tokio::test]
+async fn a_request_that_makes_no_sense_is_not_asked_again() {
+    let issuer = Issuer::new();
+    let puppet = Puppet::new(&issuer, 1);
+    let client = Client::new(config(&issuer, &[&puppet], Retry::WhenSafe)).unwrap();
+    let play = async {
+        let mut visit = puppet.visit().await;
+        let request = visit.request().await;
+        let refusal = Refusal::Invalid { reason: "too long".to_owned() };
+        visit.answer(request.id, Response::Refused(refusal)).await;
+        visit
+    };
+    let (answer, _visit) = within(async { tokio::join!(client.put(put("a")), play) }).await;
+    assert!(matches!(&answer, Err(Error::Invalid { reason }) if reason == "too long"));
+}
+
+/// The leader need not be among the endpoints: the hint says where it is.
+#[tokio::test]
+async fn a_redirect_is_followed_and_remembered() {
+    let issuer = Issuer::new();
+    let (follower, leader) = (Puppet::new(&issuer, 1), Puppet::new(&issuer, 2));
+    let client = Client::new(config(&issuer, &[&follower], Retry::WhenSafe)).unwrap();
+    let play = async {
+        let mut at_follower = follower.visit().await;
+        let request = at_follower.request().await;
+        let hint = LeaderHint { node: NodeId(2), address: Some(leader.address()) };
+        let refusal = Refusal::NotLeader { leader: hint };
+        at_follower.answer(request.id, Response::Refused(refusal)).await;
+        let mut at_leader = leader.visit().await;
+        for revision in [3, 4] {
+            let request = at_leader.request().await;
+            at_leader.done(request.id, revision).await;
+        }
+        (at_follower, at_leader)
+    };
+    let calls = async {
+        let first = client.put(put("a")).await.unwrap();
+        let second = client.put(put("a")).await.unwrap();
+        (first.revision, second.revision)
+    };
+    let (revisions, _visits) = within(async { tokio::join!(calls, play) }).await;
+    assert_eq!(revisions, (Revision(3), Revision(4)));
+}
+
+/// Over UDP nobody says that a process is gone: it must be noticed.
+#[tokio::test]
+async fn a_silent_node_is_given_up_for_another() {
+    let issuer = Issuer::new();
+    let (silent, other) = (Puppet::new(&issuer, 1), Puppet::new(&issuer, 2));
+    let mut config = config(&issuer, &[&silent, &other], Retry::WhenSafe);
+    config.silence_timeout = Duration::from_millis(100);
+    let client = Client::new(config).unwrap();
+    let play = async {
+        let mut at_silent = silent.visit().await;
+        at_silent.request().await;
+        let mut visit = other.visit().await;
+        let request = visit.request().await;
+        visit.answer(request.id, found(2)).await;
+        (at_silent, visit)
+    };
+    let (answer, _visits) = within(async { tokio::join!(range(&client), play) }).await;
+    assert_eq!(answer.unwrap(), Revision(2));
+}
+
+/// A node that answers pings is slow, not gone: its write is not given up.
+#[tokio::test]
+async fn a_slow_node_that_answers_pings_is_waited_for() {
+    let issuer = Issuer::new();
+    let puppet = Puppet::new(&issuer, 1);
+    let mut config = config(&issuer, &[&puppet], Retry::WhenSafe);
+    config.silence_timeout = Duration::from_millis(80);
+    let client = Client::new(config).unwrap();
+    let play = async {
+        let mut visit = puppet.visit().await;
+        let request = visit.request().await;
+        // Pings are answered while this waits for a request that does not come.
+        let more = tokio::time::timeout(Duration::from_millis(500), visit.request()).await;
+        assert!(more.is_err(), "asked again: {more:?}");
+        visit.done(request.id, 1).await;
+        visit
+    };
+    let (answer, _visit) = within(async { tokio::join!(client.put(put("a")), play) }).await;
+    assert_eq!(answer.unwrap().revision, Revision(1));
+}
+
+#[tokio::test]
+async fn a_cancelled_call_does_no_harm_to_the_next() {
+    let issuer = Issuer::new();
+    let puppet = Puppet::new(&issuer, 1);
+    let client = Client::new(config(&issuer, &[&puppet], Retry::WhenSafe)).unwrap();
+    let cancelled = tokio::spawn({
+        let client = client.clone();
+        async move { client.put(put("first")).await }
+    });
+    let mut visit = within(puppet.visit()).await;
+    let first = within(visit.request()).await;
+    cancelled.abort();
+    assert!(cancelled.await.unwrap_err().is_cancelled());
+    let play = async {
+        let second = visit.request().await;
+        visit.done(first.id, 1).await;
+        visit.done(second.id, 2).await;
+        visit
+    };
+    let (answer, _visit) = within(async { tokio::join!(client.put(put("second")), play) }).await;
+    assert_eq!(answer.unwrap().revision, Revision(2));
+}
+
+#[tokio::test]
+async fn a_node_that_sends_nonsense_is_left() {
+    let issuer = Issuer::new();
+    let puppet = Puppet::new(&issuer, 1);
+    let client = Client::new(config(&issuer, &[&puppet], Retry::WhenSafe)).unwrap();
+    let play = async {
+        let mut visit = puppet.visit().await;
+        visit.request().await;
+        visit.say(&[0, 0, 0, 3, 0xff, 0xff, 0xff]).await;
+        let mut visit = puppet.visit().await;
+        let request = visit.request().await;
+        visit.answer(request.id, found(1)).await;
+        visit
+    };
+    let (answer, _visit) = within(async { tokio::join!(range(&client), play) }).await;
+    assert_eq!(answer.unwrap(), Revision(1));
+}
+
+/// Both numbers are in the message, so that one knows which side to change; and it comes at once.
+#[tokio::test]
+async fn a_mismatched_welcome_is_an_error_that_names_both_values() {
+    let issuer = Issuer::new();
+    let puppet = Puppet::new(&issuer, 1);
+    let welcome = Welcome {
+        version: PROTOCOL_VERSION,
+        cluster: CLUSTER,
+        node: NodeId(1),
+        in_flight_max: 1,
+        members: vec![],
+    };
+    let other = ClusterId(0xbad);
+    for (welcome, expected) in [
+        (
+            Welcome { version: 77, ..welcome.clone() },
+            ["version 1 ".to_owned(), "version 77".to_owned()],
+        ),
+        (Welcome { cluster: other, ..welcome }, [CLUSTER.to_string(), other.to_string()]),
+    ] {
+        let client = Client::new(config(&issuer, &[&puppet], Retry::WhenSafe)).unwrap();
+        let (answer, _visit) =
+            within(async { tokio::join!(client.put(put("a")), puppet.visit_saying(welcome)) })
+                .await;
+        let Err(Error::Unavailable { reason }) = answer else { panic!("{answer:?}") };
+        assert!(expected.iter().all(|part| reason.contains(part)), "{reason}");
+    }
+}
+
+/// An unused response is no answer: the client does not take one for another.
+#[tokio::test]
+async fn an_answer_to_another_question_is_an_error() {
+    let issuer = Issuer::new();
+    let puppet = Puppet::new(&issuer, 1);
+    let client = Client::new(config(&issuer, &[&puppet], Retry::WhenSafe)).unwrap();
+    let play = async {
+        let mut visit = puppet.visit().await;
+        let request = visit.request().await;
+        visit.answer(request.id, done(1)).await;
+        visit
+    };
+    let (answer, _visit) = within(async { tokio::join!(range(&client), play) }).await;
+    assert!(matches!(answer, Err(Error::Protocol(_))), "{answer:?}");
+}

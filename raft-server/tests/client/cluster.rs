@@ -1,0 +1,245 @@
+//! Real nodes in this process, with their clients' ports on loopback.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use raft_core::ports::{PeerAddress, Transport};
+use raft_core::{Config, GroupId, Identity, Incarnation, Membership, NodeId};
+use raft_server::client::{Client, ClientConfig, Error};
+use raft_server::client_api::protocol::{Consistency, Role};
+use raft_server::client_api::{ClientApi, ClientApiConfig, MemberAddresses};
+use raft_server::state_machine::kv::{
+    DeleteRange, KeyRange, KvOptions, KvStateMachine, Put, RangeRequest, Revision, Txn, TxnOp,
+    TxnOpResult,
+};
+use raft_server::{Node, NodeHandle};
+use raft_storage::MemLogStore;
+use raft_transport_mem::Hub;
+use tempfile::TempDir;
+
+use super::calls::within;
+use super::tls::{CLUSTER, Issuer};
+
+const NODES: u64 = 3;
+const KV: KvOptions =
+    KvOptions { block_cache_bytes: 1 << 20, write_buffer_bytes: 1 << 20, sessions_max: 100 };
+
+pub(super) struct Member {
+    pub(super) node: NodeHandle,
+    pub(super) api: ClientApi,
+    _data: TempDir,
+}
+
+pub(super) struct Cluster {
+    pub(super) issuer: Issuer,
+    pub(super) members: Vec<Member>,
+}
+
+impl Cluster {
+    /// Three nodes of which the first leads.
+    pub(super) async fn led() -> Self {
+        let issuer = Issuer::new();
+        let hub = Hub::new();
+        let mut members = Vec::new();
+        for node in 1..=NODES {
+            members.push(member(&issuer, &hub, node).await);
+        }
+        let addresses = |(node, member): (u64, &Member)| {
+            let client = member.api.address().to_string();
+            (NodeId(node), MemberAddresses { peer: format!("peer{node}:1"), client })
+        };
+        let addresses: BTreeMap<_, _> = (1..).zip(&members).map(addresses).collect();
+        for member in &members {
+            member.api.set_members(addresses.clone());
+        }
+        let cluster = Self { issuer, members };
+        cluster.elect(1).await;
+        cluster
+    }
+
+    /// Makes a node the leader.
+    pub(super) async fn elect(&self, node: usize) {
+        let handle = &self.members[node - 1].node;
+        let mut leadership = handle.subscribe();
+        handle.campaign().await;
+        let led = leadership.wait_for(|now| now.role == raft_core::RoleKind::Leader);
+        within(led).await.unwrap();
+    }
+
+    pub(super) fn address(&self, node: usize) -> String {
+        self.members[node - 1].api.address().to_string()
+    }
+
+    /// A client that knows this node's address alone.
+    fn client(&self, node: usize) -> Client {
+        let mut config = ClientConfig::new(vec![self.address(node)], self.issuer.client());
+        config.timeout = Duration::from_secs(20);
+        Client::new(config).unwrap()
+    }
+}
+
+async fn member(issuer: &Issuer, hub: &Hub, node: u64) -> Member {
+    let data = tempfile::tempdir().unwrap();
+    let identity = Identity {
+        cluster: CLUSTER,
+        group: GroupId(0),
+        node: NodeId(node),
+        incarnation: Incarnation(1),
+    };
+    // Elections happen when a test asks for one.
+    let mut config = Config::new(identity, node);
+    config.election_timeout_min = Duration::from_secs(600);
+    config.heartbeat_interval = Duration::from_millis(20);
+    let machine = KvStateMachine::open(data.path(), identity, &KV).unwrap();
+    let reader = machine.reader();
+    let peers = (1..=NODES).filter(|&peer| peer != node);
+    let peers = peers.map(|peer| PeerAddress { node: NodeId(peer), address: String::new() });
+    let hub = hub.clone();
+    let handle = Node::builder()
+        .config(config)
+        .bootstrap(Membership::of_voters((1..=NODES).map(NodeId)))
+        .peers(peers.collect())
+        .state_machine(machine)
+        .store(MemLogStore::default())
+        .transport(move |inbox| Ok(Arc::new(hub.join(NodeId(node), inbox)) as Arc<dyn Transport>))
+        .start()
+        .await
+        .unwrap();
+    let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let config = ClientApiConfig::new(listen, CLUSTER, NodeId(node), issuer.node(node));
+    let api = ClientApi::start(config, handle.clone(), reader).unwrap();
+    Member { node: handle, api, _data: data }
+}
+
+fn put(key: &str, value: &str) -> Put {
+    Put { key: key.to_owned().into(), value: value.to_owned().into(), prev_kv: true }
+}
+
+/// From a client that knows a follower alone to the leader and back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_request_reaches_the_leader_through_a_follower() {
+    let cluster = Cluster::led().await;
+    let client = cluster.client(3);
+    let first = within(client.put(put("a", "1"))).await.unwrap();
+    assert_eq!((first.revision, first.answer), (Revision(1), None));
+    let second = within(client.put(put("a", "2"))).await.unwrap();
+    assert_eq!(second.answer.unwrap().value, "1");
+
+    let got = within(client.get("a".into())).await.unwrap().answer.unwrap();
+    assert_eq!((&got.value[..], got.version), (&b"2"[..], 2));
+    let mut old = RangeRequest::new(KeyRange::all());
+    old.revision = Some(Revision(1));
+    let old = within(client.range(old, Consistency::Linearizable)).await.unwrap().answer;
+    assert_eq!(old.kvs[0].value, "1");
+
+    let read = TxnOp::Range(RangeRequest::new(KeyRange::Key("a".into())));
+    let txn =
+        Txn { compare: vec![], then: vec![TxnOp::Put(put("b", "3")), read], otherwise: vec![] };
+    let done = within(client.txn(txn)).await.unwrap();
+    assert!(done.answer.succeeded);
+    assert!(matches!(&done.answer.results[1], TxnOpResult::Range(found) if found.count == 1));
+
+    let all = DeleteRange { range: KeyRange::all(), prev_kv: false };
+    let deleted = within(client.delete(all)).await.unwrap();
+    assert_eq!((deleted.revision, deleted.answer.count), (Revision(4), 2));
+    assert_eq!(within(client.compact(Revision(3))).await.unwrap(), Revision(4));
+    let mut gone = RangeRequest::new(KeyRange::all());
+    gone.revision = Some(Revision(1));
+    let gone = within(client.range(gone, Consistency::Linearizable)).await;
+    assert!(matches!(gone, Err(Error::Rejected(_))), "{gone:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn status_and_members_come_from_the_node_that_is_asked() {
+    let cluster = Cluster::led().await;
+    let client = cluster.client(2);
+    let leader = within(client.status_of(&cluster.address(1))).await.unwrap();
+    assert_eq!((leader.node, leader.role), (NodeId(1), Role::Leader));
+    assert_eq!(leader.followers.len(), 2);
+    let follower = within(client.status_of(&cluster.address(2))).await.unwrap();
+    assert_eq!((follower.node, follower.role), (NodeId(2), Role::Follower));
+    assert_eq!(follower.problem, None);
+    let members = within(client.members()).await.unwrap();
+    let named: Vec<_> = members.iter().map(|member| (member.node.get(), member.voter)).collect();
+    assert_eq!(named, [(1, true), (2, true), (3, true)]);
+    assert_eq!(members[2].client_address, Some(cluster.address(3)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn too_large_a_request_is_refused_before_it_is_in_the_log() {
+    let cluster = Cluster::led().await;
+    let client = cluster.client(1);
+    within(client.put(put("a", "1"))).await.unwrap();
+    let before = cluster.members[0].node.status().raft.last_log;
+    let long = Bytes::from(vec![b'k'; 9000]);
+    let value = Put { key: "a".into(), value: vec![0; 2 << 20].into(), prev_kv: false };
+    let key = Put { key: long.clone(), value: Bytes::new(), prev_kv: false };
+    for put in [value, key] {
+        let refused = within(client.put(put)).await;
+        let Err(Error::Invalid { reason }) = refused else { panic!("{refused:?}") };
+        assert!(reason.contains("at most"), "{reason}");
+    }
+    let frame = Put { key: "a".into(), value: vec![0; 9 << 20].into(), prev_kv: false };
+    assert!(matches!(within(client.put(frame)).await, Err(Error::Invalid { .. })));
+    let range = RangeRequest::new(KeyRange::Key(long));
+    let refused = within(client.range(range, Consistency::Serializable)).await;
+    assert!(matches!(refused, Err(Error::Invalid { .. })), "{refused:?}");
+    assert_eq!(cluster.members[0].node.status().raft.last_log, before);
+}
+
+/// The leader goes while many write: in sessions, every write happens once, and nobody notices.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writes_in_sessions_happen_once_when_leaders_change() {
+    const WRITERS: u64 = 8;
+    const WRITES: u64 = 40;
+    let cluster = Cluster::led().await;
+    let client = cluster.client(3);
+    let mut writers = tokio::task::JoinSet::new();
+    for writer in 0..WRITERS {
+        let client = client.clone();
+        writers.spawn(async move {
+            for number in 0..WRITES {
+                client.put(put(&format!("w{writer}"), &number.to_string())).await.unwrap();
+            }
+        });
+    }
+    let mut round = 0;
+    while !writers.is_empty() {
+        within(writers.join_next()).await.unwrap().unwrap();
+        let leader = round % 3;
+        cluster.members[leader].node.step_down().await;
+        cluster.elect((leader + 1) % 3 + 1).await;
+        round += 1;
+    }
+    for writer in 0..WRITERS {
+        let kv = within(client.get(format!("w{writer}").into())).await.unwrap().answer.unwrap();
+        assert_eq!(kv.version, WRITES, "writer {writer}");
+    }
+}
+
+/// What is under way when the port closes is answered, and the next request finds another node.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_port_that_closes_answers_what_is_under_way() {
+    let mut cluster = Cluster::led().await;
+    let client = cluster.client(1);
+    within(client.put(put("a", "0"))).await.unwrap();
+    let mut writers = tokio::task::JoinSet::new();
+    for number in 0..50 {
+        let client = client.clone();
+        writers.spawn(async move { client.put(put(&number.to_string(), "v")).await });
+    }
+    let leader = cluster.members.remove(0);
+    leader.api.shutdown(Duration::from_secs(20)).await;
+    leader.node.step_down().await;
+    cluster.elect(1).await;
+    for written in within(writers.join_all()).await {
+        written.unwrap();
+    }
+    let mut count = RangeRequest::new(KeyRange::all());
+    count.projection = raft_server::state_machine::kv::Projection::CountOnly;
+    let count = within(client.range(count, Consistency::Linearizable)).await.unwrap().answer.count;
+    assert_eq!(count, 51);
+}
