@@ -5,3 +5,5 @@ mod client;
 #[cfg(feature = "server")]
 mod kv;
 mod node;
+#[cfg(feature = "server")]
+mod process;

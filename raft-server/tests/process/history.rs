@@ -1,0 +1,69 @@
+//! What clients were told, and whether the nodes' data agrees with it.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use bytes::Bytes;
+use raft_core::Identity;
+use raft_server::state_machine::kv::{
+    AnswerBody, HashAnswer, KeyRange, KvOptions, KvReader, KvStateMachine, RangeRequest, Revision,
+};
+
+/// A write that was acknowledged.
+#[derive(Clone, Debug)]
+pub(crate) struct Acknowledged {
+    pub(crate) key: Bytes,
+    pub(crate) value: Bytes,
+    pub(crate) revision: Revision,
+}
+
+/// The writes of a run.
+#[derive(Default, Debug)]
+pub(crate) struct History {
+    pub(crate) acknowledged: Vec<Acknowledged>,
+    /// Writes of which the client could not tell whether they happened.
+    pub(crate) unknown: usize,
+}
+
+impl History {
+    pub(crate) fn merge(histories: Vec<Self>) -> Self {
+        histories.into_iter().fold(Self::default(), |mut all, one| {
+            all.acknowledged.extend(one.acknowledged);
+            all.unknown += one.unknown;
+            all
+        })
+    }
+
+    /// The acknowledged writes that the data of a stopped node does not have at their revision
+    /// with their value, and the hash of all its data.
+    pub(crate) fn missing_from(
+        &self,
+        data_dir: &Path,
+        identity: Identity,
+    ) -> (Vec<&Acknowledged>, HashAnswer) {
+        let store = data_dir.join("store");
+        let machine = KvStateMachine::open(&store, identity, &KvOptions::default()).unwrap();
+        let reader = machine.reader();
+        let missing = self.acknowledged.iter().filter(|write| !is_there(&reader, write)).collect();
+        let AnswerBody::Hash(hash) = reader.hash(None).unwrap().body else {
+            panic!("the newest state has a hash")
+        };
+        (missing, hash)
+    }
+
+    /// Every acknowledged write made a revision of its own: none was carried out twice under two
+    /// names, and no two share one.
+    pub(crate) fn assert_revisions_are_distinct(&self) {
+        let mut seen = HashSet::new();
+        for write in &self.acknowledged {
+            assert!(seen.insert(write.revision), "two writes have one revision: {write:?}");
+        }
+    }
+}
+
+fn is_there(reader: &KvReader, write: &Acknowledged) -> bool {
+    let mut request = RangeRequest::new(KeyRange::Key(write.key.clone()));
+    request.revision = Some(write.revision);
+    let AnswerBody::Range(found) = reader.range(&request).unwrap().body else { return false };
+    found.kvs.first().is_some_and(|kv| kv.mod_revision == write.revision && kv.value == write.value)
+}

@@ -1,0 +1,61 @@
+//! How a node ends, and what it takes to start again.
+
+use std::process::Stdio;
+
+use bytes::Bytes;
+use raft_server::state_machine::kv::Put;
+use rustix::process::Signal;
+
+use super::cluster::{Cluster, capture, ended};
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(future)
+}
+
+/// An operator's restart must be uneventful: exit code 0, data kept, the others go on.
+#[test]
+fn sigterm_ends_a_leader_in_order_and_the_others_go_on() {
+    block_on(async {
+        let mut cluster = Cluster::started(3);
+        let client = cluster.client();
+        let put = |value: &'static str| Put {
+            key: Bytes::from_static(b"key"),
+            value: Bytes::from_static(value.as_bytes()),
+            prev_kv: false,
+        };
+        client.put(put("before")).await.unwrap();
+        let leader = cluster.leader(&client).await;
+        cluster.signal(leader, Signal::TERM);
+        assert_eq!(cluster.ended(leader).code(), Some(0), "{}", cluster.log(leader));
+        client.put(put("after")).await.unwrap();
+        cluster.start(leader);
+        let report = cluster.until(&client, leader, |report| report.leader.is_some()).await;
+        assert_eq!(report.node.get(), leader);
+        let read = client.get(Bytes::from_static(b"key")).await.unwrap();
+        assert_eq!(read.answer.unwrap().value, "after");
+        cluster.stop();
+    });
+}
+
+/// A node whose disk was wiped has forgotten its votes: it must not come back by itself.
+#[test]
+fn a_node_that_lost_its_data_does_not_start_by_itself() {
+    let mut cluster = Cluster::started(3);
+    block_on(async {
+        let client = cluster.client();
+        cluster.leader(&client).await;
+        cluster.kill(2);
+    });
+    std::fs::remove_dir_all(cluster.data_dir(2)).unwrap();
+    let log = cluster.path("wiped.log");
+    let mut process = cluster.serve(2).stdout(Stdio::null()).stderr(capture(&log)).spawn().unwrap();
+    assert_eq!(ended(&mut process).code(), Some(78));
+    let said = std::fs::read_to_string(log).unwrap();
+    assert!(said.contains("holds no data of node 2"), "{said}");
+    assert!(said.contains("--bootstrap"), "{said}");
+}
