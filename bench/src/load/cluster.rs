@@ -1,0 +1,221 @@
+//! Three processes of `raft-server serve`, with certificates of their own.
+
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use raft_core::{ClusterId, NodeId};
+use raft_server::certificates::{Authority, Validity};
+use raft_server::client::{Client, ClientConfig, Retry};
+use raft_server::client_api::protocol::Role;
+use raft_server::state_machine::kv::Put;
+use raft_transport_quic::tls::{PeerIdentity, TlsFiles, TlsIdentity};
+
+const CLUSTER: ClusterId = ClusterId(0x0b_e9c4);
+const NODES: u64 = 3;
+/// How long the cluster may take to answer a first write.
+const START_TIME_MAX: Duration = Duration::from_secs(30);
+/// Clock ticks a second in `/proc`, the same on every Linux.
+const TICKS_A_SECOND: u32 = 100;
+
+/// A running cluster; its processes end when it is dropped.
+pub(crate) struct Cluster {
+    server: PathBuf,
+    nodes: Vec<Node>,
+    tls: TlsIdentity,
+}
+
+struct Node {
+    config: PathBuf,
+    log: PathBuf,
+    client_address: String,
+    process: Option<Child>,
+}
+
+impl Cluster {
+    /// Starts the nodes and waits until they take a write.
+    pub(crate) async fn start(server: PathBuf, dir: &Path) -> anyhow::Result<Self> {
+        fs::create_dir_all(dir)?;
+        let authority = Authority::new("the load generator")?;
+        fs::write(dir.join("ca.pem"), authority.certificate_pem())?;
+        let issue = |holder: &PeerIdentity, name: &str| -> anyhow::Result<TlsFiles> {
+            let files = TlsFiles {
+                ca: dir.join("ca.pem"),
+                certificate: dir.join(format!("{name}.pem")),
+                key: dir.join(format!("{name}.key")),
+            };
+            let issued = authority.issue(holder, Validity::ten_years())?;
+            issued.write(&files.certificate, &files.key)?;
+            Ok(files)
+        };
+        let client = PeerIdentity::Client { cluster: CLUSTER, name: "load".to_owned() };
+        let tls = TlsIdentity::load(&issue(&client, "client")?)?;
+        let ports = free_ports(2 * usize::try_from(NODES)?)?;
+        let members: Vec<(u64, &[u16])> = (1..=NODES).zip(ports.chunks(2)).collect();
+        let mut nodes = Vec::new();
+        for (id, ports) in &members {
+            let node = PeerIdentity::Node { cluster: CLUSTER, node: NodeId(*id) };
+            let files = issue(&node, &format!("node{id}"))?;
+            let config = dir.join(format!("node{id}.toml"));
+            fs::write(&config, config_text(dir, *id, &members, &files))?;
+            nodes.push(Node {
+                config,
+                log: dir.join(format!("node{id}.log")),
+                client_address: format!("127.0.0.1:{}", ports[1]),
+                process: None,
+            });
+        }
+        let mut cluster = Self { server, nodes, tls };
+        for place in 0..cluster.nodes.len() {
+            cluster.spawn(place, &["--bootstrap"])?;
+        }
+        cluster.wait_until_ready().await?;
+        Ok(cluster)
+    }
+
+    /// A client with a connection of its own.
+    pub(crate) fn client(&self, retry: Retry) -> anyhow::Result<Client> {
+        let endpoints = self.nodes.iter().map(|node| node.client_address.clone()).collect();
+        let mut config = ClientConfig::new(endpoints, self.tls.clone());
+        config.retry = retry;
+        config.timeout = START_TIME_MAX;
+        Ok(Client::new(config)?)
+    }
+
+    /// The CPU time that all nodes have used so far.
+    pub(crate) fn cpu_time(&self) -> anyhow::Result<Duration> {
+        self.nodes
+            .iter()
+            .filter_map(|node| node.process.as_ref())
+            .map(|node| cpu_time(node.id()))
+            .sum()
+    }
+
+    /// Which node leads.
+    pub(crate) async fn leader(&self, client: &Client) -> anyhow::Result<usize> {
+        for _ in 0..100 {
+            for (place, node) in self.nodes.iter().enumerate() {
+                let status = client.status_of(&node.client_address).await;
+                if status.is_ok_and(|status| status.role == Role::Leader) {
+                    return Ok(place);
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        bail!("no node leads; {}", self.logs())
+    }
+
+    /// Kills a node with SIGKILL and waits until it is gone.
+    pub(crate) fn kill(&mut self, place: usize) -> anyhow::Result<()> {
+        let Some(mut process) = self.nodes[place].process.take() else {
+            bail!("node {} does not run", place + 1);
+        };
+        process.kill()?;
+        process.wait()?;
+        Ok(())
+    }
+
+    /// Starts a node again and waits until it has caught up with the leader.
+    pub(crate) async fn restart(&mut self, place: usize, client: &Client) -> anyhow::Result<()> {
+        self.spawn(place, &[])?;
+        let leader = self.leader(client).await?;
+        let target = client.status_of(&self.nodes[leader].client_address).await?.commit_index;
+        for _ in 0..600 {
+            let status = client.status_of(&self.nodes[place].client_address).await;
+            if status.is_ok_and(|status| status.applied_index >= target) {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        bail!("node {} does not catch up; {}", place + 1, self.logs())
+    }
+
+    fn spawn(&mut self, place: usize, flags: &[&str]) -> anyhow::Result<()> {
+        let node = &mut self.nodes[place];
+        let log = File::options().create(true).append(true).open(&node.log)?;
+        let process = Command::new(&self.server)
+            .arg("serve")
+            .arg("--config")
+            .arg(&node.config)
+            .args(flags)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .with_context(|| format!("cannot start {}", self.server.display()))?;
+        node.process = Some(process);
+        Ok(())
+    }
+
+    async fn wait_until_ready(&self) -> anyhow::Result<()> {
+        let put = Put { key: "ready".into(), value: "yes".into(), prev_kv: false };
+        let client = self.client(Retry::ExactlyOnce)?;
+        client
+            .put(put)
+            .await
+            .with_context(|| format!("the cluster does not start; {}", self.logs()))?;
+        Ok(())
+    }
+
+    /// The ends of the nodes' logs.
+    fn logs(&self) -> String {
+        let mut text = String::new();
+        for node in &self.nodes {
+            let log = fs::read_to_string(&node.log).unwrap_or_default();
+            let lines: Vec<&str> = log.lines().collect();
+            let end = &lines[lines.len().saturating_sub(5)..];
+            text += &format!("\n{}:\n{}", node.log.display(), end.join("\n"));
+        }
+        text
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        for process in self.nodes.iter_mut().filter_map(|node| node.process.as_mut()) {
+            // One that has ended already is as good.
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
+/// Ports that the system has free now.
+fn free_ports(count: usize) -> anyhow::Result<Vec<u16>> {
+    let sockets: Vec<UdpSocket> =
+        (0..count).map(|_| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))).collect::<Result<_, _>>()?;
+    let port = |socket: &UdpSocket| Ok(socket.local_addr()?.port());
+    sockets.iter().map(port).collect()
+}
+
+fn config_text(dir: &Path, id: u64, members: &[(u64, &[u16])], files: &TlsFiles) -> String {
+    let mut text = format!(
+        "cluster_id = \"{CLUSTER}\"\nnode_id = {id}\ndata_dir = {:?}\ntls_ca = {:?}\n\
+         tls_certificate = {:?}\ntls_key = {:?}\nlog_level = \"warn\"\n",
+        dir.join(format!("data{id}")),
+        files.ca,
+        files.certificate,
+        files.key,
+    );
+    for (id, ports) in members {
+        let (peer, client) = (ports[0], ports[1]);
+        text += &format!(
+            "\n[[members]]\nid = {id}\npeer = \"127.0.0.1:{peer}\"\nclient = \"127.0.0.1:{client}\"\n"
+        );
+    }
+    text
+}
+
+/// The CPU time of a process, from the 14th and 15th field of its `stat`.
+fn cpu_time(process: u32) -> anyhow::Result<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
+    // The second field is a name in parentheses, which may itself hold anything.
+    let (_, fields) = stat.rsplit_once(')').context("a stat without a name")?;
+    let mut times = fields.split_whitespace().skip(11).map(str::parse::<u32>);
+    let mut next = || times.next().context("a short stat");
+    let ticks = next()?? + next()??;
+    Ok(Duration::from_secs(1) * ticks / TICKS_A_SECOND)
+}

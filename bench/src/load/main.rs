@@ -1,0 +1,119 @@
+//! Drives a real cluster: processes of `raft-server`, QUIC with mutual TLS, RocksDB, synced
+//! writes, all on this machine. Shows throughput, latency, the CPU time of the nodes, and how long
+//! the death of a leader is felt; writes the figures to `bench/load.json` in the target folder.
+
+mod cluster;
+mod failover;
+mod measure;
+mod report;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use clap::Parser;
+use raft_server::client::{Client, Retry};
+
+use cluster::Cluster;
+use measure::{Case, Kind};
+use report::Report;
+
+/// Measures a three-node cluster on this machine.
+#[derive(Parser, Debug)]
+struct Args {
+    /// How many clients ask at a time, each waiting for its answer
+    #[arg(long, value_delimiter = ',', default_value = "1,64,256")]
+    clients: Vec<usize>,
+    /// How many connections the clients share
+    #[arg(long, default_value_t = 2)]
+    connections: usize,
+    /// How long each case is measured, in seconds
+    #[arg(long, default_value_t = 5.0)]
+    seconds: f64,
+    /// How long each case runs before it is measured, in seconds
+    #[arg(long, default_value_t = 1.0)]
+    warm_up: f64,
+    /// The size of each value
+    #[arg(long, default_value_t = 256)]
+    value_bytes: usize,
+    /// How many keys are written and read
+    #[arg(long, default_value_t = 100_000)]
+    keys: u64,
+    /// Write in sessions, exactly once, rather than without
+    #[arg(long)]
+    sessions: bool,
+    /// How often the leader is killed
+    #[arg(long, default_value_t = 10)]
+    failovers: usize,
+    /// Threads of this load generator
+    #[arg(long, default_value_t = 1)]
+    threads: usize,
+    /// The raft-server to run [default: the one beside this program]
+    #[arg(long)]
+    server: Option<PathBuf>,
+    /// Where the nodes keep their data [default: a temporary folder]
+    #[arg(long)]
+    dir: Option<PathBuf>,
+    /// Where the figures go as JSON [default: bench/load.json in the target folder]
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    let mut runtime = match args.threads {
+        0 | 1 => tokio::runtime::Builder::new_current_thread(),
+        threads => {
+            let mut builder = tokio::runtime::Builder::new_multi_thread();
+            builder.worker_threads(threads);
+            builder
+        }
+    };
+    runtime.enable_all().build()?.block_on(run(args))
+}
+
+async fn run(args: Args) -> anyhow::Result<()> {
+    let own = std::env::current_exe().context("where is this program?")?;
+    let built = own.parent().context("this program is in no folder")?;
+    let server = args.server.clone().unwrap_or_else(|| built.join("raft-server"));
+    ensure!(
+        server.exists(),
+        "{} is missing: build it with `cargo build --release -p raft-server`, or name it with \
+         --server",
+        server.display()
+    );
+    let json = match (&args.json, built.parent()) {
+        (Some(json), _) => json.clone(),
+        (None, Some(target)) => target.join("bench/load.json"),
+        (None, None) => "load.json".into(),
+    };
+    let temporary = tempfile::tempdir()?;
+    let dir = args.dir.clone().unwrap_or_else(|| temporary.path().to_owned());
+    let mut cluster = Cluster::start(server, &dir).await?;
+    let mut report = Report::default();
+    report.head();
+    for kind in [Kind::Writes, Kind::Reads] {
+        for clients in &args.clients {
+            let case = Case {
+                kind,
+                clients: (*clients).max(1),
+                warm_up: Duration::from_secs_f64(args.warm_up),
+                measured: Duration::from_secs_f64(args.seconds),
+                value_bytes: args.value_bytes,
+                keys: args.keys.max(1),
+            };
+            let shared = connections(&cluster, &args, case.clients)?;
+            report.case(measure::run(&case, &shared, &cluster).await?);
+        }
+    }
+    let rounds = failover::run(&mut cluster, args.failovers).await?;
+    report.failovers(rounds);
+    report.write(&json)?;
+    Ok(())
+}
+
+/// The clients' connections; never more than there are clients.
+fn connections(cluster: &Cluster, args: &Args, clients: usize) -> anyhow::Result<Vec<Client>> {
+    let retry = if args.sessions { Retry::ExactlyOnce } else { Retry::WhenSafe };
+    (0..args.connections.clamp(1, clients)).map(|_| cluster.client(retry)).collect()
+}
