@@ -18,7 +18,7 @@ const ROUNDS_DEFAULT: usize = 20;
 const WRITERS: usize = 8;
 const READERS: usize = 2;
 /// Keys of one writer: few, so that each is written often.
-const KEYS: usize = 32;
+const KEYS: u64 = 32;
 
 /// The promise that everything else serves: kill -9 the leader under load, restart it, and every
 /// acknowledged write is there with its revision, on every node, and no reader went back in time.
@@ -154,7 +154,7 @@ async fn write(
         if stop.load(Ordering::Relaxed) {
             break;
         }
-        let key = Bytes::from(format!("writer-{name}/{}", serial as usize % KEYS));
+        let key = Bytes::from(format!("writer-{name}/{}", serial % KEYS));
         let value = Bytes::from(format!("{name}:{serial}:{}", "x".repeat(64)));
         let begun = Instant::now();
         let put = Put { key: key.clone(), value: value.clone(), prev_kv: false };

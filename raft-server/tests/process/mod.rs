@@ -1,5 +1,7 @@
 //! Real processes: the built binary, three nodes, signals.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests, and what they print")]
+
 pub(crate) mod cluster;
 mod crash_loop;
 mod dev;
