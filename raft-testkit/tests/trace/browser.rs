@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 
+use raft_testkit::swarm::Swarm;
 use raft_testkit::trace::form::Form;
 use raft_testkit::trace::record::{CommandOutcome, Trace};
 use serde_json::Value;
@@ -147,4 +148,13 @@ fn text_from_a_trace_never_ends_the_pages_script() {
     assert!(!page.contains("<!--<script>"));
     assert!(!page.contains("http://") || page.matches("http://").count() == 1, "the SVG namespace");
     assert!(!page.contains("https://") && !page.contains("src="), "nothing comes from outside");
+}
+
+#[test]
+fn a_random_run_with_every_fault_opens_in_the_page() {
+    let trace = Swarm::of_seeds(0..1).replay(8).trace();
+    let Some(seen) = read_page(&trace) else { return };
+    println!("{} events: {seen}", trace.records.len());
+    assert!(seen["drawn"].as_f64().unwrap() <= 1000.0, "{seen}");
+    assert_eq!(seen["themed"], true, "the page works to the end: {seen}");
 }
