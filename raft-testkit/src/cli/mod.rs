@@ -7,7 +7,8 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
+use raft_testkit::script::{self, RunError};
 use raft_testkit::trace::diff;
 use raft_testkit::trace::documents::{self, DocumentsError};
 use raft_testkit::trace::form::Form;
@@ -15,9 +16,10 @@ use raft_testkit::trace::reading::Reading;
 use raft_testkit::trace::record::{Trace, TraceError};
 use raft_testkit::trace::table::terminal::{self, Style, WIDTH_MAX};
 
-/// Draws, explains and compares traces of Raft clusters.
+/// Runs scenarios of Raft clusters, and draws, explains and compares their traces.
 ///
-/// Exit codes: 0 fine; 1 the traces differ; 2 something asked for is wrong or cannot be read.
+/// Exit codes: 0 fine; 1 the scenario does not hold, or the traces differ; 2 something asked for is
+/// wrong or cannot be read.
 #[derive(Debug, Parser)]
 #[command(name = "raft-testkit", version)]
 struct Arguments {
@@ -27,6 +29,19 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Runs a scenario file, and says whether it holds.
+    ///
+    /// With UPDATE=1 its golden table is written anew.
+    Run {
+        /// The scenario (.raft).
+        file: PathBuf,
+        /// Draws its trace in this form: facts, rst, md, csv, term, puml, mermaid, svg, html or
+        /// jsonl.
+        #[arg(long)]
+        to: Option<Form>,
+        #[command(flatten)]
+        drawing: Drawing,
+    },
     /// Draws a trace in another form.
     Render {
         /// The trace (JSON Lines), or - for standard input.
@@ -34,12 +49,8 @@ enum Command {
         /// The form: facts, rst, md, csv, term, puml, mermaid, svg, html or jsonl.
         #[arg(long, default_value = "term")]
         to: Form,
-        /// Where to write it; standard output without.
-        #[arg(long, short)]
-        out: Option<PathBuf>,
-        /// Shows disk writes, timers and applies too (term only).
-        #[arg(long)]
-        details: bool,
+        #[command(flatten)]
+        drawing: Drawing,
     },
     /// Shows the chain of causes that led to a record.
     Why {
@@ -66,6 +77,17 @@ enum Command {
     },
 }
 
+/// How and where a trace is drawn.
+#[derive(Debug, Args)]
+struct Drawing {
+    /// Where to write it; standard output without.
+    #[arg(long, short)]
+    out: Option<PathBuf>,
+    /// Shows disk writes, timers and applies too (term only).
+    #[arg(long)]
+    details: bool,
+}
+
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
@@ -75,6 +97,8 @@ enum Failure {
     Trace { path: PathBuf, source: TraceError },
     #[error("{}: there is no record {sequence}; the last one is {last}", path.display())]
     NoRecord { path: PathBuf, sequence: u64, last: usize },
+    #[error("{}: {source}{}", path.display(), cause(source))]
+    Scenario { path: PathBuf, source: RunError },
     #[error(transparent)]
     Documents(#[from] DocumentsError),
     #[error("writing to standard output: {0}")]
@@ -94,28 +118,53 @@ pub(crate) fn run() -> ExitCode {
 
 fn dispatch(command: Command) -> Result<ExitCode, Failure> {
     match command {
-        Command::Render { trace, to, out, details } => render(&trace, to, out, details),
+        Command::Run { file, to, drawing } => run_scenario(file, to, drawing),
+        Command::Render { trace, to, drawing } => {
+            draw(&read(&trace)?, to, drawing)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Why { trace, sequence } => why(&trace, sequence),
         Command::Docs { traces, out } => docs(&traces, &out),
         Command::Diff { a, b } => compare(&a, &b),
     }
 }
 
-fn render(path: &Path, to: Form, out: Option<PathBuf>, details: bool) -> Result<ExitCode, Failure> {
-    let trace = read(path)?;
+fn run_scenario(path: PathBuf, to: Option<Form>, drawing: Drawing) -> Result<ExitCode, Failure> {
+    // A broken rule arrives as a report; the panic that carried it has nothing to add.
+    std::panic::set_hook(Box::new(|_| {}));
+    match (script::run_file(&path), to) {
+        (Ok(cluster), Some(form)) => {
+            draw(&cluster.trace(), form, drawing)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        (Ok(cluster), None) => {
+            let records = cluster.trace().records.len();
+            let text = format!("{}: holds, {records} records\n", path.display());
+            output::print(&text).map_err(Failure::Output)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        (Err(failed @ (RunError::Failed { .. } | RunError::Trace { .. })), _) => {
+            output::complain(&format!("{}: {failed}", path.display()));
+            Ok(ExitCode::FAILURE)
+        }
+        (Err(source @ (RunError::File { .. } | RunError::Script(_))), _) => {
+            Err(Failure::Scenario { path, source })
+        }
+    }
+}
+
+fn draw(trace: &Trace, to: Form, drawing: Drawing) -> Result<(), Failure> {
+    let Drawing { out, details } = drawing;
     let text = if to == Form::Terminal {
         let colours = out.is_none() && output::colours();
-        terminal::table(&Reading::of(&trace), Style { colours, details })
+        terminal::table(&Reading::of(trace), Style { colours, details })
     } else {
-        to.draw(&trace)
+        to.draw(trace)
     };
     match out {
-        Some(path) => {
-            std::fs::write(&path, text).map_err(|source| Failure::Open { path, source })?;
-        }
-        None => output::print(&text).map_err(Failure::Output)?,
+        Some(path) => std::fs::write(&path, text).map_err(|source| Failure::Open { path, source }),
+        None => output::print(&text).map_err(Failure::Output),
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 fn why(path: &Path, sequence: u64) -> Result<ExitCode, Failure> {
@@ -158,4 +207,9 @@ fn read(path: &Path) -> Result<Trace, Failure> {
         Trace::read(&mut BufReader::new(file))
     };
     result.map_err(|source| Failure::Trace { path: path.to_owned(), source })
+}
+
+/// What the system said of a scenario file.
+fn cause(error: &RunError) -> String {
+    std::error::Error::source(error).map_or_else(String::new, |source| format!(": {source}"))
 }

@@ -115,3 +115,40 @@ fn an_unknown_form_or_record_exits_with_2() {
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("no record 999; the last one is 116"));
 }
+
+const SCENARIO: &str = "# title: one leader
+cluster 3 voters, timers off
+--- elect
+elect 1
+expect leader 1 term 1
+";
+
+#[test]
+fn run_says_that_a_scenario_holds_or_draws_its_trace() {
+    let folder = Folder::new();
+    let path = folder.put("one.raft", SCENARIO);
+    let output = raft_testkit(&["run"], &[&path]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("one.raft: holds, "), "{}", text(&output.stdout));
+    let output = raft_testkit(&["run", "--to", "jsonl"], &[&path]);
+    let trace = Trace::read(&mut output.stdout.as_slice()).unwrap();
+    assert_eq!(trace.header.scenario, "one");
+}
+
+#[test]
+fn run_exits_with_1_for_what_does_not_hold_and_with_2_for_what_is_no_scenario() {
+    let folder = Folder::new();
+    let path = folder.put("wrong.raft", &SCENARIO.replace("leader 1 term 1", "leader 2 term 1"));
+    let output = raft_testkit(&["run"], &[&path]);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("wrong.raft: line 5") && said.lines().count() <= 42, "{said}");
+    assert!(!said.contains("panicked"), "{said}");
+    let path = folder.put("verb.raft", &SCENARIO.replace("elect 1", "erect 1"));
+    let output = raft_testkit(&["run"], &[&path]);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains('^') && said.contains("erect 1"), "{said}");
+    let output = raft_testkit(&["run"], &[&folder.0.path().join("none.raft")]);
+    assert_eq!(output.status.code(), Some(2));
+}
