@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::RunError;
 use super::parse::{Command, Expected, Fault, Move, Outcome, Script, Which};
 use crate::cluster::{Cluster, Handle};
+use crate::files;
 use crate::select::any;
 
 /// A scenario on its way.
@@ -32,6 +33,8 @@ impl Script {
                     Err(panic) => (*panic.downcast_ref::<&str>().unwrap_or(&"panicked")).to_owned(),
                 },
             };
+            // The report counts more than the files beside it: it is told even if they fail.
+            let _ = files::write_failure(&stage.cluster.trace());
             return Err(RunError::Failed { line: *line, command: text.clone(), report });
         }
         Ok(stage.cluster)

@@ -139,9 +139,16 @@ fn run_says_that_a_scenario_holds_or_draws_its_trace() {
 fn run_exits_with_1_for_what_does_not_hold_and_with_2_for_what_is_no_scenario() {
     let folder = Folder::new();
     let path = folder.put("wrong.raft", &SCENARIO.replace("leader 1 term 1", "leader 2 term 1"));
-    let output = raft_testkit(&["run"], &[&path]);
+    let traces = folder.0.path().join("traces");
+    let output = Command::new(env!("CARGO_BIN_EXE_raft-testkit"))
+        .env("RAFT_TRACES", &traces)
+        .arg("run")
+        .arg(&path)
+        .output()
+        .unwrap();
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(traces.join("failures/wrong.html").is_file(), "the trace lies beside it in every form");
     assert!(said.contains("wrong.raft: line 5") && said.lines().count() <= 42, "{said}");
     assert!(!said.contains("panicked"), "{said}");
     let path = folder.put("verb.raft", &SCENARIO.replace("elect 1", "erect 1"));
