@@ -53,6 +53,6 @@ crashloop: prerequisites ## Kill the leader ROUNDS times under load and count wh
 		--nocapture --exact process::crash_loop::no_acknowledged_write_is_lost
 
 scenario-docs: prerequisites ## Pages, diagrams and the matrix of features, made from the scenarios
-	$(CARGO) test --release -p raft-testkit --test main
+	$(CARGO) test --release -p raft-testkit --test main -- --skip swarm:: --skip trace::
 	$(CARGO) run --release -p raft-testkit -- docs \
 		--traces "$(TARGET_DIR)/traces" --out "$(TARGET_DIR)/scenario-docs"
