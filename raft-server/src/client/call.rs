@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::dial::Dialler;
+use super::dial::{Dialler, silent};
 use super::link::LinkError;
 use super::nodes::{Aim, Nodes, Place};
 use super::session::IdleSession;
@@ -191,7 +191,7 @@ impl Caller {
             Ok(Ok(link)) => link,
             Ok(Err(error)) => return Ok(Attempt::NotSent(error.reason)),
             Err(_) => {
-                let reason = format!("{} does not answer (UDP)", self.nodes.address(place));
+                let reason = silent(&self.nodes.address(place));
                 return Ok(Attempt::NotSent(reason));
             }
         };

@@ -66,16 +66,11 @@ impl Dialler {
     /// Connects to the node at an address, makes sure that it is one of the cluster, and says
     /// hello.
     pub(super) async fn dial(&self, address: &str) -> Result<Arc<Link>, DialError> {
-        let silent = || DialError {
-            reason: format!(
-                "{address} does not answer (UDP): is the node running, and is this its client \
-                 address?"
-            ),
-            lasting: false,
-        };
         match timeout(self.dial_timeout, self.connect(address)).await {
             Ok(Ok(link)) => Ok(link),
-            Ok(Err(Fault::Silent)) | Err(_) => Err(silent()),
+            Ok(Err(Fault::Silent)) | Err(_) => {
+                Err(DialError { reason: silent(address), lasting: false })
+            }
             Ok(Err(Fault::Passing(reason))) => {
                 Err(DialError { reason: format!("{address}: {reason}"), lasting: false })
             }
@@ -144,6 +139,11 @@ impl Dialler {
             .map_err(|error| Fault::Passing(format!("cannot open a UDP port: {error}")))?;
         Ok(cell.get_or_init(|| opened))
     }
+}
+
+/// What to say of a node that does not answer.
+pub(super) fn silent(address: &str) -> String {
+    format!("{address} does not answer (UDP): is the node running, and is this its client address?")
 }
 
 /// What went wrong, and whether it is worth trying again.

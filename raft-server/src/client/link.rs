@@ -9,7 +9,9 @@ use quinn::{RecvStream, SendStream};
 use tokio::sync::{Notify, Semaphore, oneshot};
 
 use crate::client_api::protocol::{Reply, Request, RequestBody, Response};
-use crate::client_api::{FrameError, FrameReader, Welcome, read_message, write_frame};
+use crate::client_api::{
+    FrameError, FrameReader, REQUEST_BYTES_MAX, Welcome, read_message, write_frame_within,
+};
 
 /// How much is read from the stream at a time.
 const READ_BYTES: usize = 64 << 10;
@@ -113,7 +115,8 @@ impl Link {
         }
         let id = state.next_id;
         let was_empty = state.outgoing.is_empty();
-        write_frame(&mut state.outgoing, &Request { id, body }).map_err(LinkError::Frame)?;
+        write_frame_within(&mut state.outgoing, &Request { id, body }, REQUEST_BYTES_MAX)
+            .map_err(LinkError::Frame)?;
         state.next_id += 1;
         let was_idle = state.waiting.is_empty();
         state.waiting.insert(id, sender);

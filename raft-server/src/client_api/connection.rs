@@ -12,7 +12,9 @@ use raft_transport_quic::CloseCode;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::frame::{FrameError, FrameReader, read_message, write_frame};
+use super::frame::{
+    FrameError, FrameReader, HELLO_BYTES_MAX, REQUEST_BYTES_MAX, read_message, write_frame,
+};
 use super::hello::{self, Hello, HelloMismatch};
 use super::listener::Context;
 use super::protocol::{Refusal, Reply, Request, Response};
@@ -98,6 +100,7 @@ async fn greet(
 ) -> Result<Option<(SendStream, RecvStream, FrameReader)>, ConnectionError> {
     let Ok((mut send, mut receive)) = connection.accept_bi().await else { return Ok(None) };
     let mut reader = FrameReader::default();
+    reader.limit(HELLO_BYTES_MAX);
     let mut chunk = [0; 256];
     let hello: Hello = loop {
         if let Some(frame) = reader.next_frame()? {
@@ -116,6 +119,7 @@ async fn greet(
         // The client finds the same mismatch in the welcome, if it reads that before the close.
         return Err(mismatch.into());
     }
+    reader.limit(REQUEST_BYTES_MAX);
     Ok(Some((send, receive, reader)))
 }
 

@@ -3,8 +3,15 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// The largest frame that either side accepts.
+/// The largest frame there is: an answer.
 pub const FRAME_BYTES_MAX: usize = 8 << 20;
+
+/// The largest frame that a node accepts: no command may be that large, and a node holds one
+/// unfinished frame for each connection.
+pub const REQUEST_BYTES_MAX: usize = 4 << 20;
+
+/// The largest frame that a node accepts from a client that has not said hello yet.
+pub(super) const HELLO_BYTES_MAX: usize = 1 << 10;
 
 const LENGTH_BYTES: usize = 4;
 
@@ -28,13 +35,26 @@ pub enum FrameError {
 }
 
 /// Cuts a stream of bytes into frames. Holds one frame and one read at most.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct FrameReader {
     buffer: Vec<u8>,
     start: usize,
+    bytes_max: usize,
+}
+
+impl Default for FrameReader {
+    /// Takes frames up to [`FRAME_BYTES_MAX`].
+    fn default() -> Self {
+        Self { buffer: Vec::new(), start: 0, bytes_max: FRAME_BYTES_MAX }
+    }
 }
 
 impl FrameReader {
+    /// Takes frames up to this size from now on.
+    pub const fn limit(&mut self, bytes_max: usize) {
+        self.bytes_max = bytes_max;
+    }
+
     /// Takes in what was read.
     pub fn extend(&mut self, bytes: &[u8]) {
         if self.start > 0 {
@@ -47,15 +67,15 @@ impl FrameReader {
     /// The body of the next frame, if it is whole.
     ///
     /// # Errors
-    /// When its length is beyond [`FRAME_BYTES_MAX`]; the stream is of no further use.
+    /// When its length is beyond the limit; the stream is of no further use.
     pub fn next_frame(&mut self) -> Result<Option<&[u8]>, FrameError> {
         let Some((length, rest)) = self.buffer[self.start..].split_first_chunk::<LENGTH_BYTES>()
         else {
             return Ok(None);
         };
         let bytes = u32::from_be_bytes(*length) as usize;
-        if bytes > FRAME_BYTES_MAX {
-            return Err(FrameError::TooLarge { bytes, bytes_max: FRAME_BYTES_MAX });
+        if bytes > self.bytes_max {
+            return Err(FrameError::TooLarge { bytes, bytes_max: self.bytes_max });
         }
         if rest.len() < bytes {
             return Ok(None);
@@ -70,6 +90,15 @@ impl FrameReader {
 /// # Errors
 /// When it would be larger than [`FRAME_BYTES_MAX`]; `out` is as it was.
 pub fn write_frame<M: Serialize>(out: &mut Vec<u8>, message: &M) -> Result<(), FrameError> {
+    write_frame_within(out, message, FRAME_BYTES_MAX)
+}
+
+/// As [`write_frame`], with another limit.
+pub(crate) fn write_frame_within<M: Serialize>(
+    out: &mut Vec<u8>,
+    message: &M,
+    bytes_max: usize,
+) -> Result<(), FrameError> {
     let start = out.len();
     out.extend_from_slice(&[0; LENGTH_BYTES]);
     // A sink over `&mut Vec` keeps what was written before, and saves a buffer of its own.
@@ -79,9 +108,9 @@ pub fn write_frame<M: Serialize>(out: &mut Vec<u8>, message: &M) -> Result<(), F
         return Err(FrameError::Malformed(error.to_string()));
     }
     let bytes = out.len() - start - LENGTH_BYTES;
-    let Some(length) = u32::try_from(bytes).ok().filter(|_| bytes <= FRAME_BYTES_MAX) else {
+    let Some(length) = u32::try_from(bytes).ok().filter(|_| bytes <= bytes_max) else {
         out.truncate(start);
-        return Err(FrameError::TooLarge { bytes, bytes_max: FRAME_BYTES_MAX });
+        return Err(FrameError::TooLarge { bytes, bytes_max });
     };
     out[start..start + LENGTH_BYTES].copy_from_slice(&length.to_be_bytes());
     Ok(())

@@ -14,7 +14,10 @@ mod hello;
 mod listener;
 pub mod protocol;
 
-pub use frame::{FRAME_BYTES_MAX, FrameError, FrameReader, read_message, write_frame};
+pub(crate) use frame::write_frame_within;
+pub use frame::{
+    FRAME_BYTES_MAX, FrameError, FrameReader, REQUEST_BYTES_MAX, read_message, write_frame,
+};
 pub use hello::{Hello, HelloMismatch, PROTOCOL_VERSION, Welcome, check as check_hello};
 pub use listener::{ClientApi, ClientApiConfig, ClientApiError, MemberAddresses};
 #[doc(inline)]

@@ -182,7 +182,7 @@ async fn too_large_a_request_is_refused_before_it_is_in_the_log() {
         let Err(Error::Invalid { reason }) = refused else { panic!("{refused:?}") };
         assert!(reason.contains("at most"), "{reason}");
     }
-    let frame = Put { key: "a".into(), value: vec![0; 9 << 20].into(), prev_kv: false };
+    let frame = Put { key: "a".into(), value: vec![0; 5 << 20].into(), prev_kv: false };
     assert!(matches!(within(client.put(frame)).await, Err(Error::Invalid { .. })));
     let range = RangeRequest::new(KeyRange::Key(long));
     let refused = within(client.range(range, Consistency::Serializable)).await;

@@ -6,7 +6,7 @@ use quinn::{Connection, ConnectionError, Endpoint};
 use raft_core::ClusterId;
 use raft_server::client_api::protocol::{Reply, Request, RequestBody, Response};
 use raft_server::client_api::{
-    FRAME_BYTES_MAX, FrameReader, Hello, PROTOCOL_VERSION, read_message, write_frame,
+    FrameReader, Hello, PROTOCOL_VERSION, REQUEST_BYTES_MAX, read_message, write_frame,
 };
 use raft_transport_quic::CloseCode;
 use raft_transport_quic::tls::{self, Role, SERVER_NAME, TlsIdentity};
@@ -87,10 +87,12 @@ async fn nonsense_closes_the_connection_and_no_other() {
     let mut trailing = frame(&Request { id: 1, body: RequestBody::Status });
     trailing[3] += 1;
     trailing.push(0);
-    let too_large = u32::try_from(FRAME_BYTES_MAX + 1).unwrap().to_be_bytes();
+    let too_large = u32::try_from(REQUEST_BYTES_MAX + 1).unwrap().to_be_bytes();
+    // Before the hello a node keeps hardly anything.
+    let long_hello = 1025_u32.to_be_bytes();
     let witness = dial(&cluster, &identity, Role::Client).await;
     for (bytes, code) in [
-        (too_large.to_vec(), CloseCode::FrameTooLarge),
+        (long_hello.to_vec(), CloseCode::FrameTooLarge),
         (after_hello(&too_large), CloseCode::FrameTooLarge),
         (after_hello(&u32::MAX.to_be_bytes()), CloseCode::FrameTooLarge),
         (vec![0, 0, 0, 1, 0xff], CloseCode::Malformed),
