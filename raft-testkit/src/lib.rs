@@ -19,7 +19,7 @@ mod until;
 pub use check::{Rule, Violation, Witness};
 pub use cluster::{Cluster, Crash, CutOff, Expectation, Handle, SectionNotes, Timers};
 pub use counter::Counter;
-pub use raft_storage::MemLogStore;
+pub use raft_storage::{MemLogStore, log_store_suite};
 pub use select::{
     Select, any, append, append_response, heartbeat, pre_vote, pre_vote_response, vote,
     vote_response,

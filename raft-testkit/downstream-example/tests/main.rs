@@ -1,0 +1,38 @@
+//! A user's tests of a state machine and a store of their own.
+
+use downstream_example::{VecStore, Words};
+use raft_testkit::{Cluster, Crash};
+
+#[test]
+fn a_word_survives_the_crash_of_its_leader() {
+    let mut c = Cluster::with(3, |_| Words::default(), |_| VecStore::default())
+        .reopening(|_, store| store.reopen())
+        .scenario("a word survives");
+    c.elect(1);
+    let write = c.propose(1, "raft");
+    c.deliver_all();
+    c.expect(write).is_applied_with("new");
+    c.crash(1, Crash::LoseUnsynced);
+    c.elect(2);
+    c.restart(1);
+    c.heartbeat(2);
+    c.deliver_all();
+    c.expect_converged();
+    assert_eq!(c.machine(1).list(), ["raft"]);
+}
+
+/// Opens the same data again and again.
+#[derive(Default)]
+struct Reopened(VecStore);
+
+impl raft_testkit::suite::StoreFactory for Reopened {
+    type Store = VecStore;
+
+    fn open(&mut self) -> VecStore {
+        self.0.reopen()
+    }
+}
+
+mod store {
+    raft_testkit::log_store_suite!(super::Reopened::default());
+}
