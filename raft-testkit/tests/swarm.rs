@@ -1,6 +1,6 @@
 //! Many random schedules, and the proof that they are repeatable and really broken.
 
-use raft_testkit::swarm::Swarm;
+use raft_testkit::swarm::{Mutant, Swarm};
 
 #[test]
 fn every_seed_keeps_the_rules_and_converges() {
@@ -22,5 +22,24 @@ fn a_seed_gives_the_same_trace_to_the_bit() {
             bytes
         };
         assert!(records(seed) == records(seed), "seed {seed}");
+    }
+}
+
+#[test]
+fn known_bugs_are_found_and_told_in_forty_lines() {
+    for mutant in Mutant::ALL {
+        let rules: &[&str] = match mutant {
+            Mutant::ReportsBeforeWriting => &["no promise before its persist"],
+            Mutant::RefusalsBecomeVotes => &["election safety", "leader completeness"],
+            Mutant::AcknowledgesOneTooMany => &["committed means durable on a majority"],
+            Mutant::ForgetsItsVote => &["what was durable survives a restart"],
+        };
+        let (_, failure) = Swarm::of_seeds(0..2_000).mutant(mutant).search();
+        let failure = failure.unwrap_or_else(|| panic!("{mutant:?} is not found"));
+        let report = failure.report;
+        println!("{mutant:?}, seed {}\n{report}\n", failure.seed);
+        assert!(rules.iter().any(|rule| report.contains(rule)), "{mutant:?}:\n{report}");
+        assert!(report.lines().count() <= 40, "{mutant:?}:\n{report}");
+        assert!(report.contains("RAFT_SWARM_SEED="), "{mutant:?}:\n{report}");
     }
 }

@@ -39,8 +39,8 @@ impl Checker {
         let (before, now) = (node.commit, status.commit_index);
         node.commit = now;
         if now < before {
-            let earlier = (format!("{} had committed {before}", status.node), record);
-            let later = (format!("{} has committed {now}", status.node), record);
+            let earlier = (format!("{:?} had committed {before}", status.node), record);
+            let later = (format!("{:?} has committed {now}", status.node), record);
             self.broke(Rule::CommitMonotonic, earlier, later);
             return;
         }
@@ -51,7 +51,7 @@ impl Checker {
 
     fn check_committed(&mut self, at: usize, index: LogIndex, status: &Status, record: u64) {
         let Some(held) = self.nodes.get(at).and_then(|node| Shadow::at(&node.log, index)) else {
-            let earlier = (format!("{} has committed {index}", status.node), record);
+            let earlier = (format!("{:?} has committed {index}", status.node), record);
             let later = (format!("its log ends at {}", status.last_log), record);
             self.broke(Rule::StateMachineSafety, earlier, later);
             return;
@@ -64,7 +64,7 @@ impl Checker {
                     known.record,
                 );
                 let later = (
-                    format!("{} commits entry {index} with term {}", status.node, held.term),
+                    format!("{:?} commits entry {index} with term {}", status.node, held.term),
                     record,
                 );
                 self.broke(Rule::StateMachineSafety, earlier, later);
@@ -89,7 +89,7 @@ impl Checker {
                 .members()
                 .into_iter()
                 .filter(|&id| holds_durably(id))
-                .map(|id| format!("n{id}"))
+                .map(|id| format!("n{id:?}"))
                 .collect();
             let earlier = (
                 format!(
@@ -99,7 +99,7 @@ impl Checker {
                 ),
                 record,
             );
-            let later = (format!("{} commits it in term {in_term}", status.node), record);
+            let later = (format!("{:?} commits it in term {in_term}", status.node), record);
             self.broke(Rule::CommitOnQuorum, earlier, later);
             return;
         }
@@ -111,10 +111,10 @@ impl Checker {
         });
         if let Some((other, node)) = lacking {
             let earlier =
-                (format!("{} leads term {} without it", node_id(other), node.term), record);
+                (format!("{:?} leads term {} without it", node_id(other), node.term), record);
             let later = (
                 format!(
-                    "{} commits entry {index} of term {} in term {in_term}",
+                    "{:?} commits entry {index} of term {} in term {in_term}",
                     status.node, mark.term
                 ),
                 record,
@@ -131,15 +131,17 @@ impl Checker {
         let durable = Shadow::at(&node.durable, index) == Some(Mark::of(entry));
         node.applied = index;
         if index != expected {
-            let earlier = (format!("{id} has applied up to {}", expected.previous()), record);
-            let later = (format!("{id} applies entry {index} next"), record);
+            let earlier = (format!("{id:?} has applied up to {}", expected.previous()), record);
+            let later = (format!("{id:?} applies entry {index} next"), record);
             self.broke(Rule::AppliedInOrder, earlier, later);
             return;
         }
         if !durable {
-            let earlier =
-                (format!("entry {index} of term {} is not durable on {id}", entry.term()), record);
-            let later = (format!("{id} applies it"), record);
+            let earlier = (
+                format!("entry {index} of term {} is not durable on {id:?}", entry.term()),
+                record,
+            );
+            let later = (format!("{id:?} applies it"), record);
             self.broke(Rule::AppliedInOrder, earlier, later);
             return;
         }
@@ -150,12 +152,12 @@ impl Checker {
                     format!("entry {index} was committed with term {}", known.mark.term),
                     known.record,
                 );
-                let later = (format!("{id} applies it with term {}", entry.term()), record);
+                let later = (format!("{id:?} applies it with term {}", entry.term()), record);
                 self.broke(Rule::StateMachineSafety, earlier, later);
             }
             None => {
                 let earlier = (format!("entry {index} is committed nowhere"), record);
-                let later = (format!("{id} applies it with term {}", entry.term()), record);
+                let later = (format!("{id:?} applies it with term {}", entry.term()), record);
                 self.broke(Rule::StateMachineSafety, earlier, later);
             }
         }
@@ -178,21 +180,51 @@ impl Checker {
             Some((known, _, _)) if known == digest => {}
             Some((_, other, then)) => {
                 let earlier =
-                    (format!("{} gave one output for entry {index}", node_id(other)), then);
-                let later = (format!("{} gave another for it", node_id(at)), record);
+                    (format!("{:?} gave one output for entry {index}", node_id(other)), then);
+                let later = (format!("{:?} gave another for it", node_id(at)), record);
                 self.broke(Rule::SameOutputs, earlier, later);
             }
+        }
+    }
+
+    /// What a read that begins now must see.
+    pub(crate) const fn seen(&self) -> (LogIndex, u64) {
+        self.seen
+    }
+
+    /// A read may be answered; `floor` is what was seen when it began.
+    pub(crate) fn on_read_ready(
+        &mut self,
+        at: usize,
+        floor: (LogIndex, u64),
+        read_index: LogIndex,
+        record: u64,
+    ) {
+        let (must_see, then) = floor;
+        let applied = self.nodes.get(at).map_or(LogIndex::ZERO, |node| node.applied);
+        self.seen = self.seen.max((read_index, record));
+        if read_index < must_see || applied < read_index {
+            let earlier = (format!("a client has seen the effect of entry {must_see}"), then);
+            let later = (
+                format!(
+                    "{:?} answers a later read as of entry {read_index}, having applied {applied}",
+                    node_id(at)
+                ),
+                record,
+            );
+            self.broke(Rule::ReadsAreCurrent, earlier, later);
         }
     }
 
     /// A client is told that its command was applied at this index.
     pub(crate) fn on_acknowledged(&mut self, at: usize, entry: &Entry, record: u64) {
         let mark = Mark::of(entry);
+        self.seen = self.seen.max((entry.index(), record));
         let known = self.committed.at(entry.index());
         if known.is_none_or(|known| known.mark != mark) {
             let earlier =
                 (format!("entry {} is committed otherwise or not at all", entry.index()), record);
-            let later = (format!("{} tells its client that it took effect", node_id(at)), record);
+            let later = (format!("{:?} tells its client that it took effect", node_id(at)), record);
             self.broke(Rule::AcknowledgedKept, earlier, later);
         }
     }

@@ -17,8 +17,8 @@ impl Checker {
     pub(super) fn on_leader(&mut self, at: usize, status: &Status, record: u64) {
         let known = *self.leadership.terms.entry(status.term).or_insert((status.node, record));
         if known.0 != status.node {
-            let earlier = (format!("{} leads term {}", known.0, status.term), known.1);
-            let later = (format!("{} leads term {} as well", status.node, status.term), record);
+            let earlier = (format!("{:?} leads term {}", known.0, status.term), known.1);
+            let later = (format!("{:?} leads term {} as well", status.node, status.term), record);
             self.broke(Rule::ElectionSafety, earlier, later);
             return;
         }
@@ -39,7 +39,10 @@ impl Checker {
                 |mark| format!("an entry of term {}", mark.term),
             );
             let later = (
-                format!("{} leads term {} with {holds} at index {index}", status.node, status.term),
+                format!(
+                    "{:?} leads term {} with {holds} at index {index}",
+                    status.node, status.term
+                ),
                 record,
             );
             self.broke(Rule::LeaderCompleteness, earlier, later);

@@ -57,8 +57,8 @@ impl Checker {
         let index = entry.index();
         let id = node_id(at);
         if index.get() != node.log.len() as u64 + 1 {
-            let earlier = (format!("the log of {id} ends at {}", node.log.len()), record);
-            let later = (format!("{id} writes entry {index} next"), record);
+            let earlier = (format!("the log of {id:?} ends at {}", node.log.len()), record);
+            let later = (format!("{id:?} writes entry {index} next"), record);
             self.broke(Rule::LogMatching, earlier, later);
             return;
         }
@@ -71,7 +71,7 @@ impl Checker {
             let describe = |known: &Known| {
                 let Known { mark, term_before, node, .. } = known;
                 format!(
-                    "{node} has entry {index} of term {} (content {:016x}) after one of term {term_before}",
+                    "{node:?} has entry {index} of term {} (content {:016x}) after one of term {term_before}",
                     mark.term, mark.digest
                 )
             };
@@ -93,8 +93,8 @@ impl Checker {
         let first_gone = Shadow::at(&node.log, from);
         node.log.truncate(keep);
         if leads {
-            let earlier = (format!("{id} leads term {}", node.term), record);
-            let later = (format!("{id} removes its own entries from {from} on"), record);
+            let earlier = (format!("{id:?} leads term {}", node.term), record);
+            let later = (format!("{id:?} removes its own entries from {from:?} on"), record);
             self.broke(Rule::LeaderAppendOnly, earlier, later);
             return;
         }
@@ -102,8 +102,8 @@ impl Checker {
             && gone == entry.mark
         {
             let earlier =
-                (format!("entry {from} of term {} is committed", gone.term), entry.record);
-            let later = (format!("{id} removes it from its log"), record);
+                (format!("entry {from:?} of term {} is committed", gone.term), entry.record);
+            let later = (format!("{id:?} removes it from its log"), record);
             self.broke(Rule::CommittedKept, earlier, later);
         }
     }

@@ -73,6 +73,8 @@ pub enum Rule {
     DurableKept,
     /// What a client was told is applied is what was committed there.
     AcknowledgedKept,
+    /// A read sees every write and every read that ended before it began (thesis §6.4).
+    ReadsAreCurrent,
 }
 
 impl Rule {
@@ -95,6 +97,7 @@ impl Rule {
             Self::CommittedKept => "committed entries are kept",
             Self::DurableKept => "what was durable survives a restart",
             Self::AcknowledgedKept => "acknowledged writes are kept",
+            Self::ReadsAreCurrent => "reads are current",
         }
     }
 }
@@ -160,6 +163,8 @@ pub(crate) struct Checker {
     committed: Committed,
     /// The candidate that each node has given its vote to, a term.
     votes: HashMap<(NodeId, Term), (NodeId, u64)>,
+    /// The highest index that a client has seen the effect of, and when.
+    seen: (LogIndex, u64),
     violation: Option<Violation>,
 }
 
@@ -172,6 +177,7 @@ impl Checker {
             leadership: Leadership::default(),
             committed: Committed::default(),
             votes: HashMap::new(),
+            seen: (LogIndex::ZERO, 0),
             violation: None,
         }
     }
@@ -214,8 +220,8 @@ impl Checker {
         let Some(node) = self.nodes.get_mut(at) else { return };
         if status.term != node.term {
             if status.term < node.term {
-                let earlier = (format!("{} was in term {}", status.node, node.term), record);
-                let later = (format!("{} is in term {}", status.node, status.term), record);
+                let earlier = (format!("{:?} was in term {}", status.node, node.term), record);
+                let later = (format!("{:?} is in term {}", status.node, status.term), record);
                 self.broke(Rule::TermMonotonic, earlier, later);
                 return;
             }
@@ -263,11 +269,11 @@ impl Checker {
             && status.voted_for == hard_state.voted_for;
         if !same {
             let had = format!(
-                "{} had {kept} durable entries, term {} and vote {:?}",
+                "{:?} had {kept} durable entries, term {} and vote {:?}",
                 status.node, hard_state.term, hard_state.voted_for
             );
             let has = format!(
-                "{} came back with last entry {}, term {} and vote {:?}",
+                "{:?} came back with last entry {}, term {} and vote {:?}",
                 status.node, status.last_log, status.term, status.voted_for
             );
             self.broke(Rule::DurableKept, (had, record), (has, record));

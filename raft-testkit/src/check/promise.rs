@@ -14,15 +14,15 @@ impl Checker {
         node.hard_state = new;
         let id = node_id(at);
         if new.term < old.term {
-            let earlier = (format!("{id} has made term {} durable", old.term), record);
-            let later = (format!("{id} makes term {} durable", new.term), record);
+            let earlier = (format!("{id:?} has made term {} durable", old.term), record);
+            let later = (format!("{id:?} makes term {} durable", new.term), record);
             self.broke(Rule::TermMonotonic, earlier, later);
         } else if new.term == old.term && old.voted_for.is_some() && new.voted_for != old.voted_for
         {
             let earlier =
-                (format!("{id} voted for {:?} in term {}", old.voted_for, old.term), record);
+                (format!("{id:?} voted for {:?} in term {}", old.voted_for, old.term), record);
             let later =
-                (format!("{id} votes for {:?} in term {}", new.voted_for, new.term), record);
+                (format!("{id:?} votes for {:?} in term {}", new.voted_for, new.term), record);
             self.broke(Rule::OneVote, earlier, later);
         }
     }
@@ -52,8 +52,9 @@ impl Checker {
         let Message { from, term, .. } = *message;
         let given = *self.votes.entry((from, term)).or_insert((candidate, record));
         if given.0 != candidate {
-            let earlier = (format!("{from} gave its vote of term {term} to {}", given.0), given.1);
-            let later = (format!("{from} gives it to {candidate}"), record);
+            let earlier =
+                (format!("{from:?} gave its vote of term {term} to {:?}", given.0), given.1);
+            let later = (format!("{from:?} gives it to {candidate:?}"), record);
             self.broke(Rule::OneVote, earlier, later);
             return;
         }
@@ -61,8 +62,9 @@ impl Checker {
         let HardState { term: durable, voted_for, .. } = node.hard_state;
         if durable != term || voted_for != Some(candidate) {
             let earlier =
-                (format!("{from} has term {durable} and vote {voted_for:?} on its disk"), record);
-            let later = (format!("{from} promises its vote of term {term} to {candidate}"), record);
+                (format!("{from:?} has term {durable} and vote {voted_for:?} on its disk"), record);
+            let later =
+                (format!("{from:?} promises its vote of term {term} to {candidate:?}"), record);
             self.broke(Rule::PromiseAfterPersist, earlier, later);
         }
     }
@@ -71,8 +73,8 @@ impl Checker {
         let Some(node) = self.nodes.get(place(from)) else { return };
         let durable = node.hard_state.term;
         if durable < term {
-            let earlier = (format!("{from} has term {durable} on its disk"), record);
-            let later = (format!("{from} {what} in term {term}"), record);
+            let earlier = (format!("{from:?} has term {durable} on its disk"), record);
+            let later = (format!("{from:?} {what} in term {term}"), record);
             self.broke(Rule::PromiseAfterPersist, earlier, later);
         }
     }
@@ -84,8 +86,8 @@ impl Checker {
         let Some(node) = self.nodes.get(place(from)) else { return };
         let durable = Shadow::at(&node.durable, match_index);
         if durable.is_none() || durable != Shadow::at(&node.log, match_index) {
-            let earlier = (format!("{from} has {} durable entries", node.durable.len()), record);
-            let later = (format!("{from} promises to hold up to entry {match_index}"), record);
+            let earlier = (format!("{from:?} has {} durable entries", node.durable.len()), record);
+            let later = (format!("{from:?} promises to hold up to entry {match_index}"), record);
             self.broke(Rule::PromiseAfterPersist, earlier, later);
         }
     }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use raft_core::ports::{LogStore, StateMachine};
-use raft_core::{Input, NodeId, Outcome, Proposal, Refusal, Reply, RequestId};
+use raft_core::{Input, LogIndex, NodeId, Outcome, Proposal, Refusal, Reply, RequestId};
 
 use super::Cluster;
 use crate::network::place;
@@ -34,6 +34,8 @@ pub(super) struct Request {
     pub(super) collected: bool,
     /// The record of its answer, or of its start.
     pub(super) record: u64,
+    /// What clients had seen when it was asked: what a read must see.
+    floor: (LogIndex, u64),
 }
 
 impl Clients {
@@ -75,7 +77,8 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         let started = self.note_at(at, kind, None);
         let node = NodeId(node);
         let outcome = None;
-        let request = Request { node, outcome, collected: false, record: started };
+        let floor = self.checker.seen();
+        let request = Request { node, outcome, collected: false, record: started, floor };
         self.clients.requests.push(request);
         if self.nodes[at].is_up() {
             self.step_as(at, input(RequestId(id)), started);
@@ -116,7 +119,13 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     pub(super) fn on_reply(&mut self, at: usize, reply: Reply, record: u64) {
         let outcome = match reply.outcome {
             Outcome::Unknown { .. } => CommandOutcome::Unknown,
-            Outcome::ReadReady { read_index } => CommandOutcome::ReadReady(read_index),
+            Outcome::ReadReady { read_index } => {
+                if let Some(request) = self.clients.get_mut(reply.id.get()) {
+                    let floor = request.floor;
+                    self.checker.on_read_ready(at, floor, read_index, record);
+                }
+                CommandOutcome::ReadReady(read_index)
+            }
             Outcome::Refused(refusal) => match refusal {
                 Refusal::NotLeader { leader } => CommandOutcome::Redirect(leader),
                 Refusal::NoLeader | Refusal::NotReady | Refusal::Busy => {

@@ -250,7 +250,13 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
 
     /// Gives one input to a node and sorts the effects into where they wait. Returns the number
     /// of the step's record.
-    fn step(&mut self, at: usize, input: Input, kind: RecordKind, cause: Option<u64>) -> u64 {
+    pub(crate) fn step(
+        &mut self,
+        at: usize,
+        input: Input,
+        kind: RecordKind,
+        cause: Option<u64>,
+    ) -> u64 {
         self.step_with(at, input, kind, cause, None)
     }
 

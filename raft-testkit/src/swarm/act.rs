@@ -224,6 +224,7 @@ impl Run {
 
     fn bring_back(&mut self, node: u64) {
         self.tally.restarts += 1;
+        self.damage_before_restart(node);
         if self.cluster.try_restart(node).is_err() {
             // The log is marked broken: an operator mends the cause and says so.
             self.cluster.disarm(node);

@@ -2,6 +2,7 @@
 //! after every event; then a calm phase in which everything must converge.
 
 mod act;
+mod mutant;
 mod plan;
 mod tally;
 
@@ -13,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::cluster::{Cluster, Timers};
 use crate::prng::Prng;
 
+pub use self::mutant::Mutant;
 use self::plan::Plan;
 pub use self::tally::Tally;
 
@@ -25,6 +27,7 @@ pub struct Swarm {
     seeds: Range<u64>,
     steps: u64,
     repeat: String,
+    mutant: Option<Mutant>,
 }
 
 /// A seed whose run broke a rule, panicked, or did not converge.
@@ -48,13 +51,20 @@ impl Swarm {
             (None, None) => seeds,
         };
         let repeat = "cargo test --release -p raft-testkit swarm".to_owned();
-        Self { seeds, steps: 1_500, repeat }
+        Self { seeds, steps: 1_500, repeat, mutant: None }
     }
 
     /// How many random steps a seed makes.
     #[must_use]
     pub const fn steps(mut self, steps: u64) -> Self {
         self.steps = steps;
+        self
+    }
+
+    /// Puts a known bug around every node.
+    #[must_use]
+    pub const fn mutant(mut self, mutant: Mutant) -> Self {
+        self.mutant = Some(mutant);
         self
     }
 
@@ -113,7 +123,7 @@ impl Swarm {
     /// Runs one seed without a trace.
     fn passes(&self, seed: u64, tally: &mut Tally) -> bool {
         let outcome = catch_unwind(AssertUnwindSafe(|| {
-            let mut run = Run::new(seed, self.steps);
+            let mut run = Run::new(seed, self.steps, self.mutant);
             run.cluster = run.cluster.untraced().without_panic();
             let calm = run.go();
             (calm.is_ok() && run.cluster.violation().is_none()).then_some(run.tally)
@@ -148,7 +158,7 @@ impl Swarm {
     /// With a report if it fails.
     #[must_use]
     pub fn replay(&self, seed: u64) -> Cluster {
-        let mut run = Run::new(seed, self.steps);
+        let mut run = Run::new(seed, self.steps, self.mutant);
         run.cluster = run.cluster.repeated_by(&self.repeat_line(seed));
         if let Err(why) = run.go() {
             run.cluster.fail(&format!("the cluster did not converge when all was calm: {why}"));
@@ -168,10 +178,13 @@ struct Run {
     plan: Plan,
     steps: u64,
     tally: Tally,
+    mutant: Option<Mutant>,
+    /// The last message that the mutant has looked at.
+    tampered_to: u64,
 }
 
 impl Run {
-    fn new(seed: u64, steps: u64) -> Self {
+    fn new(seed: u64, steps: u64, mutant: Option<Mutant>) -> Self {
         let mut prng = Prng::new(seed);
         let plan = Plan::draw(&mut prng);
         let config = plan.config;
@@ -181,7 +194,8 @@ impl Run {
             .seed(seed)
             .timers(Timers::On)
             .config(move |settings| config.adjust(settings));
-        Self { cluster, prng, plan, steps, tally: Tally::default() }
+        let tally = Tally::default();
+        Self { cluster, prng, plan, steps, tally, mutant, tampered_to: 0 }
     }
 
     fn go(&mut self) -> Result<(), String> {
@@ -197,6 +211,7 @@ impl Run {
         }
         for _ in 0..self.steps {
             self.act();
+            self.damage();
             if self.cluster.violation().is_some() {
                 return Ok(());
             }
