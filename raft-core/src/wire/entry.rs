@@ -14,8 +14,14 @@ use crate::types::LogId;
 #[derive(Serialize, Deserialize)]
 pub(super) enum WirePayload<'a> {
     Empty,
-    Command(#[serde(borrow)] &'a [u8]),
+    Command(#[serde(borrow, serialize_with = "as_bytes")] &'a [u8]),
     Membership(Membership),
+}
+
+/// Writes a slice at once. Left to itself, serde writes it as a sequence, byte by byte; the form
+/// is the same.
+fn as_bytes<S: serde::Serializer>(bytes: &&[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_bytes(bytes)
 }
 
 /// [`Entry`] with the command borrowed from the frame.
