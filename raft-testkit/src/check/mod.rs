@@ -8,6 +8,8 @@ mod commit;
 mod election;
 mod log;
 mod promise;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};

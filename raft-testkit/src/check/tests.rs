@@ -1,0 +1,299 @@
+//! Each rule fires at the smallest story that breaks it, and at none that keeps it.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use raft_core::{
+    AppendEntriesResponse, AppendOutcome, Body, ClusterId, Entry, GroupId, HardState, Incarnation,
+    LogId, LogIndex, Membership, Message, NodeId, Persist, PersistId, RequestVoteResponse,
+    RoleKind, Round, Status, Term,
+};
+
+use super::{Checker, Rule};
+
+/// A cluster of three under the checker's eyes. Nodes are 1 to 3.
+struct Story {
+    checker: Checker,
+    members: Membership,
+    record: u64,
+}
+
+impl Story {
+    fn new() -> Self {
+        let members = Membership::of_voters([1, 2, 3].map(NodeId));
+        Self { checker: Checker::new(3, members.clone()), members, record: 0 }
+    }
+
+    fn next(&mut self) -> u64 {
+        self.record += 1;
+        self.record
+    }
+
+    /// The node hands entries to its disk, from this index on, and perhaps it gets through.
+    fn write(&mut self, node: u64, from: u64, terms: &[u64], durable: bool) -> &mut Self {
+        let record = self.next();
+        let held = self.checker.nodes[at(node)].log.len() as u64;
+        let entries = (from..).zip(terms).map(|(index, &term)| entry(index, term, b"add 1"));
+        let change = Persist {
+            id: PersistId(record),
+            hard_state: None,
+            truncate_from: (from <= held).then_some(LogIndex(from)),
+            entries: entries.collect(),
+            broken: None,
+        };
+        self.checker.on_persist(at(node), &change, record);
+        if durable {
+            self.checker.on_durable(at(node), &change, record);
+        }
+        self
+    }
+
+    fn vote(&mut self, node: u64, term: u64, voted_for: Option<u64>) -> &mut Self {
+        let record = self.next();
+        let voted_for = voted_for.map(NodeId);
+        let hard_state = HardState { term: Term(term), voted_for, commit: LogIndex::ZERO };
+        let change = Persist {
+            id: PersistId(record),
+            hard_state: Some(hard_state),
+            truncate_from: None,
+            entries: Vec::new(),
+            broken: None,
+        };
+        self.checker.on_durable(at(node), &change, record);
+        self
+    }
+
+    fn is(&mut self, node: u64, role: RoleKind, term: u64, commit: u64) -> &mut Self {
+        let record = self.next();
+        let status = self.status(node, role, term, commit);
+        self.checker.observe(at(node), &status, record);
+        self
+    }
+
+    fn status(&self, node: u64, role: RoleKind, term: u64, commit: u64) -> Status {
+        let log = &self.checker.nodes[at(node)].log;
+        let last = log.last().map_or(Term(0), |mark| mark.term);
+        Status {
+            node: NodeId(node),
+            role,
+            term: Term(term),
+            voted_for: None,
+            leader: None,
+            first_index: LogIndex(1),
+            last_log: LogId::new(last, LogIndex(log.len() as u64)),
+            persisted_index: LogIndex(0),
+            commit_index: LogIndex(commit),
+            applied_index: LogIndex(0),
+            apply_failed_at: None,
+            membership: self.members.clone(),
+            uncommitted_bytes: 0,
+            progress: BTreeMap::new(),
+        }
+    }
+
+    fn says(&mut self, from: u64, to: u64, term: u64, body: Body) -> &mut Self {
+        let record = self.next();
+        let message = Message {
+            cluster: ClusterId(1),
+            group: GroupId(1),
+            from: NodeId(from),
+            from_incarnation: Incarnation(1),
+            to: NodeId(to),
+            to_incarnation: None,
+            term: Term(term),
+            body,
+        };
+        self.checker.on_send(&message, record);
+        self
+    }
+
+    /// One entry of term 1 everywhere, committed by node 1, which leads term 1.
+    fn committed_one() -> Self {
+        let mut story = Self::new();
+        for node in 1..=3 {
+            story.write(node, 1, &[1], true);
+        }
+        story.is(1, RoleKind::Leader, 1, 1);
+        story
+    }
+
+    fn broken(&self) -> Option<Rule> {
+        self.checker.violation().map(|violation| violation.rule)
+    }
+}
+
+fn at(node: u64) -> usize {
+    crate::network::place(NodeId(node))
+}
+
+fn entry(index: u64, term: u64, command: &'static [u8]) -> Entry {
+    Entry::command(LogId::new(Term(term), LogIndex(index)), Bytes::from_static(command))
+}
+
+const GRANTED: Body = Body::RequestVoteResponse(RequestVoteResponse { granted: true });
+
+#[test]
+fn election_safety() {
+    let mut story = Story::new();
+    story.is(1, RoleKind::Leader, 1, 0).is(2, RoleKind::Leader, 2, 0);
+    assert_eq!(story.broken(), None);
+    story.is(3, RoleKind::Leader, 2, 0);
+    assert_eq!(story.broken(), Some(Rule::ElectionSafety));
+    let violation = story.checker.violation().unwrap();
+    assert_eq!(violation.earlier.saw, "n2 leads term 2");
+    assert_eq!((violation.earlier.record, violation.later.record), (2, 3));
+}
+
+#[test]
+fn leader_append_only() {
+    let mut story = Story::new();
+    story.write(1, 1, &[1, 1], true).is(1, RoleKind::Leader, 1, 0);
+    story.write(1, 2, &[1], true);
+    assert_eq!(story.broken(), Some(Rule::LeaderAppendOnly));
+}
+
+#[test]
+fn log_matching_by_predecessor_and_by_content() {
+    let mut story = Story::new();
+    story.write(1, 1, &[1, 2], true).write(2, 1, &[1, 2], true);
+    assert_eq!(story.broken(), None);
+    story.write(3, 1, &[2, 2], true);
+    assert_eq!(story.broken(), Some(Rule::LogMatching));
+
+    let mut story = Story::new();
+    story.write(1, 1, &[1], true);
+    let other = Persist {
+        id: PersistId(1),
+        hard_state: None,
+        truncate_from: None,
+        entries: vec![entry(1, 1, b"sub 1")],
+        broken: None,
+    };
+    story.checker.on_persist(1, &other, 9);
+    assert_eq!(story.broken(), Some(Rule::LogMatching));
+}
+
+#[test]
+fn leader_completeness() {
+    let mut story = Story::new();
+    story.write(1, 1, &[1], true).write(2, 1, &[1], true).is(1, RoleKind::Leader, 1, 1);
+    story.is(2, RoleKind::Leader, 2, 0);
+    assert_eq!(story.broken(), None, "it has the entry");
+    story.is(3, RoleKind::Leader, 3, 0);
+    assert_eq!(story.broken(), Some(Rule::LeaderCompleteness));
+
+    let mut late = Story::new();
+    late.write(1, 1, &[1], true).write(2, 1, &[1], true);
+    late.is(3, RoleKind::Leader, 2, 0).is(1, RoleKind::Leader, 1, 1);
+    assert_eq!(late.broken(), Some(Rule::LeaderCompleteness), "committed behind its back");
+}
+
+#[test]
+fn state_machine_safety() {
+    let mut story = Story::new();
+    story.write(1, 1, &[1], true).write(2, 1, &[1], true).is(1, RoleKind::Leader, 1, 1);
+    story.write(3, 1, &[2], true).is(3, RoleKind::Follower, 2, 1);
+    assert_eq!(story.broken(), Some(Rule::StateMachineSafety));
+}
+
+#[test]
+fn committed_means_durable_on_a_majority() {
+    let mut story = Story::new();
+    story.write(1, 1, &[1], true).write(2, 1, &[1], false).is(1, RoleKind::Leader, 1, 1);
+    assert_eq!(story.broken(), Some(Rule::CommitOnQuorum));
+}
+
+#[test]
+fn committed_entries_are_kept() {
+    let mut story = Story::committed_one();
+    story.write(2, 1, &[2], true);
+    assert_eq!(story.broken(), Some(Rule::CommittedKept));
+}
+
+#[test]
+fn terms_and_commits_only_rise() {
+    let mut story = Story::new();
+    story.is(1, RoleKind::Follower, 5, 0).is(1, RoleKind::Follower, 4, 0);
+    assert_eq!(story.broken(), Some(Rule::TermMonotonic));
+    let mut story = Story::new();
+    story.vote(1, 5, None).vote(1, 4, None);
+    assert_eq!(story.broken(), Some(Rule::TermMonotonic));
+    let mut story = Story::committed_one();
+    story.is(1, RoleKind::Leader, 1, 0);
+    assert_eq!(story.broken(), Some(Rule::CommitMonotonic));
+}
+
+#[test]
+fn one_vote_a_term() {
+    let mut story = Story::new();
+    story.vote(1, 5, None).vote(1, 5, Some(2)).vote(1, 6, Some(3));
+    assert_eq!(story.broken(), None);
+    story.vote(1, 6, Some(2));
+    assert_eq!(story.broken(), Some(Rule::OneVote));
+
+    let mut story = Story::new();
+    story.vote(1, 5, Some(2)).says(1, 2, 5, GRANTED).says(1, 2, 5, GRANTED);
+    assert_eq!(story.broken(), None);
+    story.says(1, 3, 5, GRANTED);
+    assert_eq!(story.broken(), Some(Rule::OneVote));
+}
+
+#[test]
+fn no_promise_before_its_persist() {
+    let mut story = Story::new();
+    story.says(1, 2, 5, GRANTED);
+    assert_eq!(story.broken(), Some(Rule::PromiseAfterPersist));
+
+    let matched = |index| {
+        let outcome = AppendOutcome::Matched { match_index: LogIndex(index) };
+        Body::AppendEntriesResponse(AppendEntriesResponse { round: Round(1), outcome })
+    };
+    let mut story = Story::new();
+    story.vote(2, 1, None).write(2, 1, &[1], true).write(2, 2, &[1], false);
+    story.says(2, 1, 1, matched(1));
+    assert_eq!(story.broken(), None);
+    story.says(2, 1, 1, matched(2));
+    assert_eq!(story.broken(), Some(Rule::PromiseAfterPersist));
+}
+
+#[test]
+fn entries_are_applied_in_order_and_alike() {
+    let mut story = Story::committed_one();
+    story.checker.on_apply(0, &entry(1, 1, b"add 1"), 20);
+    story.checker.on_output(0, LogIndex(1), b"1", 20);
+    assert_eq!(story.broken(), None);
+    story.checker.on_apply(0, &entry(1, 1, b"add 1"), 21);
+    assert_eq!(story.broken(), Some(Rule::AppliedInOrder), "twice");
+
+    let mut story = Story::committed_one();
+    story.checker.on_output(0, LogIndex(1), b"1", 20);
+    story.checker.on_output(1, LogIndex(1), b"2", 21);
+    assert_eq!(story.broken(), Some(Rule::SameOutputs));
+}
+
+#[test]
+fn what_was_durable_survives_a_restart() {
+    let mut story = Story::new();
+    story.write(1, 1, &[1, 1], true);
+    story.checker.on_crash(0);
+    let mut status = story.status(1, RoleKind::Follower, 0, 0);
+    story.checker.on_restart(0, &status, LogIndex::ZERO, 9);
+    assert_eq!(story.broken(), None);
+    status.last_log.index = LogIndex(1);
+    story.checker.on_restart(0, &status, LogIndex::ZERO, 10);
+    assert_eq!(story.broken(), Some(Rule::DurableKept));
+}
+
+#[test]
+fn clients_see_what_was_committed_and_nothing_older_later() {
+    let mut story = Story::committed_one();
+    story.checker.on_acknowledged(0, &entry(1, 1, b"add 1"), 20);
+    assert_eq!(story.broken(), None);
+    let floor = story.checker.seen();
+    story.checker.on_read_ready(0, floor, LogIndex(0), 21);
+    assert_eq!(story.broken(), Some(Rule::ReadsAreCurrent));
+
+    let mut story = Story::committed_one();
+    story.checker.on_acknowledged(0, &entry(1, 2, b"add 1"), 20);
+    assert_eq!(story.broken(), Some(Rule::AcknowledgedKept));
+}
