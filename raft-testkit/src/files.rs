@@ -16,6 +16,11 @@ pub fn folder() -> PathBuf {
     target_folder().join("traces")
 }
 
+/// Whether every scenario leaves its trace behind: what documents are made from.
+pub(crate) fn save_all() -> bool {
+    std::env::var_os("RAFT_SAVE_TRACES").is_some_and(|save| save == "1")
+}
+
 fn target_folder() -> PathBuf {
     if let Some(folder) = std::env::var_os("CARGO_TARGET_DIR") {
         return PathBuf::from(folder);

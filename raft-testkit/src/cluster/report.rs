@@ -76,11 +76,17 @@ impl fmt::Display for Violation {
 }
 
 impl<M: StateMachine, S: LogStore> Drop for Cluster<M, S> {
-    /// A test that fails leaves its trace behind, in every form.
+    /// A test that fails leaves its trace behind, in every form. With `RAFT_SAVE_TRACES=1` every
+    /// scenario that has a title does.
     fn drop(&mut self) {
-        if std::thread::panicking() && self.recorder.is_on() && !self.records().is_empty() {
+        if !self.recorder.is_on() || self.records().is_empty() {
+            return;
+        }
+        if std::thread::panicking() {
             // Nobody is left to be told of a failure to write: the test fails already.
             let _ = files::write_failure(&self.trace());
+        } else if !self.recorder.header.title.is_empty() && files::save_all() {
+            self.save_trace();
         }
     }
 }

@@ -189,7 +189,7 @@ impl Run {
         let plan = Plan::draw(&mut prng);
         let config = plan.config;
         let cluster = Cluster::new(plan.nodes)
-            .scenario(&format!("swarm seed {seed}"))
+            .named(&format!("swarm_seed_{seed}"))
             .described(&format!("{plan:?}"))
             .seed(seed)
             .timers(Timers::On)
