@@ -42,11 +42,16 @@ pub(crate) fn write_failure(trace: &Trace) -> io::Result<PathBuf> {
     write_into(&folder().join("failures"), trace)
 }
 
+/// A longer trace is written as records and facts only: its pictures would take minutes.
+const DRAWN_MAX: usize = 20_000;
+
 /// Every form, side by side; the path of the facts.
 fn write_into(folder: &Path, trace: &Trace) -> io::Result<PathBuf> {
     fs::create_dir_all(folder)?;
     let name = if trace.header.scenario.is_empty() { "unnamed" } else { &trace.header.scenario };
-    for form in Form::ALL {
+    let forms: &[Form] =
+        if trace.records.len() > DRAWN_MAX { &[Form::Records, Form::Facts] } else { &Form::ALL };
+    for form in forms {
         fs::write(folder.join(format!("{name}.{}", form.extension())), form.draw(trace))?;
     }
     Ok(folder.join(format!("{name}.{}", Form::Facts.extension())))

@@ -1,4 +1,31 @@
 //! A Raft cluster with every message, disk write and clock tick in the test's hand.
+//!
+//! ```
+//! use raft_testkit::{Cluster, Crash, append, leader_is};
+//!
+//! let mut c = Cluster::new(3).scenario("a leader loses what it had not written");
+//! c.elect(1);
+//! c.disk_by_hand(1);
+//! let write = c.propose(1, "add 1");
+//! c.drop(append().from(1));
+//! c.crash(1, Crash::LoseUnsynced);
+//! c.campaign(2);
+//! c.deliver_until(leader_is(2));
+//! c.deliver_all();
+//! c.expect(write).is_unknown();
+//! c.expect_leader(2, 2);
+//! ```
+//!
+//! | to | see |
+//! | --- | --- |
+//! | move single messages, crash nodes, cut links | [`Cluster`] |
+//! | pick messages | [`Select`] |
+//! | wait for something | [`Until`] |
+//! | know what is checked after every event | [`Rule`] |
+//! | write a scenario without Rust | [`script`] |
+//! | run thousands of random schedules | [`swarm`] |
+//! | test a store or a transport of your own | [`suite`], [`log_store_suite!`] |
+//! | read what happened | [`trace`] |
 
 mod check;
 mod cluster;

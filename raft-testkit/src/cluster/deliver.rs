@@ -9,7 +9,8 @@ use crate::select::Select;
 use crate::trace::record::{Liveness, Loss, MessageView, RecordKind, Side};
 use crate::until::{Moment, Until};
 
-/// How many messages a verb moves before it gives up: far more than any scenario needs.
+/// How many messages a verb moves, beside those that wait already, before it gives up: far more
+/// than any scenario needs.
 const EVENTS_MAX: u64 = 20_000;
 
 impl<M: StateMachine, S: LogStore> Cluster<M, S> {
@@ -66,6 +67,9 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     /// If there is no end to them.
     pub fn deliver_all(&mut self) -> u64 {
         self.start();
+        let outboxes = self.network.outboxes.iter().map(|outbox| outbox.len() as u64);
+        let waiting = self.network.wire.len() as u64 + outboxes.sum::<u64>();
+        let events_max = EVENTS_MAX + 200 * waiting;
         let mut handled = 0;
         loop {
             self.send_everything();
@@ -73,7 +77,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
                 return handled;
             }
             handled += 1;
-            if handled == EVENTS_MAX {
+            if handled == events_max {
                 self.fail("messages go on without an end");
             }
         }

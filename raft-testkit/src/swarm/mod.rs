@@ -41,7 +41,7 @@ pub struct Failure {
 
 impl Swarm {
     /// These seeds, each for 1,500 random steps. With `RAFT_SWARM_SEED` set, that seed alone; with
-    /// `RAFT_SWARM_SEEDS`, so many.
+    /// `RAFT_SWARM_SEEDS`, so many; with `RAFT_SWARM_STEPS`, for so many steps.
     #[must_use]
     pub fn of_seeds(seeds: Range<u64>) -> Self {
         let number = |name: &str| std::env::var(name).ok()?.parse::<u64>().ok();
@@ -51,7 +51,8 @@ impl Swarm {
             (None, None) => seeds,
         };
         let repeat = "cargo test --release -p raft-testkit swarm".to_owned();
-        Self { seeds, steps: 1_500, repeat, mutant: None }
+        let steps = number("RAFT_SWARM_STEPS").unwrap_or(1_500);
+        Self { seeds, steps, repeat, mutant: None }
     }
 
     /// How many random steps a seed makes.
@@ -167,7 +168,8 @@ impl Swarm {
     }
 
     fn repeat_line(&self, seed: u64) -> String {
-        format!("RAFT_SWARM_SEED={seed} {}", self.repeat)
+        let Self { steps, repeat, .. } = self;
+        format!("RAFT_SWARM_SEED={seed} RAFT_SWARM_STEPS={steps} {repeat}")
     }
 }
 
