@@ -235,7 +235,7 @@ impl Page<'_, '_> {
     }
 
     fn histogram(&mut self, name: &str, help: &str, times: &DurationHistogram) -> fmt::Result {
-        let bounds = DURATION_BUCKETS.iter().map(Duration::as_secs_f64).chain([f64::MAX]);
+        let bounds = DURATION_BUCKETS.iter().map(Duration::as_secs_f64).chain([f64::INFINITY]);
         let buckets: Vec<(f64, u64)> = bounds.zip(times.buckets).collect();
         let mut metric = self.encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
         metric.encode_histogram::<prometheus_client::encoding::NoLabelSet>(

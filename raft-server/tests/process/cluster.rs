@@ -97,6 +97,16 @@ impl Cluster {
         self.nodes[usize::try_from(node).unwrap() - 1].ports
     }
 
+    pub(crate) const fn id(&self) -> ClusterId {
+        self.id
+    }
+
+    /// The process id of a running node.
+    pub(crate) fn pid(&self, node: u64) -> u32 {
+        let place = usize::try_from(node).unwrap() - 1;
+        self.nodes[place].process.as_ref().expect("only a running node has one").id()
+    }
+
     /// What a node's data says of its owner.
     pub(crate) const fn identity(&self, node: u64) -> Identity {
         Identity {

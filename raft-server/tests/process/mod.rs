@@ -6,4 +6,5 @@ pub(crate) mod cluster;
 mod crash_loop;
 mod dev;
 mod history;
+mod http;
 mod shutdown;

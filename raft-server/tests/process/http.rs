@@ -1,0 +1,76 @@
+//! The HTTP port, asked as a probe, a scraper and a stranger would.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use super::cluster::{Cluster, PATIENCE};
+
+/// Sends one request and returns the whole answer.
+fn ask(cluster: &Cluster, request: &str) -> String {
+    let mut stream = TcpStream::connect(cluster.ports(1).http).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    // A refused request may be cut short.
+    let _ = stream.write_all(request.as_bytes());
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+fn get(cluster: &Cluster, path: &str) -> String {
+    ask(cluster, &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"))
+}
+
+#[test]
+fn the_pages_tell_a_working_node_from_one_without_a_leader() {
+    let mut cluster = Cluster::started(3);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let client = cluster.client();
+    runtime.block_on(cluster.leader(&client));
+    runtime.block_on(cluster.until(&client, 1, |report| report.leader.is_some()));
+    assert!(get(&cluster, "/livez").starts_with("HTTP/1.1 200"));
+    assert!(get(&cluster, "/readyz").starts_with("HTTP/1.1 200"));
+    let metrics = get(&cluster, "/metrics");
+    for line in [
+        "etcd_server_has_leader 1",
+        "# TYPE etcd_server_leader_changes_seen counter",
+        "etcd_server_proposals_committed_total ",
+        "etcd_disk_wal_fsync_duration_seconds_bucket{le=\"+Inf\"}",
+        "etcd_network_peer_sent_bytes_total{To=\"2\"}",
+        "process_cpu_seconds_total ",
+    ] {
+        assert!(metrics.contains(line), "`{line}` is not in {metrics}");
+    }
+    let status = get(&cluster, "/v1/status");
+    let body = status.split("\r\n\r\n").nth(1).unwrap();
+    let body: serde_json::Value = serde_json::from_str(body).unwrap();
+    assert_eq!(body["node_id"], 1);
+    assert_eq!(body["membership"]["voters"], serde_json::json!([1, 2, 3]));
+    assert_eq!(body["peers"]["2"]["connected"], true);
+
+    cluster.kill(2);
+    cluster.kill(3);
+    runtime.block_on(cluster.until(&client, 1, |report| report.leader.is_none()));
+    assert!(get(&cluster, "/livez").starts_with("HTTP/1.1 200"));
+    let not_ready = get(&cluster, "/readyz");
+    assert!(not_ready.starts_with("HTTP/1.1 503"), "{not_ready}");
+    assert!(not_ready.contains("no leader is known"), "{not_ready}");
+}
+
+#[test]
+fn strangers_and_nonsense_are_refused() {
+    let mut cluster = Cluster::started(1);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(cluster.leader(&cluster.client()));
+    let foreign = "GET /v1/status HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n";
+    assert!(ask(&cluster, foreign).starts_with("HTTP/1.1 403"));
+    let post = "POST /v1/status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+                Content-Length: 2\r\n\r\n{}";
+    assert!(ask(&cluster, post).starts_with("HTTP/1.1 405"));
+    let long = format!("GET / HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n", "x".repeat(100_000));
+    let refused = ask(&cluster, &long);
+    assert!(refused.starts_with("HTTP/1.1 431") || refused.is_empty(), "{refused}");
+    assert!(ask(&cluster, "\x16\x03\x01 this is no HTTP\r\n\r\n").starts_with("HTTP/1.1 400"));
+    assert!(get(&cluster, "/../etc/passwd").starts_with("HTTP/1.1 404"));
+    assert!(get(&cluster, "/livez").starts_with("HTTP/1.1 200"));
+    cluster.stop();
+}
