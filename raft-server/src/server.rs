@@ -196,6 +196,9 @@ async fn start_node(
 
 fn client_api(config: &Config, tls: TlsIdentity) -> ClientApiConfig {
     let mut api = ClientApiConfig::new(config.listen.client, config.cluster, config.node, tls);
+    let command_bytes_max = usize::try_from(config.raft.limits.command_bytes_max);
+    api.limits.command_bytes_max =
+        api.limits.command_bytes_max.min(command_bytes_max.unwrap_or(usize::MAX));
     for member in &config.members {
         let addresses =
             MemberAddresses { peer: member.peer.clone(), client: member.client.clone() };

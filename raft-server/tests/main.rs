@@ -1,6 +1,8 @@
 //! Integration tests, one binary for all.
 
 #[cfg(feature = "server")]
+mod bad_input;
+#[cfg(feature = "server")]
 mod client;
 #[cfg(feature = "server")]
 mod kv;

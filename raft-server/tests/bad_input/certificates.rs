@@ -1,0 +1,44 @@
+//! Certificates that cannot be used.
+
+use raft_core::NodeId;
+use raft_server::certificates::Validity;
+use raft_transport_quic::tls::PeerIdentity;
+
+use super::serve;
+use crate::process::cluster::Cluster;
+
+#[test]
+fn an_unreadable_certificate_is_named() {
+    let cluster = Cluster::new(3);
+    std::fs::remove_file(cluster.path("node-1.pem")).unwrap();
+    serve(&cluster, &["--bootstrap"]).expect(78, &["node-1.pem", "No such file"]);
+    std::fs::write(cluster.path("node-1.pem"), "no certificate").unwrap();
+    serve(&cluster, &["--bootstrap"]).expect(78, &["node-1.pem", "PEM"]);
+}
+
+#[test]
+fn a_key_of_another_certificate_is_refused() {
+    let cluster = Cluster::new(3);
+    let other = cluster.path("node-2.key");
+    let flag = format!("--tls-key={}", other.display());
+    serve(&cluster, &["--bootstrap", &flag])
+        .expect(78, &["node-2.key does not belong to the certificate", "node-1.pem"]);
+}
+
+#[test]
+fn the_certificate_of_another_node_is_refused() {
+    let cluster = Cluster::new(3);
+    let file = |name: &str| cluster.path(name).display().to_string();
+    let certificate = format!("--tls-certificate={}", file("node-2.pem"));
+    let key = format!("--tls-key={}", file("node-2.key"));
+    serve(&cluster, &["--bootstrap", &certificate, &key])
+        .expect(78, &["this is node 1", "node-2.pem", "/node/2"]);
+}
+
+#[test]
+fn an_expired_certificate_is_refused_with_its_date() {
+    let cluster = Cluster::new(3);
+    let holder = PeerIdentity::Node { cluster: cluster.id(), node: NodeId(1) };
+    cluster.certify("node-1", &holder, Validity { from_year: 2010, to_year: 2011 });
+    serve(&cluster, &["--bootstrap"]).expect(78, &["expired on", "2011", "node-1.pem"]);
+}

@@ -1,0 +1,95 @@
+//! Data folders that are not this node's to use.
+
+use std::os::unix::fs::PermissionsExt;
+
+use raft_core::ports::LogStore;
+use raft_core::{Broken, LogIndex, Persist, PersistId};
+use raft_storage::{RocksLogStore, RocksOptions};
+
+use super::{block_on, run, serve};
+use crate::process::cluster::{BINARY, Cluster};
+
+/// A cluster whose node 1 has data and is not running.
+fn with_data() -> Cluster {
+    let mut cluster = Cluster::started(1);
+    block_on(async { cluster.leader(&cluster.client()).await });
+    cluster.stop();
+    cluster
+}
+
+#[test]
+fn a_folder_in_use_is_refused_with_the_process_that_uses_it() {
+    let cluster = Cluster::started(1);
+    block_on(async { cluster.leader(&cluster.client()).await });
+    let pid = cluster.pid(1).to_string();
+    serve(&cluster, &["--listen-http=off"])
+        .expect(75, &["is in use by", &pid, "stop that one first"]);
+}
+
+#[test]
+fn the_data_of_another_node_is_refused() {
+    let cluster = Cluster::new(3);
+    let data = with_data();
+    let flag = format!("--data-dir={}", data.data_dir(1).display());
+    serve(&cluster, &[&flag]).expect(78, &["holds the log of", "node 1"]);
+    let mut command = cluster.serve(2);
+    command.arg(flag);
+    run(command, b"").expect(78, &["node 1", "node 2"]);
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_named() {
+    let cluster = Cluster::new(1);
+    // A file where a folder should be cannot be written into even by root.
+    std::fs::write(cluster.path("in-the-way"), "").unwrap();
+    let flag = format!("--data-dir={}", cluster.path("in-the-way").display());
+    serve(&cluster, &["--bootstrap", &flag]).expect(74, &["in-the-way", "Not a directory"]);
+}
+
+#[test]
+fn a_log_marked_broken_stays_so_until_somebody_says_that_it_is_fixed() {
+    let mut cluster = with_data();
+    let log = cluster.data_dir(1).join("log");
+    let mut store =
+        RocksLogStore::open(&log, cluster.identity(1), RocksOptions::default()).unwrap();
+    store.recover().unwrap();
+    let broken = Broken { index: LogIndex(2), reason: "the sky fell".to_owned() };
+    let mark = Persist {
+        id: PersistId(1),
+        hard_state: None,
+        truncate_from: None,
+        entries: Vec::new(),
+        broken: Some(broken),
+    };
+    store.persist(&[mark]).unwrap();
+    drop(store);
+
+    let on_log = |verb: &str| {
+        let mut command = std::process::Command::new(BINARY);
+        command.args(["log", verb, "--data-dir"]).arg(cluster.data_dir(1));
+        run(command, b"")
+    };
+    for _ in 0..2 {
+        serve(&cluster, &[])
+            .expect(70, &["entry 2", "the sky fell", "raft-server log mark-fixed --data-dir"]);
+    }
+    on_log("status").expect(0, &["broken       at entry 2: the sky fell"]);
+    on_log("mark-fixed").expect(0, &["marked fixed", "entry 2"]);
+    on_log("mark-fixed").expect(0, &["was not marked broken"]);
+    on_log("status").expect(0, &["broken       no"]);
+    cluster.start(1);
+    block_on(async { cluster.leader(&cluster.client()).await });
+    cluster.stop();
+}
+
+#[test]
+fn a_key_that_others_may_read_is_warned_of() {
+    let mut cluster = Cluster::new(1);
+    let open = std::fs::Permissions::from_mode(0o644);
+    std::fs::set_permissions(cluster.path("node-1.key"), open).unwrap();
+    cluster.start(1);
+    block_on(async { cluster.leader(&cluster.client()).await });
+    cluster.stop();
+    assert!(cluster.log(1).contains("WARN"), "{}", cluster.log(1));
+    assert!(cluster.log(1).contains("node-1.key"), "{}", cluster.log(1));
+}

@@ -1,0 +1,38 @@
+//! Requests that are too large, on the command line.
+
+use std::fmt::Write;
+use std::process::Command;
+
+use super::{Ended, block_on, run};
+use crate::process::cluster::{BINARY, Cluster};
+
+fn verb(cluster: &Cluster, arguments: &[&str], stdin: &[u8]) -> Ended {
+    let mut command = Command::new(BINARY);
+    command.args(arguments).env("RAFT_CLIENT", cluster.path("client.toml"));
+    run(command, stdin)
+}
+
+#[test]
+fn what_is_too_large_is_refused_with_the_limit_and_the_cluster_goes_on() {
+    let mut cluster = Cluster::started(1);
+    block_on(async { cluster.leader(&cluster.client()).await });
+    verb(&cluster, &["put", &"k".repeat(8193), "v"], b"")
+        .expect(4, &["the key has 8193 bytes but at most 8192 are allowed"]);
+    verb(&cluster, &["put", "key"], &vec![b'v'; 2 << 20])
+        .expect(4, &["the value has", "split it over several keys"]);
+    let mut many = String::new();
+    for key in 0..200 {
+        writeln!(many, "put key-{key} value").unwrap();
+    }
+    verb(&cluster, &["txn"], many.as_bytes()).expect(4, &["200", "at most 128 are allowed"]);
+    verb(&cluster, &["put", "key", "value"], b"").expect(0, &["revision 1"]);
+    cluster.stop();
+}
+
+#[test]
+fn no_cluster_and_no_file_is_said_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(BINARY);
+    command.args(["get", "key"]).env_remove("RAFT_CLIENT").current_dir(folder.path());
+    run(command, b"").expect(1, &["raft-server dev", "--endpoints"]);
+}
