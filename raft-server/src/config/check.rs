@@ -342,7 +342,9 @@ impl Checker {
     fn threads(&mut self, threads: Option<usize>) -> usize {
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         match threads {
-            None => cores.min(4),
+            // The log, the state machine and the readers have threads of their own; what is left
+            // is short work that one thread does without waking another.
+            None => (cores / 2).clamp(1, 4),
             Some(0) => {
                 self.problems.push(Problem::Zero("runtime_threads"));
                 1

@@ -121,7 +121,7 @@ settings! {
     /// info,raft_transport_quic=debug [default: info]
     #[arg(value_name = "LEVEL")]
     log_level: String, "RAFT_SERVER_LOG_LEVEL";
-    /// Threads for network and clients [default: one a core, at most 4]
+    /// Threads for network and clients [default: one for two cores, at most 4]
     #[arg(value_name = "N")]
     runtime_threads: usize, "RAFT_SERVER_RUNTIME_THREADS";
     /// How long an orderly shutdown may take before the node leaves anyway [default: 5s]

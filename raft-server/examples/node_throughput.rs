@@ -1,5 +1,5 @@
 //! Three nodes in one process without disks or sockets: what the node itself costs.
-//! `cargo run --release -p raft-server --example throughput --no-default-features -- [CLIENTS]...`
+//! `cargo run --release -p raft-server --example node_throughput --no-default-features -- [CLIENTS]...`
 #![allow(clippy::print_stdout, reason = "an example talks to whoever runs it")]
 
 use std::sync::Arc;

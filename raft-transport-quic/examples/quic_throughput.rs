@@ -1,7 +1,7 @@
 //! Measures a pair of transports on the loopback interface: messages a second one way, with the
 //! CPU time they take, and the time of a round trip.
 //!
-//! `cargo run --release -p raft-transport-quic --example throughput [-- --workers N]`
+//! `cargo run --release -p raft-transport-quic --example quic_throughput [-- --workers N]`
 #![allow(clippy::print_stdout, reason = "a measurement prints what it measured")]
 
 use std::net::{Ipv4Addr, SocketAddr};
