@@ -28,6 +28,8 @@ demo: build ## Start three nodes, kill the leader, see that nothing is lost, the
 
 test: prerequisites ## Run every test
 	$(CARGO) test --release --workspace --doc
+	cd raft-testkit/downstream-example && \
+		CARGO_TARGET_DIR="$(TARGET_DIR)/downstream" $(CARGO) test --release
 	$(CARGO) test --release --workspace --lib --bins --examples
 	$(CARGO) test --release --workspace --test '*'
 

@@ -190,8 +190,14 @@ impl Dev {
     /// What to type to have the cluster again.
     fn how_to_go_on(&self) -> String {
         let (program, folder) = (quote(&self.program), quote(self.folder.path()));
+        let client = quote(&self.folder.client_file());
         format!(
-            "To keep the cluster running and try it yourself:\n\n  {program} dev --dir {folder}\n"
+            "To keep the cluster running and try it yourself:\n\n  {program} dev --dir {folder}\n\n\
+             and in another terminal:\n\n  \
+               export RAFT_CLIENT={client}\n  \
+               {program} put greeting hello\n  \
+               {program} get greeting\n  \
+               {program} status\n"
         )
     }
 
