@@ -122,6 +122,8 @@ struct Log {
     shape: Shape,
     /// Every configuration in the log, ascending, and the newest at or before the base.
     memberships: Vec<(LogIndex, Membership)>,
+    /// Packs entries; kept for its memory.
+    writer: record::RecordWriter,
 }
 
 impl LogStore for RocksLogStore {
@@ -132,6 +134,7 @@ impl LogStore for RocksLogStore {
         self.log = Some(Log {
             shape: Shape { terms: recovered.terms.clone(), hard_state: recovered.hard_state },
             memberships: recovered.memberships.clone(),
+            writer: record::RecordWriter::default(),
         });
         Ok(recovered)
     }

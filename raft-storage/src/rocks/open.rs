@@ -169,8 +169,6 @@ fn database_options() -> Options {
     options.set_atomic_flush(true);
     // There is one writer: no compare-and-swap for each insertion.
     options.set_allow_concurrent_memtable_write(false);
-    // Table files reach the disk as they are written, not all at once in front of a waiting sync.
-    options.set_bytes_per_sync(1 << 20);
     // Few descriptors: a node opens two databases and many connections.
     options.set_max_open_files(128);
     options.set_max_background_jobs(2);

@@ -31,7 +31,7 @@ pub(super) fn persist(
     if let Some(from) = change.truncate_from {
         truncate(shared, &mut batch, from, durable_last)?;
     }
-    append(shared, &mut batch, &change.entries, record_bytes_max)?;
+    append(shared, &mut batch, &change.entries, record_bytes_max, &mut log.writer)?;
     if let Some(hard_state) = &change.hard_state {
         batch.put(keys::HARD_STATE, keys::encode(keys::HARD_STATE, hard_state));
     }
@@ -113,9 +113,9 @@ fn append(
     batch: &mut WriteBatch,
     entries: &[&Entry],
     record_bytes_max: usize,
+    writer: &mut RecordWriter,
 ) -> Result<(), StoreError> {
     let family = shared.log_family();
-    let mut writer = RecordWriter::default();
     let mut put = |writer: &mut RecordWriter| {
         if let Some((first, record)) = writer.finish() {
             batch.put_cf(family, keys::log_key(first), record);
@@ -124,10 +124,10 @@ fn append(
     for entry in entries {
         writer.push(entry)?;
         if writer.len_bytes() >= record_bytes_max {
-            put(&mut writer);
+            put(writer);
         }
     }
-    put(&mut writer);
+    put(writer);
     Ok(())
 }
 
