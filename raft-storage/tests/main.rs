@@ -1,10 +1,10 @@
-//! The stores of this crate keep what they promise, and say so when they cannot.
+//! The stores from outside: both pass the suite, and the one on disk survives a damaged disk.
 #![allow(
     clippy::unwrap_used,
     clippy::result_large_err,
     reason = "tests stop at the first surprise"
 )]
 
-mod conformance;
 #[cfg(feature = "rocksdb")]
 mod damage;
+mod suite;

@@ -1,6 +1,7 @@
-//! What every log store must do, as tests that anyone can run on a store of their own.
+//! What every log store must do, as tests that anybody can run on a store of their own.
 //!
-//! Say how to open your store; opening again means a restart on the same data:
+//! Say how a store is opened, and again on the same data; the rest is one line:
+//!
 //! ```
 //! use raft_storage::MemLogStore;
 //! use raft_storage::conformance::StoreFactory;
@@ -10,141 +11,110 @@
 //!
 //! impl StoreFactory for InMemory {
 //!     type Store = MemLogStore;
+//!
 //!     fn open(&mut self) -> MemLogStore {
 //!         self.0.restarted()
 //!     }
 //! }
 //!
+//! // In a test crate: one `#[test]` for each rule.
 //! raft_storage::log_store_suite!(InMemory::default());
+//! # raft_storage::conformance::run(InMemory::default);
 //! ```
-//! The macro makes one `#[test]` a rule; put it into a module of its own in your tests.
+//!
+//! A store may be lazy about compaction: what it still holds before the base is not looked at.
 
-mod model;
-mod reading;
-mod restart;
-mod writing;
+mod changes;
+mod random;
+mod rules;
 
-use std::time::Duration;
-
-use bytes::Bytes;
 use raft_core::ports::LogStore;
-use raft_core::{
-    Entry, HardState, LogId, LogIndex, Membership, NodeId, Payload, Persist, PersistId, Term,
-};
 
-pub use model::random_changes_agree_with_a_model;
-pub use reading::{
-    a_reader_never_sees_less_than_was_durable, a_reader_stops_at_its_limits,
-    compacted_entries_are_not_read, truncated_entries_are_not_read,
-};
-pub use restart::{
-    a_broken_mark_is_recovered, a_compacted_log_recovers_from_its_base,
-    an_empty_store_recovers_nothing, entries_and_their_terms_are_recovered,
-    large_entries_are_recovered, many_small_persists_are_recovered,
-    memberships_are_recovered_with_their_indexes, the_vote_is_recovered,
-};
-pub use writing::{
-    a_change_that_does_not_fit_is_refused_whole, a_merged_persist_is_as_good_as_single_ones,
-    a_truncation_replaces_the_suffix, compacting_what_is_not_there_is_refused,
-};
+pub use random::any_sequence_of_operations_matches_the_model;
+pub use rules::*;
 
-/// Makes stores for the suite.
+/// Opens a store, and opens it again on the same data.
 pub trait StoreFactory {
     /// The store under test.
     type Store: LogStore;
 
-    /// Opens the store: an empty one at first, then the same one again, as a process that was
-    /// restarted does. The former store has been dropped.
+    /// The first call opens an empty store. Every later one opens what the previous store made
+    /// durable, as after a restart; that store and its readers are gone by then.
     fn open(&mut self) -> Self::Store;
 }
 
-/// Makes a `#[test]` of every rule that a log store keeps. The argument is an expression that
-/// makes a [`StoreFactory`] with an empty store; it is evaluated once a test.
+/// Hands the name of every rule to a macro. The one list of them.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __each_log_store_rule {
+    ($then:ident, $argument:expr) => {
+        $crate::$then! { $argument;
+            an_empty_store_recovers_to_nothing
+            what_was_appended_is_recovered
+            entries_of_every_kind_come_back
+            appends_continue_after_a_restart
+            a_truncation_and_its_append_are_one_change
+            a_truncation_may_fall_anywhere_in_an_earlier_append
+            a_truncated_tail_never_returns
+            the_hard_state_is_recovered
+            the_hard_state_outlives_changes_without_one
+            merged_changes_take_effect_in_order
+            an_empty_persist_changes_nothing
+            changes_that_do_not_fit_are_refused_and_leave_nothing
+            after_an_error_the_store_refuses_everything
+            compaction_never_removes_more_than_asked
+            compaction_inside_an_append_keeps_its_rest
+            compacting_twice_or_backwards_changes_nothing
+            a_log_compacted_to_its_end_goes_on
+            only_entries_of_the_log_are_compacted
+            readers_keep_to_the_range_and_the_limit
+            a_reader_sees_what_is_persisted_after_it_was_made
+            a_reader_works_beside_the_writer
+            memberships_are_recovered_with_their_places
+            a_truncated_membership_is_forgotten
+            the_membership_at_the_base_is_kept
+            the_broken_mark_is_kept
+            large_entries_come_back
+            many_small_persists_come_back
+            any_sequence_of_operations_matches_the_model
+        }
+    };
+}
+
+/// Expands to one `#[test]` for each rule. The argument makes a fresh [`StoreFactory`], and is
+/// evaluated once a test; use the macro once a module.
 #[macro_export]
 macro_rules! log_store_suite {
-    ($factory:expr) => {
-        $crate::log_store_suite!(@tests $factory;
-            an_empty_store_recovers_nothing
-            entries_and_their_terms_are_recovered
-            the_vote_is_recovered
-            memberships_are_recovered_with_their_indexes
-            a_broken_mark_is_recovered
-            a_compacted_log_recovers_from_its_base
-            large_entries_are_recovered
-            many_small_persists_are_recovered
-            a_merged_persist_is_as_good_as_single_ones
-            a_truncation_replaces_the_suffix
-            a_change_that_does_not_fit_is_refused_whole
-            compacting_what_is_not_there_is_refused
-            a_reader_stops_at_its_limits
-            a_reader_never_sees_less_than_was_durable
-            compacted_entries_are_not_read
-            truncated_entries_are_not_read
-            random_changes_agree_with_a_model
-        );
+    ($fresh:expr) => {
+        $crate::__each_log_store_rule! { __log_store_tests, $fresh }
     };
-    (@tests $factory:expr; $($rule:ident)*) => {
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __log_store_tests {
+    ($fresh:expr; $($rule:ident)*) => {
         $(
             #[test]
             fn $rule() {
-                $crate::conformance::$rule(&mut $factory);
+                $crate::conformance::$rule(&mut $fresh);
             }
         )*
     };
 }
 
-/// How long a rule waits for another thread before it gives up.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-fn id(index: u64, term: u64) -> LogId {
-    LogId::new(Term(term), LogIndex(index))
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __log_store_run {
+    ($fresh:expr; $($rule:ident)*) => {
+        $( $rule(&mut $fresh()); )*
+    };
 }
 
-/// An entry whose command tells where it belongs.
-fn entry(index: u64, term: u64) -> Entry {
-    Entry::command(id(index, term), Bytes::from(format!("command {index} of term {term}")))
-}
-
-fn membership_entry(index: u64, term: u64, voters: &[u64]) -> Entry {
-    let membership = Membership::of_voters(voters.iter().copied().map(NodeId));
-    Entry { id: id(index, term), payload: Payload::Membership(membership) }
-}
-
-/// A change that appends these entries, in the term of the last.
-fn append(number: u64, entries: Vec<Entry>) -> Persist {
-    let term = entries.last().map_or(Term(0), Entry::term);
-    Persist {
-        id: PersistId(number),
-        hard_state: Some(HardState { term, voted_for: None, commit: LogIndex(0) }),
-        truncate_from: None,
-        entries,
-        broken: None,
-    }
-}
-
-/// The same, dropping everything from its first entry on.
-fn replace(number: u64, entries: Vec<Entry>) -> Persist {
-    let truncate_from = entries.first().map(Entry::index);
-    Persist { truncate_from, ..append(number, entries) }
-}
-
-/// Opens and recovers a store.
-fn recovered<F: StoreFactory>(factory: &mut F) -> (F::Store, raft_core::Recovered) {
-    let mut store = factory.open();
-    let recovered = store.recover().expect("a whole store recovers");
-    (store, recovered)
-}
-
-/// Every entry in a range, whatever number of calls it takes.
-fn read_all(store: &impl LogStore, from: u64, last: u64) -> Vec<Entry> {
-    let mut reader = store.reader();
-    let mut entries: Vec<Entry> = Vec::new();
-    let mut next = LogIndex(from);
-    while next <= LogIndex(last) {
-        let run = reader.read(next, LogIndex(last), 256).expect("durable entries are read");
-        let Some(end) = run.last().map(Entry::index) else { break };
-        entries.extend(run);
-        next = end.next();
-    }
-    entries
+/// Runs every rule, each on a fresh store.
+///
+/// # Panics
+/// At the first rule that the store breaks.
+pub fn run<F: StoreFactory>(mut fresh: impl FnMut() -> F) {
+    crate::__each_log_store_rule! { __log_store_run, fresh }
 }

@@ -55,7 +55,7 @@ impl Lock {
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
                 // Best effort: the holder may be about to write its id.
-                let _ = Read::take(&mut file, 20).read_to_string(&mut holder);
+                let _ = Read::take(&file, 20).read_to_string(&mut holder);
                 return Err(OpenError::Locked { path, pid: holder.trim().parse().ok() });
             }
             Err(TryLockError::Error(source)) => return Err(io_error("lock", &path)(source)),

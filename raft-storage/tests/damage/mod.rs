@@ -1,6 +1,7 @@
-//! What a data folder may have suffered, and what the store says of it.
+//! What the store on disk says and does when the disk or the operator did something wrong.
 
-use std::fs;
+use std::collections::BTreeMap;
+use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -9,270 +10,392 @@ use raft_core::{
     Broken, ClusterId, Entry, GroupId, HardState, Identity, Incarnation, LogId, LogIndex, NodeId,
     Persist, PersistId, Term,
 };
-use raft_storage::{OpenError, RocksLogStore, RocksOptions};
-use rocksdb::{DB, IteratorMode, Options};
+use raft_storage::{FORMAT, OpenError, RocksLogStore, RocksOptions};
+use rocksdb::{DB, Options};
 use tempfile::TempDir;
 
-const OWNER: Identity = Identity {
+/// Whose log the tests write.
+pub(crate) const IDENTITY: Identity = Identity {
     cluster: ClusterId(0xc1),
     group: GroupId(0),
     node: NodeId(1),
     incarnation: Incarnation(1),
 };
 
-struct Folder(TempDir);
-
-impl Folder {
-    fn new() -> Self {
-        Self(TempDir::new().unwrap())
-    }
-
-    /// A folder with a log of five entries, and a vote.
-    fn with_log() -> Self {
-        let folder = Self::new();
-        let mut store = folder.open().unwrap();
-        store.recover().unwrap();
-        store.persist(&[five_entries()]).unwrap();
-        folder
-    }
-
-    fn path(&self) -> PathBuf {
-        self.0.path().join("log")
-    }
-
-    fn open(&self) -> Result<RocksLogStore, OpenError> {
-        RocksLogStore::open(self.path(), OWNER, RocksOptions::default())
-    }
-
-    /// Changes the stored records behind the store's back.
-    fn tamper(&self, family: &str, change: impl Fn(&mut Vec<u8>)) {
-        let db =
-            DB::open_cf(&Options::default(), self.path().join("db"), ["default", "log"]).unwrap();
-        let handle = db.cf_handle(family).unwrap();
-        let records: Vec<_> =
-            db.iterator_cf(handle, IteratorMode::Start).map(Result::unwrap).collect();
-        assert!(!records.is_empty());
-        for (key, value) in records {
-            let mut value = value.to_vec();
-            change(&mut value);
-            db.put_cf(handle, key, value).unwrap();
-        }
-    }
+fn open(folder: &Path) -> Result<RocksLogStore, OpenError> {
+    RocksLogStore::open(folder, IDENTITY, RocksOptions::default())
 }
 
-fn five_entries() -> Persist {
-    let command = |index: u64| {
+fn recovered(folder: &Path) -> RocksLogStore {
+    let mut store = open(folder).expect("opens");
+    store.recover().expect("recovers");
+    store
+}
+
+fn append(first: u64, last: u64) -> Persist {
+    let entry = |index| {
         let id = LogId::new(Term(1), LogIndex(index));
-        Entry::command(id, Bytes::from(format!("<command {index}>")))
+        Entry::command(id, Bytes::from(format!("command number {index}")))
     };
-    let hard_state = HardState { term: Term(1), voted_for: Some(NodeId(2)), commit: LogIndex(0) };
     Persist {
         id: PersistId(1),
-        hard_state: Some(hard_state),
+        hard_state: Some(HardState { term: Term(1), ..HardState::default() }),
         truncate_from: None,
-        entries: (1..=5).map(command).collect(),
+        entries: (first..=last).map(entry).collect(),
         broken: None,
     }
 }
 
-fn replace_once(value: &mut [u8], from: &[u8], to: &[u8]) {
-    if let Some(at) = value.windows(from.len()).position(|window| window == from) {
-        value[at..at + to.len()].copy_from_slice(to);
-    }
+/// A closed data folder with entries 1 to 5 in one record and 6 in another.
+fn written() -> TempDir {
+    let folder = TempDir::new().expect("a temporary folder");
+    let mut store = recovered(folder.path());
+    store.persist(&[append(1, 5)]).expect("persists");
+    store.persist(&[append(6, 6)]).expect("persists");
+    folder
 }
 
-/// Everything an error says, sources included.
-fn told(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        text = format!("{text}: {source}");
-        next = source.source();
-    }
-    text
+/// Opens the database past the store, changes it, and closes it.
+fn behind_its_back(folder: &Path, change: impl FnOnce(&DB)) {
+    let db = DB::open_cf(&Options::default(), folder.join("db"), ["default", "log"]);
+    change(&db.expect("the database opens"));
 }
 
-#[test]
-fn a_flipped_byte_in_an_entry_is_found_and_never_served() {
-    let folder = Folder::with_log();
-    folder.tamper("log", |value| replace_once(value, b"<command 3>", b"<cOmmand 3>"));
-    let mut store = folder.open().unwrap();
-    let recovered = store.recover();
-    let error = match recovered {
-        Err(error) => error,
-        // Recovery need not read every payload; reading must.
-        Ok(_) => store.reader().read(LogIndex(1), LogIndex(5), u64::MAX).unwrap_err(),
-    };
-    assert!(matches!(error, StoreError::Corrupt { .. }), "{error:?}");
-    assert!(told(&error).contains('3'), "names the entry: {}", told(&error));
-}
-
-#[test]
-fn a_flipped_bit_in_the_vote_keeps_the_node_from_starting() {
-    let folder = Folder::with_log();
-    folder.tamper("default", |value| {
-        if let Some(last) = value.last_mut() {
-            *last ^= 1;
-        }
+fn flip_in_record(folder: &Path, first: u64, byte: usize) {
+    behind_its_back(folder, |db| {
+        let family = db.cf_handle("log").expect("the log's column family");
+        let mut record = db.get_cf(family, first.to_be_bytes()).unwrap().expect("the record");
+        record[byte] ^= 0x10;
+        db.put_cf(family, first.to_be_bytes(), record).unwrap();
     });
-    let error = match folder.open() {
-        Err(error) => told(&error),
-        Ok(mut store) => told(&store.recover().unwrap_err()),
-    };
-    assert!(error.contains("checksum"), "{error}");
-    assert!(error.contains("new incarnation"), "says how to go on: {error}");
 }
 
-#[test]
-fn the_folder_of_another_node_or_cluster_is_refused_with_both_names() {
-    let folder = Folder::with_log();
-    let others = [
-        Identity { node: NodeId(2), ..OWNER },
-        Identity { cluster: ClusterId(0xc2), ..OWNER },
-        Identity { incarnation: Incarnation(2), ..OWNER },
-    ];
-    for other in others {
-        let error = RocksLogStore::open(folder.path(), other, RocksOptions::default()).unwrap_err();
-        let text = told(&error);
-        assert!(matches!(error, OpenError::OtherIdentity { .. }), "{text}");
-        assert!(text.contains("node 1 (incarnation 1)"), "{text}");
-    }
-    folder.open().expect("nothing was changed");
+/// The newest write-ahead log file that holds anything.
+fn write_ahead_log(folder: &Path) -> PathBuf {
+    let files = fs::read_dir(folder.join("db")).expect("the database's folder");
+    let files = files.map(|file| file.expect("a file").path());
+    let logs = files.filter(|path| path.extension().is_some_and(|end| end == "log"));
+    logs.filter(|path| fs::metadata(path).unwrap().len() > 0).max().expect("a write-ahead log")
 }
 
-#[test]
-fn a_second_store_on_the_folder_is_refused_and_told_the_process() {
-    let folder = Folder::with_log();
-    let store = folder.open().unwrap();
-    let reader = store.reader();
-    let pid = format!("process {}", std::process::id());
-    let refused = told(&folder.open().unwrap_err());
-    assert!(refused.contains(&pid), "{refused}");
-    drop(store);
-    assert!(folder.open().is_err(), "a reader still uses the folder");
-    drop(reader);
-    folder.open().expect("free again");
-}
-
-#[test]
-fn a_newer_format_is_refused_without_a_write() {
-    let folder = Folder::with_log();
-    let identity = folder.path().join("IDENTITY");
-    let text = fs::read_to_string(&identity).unwrap();
-    let newer = text.replacen(&raft_storage::FORMAT.to_string(), "99", 1);
-    assert_ne!(text, newer);
-    fs::write(&identity, &newer).unwrap();
-    let before = listing(&folder.path());
-    let error = folder.open().unwrap_err();
-    assert!(matches!(error, OpenError::NewerFormat { found: 99, .. }), "{}", told(&error));
-    assert_eq!(listing(&folder.path()), before);
-}
-
-/// Names, sizes and contents' lengths of everything in a folder.
-fn listing(path: &Path) -> Vec<(PathBuf, u64)> {
-    let mut found = Vec::new();
-    for item in fs::read_dir(path).unwrap().map(Result::unwrap) {
-        let metadata = item.metadata().unwrap();
-        if metadata.is_dir() {
-            found.extend(listing(&item.path()));
+/// Every file of a folder with its content.
+fn content(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for file in fs::read_dir(folder).expect("a folder") {
+        let path = file.expect("a file").path();
+        if path.is_dir() {
+            found.extend(content(&path));
         } else {
-            found.push((item.path(), metadata.len()));
+            found.insert(path.clone(), fs::read(&path).expect("a file"));
         }
     }
-    found.sort();
     found
 }
 
 #[test]
-fn a_folder_that_lost_its_database_is_refused() {
-    let folder = Folder::with_log();
-    fs::remove_dir_all(folder.path().join("db")).unwrap();
-    let error = told(&folder.open().unwrap_err());
-    assert!(error.contains("the database is gone"), "{error}");
-}
-
-#[test]
-fn a_path_that_cannot_be_a_folder_is_named() {
-    let folder = Folder::new();
-    let file = folder.0.path().join("a-file");
-    fs::write(&file, "in the way").unwrap();
-    let error =
-        told(&RocksLogStore::open(file.join("log"), OWNER, RocksOptions::default()).unwrap_err());
-    assert!(error.contains("a-file"), "{error}");
-}
-
-#[test]
-fn a_broken_mark_stays_until_it_is_marked_fixed() {
-    let folder = Folder::with_log();
-    let broken = Broken { index: LogIndex(3), reason: "no such account".to_owned() };
-    let mut store = folder.open().unwrap();
-    store.recover().unwrap();
-    let mark = Persist {
-        id: PersistId(2),
-        hard_state: None,
-        truncate_from: None,
-        entries: Vec::new(),
-        broken: Some(broken.clone()),
-    };
-    store.persist(&[mark]).unwrap();
-    drop(store);
-    for _ in 0..2 {
-        assert_eq!(folder.open().unwrap().recover().unwrap().broken, Some(broken.clone()));
+fn a_flipped_bit_in_an_entry_fails_the_recovery_and_names_the_entry() {
+    // Record header 8 bytes, frame header 17; the third entry of the first record.
+    let frame_bytes = 17 + "command number 1".len();
+    for byte in [8 + 2 * frame_bytes + 17 + 3, 8 + 2 * frame_bytes + 9] {
+        let folder = written();
+        flip_in_record(folder.path(), 1, byte);
+        let error = open(folder.path()).expect("opens").recover().unwrap_err().to_string();
+        assert!(error.contains("entry 3 is damaged: its checksum does not match"), "{error}");
+        assert!(error.contains("join as a new incarnation"), "says what to do: {error}");
     }
-    assert_eq!(RocksLogStore::mark_fixed(folder.path()).unwrap(), Some(broken));
-    assert_eq!(folder.open().unwrap().recover().unwrap().broken, None);
-    assert_eq!(RocksLogStore::mark_fixed(folder.path()).unwrap(), None);
 }
 
 #[test]
-fn a_store_that_failed_refuses_everything_after() {
-    let folder = Folder::with_log();
-    let mut store = folder.open().unwrap();
-    store.recover().unwrap();
-    assert!(store.persist(&[five_entries()]).is_err(), "the log already holds them");
-    let again = Persist { entries: Vec::new(), ..five_entries() };
-    assert!(matches!(store.persist(&[again]), Err(StoreError::Poisoned(_))));
-    let read = store.reader().read(LogIndex(1), LogIndex(1), 1);
-    assert!(matches!(read, Err(StoreError::Poisoned(_))));
+fn a_damaged_entry_is_never_read() {
+    let folder = written();
+    let mut store = recovered(folder.path());
+    let mut reader = store.reader();
+    let sound = reader.read(LogIndex(1), LogIndex(6), u64::MAX).expect("reads");
+    assert_eq!(sound.len(), 6);
+    store.persist(&[append(7, 9)]).expect("persists");
+    drop((store, reader));
+    flip_in_record(folder.path(), 7, 40);
+    // Not recovered: the reader has nothing but its own checks.
+    let mut reader = open(folder.path()).expect("opens").reader();
+    let sound = reader.read(LogIndex(1), LogIndex(6), u64::MAX).expect("the rest is sound");
+    assert_eq!(sound.len(), 6);
+    let error = reader.read(LogIndex(5), LogIndex(9), u64::MAX).unwrap_err();
+    assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
+    assert!(error.to_string().contains("entry 7"), "{error}");
 }
 
-/// The write-ahead log of the database that was written last.
-fn write_ahead_log(folder: &Folder) -> PathBuf {
-    let logs = listing(&folder.path().join("db")).into_iter().filter(|(path, length)| {
-        *length > 0 && path.extension().is_some_and(|extension| extension == "log")
+#[test]
+fn a_lost_record_is_a_hole_and_not_the_end() {
+    let folder = written();
+    recovered(folder.path()).persist(&[append(7, 9)]).expect("persists");
+    behind_its_back(folder.path(), |db| {
+        db.delete_cf(db.cf_handle("log").unwrap(), 6_u64.to_be_bytes()).unwrap();
     });
-    logs.map(|(path, _)| path).next_back().expect("writes that were not flushed")
+    let mut store = open(folder.path()).expect("opens");
+    let error = store.recover().unwrap_err().to_string();
+    assert!(error.contains("entry 6 is missing, the next one is 7"), "{error}");
+    let error = store.reader().read(LogIndex(6), LogIndex(9), u64::MAX).unwrap_err().to_string();
+    assert!(error.contains("entry 6 is missing, the next one is 7"), "{error}");
 }
 
 #[test]
-fn a_torn_tail_of_the_write_ahead_log_is_forgiven() {
-    let folder = Folder::with_log();
-    let path = write_ahead_log(&folder);
-    let mut bytes = fs::read(&path).unwrap();
-    // A record header that announces more than follows: a write that a power cut ended.
-    bytes.extend([0xde, 0xad, 0xbe, 0xef, 0xff, 0x00, 0x01, 0x07]);
-    fs::write(&path, bytes).unwrap();
-    let recovered = folder.open().unwrap().recover().unwrap();
-    assert_eq!(recovered.terms.last().index, LogIndex(5));
-    assert_eq!(recovered.hard_state.voted_for, Some(NodeId(2)));
+fn a_lost_beginning_is_a_hole() {
+    let folder = written();
+    behind_its_back(folder.path(), |db| {
+        db.delete_cf(db.cf_handle("log").unwrap(), 1_u64.to_be_bytes()).unwrap();
+    });
+    let error = open(folder.path()).expect("opens").recover().unwrap_err().to_string();
+    assert!(error.contains("entry 1 is missing, the next one is 6"), "{error}");
 }
 
 #[test]
-fn damage_before_the_tail_is_refused() {
-    let folder = Folder::with_log();
-    let mut store = folder.open().unwrap();
-    store.recover().unwrap();
-    let next = Entry::empty(LogId::new(Term(1), LogIndex(6)));
-    let change = Persist { entries: vec![next], id: PersistId(2), ..five_entries() };
-    store.persist(&[change]).unwrap();
-    let more = Entry::empty(LogId::new(Term(1), LogIndex(7)));
-    let change = Persist { entries: vec![more], id: PersistId(3), ..five_entries() };
-    store.persist(&[change]).unwrap();
+fn a_lost_tail_below_the_commit_index_is_found() {
+    let folder = written();
+    let mut store = recovered(folder.path());
+    let hard_state = HardState { term: Term(1), voted_for: None, commit: LogIndex(6) };
+    let change = Persist { entries: vec![], hard_state: Some(hard_state), ..append(1, 1) };
+    store.persist(&[change]).expect("persists");
     drop(store);
-    let path = write_ahead_log(&folder);
-    let mut bytes = fs::read(&path).unwrap();
-    bytes[20] ^= 0xff;
-    fs::write(&path, bytes).unwrap();
-    let outcome = folder.open().map(|mut store| store.recover());
-    assert!(!matches!(outcome, Ok(Ok(_))), "synced writes are gone: {outcome:?}");
+    behind_its_back(folder.path(), |db| {
+        db.delete_cf(db.cf_handle("log").unwrap(), 6_u64.to_be_bytes()).unwrap();
+    });
+    let error = open(folder.path()).expect("opens").recover().unwrap_err().to_string();
+    assert!(error.contains("entries up to 6 were committed, but the last one is 5@1"), "{error}");
+}
+
+#[test]
+fn a_flipped_bit_in_the_hard_state_fails_the_recovery() {
+    let folder = written();
+    behind_its_back(folder.path(), |db| {
+        let mut record = db.get(b"hard_state").unwrap().expect("the hard state");
+        record[4] ^= 1;
+        db.put(b"hard_state", record).unwrap();
+    });
+    let error = open(folder.path()).expect("opens").recover().unwrap_err().to_string();
+    assert!(error.contains("the record `hard_state` is damaged"), "{error}");
+    assert!(error.contains("join as a new incarnation"), "says what to do: {error}");
+}
+
+#[test]
+fn the_log_of_somebody_else_is_refused_with_both_names_and_left_alone() {
+    let folder = written();
+    let before = content(folder.path());
+    let others = [
+        (Identity { cluster: ClusterId(0xc2), ..IDENTITY }, "000000c2"),
+        (Identity { group: GroupId(9), ..IDENTITY }, "group 9"),
+        (Identity { node: NodeId(2), ..IDENTITY }, "node 2"),
+        (Identity { incarnation: Incarnation(4), ..IDENTITY }, "incarnation 4"),
+    ];
+    for (other, named) in others {
+        let error = RocksLogStore::open(folder.path(), other, RocksOptions::default()).unwrap_err();
+        assert!(matches!(error, OpenError::OtherIdentity { .. }), "{error}");
+        let error = error.to_string();
+        assert!(error.contains("holds the log of node 1 (incarnation 1)"), "{error}");
+        assert!(error.contains(named), "{error}");
+    }
+    assert_eq!(content(folder.path()), before, "nothing was written");
+    assert_eq!(RocksLogStore::identity_of(folder.path()).unwrap(), Some(IDENTITY));
+}
+
+#[test]
+fn a_database_moved_from_another_folder_is_refused() {
+    let (folder, other) = (written(), TempDir::new().expect("a temporary folder"));
+    let identity = Identity { node: NodeId(2), ..IDENTITY };
+    let made = RocksLogStore::open(other.path(), identity, RocksOptions::default());
+    drop(made.expect("opens"));
+    fs::remove_dir_all(folder.path().join("db")).unwrap();
+    fs::rename(other.path().join("db"), folder.path().join("db")).unwrap();
+    let error = open(folder.path()).unwrap_err();
+    assert!(matches!(error, OpenError::OtherIdentity { .. }), "{error}");
+}
+
+#[test]
+fn a_newer_format_is_refused_with_both_numbers_and_nothing_is_written() {
+    let folder = written();
+    let path = folder.path().join("IDENTITY");
+    let newer = fs::read_to_string(&path).unwrap().replacen("raft-log 1", "raft-log 2", 1);
+    fs::write(&path, newer).unwrap();
+    let before = content(folder.path());
+    let error = open(folder.path()).unwrap_err();
+    let OpenError::NewerFormat { found: 2, supported: FORMAT, .. } = error else {
+        panic!("{error}");
+    };
+    let error = error.to_string();
+    assert!(error.contains("format 2") && error.contains("format 1"), "{error}");
+    assert_eq!(content(folder.path()), before, "nothing was written");
+}
+
+#[test]
+fn a_damaged_identity_is_refused() {
+    let folder = written();
+    let path = folder.path().join("IDENTITY");
+    let damaged = fs::read_to_string(&path).unwrap().replace("node 1", "node 3");
+    fs::write(&path, damaged).unwrap();
+    let error = open(folder.path()).unwrap_err();
+    assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
+    assert!(error.to_string().contains("checksum"), "{error}");
+}
+
+#[test]
+fn a_folder_that_lost_its_database_or_its_identity_is_refused() {
+    let folder = written();
+    fs::remove_dir_all(folder.path().join("db")).unwrap();
+    let error = open(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("the database is gone"), "{error}");
+    assert!(error.contains("join as a new incarnation"), "says what to do: {error}");
+    assert!(!folder.path().join("db").exists(), "nothing was made in its place");
+
+    let folder = written();
+    fs::remove_file(folder.path().join("IDENTITY")).unwrap();
+    let error = open(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("no file that says whose it is"), "{error}");
+}
+
+#[test]
+fn a_folder_whose_making_was_interrupted_is_made_again() {
+    // Cut off after the file that announces the database, and before the one that vouches for it.
+    let whole = TempDir::new().expect("a temporary folder");
+    drop(open(whole.path()).expect("opens"));
+    let ready = fs::read_to_string(whole.path().join("IDENTITY")).unwrap();
+    let body = ready.replace("state ready", "state creating");
+    let body = body.split_inclusive('\n').take(6).collect::<String>();
+    let creating = format!("{body}crc32c {:08x}\n", crc32c::crc32c(body.as_bytes()));
+    for with_database in [false, true] {
+        let folder = TempDir::new().expect("a temporary folder");
+        if with_database {
+            drop(open(folder.path()).expect("opens"));
+        }
+        fs::write(folder.path().join("IDENTITY"), &creating).unwrap();
+        recovered(folder.path()).persist(&[append(1, 1)]).expect("persists");
+        assert_eq!(fs::read_to_string(folder.path().join("IDENTITY")).unwrap(), ready);
+    }
+}
+
+#[test]
+fn a_second_opener_is_told_who_holds_the_folder() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let store = open(folder.path()).expect("opens");
+    let error = open(folder.path()).unwrap_err();
+    let path = folder.path().join("LOCK");
+    let own = std::process::id();
+    assert!(
+        matches!(&error, OpenError::Locked { path: found, pid: Some(pid) } if *found == path && *pid == own),
+        "{error}"
+    );
+    let error = error.to_string();
+    assert!(error.contains(&format!("process {own}")), "{error}");
+    assert!(error.contains(&path.display().to_string()), "{error}");
+    // A reader may outlive the store, and reads from the open database.
+    let reader = store.reader();
+    drop(store);
+    assert!(matches!(open(folder.path()), Err(OpenError::Locked { .. })), "a reader is left");
+    drop(reader);
+    open(folder.path()).expect("free again");
+}
+
+#[test]
+fn a_folder_that_cannot_be_used_is_named_with_the_reason() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let file = folder.path().join("file");
+    fs::write(&file, "in the way").unwrap();
+    let inside = file.join("data");
+    let error = open(&inside).unwrap_err().to_string();
+    assert!(error.contains(&inside.display().to_string()), "{error}");
+    assert!(error.contains("os error"), "{error}");
+
+    // Neither the administrator may open a folder as a file.
+    let blocked = folder.path().join("blocked");
+    fs::create_dir_all(blocked.join("LOCK")).unwrap();
+    let error = open(&blocked).unwrap_err().to_string();
+    assert!(error.contains(&blocked.join("LOCK").display().to_string()), "{error}");
+    assert!(error.contains("os error"), "{error}");
+}
+
+#[test]
+fn a_torn_tail_takes_the_unfinished_write_whole_and_nothing_else() {
+    let folder = written();
+    let log = write_ahead_log(folder.path());
+    let length = fs::metadata(&log).unwrap().len();
+    OpenOptions::new().write(true).open(&log).unwrap().set_len(length - 3).unwrap();
+    let mut store = open(folder.path()).expect("a torn tail is forgiven");
+    let recovered = store.recover().expect("recovers");
+    assert_eq!(recovered.terms.last(), LogId::new(Term(1), LogIndex(5)));
+    store.persist(&[append(6, 7)]).expect("goes on");
+    assert_eq!(store.reader().read(LogIndex(1), LogIndex(9), u64::MAX).unwrap().len(), 7);
+}
+
+#[test]
+fn damage_before_the_tail_of_the_write_ahead_log_fails_the_opening() {
+    let folder = written();
+    let log = write_ahead_log(folder.path());
+    let mut bytes = fs::read(&log).unwrap();
+    let command = b"command number 2";
+    let at = bytes.windows(command.len()).position(|window| window == command).expect("entry 2");
+    bytes[at] ^= 1;
+    fs::write(&log, bytes).unwrap();
+    let error = open(folder.path()).unwrap_err();
+    assert!(matches!(error, OpenError::Database { .. }), "{error}");
+    assert!(error.to_string().contains("Corruption"), "{error}");
+}
+
+#[test]
+fn the_broken_mark_stays_until_an_operator_takes_it_away() {
+    let folder = written();
+    let mark = Broken { index: LogIndex(4), reason: "division by zero".to_owned() };
+    let change = Persist { entries: vec![], broken: Some(mark.clone()), ..append(1, 1) };
+    recovered(folder.path()).persist(&[change]).expect("persists");
+    for _ in 0..2 {
+        let found = open(folder.path()).unwrap().recover().unwrap().broken;
+        assert_eq!(found, Some(mark.clone()));
+    }
+    let store = open(folder.path()).unwrap();
+    let error = RocksLogStore::mark_fixed(folder.path()).unwrap_err();
+    assert!(matches!(error, OpenError::Locked { .. }), "not under a running node: {error}");
+    drop(store);
+    assert_eq!(RocksLogStore::mark_fixed(folder.path()).unwrap(), Some(mark));
+    assert_eq!(RocksLogStore::mark_fixed(folder.path()).unwrap(), None);
+    assert_eq!(open(folder.path()).unwrap().recover().unwrap().broken, None);
+}
+
+#[test]
+fn marking_fixed_makes_no_log_where_there_is_none() {
+    let folder = TempDir::new().expect("a temporary folder");
+    RocksLogStore::mark_fixed(folder.path()).unwrap_err();
+    assert_eq!(content(folder.path()), BTreeMap::new());
+    assert_eq!(RocksLogStore::identity_of(folder.path()).unwrap(), None);
+}
+
+#[test]
+fn compaction_gives_the_disk_space_back() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let options = RocksOptions { write_buffer_bytes: 256 << 10, ..RocksOptions::default() };
+    let mut store = RocksLogStore::open(folder.path(), IDENTITY, options).expect("opens");
+    store.recover().expect("recovers");
+    let bytes_on_disk = || {
+        let files = fs::read_dir(folder.path().join("db")).expect("the database's folder");
+        // The database removes files meanwhile: one that is gone takes no space.
+        let sizes = files.filter_map(|file| file.ok()?.metadata().ok());
+        sizes.map(|metadata| metadata.len()).sum::<u64>()
+    };
+    let mut written_bytes = 0;
+    let mut most_bytes = 0;
+    for round in 0..60_u64 {
+        let entries: Vec<_> = (round * 50 + 1..=round * 50 + 50)
+            .map(|index| {
+                let id = LogId::new(Term(1), LogIndex(index));
+                Entry::command(id, Bytes::from(vec![7; 8 << 10]))
+            })
+            .collect();
+        written_bytes += entries.len() as u64 * (8 << 10);
+        store.persist(&[Persist { entries, ..append(1, 1) }]).expect("persists");
+        store.compact(LogId::new(Term(1), LogIndex(round * 50 + 40))).expect("compacts");
+        most_bytes = most_bytes.max(bytes_on_disk());
+    }
+    // Files in flight, files of the first level, write-ahead logs: a few buffers' worth.
+    assert!(most_bytes < written_bytes / 2, "{most_bytes} on disk of {written_bytes} written");
+    drop(store);
+    let mut store = RocksLogStore::open(folder.path(), IDENTITY, options).expect("opens");
+    let recovered = store.recover().expect("recovers");
+    assert_eq!(recovered.base, LogId::new(Term(1), LogIndex(59 * 50 + 40)));
+    assert_eq!(recovered.terms.last(), LogId::new(Term(1), LogIndex(3000)));
 }

@@ -9,6 +9,8 @@ use raft_core::{
 #[derive(Debug, Default)]
 pub struct VecStore {
     pages: Arc<Mutex<Pages>>,
+    /// A persist failed; nothing more is done before a restart.
+    stopped: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -21,21 +23,27 @@ struct Pages {
 }
 
 impl VecStore {
+    fn check_usable(&self) -> Result<(), StoreError> {
+        if self.stopped { Err(StoreError::Poisoned("a persist failed".to_owned())) } else { Ok(()) }
+    }
+
     /// The same data, as a process finds it that was restarted.
     pub fn reopen(&self) -> Self {
-        Self { pages: Arc::clone(&self.pages) }
+        Self { pages: Arc::clone(&self.pages), stopped: false }
     }
 }
 
 impl Clone for VecStore {
     /// A copy with a life of its own: what `Cluster::fork` needs.
     fn clone(&self) -> Self {
-        Self { pages: Arc::new(Mutex::new(with(&self.pages, |pages| pages.clone()))) }
+        let pages = with(&self.pages, |pages| pages.clone());
+        Self { pages: Arc::new(Mutex::new(pages)), stopped: self.stopped }
     }
 }
 
 impl LogStore for VecStore {
     fn recover(&mut self) -> Result<Recovered, StoreError> {
+        self.check_usable()?;
         with(&self.pages, |pages| {
             let memberships = pages.entries.iter().filter_map(membership_of);
             Ok(Recovered {
@@ -49,16 +57,20 @@ impl LogStore for VecStore {
     }
 
     fn persist(&mut self, changes: &[Persist]) -> Result<(), StoreError> {
-        with(&self.pages, |pages| {
+        self.check_usable()?;
+        let outcome = with(&self.pages, |pages| {
             // All of it or nothing: the changes are made on a copy.
             let mut copy = pages.clone();
             changes.iter().try_for_each(|change| copy.make(change))?;
             *pages = copy;
             Ok(())
-        })
+        });
+        self.stopped = outcome.is_err();
+        outcome
     }
 
     fn compact(&mut self, up_to: LogId) -> Result<(), StoreError> {
+        self.check_usable()?;
         with(&self.pages, |pages| {
             if up_to == pages.base || up_to.index < pages.base.index {
                 return Ok(());

@@ -1,0 +1,184 @@
+//! Random operations beside a model that is too simple to be wrong.
+#![allow(
+    clippy::cast_possible_truncation,
+    reason = "the model's log is thousands of entries long at most"
+)]
+
+use std::env;
+
+use raft_core::ports::LogStore;
+use raft_core::{Entry, HardState, LogIndex, NodeId, Payload, Persist, Recovered, Term};
+
+use super::StoreFactory;
+use super::changes::{entry, id, membership, nothing, open, read};
+
+const OPERATIONS: u32 = 250;
+
+/// A few hundred random operations: persists of several changes, compactions, reads, restarts.
+/// After each, the store agrees with the model. The seed is printed by a failure, and taken from
+/// the environment variable `LOG_STORE_SEED` if that is set.
+pub fn any_sequence_of_operations_matches_the_model<F: StoreFactory>(factory: &mut F) {
+    let given = env::var("LOG_STORE_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = given.unwrap_or(0x5eed_0001);
+    let said = SayOnPanic(seed);
+    let mut dice = Dice(seed);
+    let mut model = Model::default();
+    let (mut store, recovered) = open(factory);
+    model.check_recovered(&recovered);
+    for _ in 0..OPERATIONS {
+        match dice.below(20) {
+            0 => {
+                drop(store);
+                let (reopened, recovered) = open(factory);
+                model.check_recovered(&recovered);
+                store = reopened;
+            }
+            1..=2 => model.compact(&mut dice, &mut store),
+            3..=8 => model.check_read(&mut dice, &store),
+            _ => {
+                let changes: Vec<_> =
+                    (0..=dice.below(3)).map(|_| model.change(&mut dice)).collect();
+                store.persist(&changes).expect("persists");
+            }
+        }
+    }
+    drop(said);
+}
+
+/// The log as a vector that never forgets its beginning.
+#[derive(Default)]
+struct Model {
+    /// Entry `i` is at `i - 1`.
+    entries: Vec<Entry>,
+    base: u64,
+    hard_state: HardState,
+}
+
+impl Model {
+    fn last(&self) -> u64 {
+        self.entries.len() as u64
+    }
+
+    /// A random change that fits, taken into the model.
+    fn change(&mut self, dice: &mut Dice) -> Persist {
+        let mut change = nothing();
+        let last_term = self.entries.last().map_or(1, |entry| entry.term().get());
+        let term = self.hard_state.term.get().max(last_term) + u64::from(dice.below(4) == 0);
+        if dice.below(3) > 0 {
+            let mut first = self.last() + 1;
+            if dice.below(4) == 0 && self.base < self.last() {
+                first -= dice.below(self.last() - self.base) + 1;
+                change.truncate_from = Some(LogIndex(first));
+                self.entries.truncate(first as usize - 1);
+            }
+            let count = if dice.below(5) == 0 { 1 + dice.below(300) } else { 1 + dice.below(4) };
+            change.entries = (first..first + count).map(|index| dice.entry(term, index)).collect();
+            self.entries.extend(change.entries.iter().cloned());
+        }
+        if change.entries.is_empty() || term > self.hard_state.term.get() {
+            let voted_for = match self.hard_state.voted_for {
+                Some(vote) if self.hard_state.term == Term(term) => Some(vote),
+                Some(_) | None => Some(NodeId(1 + dice.below(3))).filter(|_| dice.below(2) == 0),
+            };
+            let commit = LogIndex(self.base);
+            self.hard_state = HardState { term: Term(term), voted_for, commit };
+            change.hard_state = Some(self.hard_state);
+        }
+        change
+    }
+
+    fn compact(&mut self, dice: &mut Dice, store: &mut impl LogStore) {
+        if self.base == self.last() {
+            return;
+        }
+        let up_to = self.base + 1 + dice.below(self.last() - self.base);
+        let term = self.entries[up_to as usize - 1].term().get();
+        store.compact(id(term, up_to)).expect("compacts");
+        self.base = up_to;
+    }
+
+    fn check_read(&self, dice: &mut Dice, store: &impl LogStore) {
+        let from = self.base + 1 + dice.below(self.last() - self.base + 2);
+        let last = from + dice.below(80);
+        let bytes_max = dice.below(4_000);
+        let mut expected = Vec::new();
+        let mut weight_bytes = 0;
+        for entry in self.entries.iter().skip(from as usize - 1) {
+            if entry.index() > LogIndex(last) {
+                break;
+            }
+            expected.push(entry.clone());
+            weight_bytes += entry.weight_bytes();
+            if weight_bytes >= bytes_max {
+                break;
+            }
+        }
+        assert_eq!(read(store, from, last, bytes_max), expected, "{from} to {last}");
+    }
+
+    fn check_recovered(&self, recovered: &Recovered) {
+        assert_eq!(recovered.hard_state, self.hard_state);
+        assert!(recovered.base.index <= LogIndex(self.base), "the base {}", recovered.base);
+        let last = self.entries.last().map_or_else(|| id(0, 0), |entry| entry.id);
+        assert_eq!(recovered.terms.last(), last);
+        for entry in &self.entries[recovered.base.index.get() as usize..] {
+            assert!(recovered.terms.contains(entry.id), "the term at {}", entry.index());
+        }
+        let configurations = |base: bool| {
+            let of = |entry: &Entry| match &entry.payload {
+                Payload::Membership(found) => Some((entry.index(), found.clone())),
+                Payload::Empty | Payload::Command(_) => None,
+            };
+            let found = self.entries.iter().filter_map(of);
+            found.filter(move |(index, _)| (*index <= LogIndex(self.base)) == base)
+        };
+        let split = recovered.memberships.partition_point(|(index, _)| index.get() <= self.base);
+        let (before, after) = recovered.memberships.split_at(split);
+        assert_eq!(after, configurations(false).collect::<Vec<_>>(), "configurations in the log");
+        let in_force = configurations(true).last().map(|(_, found)| found);
+        assert_eq!(before.last().map(|(_, found)| found.clone()), in_force, "at the base");
+    }
+}
+
+/// A generator whose sequence is fixed by its seed (splitmix64).
+struct Dice(u64);
+
+impl Dice {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number below the bound, which is not zero.
+    fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+
+    fn entry(&mut self, term: u64, index: u64) -> Entry {
+        match self.below(30) {
+            0 => membership(term, index, &[1, 2, 3 + self.below(3)]),
+            1 => Entry::empty(id(term, index)),
+            2 => {
+                let bytes_max = 20_000;
+                let bytes = vec![self.next().to_le_bytes()[0]; self.below(bytes_max) as usize];
+                Entry::command(id(term, index), bytes.into())
+            }
+            _ => entry(term, index),
+        }
+    }
+}
+
+/// Says the seed when a check fails.
+struct SayOnPanic(u64);
+
+impl Drop for SayOnPanic {
+    #[allow(clippy::print_stderr, reason = "a failing test says how to repeat it")]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("repeat with LOG_STORE_SEED={}", self.0);
+        }
+    }
+}

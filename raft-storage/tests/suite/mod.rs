@@ -1,0 +1,72 @@
+//! The conformance suite on our own stores.
+
+mod mem {
+    use raft_storage::MemLogStore;
+    use raft_storage::conformance::StoreFactory;
+
+    #[derive(Default)]
+    struct InMemory(MemLogStore);
+
+    impl StoreFactory for InMemory {
+        type Store = MemLogStore;
+
+        fn open(&mut self) -> MemLogStore {
+            self.0.restarted()
+        }
+    }
+
+    raft_storage::log_store_suite!(InMemory::default());
+
+    /// A fork of a simulated world must not write into the original.
+    #[test]
+    fn a_clone_lives_on_its_own() {
+        raft_storage::conformance::what_was_appended_is_recovered(&mut InMemory::default());
+        let original = MemLogStore::new();
+        let mut fork = original.clone();
+        let hard_state = raft_core::HardState { term: 7.into(), ..Default::default() };
+        fork.stage_hard_state(hard_state);
+        assert_eq!(original.hard_state(), raft_core::HardState::default());
+        assert_eq!(fork.restarted().hard_state(), hard_state);
+    }
+}
+
+#[cfg(feature = "rocksdb")]
+mod rocks {
+    use raft_storage::conformance::StoreFactory;
+    use raft_storage::{RocksLogStore, RocksOptions};
+    use tempfile::TempDir;
+
+    use crate::damage::IDENTITY;
+
+    struct OnDisk {
+        folder: TempDir,
+        options: RocksOptions,
+    }
+
+    impl OnDisk {
+        fn new(options: RocksOptions) -> Self {
+            Self { folder: TempDir::new().expect("a temporary folder"), options }
+        }
+    }
+
+    impl StoreFactory for OnDisk {
+        type Store = RocksLogStore;
+
+        fn open(&mut self) -> RocksLogStore {
+            RocksLogStore::open(self.folder.path(), IDENTITY, self.options).expect("opens")
+        }
+    }
+
+    raft_storage::log_store_suite!(OnDisk::new(RocksOptions::default()));
+
+    /// Buffers so small that every rule meets flushed files, several levels and records of a few
+    /// entries.
+    mod with_small_buffers {
+        use super::{OnDisk, RocksOptions};
+
+        const SMALL: RocksOptions =
+            RocksOptions { write_buffer_bytes: 64 << 10, record_bytes_max: 200 };
+
+        raft_storage::log_store_suite!(OnDisk::new(SMALL));
+    }
+}
