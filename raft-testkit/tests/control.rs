@@ -3,11 +3,24 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
+use raft_core::{RoleKind, Term};
 use raft_testkit::{
     Cluster, Crash, CutOff, Timers, all_handled, any, append, append_response, commit_at,
     commit_sent, election_settled, follows, handled, handled_times, heartbeat, leader_is, log_at,
     pre_vote, pre_vote_response, sent, vote, vote_response,
 };
+
+#[test]
+fn a_role_is_forced_without_a_word_from_the_others() {
+    let mut c = Cluster::new(3).scenario("forced roles");
+    for role in [RoleKind::PreCandidate, RoleKind::Candidate, RoleKind::Leader] {
+        c.force_role(1, role);
+        assert_eq!(c.status(1).role, role);
+        assert_eq!(c.status(2).term, Term(0), "nobody else has heard of it");
+        c.force_role(1, RoleKind::Follower);
+        assert_eq!(c.status(1).role, RoleKind::Follower);
+    }
+}
 
 #[test]
 fn a_stale_leader_loses_its_unsynced_write_and_follows() {

@@ -1,7 +1,10 @@
 //! What a test makes nodes do.
 
 use raft_core::ports::{LogStore, StateMachine};
-use raft_core::{Body, ConfigError, HardState, Input, Message, Node, NodeId, RoleKind, Term};
+use raft_core::{
+    Body, ConfigError, HardState, Input, Message, Node, NodeId, PreVoteResponse,
+    RequestVoteResponse, RoleKind, Term,
+};
 use raft_storage::MemLogStore;
 
 use super::{Cluster, Crash};
@@ -43,6 +46,60 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     /// The node gives up leadership or candidacy, in the same term.
     pub fn step_down(&mut self, node: u64) {
         self.pull(node, "step down", Input::StepDown);
+    }
+
+    /// The node takes a role whatever the others would say: as far as it takes a quorum, the node
+    /// is told of votes that nobody cast. The rules go on watching, so a role that breaks one ends
+    /// the test.
+    ///
+    /// # Panics
+    /// Also if the node cannot take the role, such as a learner that cannot lead.
+    pub fn force_role(&mut self, node: u64, role: RoleKind) {
+        if role == RoleKind::Follower {
+            self.step_down(node);
+            return;
+        }
+        self.campaign(node);
+        for wanted in [RoleKind::Candidate, RoleKind::Leader] {
+            if role >= wanted && self.status(node).role < wanted {
+                self.forge_votes(node);
+            }
+        }
+        let found = self.status(node).role;
+        if found != role {
+            self.fail(&format!("node {node} cannot be made {role:?}, it is {found:?}"));
+        }
+    }
+
+    /// Every other voter seems to grant what the node asks for.
+    fn forge_votes(&mut self, node: u64) {
+        let status = self.status(node).clone();
+        let body = if status.role == RoleKind::PreCandidate {
+            let campaign_term = status.term.next();
+            Body::PreVoteResponse(PreVoteResponse { campaign_term, granted: true })
+        } else {
+            Body::RequestVoteResponse(RequestVoteResponse { granted: true })
+        };
+        let at = self.at(node);
+        let to = self.nodes[at].config.identity;
+        for &voter in status.membership.voters.iter().filter(|&&voter| voter != to.node) {
+            if self.status(node).role != status.role {
+                return;
+            }
+            let at = self.at(voter.get());
+            let from = self.nodes[at].config.identity;
+            let vote = Message {
+                cluster: to.cluster,
+                group: to.group,
+                from: from.node,
+                from_incarnation: from.incarnation,
+                to: to.node,
+                to_incarnation: None,
+                term: status.term,
+                body: body.clone(),
+            };
+            self.pull(node, "forged vote", Input::Message(vote));
+        }
     }
 
     /// The leader's next heartbeats go into its outbox: time moves on to where they are due, and
