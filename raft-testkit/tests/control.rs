@@ -212,7 +212,7 @@ fn a_condition_that_never_comes_fails_with_its_words() {
 fn with_timers_on_time_elects_a_leader() {
     let mut c = Cluster::new(5).timers(Timers::On).seed(3);
     c.run_for(Duration::from_secs(3));
-    let leaders = (1..=5).filter(|&n| c.status(n).role == raft_core::RoleKind::Leader).count();
+    let leaders = (1..=5).filter(|&n| c.status(n).role == RoleKind::Leader).count();
     assert_eq!(leaders, 1);
     c.expect_converged();
 }

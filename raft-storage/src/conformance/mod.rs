@@ -70,6 +70,8 @@ macro_rules! __each_log_store_rule {
             readers_keep_to_the_range_and_the_limit
             a_reader_sees_what_is_persisted_after_it_was_made
             a_reader_works_beside_the_writer
+            a_reader_on_another_thread_sees_all_that_was_persisted
+            compacted_entries_are_not_read
             memberships_are_recovered_with_their_places
             a_truncated_membership_is_forgotten
             the_membership_at_the_base_is_kept

@@ -1,6 +1,7 @@
 //! One function a rule. Each takes a fresh factory and panics if its store breaks the rule.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
 use std::thread;
 
 use bytes::Bytes;
@@ -430,4 +431,37 @@ pub fn many_small_persists_come_back<F: StoreFactory>(factory: &mut F) {
 
 fn voters_at(index: u64, voters: &[u64]) -> (LogIndex, Membership) {
     (LogIndex(index), Membership::of_voters(voters.iter().copied().map(NodeId)))
+}
+
+/// What was compacted ends a reader's run at nothing; what follows the base is there.
+pub fn compacted_entries_are_not_read<F: StoreFactory>(factory: &mut F) {
+    let mut store = open_with(factory, &[append(entries(1, 1, 9))]);
+    let mut reader = store.reader();
+    store.compact(id(1, 5)).expect("the log holds the entry");
+    for from in [4, 5] {
+        let run = reader.read(LogIndex(from), LogIndex(9), u64::MAX).expect("is no fault");
+        assert_eq!(run, [], "from {from}");
+    }
+    assert_eq!(read_all(&store, 6), entries(1, 6, 9));
+}
+
+/// Once a persist has returned, its entries are there for a reader on any thread.
+pub fn a_reader_on_another_thread_sees_all_that_was_persisted<F: StoreFactory>(factory: &mut F) {
+    const ENTRIES: u64 = 200;
+    let (mut store, _) = open(factory);
+    let mut reader = store.reader();
+    let (persisted, news) = mpsc::channel::<u64>();
+    let reading = thread::spawn(move || {
+        // Ends with the writer, whichever way that one ends.
+        for index in news {
+            let run = reader.read(LogIndex(index), LogIndex(index), u64::MAX).expect("is durable");
+            assert_eq!(run, [entry(1, index)], "entry {index} is durable");
+        }
+    });
+    for index in 1..=ENTRIES {
+        store.persist(&[append(entries(1, index, index))]).expect("fits");
+        persisted.send(index).expect("the reader goes on");
+    }
+    drop(persisted);
+    reading.join().expect("the reader saw everything");
 }
