@@ -9,13 +9,13 @@ figures="$target_dir/bench"
 mkdir -p "$figures"
 
 echo "== raft-core alone"
-"$programs/examples/core_throughput" --json "$figures/core.json"
+"$programs/core-bench" --json "$figures/core.json"
 echo
 echo "== raft-storage beside plain RocksDB"
 "$programs/storage-bench" --json "$figures/storage.json"
 echo
 echo "== raft-testkit, events a second with every check on"
-"$programs/examples/events_per_second"
+"$programs/testkit-bench"
 echo
 echo "== a cluster of three processes"
 "$programs/load" --json "$figures/load.json"

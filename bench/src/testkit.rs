@@ -1,8 +1,6 @@
 //! How many events a second one thread makes, with five nodes and every rule checked.
 //!
-//! ```text
-//! cargo run --release -p raft-testkit --no-default-features --example events_per_second
-//! ```
+//! `testkit-bench`
 #![allow(clippy::print_stdout, reason = "printing is what it is for")]
 
 use std::time::Instant;

@@ -1,7 +1,7 @@
 //! Three nodes in one thread, no disk and no network: committed entries a second of the algorithm
 //! alone. 256-byte commands, proposed in batches of 1, 64 and 256.
 //!
-//! `cargo run --release -p raft-core --example core_throughput [-- --json FILE]`
+//! `core-bench [--json FILE]`
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints and may stop")]
 
 use std::collections::VecDeque;
