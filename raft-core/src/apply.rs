@@ -5,12 +5,12 @@ use alloc::vec::Vec;
 
 use crate::config::ApplyFailurePolicy;
 use crate::core::Core;
-use crate::effect::{Committed, Effect, FetchEntries, HaltReason, Outcome};
+use crate::effect::{Committed, Effect, HaltReason, Outcome};
 use crate::entry::Entry;
 use crate::event::Event;
-use crate::input::ApplyFailure;
+use crate::input::{ApplyFailure, EntriesFetched};
 use crate::ports::Broken;
-use crate::types::{LogIndex, RequestId};
+use crate::types::{FetchId, LogIndex, RequestId};
 
 /// What was handed to the state machine, what waits for it, and who waits for the result.
 ///
@@ -22,8 +22,8 @@ pub(crate) struct ApplyQueue {
     /// Batches handed out and not applied yet: (last index, bytes).
     outstanding: VecDeque<(LogIndex, u64)>,
     outstanding_bytes: u64,
-    /// Entries from here on were asked of the store.
-    fetching: Option<LogIndex>,
+    /// The request to the store that is not answered yet.
+    fetching: Option<FetchId>,
     /// The store could not deliver; it is asked again when the next append or heartbeat goes by.
     fetch_failed: bool,
     /// The entry at which the state machine failed; nothing is handed out until it is retried.
@@ -81,9 +81,7 @@ impl Core {
                 Some(entries) => self.hand_out(entries),
                 None => {
                     let last = target.min(self.log.tail_first().previous());
-                    self.apply.fetching = Some(from);
-                    let fetch = FetchEntries { from, last, bytes_max: room };
-                    self.effects.push(Effect::FetchEntries(fetch));
+                    self.apply.fetching = Some(self.fetch(from, last, room));
                     return;
                 }
             }
@@ -105,13 +103,15 @@ impl Core {
     }
 
     /// Entries read back for the state machine.
-    pub(crate) fn on_fetched_for_apply(&mut self, from: LogIndex, entries: &[Entry]) {
-        if self.apply.fetching != Some(from) {
+    pub(crate) fn on_fetched_for_apply(&mut self, fetched: &EntriesFetched) {
+        if self.apply.fetching != Some(fetched.id) {
             return;
         }
+        let from = fetched.from;
         self.apply.fetching = None;
         let target = self.commit_index().min(self.log.persisted());
-        let usable: Vec<Entry> = entries
+        let usable: Vec<Entry> = fetched
+            .entries
             .iter()
             .take_while(|entry| entry.index() <= target && self.log.terms().contains(entry.id))
             .cloned()

@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::effect::{Effect, Outcome, Refusal, Reply};
 use crate::entry::{Entry, Payload};
 use crate::event::Event;
+use crate::fetches::Fetches;
 use crate::log::Log;
 use crate::membership::Membership;
 use crate::message::{Body, Message};
@@ -25,6 +26,7 @@ pub(crate) struct Core {
     pub(crate) log: Log,
     pub(crate) outbox: Outbox,
     pub(crate) apply: ApplyQueue,
+    pub(crate) fetches: Fetches,
     /// Every configuration that is in force or may be rolled back to, ascending by index.
     pub(crate) memberships: Vec<(LogIndex, Membership)>,
     /// The latest life of each peer's disk that was heard from.
@@ -48,6 +50,7 @@ impl Core {
             log,
             outbox: Outbox::default(),
             apply: ApplyQueue::default(),
+            fetches: Fetches::default(),
             memberships: Vec::new(),
             incarnations: BTreeMap::new(),
             leader: None,

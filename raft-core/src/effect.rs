@@ -8,7 +8,7 @@ use crate::entry::Entry;
 use crate::event::Event;
 use crate::message::Message;
 use crate::ports::Persist;
-use crate::types::{LogIndex, NodeId, RequestId};
+use crate::types::{FetchId, LogIndex, NodeId, RequestId};
 
 /// One thing for the shell to do. Effects of one kind are carried out in the order in which they
 /// were emitted; between kinds there is no order.
@@ -21,6 +21,8 @@ pub enum Effect {
     Send(Message),
     /// Read entries back from the log store, then say
     /// [`Input::EntriesFetched`](crate::Input::EntriesFetched). Every entry asked for is durable.
+    /// Each request is answered once; at most one for the state machine and one for each follower
+    /// are unanswered at any time.
     FetchEntries(FetchEntries),
     /// Hand these to the state machine, then say [`Input::Applied`](crate::Input::Applied) or
     /// [`Input::ApplyFailed`](crate::Input::ApplyFailed). After a failure, the `Apply` effects
@@ -38,6 +40,8 @@ pub enum Effect {
 /// Which entries to read back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FetchEntries {
+    /// Its number, returned with the entries.
+    pub id: FetchId,
     /// The first index.
     pub from: LogIndex,
     /// The last index.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::entry::Entry;
 use crate::message::Message;
-use crate::types::{LogIndex, NodeId, PersistId, RequestId};
+use crate::types::{FetchId, LogIndex, NodeId, PersistId, RequestId};
 
 /// Everything that can happen to a node. The sequence of (time, input) is its whole history.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -49,10 +49,12 @@ pub struct Proposal {
 /// Entries read back from the log store.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct EntriesFetched {
+    /// The request that is answered.
+    pub id: FetchId,
     /// The first index that was asked for.
     pub from: LogIndex,
-    /// Contiguous entries from `from` on; fewer than asked for is fine, none means that the
-    /// store could not deliver and the core may ask again.
+    /// Contiguous entries from `from` on; fewer than requested is fine. None means that the store
+    /// could not deliver: the core requests them again with a later heartbeat.
     pub entries: Vec<Entry>,
 }
 

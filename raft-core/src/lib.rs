@@ -17,6 +17,7 @@ mod core;
 mod effect;
 mod entry;
 mod event;
+mod fetches;
 mod input;
 mod invariants;
 mod log;
@@ -48,6 +49,6 @@ pub use node::{Node, ProgressKind, ProgressStatus, Status};
 pub use ports::{Broken, HardState, Persist, Recovered};
 pub use quorum::majority_of;
 pub use types::{
-    ClusterId, GroupId, Identity, Incarnation, LogId, LogIndex, NodeId, PersistId, RequestId,
-    Round, Term, Timestamp,
+    ClusterId, FetchId, GroupId, Identity, Incarnation, LogId, LogIndex, NodeId, PersistId,
+    RequestId, Round, Term, Timestamp,
 };

@@ -74,6 +74,11 @@ number!(
     PersistId, "p"
 );
 number!(
+    /// Numbers the [`FetchEntries`](crate::FetchEntries) effects of one [`Node`](crate::Node) in
+    /// the order they were emitted, from 1.
+    FetchId, "f"
+);
+number!(
     /// Numbers the exchanges of one leader's term: an append carries it, the answer returns it.
     Round, "round"
 );

@@ -5,6 +5,7 @@
 mod commitment;
 mod durability;
 mod elections;
+mod fetches;
 mod log_repair;
 mod reads;
 mod state_machine;

@@ -112,7 +112,7 @@ impl<M: StateMachine, S: LogStore> SimNode<M, S> {
             // A store that cannot read says so to its operator; the core asks again.
             store.reader().read(ask.from, ask.last, ask.bytes_max).unwrap_or_default()
         };
-        Some((EntriesFetched { from: ask.from, entries }, record))
+        Some((EntriesFetched { id: ask.id, from: ask.from, entries }, record))
     }
 
     /// Puts the oldest batch through the state machine.

@@ -231,9 +231,10 @@ impl Node {
     }
 
     fn on_entries_fetched(&mut self, fetched: &EntriesFetched) -> Option<Transition> {
-        self.core.on_fetched_for_apply(fetched.from, &fetched.entries);
+        self.core.on_fetched_for_apply(fetched);
+        let followers = self.core.fetches.answered(fetched.id);
         if let Role::Leader(leader) = &mut self.role {
-            leader.on_entries_fetched(&mut self.core, fetched.from, &fetched.entries);
+            leader.on_entries_fetched(&mut self.core, &followers, fetched);
         }
         None
     }

@@ -145,12 +145,13 @@ fn older_entries_are_fetched_and_checked_before_they_are_applied() {
         Effect::FetchEntries(fetch) => Some(*fetch),
         _ => None,
     });
-    let Some(FetchEntries { from, last, .. }) = fetch else { panic!("asks the store") };
+    let Some(FetchEntries { id, from, last, .. }) = fetch else { panic!("asks the store") };
     assert_eq!((from, last), (LogIndex(2), LogIndex(3)));
 
     // A store that delivers an entry of another term is not believed.
     let wrong = vec![Entry::empty(LogId::new(Term(9), LogIndex(2)))];
-    let effects = step(&mut node, Input::EntriesFetched(EntriesFetched { from, entries: wrong }));
+    let effects =
+        step(&mut node, Input::EntriesFetched(EntriesFetched { id, from, entries: wrong }));
     assert!(effects.is_empty(), "nothing to apply: {effects:?}");
     // With the next sign of life of a leader it is asked again.
     let heartbeat = AppendEntries {
@@ -161,6 +162,72 @@ fn older_entries_are_fetched_and_checked_before_they_are_applied() {
     };
     let effects = step(&mut node, message(2, 1, Body::AppendEntries(heartbeat)));
     assert!(effects.iter().any(|effect| matches!(effect, Effect::FetchEntries(_))));
+}
+
+/// An answer of the store may be older than the log: entries that were replaced meanwhile are not
+/// sent, and an answer without use is repeated after the next heartbeat, not before.
+#[test]
+fn fetched_entries_are_sent_only_as_far_as_they_are_the_logs() {
+    let mut node = leader_with_recovered_log(3);
+    let mismatch = AppendOutcome::Mismatched {
+        rejected: LogIndex(3),
+        last_index: LogIndex(0),
+        hint: LogId::ORIGIN,
+    };
+    let response = AppendEntriesResponse { round: Round(1), outcome: mismatch };
+    let response = Body::AppendEntriesResponse(response);
+    let effects = step(&mut node, message(3, 2, response.clone()));
+    let [FetchEntries { id, from, .. }] = fetches(&effects)[..] else { panic!("{effects:?}") };
+    assert_eq!(from, LogIndex(1));
+
+    let replaced = vec![Entry::empty(LogId::new(Term(7), from))];
+    let answer = EntriesFetched { id, from, entries: replaced };
+    let effects = step(&mut node, Input::EntriesFetched(answer));
+    assert!(effects.is_empty(), "an entry of another term: {effects:?}");
+    let effects = step(&mut node, message(3, 2, response));
+    assert_eq!(fetches(&effects), [], "the failed request is not repeated at once");
+
+    let mut effects = Vec::new();
+    node.step(node.deadline(), Input::Tick, &mut effects);
+    let [FetchEntries { id, from, .. }] = fetches(&effects)[..] else { panic!("{effects:?}") };
+    let entries = [(1, 1), (2, 1), (3, 9)]
+        .map(|(index, term)| Entry::empty(LogId::new(Term(term), LogIndex(index))));
+    let answer = EntriesFetched { id, from, entries: entries.to_vec() };
+    let effects = step(&mut node, Input::EntriesFetched(answer.clone()));
+    let sent = effects.iter().find_map(|effect| match effect {
+        Effect::Send(Message { body: Body::AppendEntries(append), .. }) => Some(&append.entries),
+        _ => None,
+    });
+    assert_eq!(sent.map(Vec::as_slice), Some(&entries[..2]), "up to the entry that was replaced");
+    let effects = step(&mut node, Input::EntriesFetched(answer));
+    assert!(effects.is_empty(), "an answer counts once: {effects:?}");
+}
+
+/// A leader of term 2 whose log was recovered with this many entries of term 1.
+fn leader_with_recovered_log(last: u64) -> Node {
+    let mut terms = TermRuns::default();
+    for index in 1..=last {
+        terms.push(LogId::new(Term(1), LogIndex(index))).expect("continues");
+    }
+    let hard_state = HardState { term: Term(1), voted_for: None, commit: LogIndex(0) };
+    let recovered = Recovered { hard_state, terms, ..Recovered::default() };
+    let mut config = Config::new(IDENTITY, 1);
+    config.pre_vote = false;
+    let mut node = node_with(config, recovered, 3);
+    let effects = step(&mut node, Input::Campaign);
+    step(&mut node, Input::Persisted(persists(&effects)[0]));
+    let vote = RequestVoteResponse { granted: true };
+    step(&mut node, message(2, 2, Body::RequestVoteResponse(vote)));
+    assert_eq!(node.role(), RoleKind::Leader);
+    node
+}
+
+fn fetches(effects: &[Effect]) -> Vec<FetchEntries> {
+    let fetches = effects.iter().filter_map(|effect| match effect {
+        Effect::FetchEntries(fetch) => Some(*fetch),
+        _ => None,
+    });
+    fetches.collect()
 }
 
 #[test]

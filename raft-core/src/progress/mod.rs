@@ -6,6 +6,7 @@ mod inflights;
 pub(crate) use heartbeats::Heartbeats;
 pub(crate) use inflights::Inflights;
 
+use crate::config::Limits;
 use crate::types::{LogIndex, Round, Timestamp};
 
 /// How far one follower has come, and how it is fed.
@@ -23,8 +24,9 @@ pub(crate) struct Progress {
     pub(crate) round_answered: Round,
     /// Heartbeats that are not answered yet.
     pub(crate) heartbeats: Heartbeats,
-    /// Waiting for entries from the store that begin here.
-    pub(crate) fetching: Option<LogIndex>,
+    /// The store could not deliver the next entries; they are requested again after the next
+    /// heartbeat.
+    pub(crate) fetch_failed: bool,
 }
 
 /// The two ways of feeding a follower.
@@ -49,7 +51,7 @@ impl Progress {
             last_heard: now,
             round_answered: Round(0),
             heartbeats: Heartbeats::new(),
-            fetching: None,
+            fetch_failed: false,
         }
     }
 
@@ -65,10 +67,19 @@ impl Progress {
         }
     }
 
+    /// Whether another append with entries may go out.
+    pub(crate) fn window_has_room(&self, limits: &Limits) -> bool {
+        match &self.feed {
+            Feed::Probe { outstanding } => outstanding.is_none(),
+            Feed::Replicate { inflights } => {
+                inflights.has_room(limits.inflight_appends_max, limits.inflight_bytes_max)
+            }
+        }
+    }
+
     /// Something was lost, or the logs disagree: look for the place from `next_index` on.
     pub(crate) fn probe_from(&mut self, next_index: LogIndex) {
         self.next_index = next_index.max(self.match_index.next());
         self.feed = Feed::Probe { outstanding: None };
-        self.fetching = None;
     }
 }

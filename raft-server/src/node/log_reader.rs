@@ -21,7 +21,7 @@ pub(super) fn run(
         for fetch in batch.drain(..) {
             match reader.read(fetch.from, fetch.last, fetch.bytes_max) {
                 Ok(entries) => {
-                    let fetched = EntriesFetched { from: fetch.from, entries };
+                    let fetched = EntriesFetched { id: fetch.id, from: fetch.from, entries };
                     mailbox.post(|arrivals| arrivals.fetched.push(fetched));
                 }
                 Err(error) => {

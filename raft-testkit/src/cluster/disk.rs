@@ -1,7 +1,7 @@
 //! The disk and the state machine in the test's hand.
 
 use raft_core::ports::{LogStore, StateMachine};
-use raft_core::{Input, Persist, PersistId};
+use raft_core::{FetchEntries, Input, Persist, PersistId};
 
 use super::Cluster;
 use crate::sim_node::{Pace, Rig};
@@ -52,6 +52,12 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     pub fn waiting_persists(&mut self, node: u64) -> Vec<&Persist> {
         let at = self.at(node);
         self.nodes[at].persists.iter().map(|(change, _)| change).collect()
+    }
+
+    /// The node's requests for entries from its store that are not answered yet, oldest first.
+    pub fn waiting_fetches(&mut self, node: u64) -> Vec<&FetchEntries> {
+        let at = self.at(node);
+        self.nodes[at].fetches.iter().map(|(request, _)| request).collect()
     }
 
     /// Makes the first `count` waiting changes durable; the node does not hear of it yet.

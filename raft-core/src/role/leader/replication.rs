@@ -3,9 +3,10 @@
 use alloc::vec::Vec;
 
 use super::Leader;
+use crate::config::Limits;
 use crate::core::Core;
-use crate::effect::{Effect, FetchEntries};
 use crate::entry::Entry;
+use crate::input::EntriesFetched;
 use crate::message::validate::InvalidMessage;
 use crate::message::{AppendEntries, AppendEntriesResponse, AppendOutcome, Body};
 use crate::progress::{Feed, Progress};
@@ -30,8 +31,6 @@ impl Leader {
         for (&peer, progress) in &mut self.progress {
             let prev = core.log.last();
             progress.heartbeats.sent(self.round, prev.index, progress.next_index.previous());
-            // A store that could not deliver is asked again.
-            progress.fetching = None;
             send_append(core, peer, prev, Vec::new(), self.round);
         }
     }
@@ -83,16 +82,34 @@ impl Leader {
         Ok(())
     }
 
-    /// The store delivered entries that some followers wait for.
+    /// The store answered the request of these followers. It may have been made in an earlier
+    /// leadership, and a follower may have moved on since: entries are used as far as they are
+    /// still the log's.
     pub(crate) fn on_entries_fetched(
         &mut self,
         core: &mut Core,
-        from: LogIndex,
-        entries: &[Entry],
+        followers: &[NodeId],
+        fetched: &EntriesFetched,
     ) {
+        let expected = (0..).map(|at| fetched.from + at);
+        let in_log = fetched.entries.iter().zip(expected).take_while(|(entry, index)| {
+            entry.index() == *index && core.log.terms().contains(entry.id)
+        });
+        let count = in_log.count();
+        for &peer in followers {
+            if let Some(progress) = self.progress.get_mut(&peer) {
+                progress.fetch_failed = count == 0;
+                feed_fetched(core, peer, progress, &fetched.entries[..count], self.round);
+                feed(core, peer, progress, self.round);
+            }
+        }
+    }
+
+    /// A heartbeat is due: what the store could not deliver is requested again.
+    pub(super) fn retry_failed_fetches(&mut self, core: &mut Core) {
         for (&peer, progress) in &mut self.progress {
-            if progress.fetching == Some(from) && progress.next_index == from {
-                feed_fetched(core, peer, progress, entries, self.round);
+            if core::mem::take(&mut progress.fetch_failed) {
+                feed(core, peer, progress, self.round);
             }
         }
     }
@@ -179,30 +196,29 @@ fn feed(core: &mut Core, peer: NodeId, progress: &mut Progress, round: Round) {
     let limits = core.config.limits;
     loop {
         let last = core.log.last().index;
-        let may_send = match &progress.feed {
-            Feed::Probe { outstanding } => outstanding.is_none(),
-            Feed::Replicate { inflights } => {
-                inflights.has_room(limits.inflight_appends_max, limits.inflight_bytes_max)
-            }
-        };
         let from = progress.next_index;
-        if !may_send || from > last || progress.fetching.is_some() {
+        if !progress.window_has_room(&limits) || from > last {
             return;
         }
         let slice = core.log.slice(from, last, limits.append_entries_max, limits.append_bytes_max);
         match slice {
-            Some(entries) => send_entries(core, peer, progress, entries, round),
+            Some(entries) => {
+                if !send_entries(core, peer, progress, entries, round) {
+                    return;
+                }
+            }
             None => {
-                let last = last.min(core.log.tail_first().previous());
-                let fetch = FetchEntries { from, last, bytes_max: limits.append_bytes_max };
-                progress.fetching = Some(from);
-                core.effects.push(Effect::FetchEntries(fetch));
+                if !progress.fetch_failed {
+                    core.fetch_for_follower(peer, from);
+                }
+                return;
             }
         }
     }
 }
 
-/// Sends entries that came from the store, as far as they are still the log's.
+/// Sends entries that came from the store, from the follower's next entry on, in as many appends
+/// as the limits of one append and the follower's window allow.
 fn feed_fetched(
     core: &mut Core,
     peer: NodeId,
@@ -210,33 +226,42 @@ fn feed_fetched(
     entries: &[Entry],
     round: Round,
 ) {
+    let Some(first) = entries.first().map(Entry::index) else { return };
     let limits = core.config.limits;
-    let entries: Vec<Entry> = entries
-        .iter()
-        .take(limits.append_entries_max)
-        .take_while(|entry| core.log.terms().contains(entry.id))
-        .cloned()
-        .collect();
-    if entries.first().is_none_or(|entry| entry.index() != progress.next_index) {
-        // The store could not deliver; the next heartbeat asks again.
-        return;
+    while progress.next_index >= first && progress.window_has_room(&limits) {
+        let skip = progress.next_index.distance_from(first);
+        let rest = usize::try_from(skip).ok().and_then(|skip| entries.get(skip..));
+        let Some(rest) = rest.filter(|rest| !rest.is_empty()) else { return };
+        let append = one_append(rest, &limits).to_vec();
+        if !send_entries(core, peer, progress, append, round) {
+            return;
+        }
     }
-    progress.fetching = None;
-    send_entries(core, peer, progress, entries, round);
-    feed(core, peer, progress, round);
 }
 
-/// Sends one append and books it.
+/// As many of these entries as one append may carry; at least one.
+fn one_append<'a>(entries: &'a [Entry], limits: &Limits) -> &'a [Entry] {
+    let mut bytes = 0;
+    let fitting = entries.iter().take(limits.append_entries_max).take_while(|entry| {
+        bytes += entry.weight_bytes();
+        bytes <= limits.append_bytes_max
+    });
+    let count = fitting.count().max(1).min(entries.len());
+    &entries[..count]
+}
+
+/// Sends one append and books it. Returns false, without effect, if there are no entries or the
+/// term of the entry before them is not known.
 fn send_entries(
     core: &mut Core,
     peer: NodeId,
     progress: &mut Progress,
     entries: Vec<Entry>,
     round: Round,
-) {
+) -> bool {
     let prev_index = progress.next_index.previous();
-    let Some(prev_term) = core.log.term_at(prev_index) else { return };
-    let Some(last) = entries.last().map(Entry::index) else { return };
+    let Some(prev_term) = core.log.term_at(prev_index) else { return false };
+    let Some(last) = entries.last().map(Entry::index) else { return false };
     match &mut progress.feed {
         Feed::Probe { outstanding } => *outstanding = Some(round),
         Feed::Replicate { inflights } => {
@@ -245,6 +270,7 @@ fn send_entries(
         }
     }
     send_append(core, peer, LogId::new(prev_term, prev_index), entries, round);
+    true
 }
 
 fn send_append(core: &mut Core, peer: NodeId, prev: LogId, entries: Vec<Entry>, round: Round) {
