@@ -17,6 +17,10 @@ pub struct Config {
     pub election_timeout_min: Duration,
     /// How often a leader shows that it lives. At most a third of `election_timeout_min`.
     pub heartbeat_interval: Duration,
+    /// How long a disk may make no progress (a persist is outstanding and none completes) before
+    /// the node counts it as stalled. A candidate whose own vote is not durable by then gives up.
+    /// At least twice `election_timeout_min`; `None` means five times.
+    pub storage_stall_timeout: Option<Duration>,
     /// Whether a node asks before it raises its term (thesis §9.6).
     pub pre_vote: bool,
     /// Whether a leader that hears from no quorum for an election timeout steps down, and
@@ -100,6 +104,17 @@ pub enum ConfigError {
         /// The timeout that was set.
         election: Duration,
     },
+    /// A disk would count as stalled while an ordinary slow write is under way.
+    #[error(
+        "storage_stall_timeout is {stall:?} but must be at least twice election_timeout_min \
+         ({election:?}): raise it"
+    )]
+    StallTimeoutTooShort {
+        /// The stall timeout that was set.
+        stall: Duration,
+        /// The election timeout that was set.
+        election: Duration,
+    },
     /// A limit is zero.
     #[error("{0} must be at least 1")]
     ZeroLimit(&'static str),
@@ -126,7 +141,8 @@ pub enum ConfigError {
 }
 
 impl Config {
-    /// Defaults: elections after 300 to 600 ms of silence, a heartbeat every 60 ms.
+    /// Defaults: elections after 300 to 600 ms of silence, a heartbeat every 60 ms, a disk counts
+    /// as stalled after 1.5 s without progress.
     #[must_use]
     pub fn new(identity: Identity, seed: u64) -> Self {
         Self {
@@ -134,12 +150,19 @@ impl Config {
             seed,
             election_timeout_min: Duration::from_millis(300),
             heartbeat_interval: Duration::from_millis(60),
+            storage_stall_timeout: None,
             pre_vote: true,
             check_quorum: true,
             commit_spread: CommitSpread::NextMessage,
             apply_failure: ApplyFailurePolicy::Halt,
             limits: Limits::default(),
         }
+    }
+
+    /// How long a disk may make no progress before it counts as stalled.
+    pub(crate) fn stall_timeout(&self) -> Duration {
+        let default = self.election_timeout_min.saturating_mul(5);
+        self.storage_stall_timeout.unwrap_or(default)
     }
 
     /// Says whether these settings can work.
@@ -156,6 +179,11 @@ impl Config {
                 heartbeat,
                 election: self.election_timeout_min,
             });
+        }
+        let stall = self.stall_timeout();
+        if stall < self.election_timeout_min.saturating_mul(2) {
+            let election = self.election_timeout_min;
+            return Err(ConfigError::StallTimeoutTooShort { stall, election });
         }
         let limits = &self.limits;
         for (name, value) in [

@@ -195,11 +195,19 @@ impl Core {
         self.now.after(min).after(extra)
     }
 
-    /// Every persist up to this number is durable.
-    pub(crate) fn on_persisted(&mut self, id: PersistId) {
+    /// Every persist up to this number is durable. Returns whether the node's term and vote were
+    /// not durable before and are now.
+    pub(crate) fn on_persisted(&mut self, id: PersistId) -> bool {
         assert!(id <= self.last_persist, "only persists that were asked for are reported");
+        let durable_before = self.hard_state_is_durable();
         self.log.on_persisted(id);
         self.outbox.on_persisted(id);
+        !durable_before && self.hard_state_is_durable()
+    }
+
+    /// Whether the node's term and vote are durable as they are.
+    pub(crate) const fn hard_state_is_durable(&self) -> bool {
+        !self.hard_state_changed && self.outbox.hard_state_is_durable()
     }
 
     /// Ends a step: emits what is to be made durable, releases what waited for durability, hands

@@ -76,9 +76,15 @@ impl Outbox {
         }
     }
 
+    /// Drops vote requests that wait: the node is no candidate any more.
+    pub(crate) fn discard_vote_requests(&mut self) {
+        self.fresh.retain(|(message, _)| !matches!(message.body, Body::RequestVote(_)));
+        self.held.retain(|(message, _)| !matches!(message.body, Body::RequestVote(_)));
+    }
+
     /// Whether the term and vote last emitted are durable.
-    pub(crate) fn hard_state_is_durable(&self) -> bool {
-        self.hard_state_in <= self.durable
+    pub(crate) const fn hard_state_is_durable(&self) -> bool {
+        self.hard_state_in.get() <= self.durable.get()
     }
 }
 

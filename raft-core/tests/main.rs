@@ -8,4 +8,5 @@ mod elections;
 mod fetches;
 mod log_repair;
 mod reads;
+mod slow_disks;
 mod state_machine;

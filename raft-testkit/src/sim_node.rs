@@ -3,12 +3,13 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::time::Duration;
 
 use bytes::Bytes;
 use raft_core::ports::{LogStore, StateMachine, StoreError};
 use raft_core::{
     ApplyFailure, Committed, Config, EntriesFetched, FetchEntries, Node, NodeId, Payload, Persist,
-    PersistId, RoleKind, Status,
+    PersistId, RoleKind, Status, Timestamp,
 };
 
 use crate::trace::record::{Liveness, NodeState, Side};
@@ -49,6 +50,10 @@ pub(crate) struct SimNode<M, S> {
     /// The role that the trace showed last.
     pub(crate) shown_role: RoleKind,
     pub(crate) disk_pace: Pace,
+    /// How long a write takes in virtual time, if the disk is slow; its pace is by hand then.
+    pub(crate) write_time: Option<Duration>,
+    /// The write that a slow disk is at: its end, and how many changes it covers.
+    pub(crate) slow_write: Option<(Timestamp, usize)>,
     pub(crate) apply_pace: Pace,
     /// Handed to the disk and not durable, each with the record of its start.
     pub(crate) persists: VecDeque<(Persist, u64)>,
@@ -175,6 +180,7 @@ impl<M: StateMachine, S: LogStore> SimNode<M, S> {
         self.last_reported = PersistId(0);
         self.fetches.clear();
         self.applies.clear();
+        self.slow_write = None;
         self.core = None;
         self.liveness = Liveness::Down;
         Ok((lost, kept))

@@ -166,13 +166,8 @@ impl Node {
         let core = &mut self.core;
         match &mut self.role {
             Role::Follower(follower) => follower.on_tick(core),
-            Role::PreCandidate(candidate) if core.now >= candidate.election_deadline => {
-                Some(core.campaign(RoleCause::ElectionTimeout))
-            }
-            Role::Candidate(candidate) if core.now >= candidate.election_deadline => {
-                Some(core.campaign(RoleCause::ElectionTimeout))
-            }
-            Role::PreCandidate(_) | Role::Candidate(_) => None,
+            Role::PreCandidate(candidate) => candidate.on_tick(core),
+            Role::Candidate(candidate) => candidate.on_tick(core),
             Role::Leader(leader) => leader.on_tick(core),
         }
     }
@@ -219,14 +214,20 @@ impl Node {
     }
 
     fn on_persisted(&mut self, id: PersistId) -> Option<Transition> {
-        self.core.on_persisted(id);
+        let hard_state_became_durable = self.core.on_persisted(id);
         match &mut self.role {
-            Role::Candidate(candidate) => candidate.on_persisted(&self.core),
+            Role::PreCandidate(candidate) => candidate.on_persisted(&self.core),
+            Role::Candidate(candidate) => candidate.on_persisted(&mut self.core),
             Role::Leader(leader) => {
                 leader.advance_commit(&mut self.core);
                 None
             }
-            Role::Follower(_) | Role::PreCandidate(_) => None,
+            Role::Follower(follower) => {
+                if hard_state_became_durable {
+                    follower.on_hard_state_durable(&mut self.core);
+                }
+                None
+            }
         }
     }
 

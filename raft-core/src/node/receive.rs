@@ -161,7 +161,10 @@ impl Node {
             Role::Candidate(candidate) => {
                 candidate.on_request_vote_response(&node.core, from, answer)
             }
-            Role::Follower(_) | Role::PreCandidate(_) | Role::Leader(_) => None,
+            Role::PreCandidate(candidate) => {
+                candidate.on_late_vote_response(&node.core, from, answer)
+            }
+            Role::Follower(_) | Role::Leader(_) => None,
         })
     }
 

@@ -32,6 +32,14 @@ impl Follower {
         self.election_deadline = core.draw_election_deadline();
     }
 
+    /// The node's term and vote became durable. Its response to a candidate leaves only now, so
+    /// that the candidate's election timeout begins now.
+    pub(crate) fn on_hard_state_durable(&mut self, core: &mut Core) {
+        if core.leader.is_none() && core.voted_for().is_some() {
+            self.election_deadline = core.draw_election_deadline();
+        }
+    }
+
     /// Whether a leader showed itself within the shortest election timeout.
     pub(crate) fn heard_recently(&self, core: &Core) -> bool {
         core.leader.is_some()
@@ -44,7 +52,9 @@ impl Follower {
         if core.now < self.election_deadline {
             return None;
         }
-        if !core.membership().is_voter(core.id()) {
+        // Before its last vote is durable the node can neither answer for it nor cast another: the
+        // election timeout begins again when it is.
+        if !core.membership().is_voter(core.id()) || !core.hard_state_is_durable() {
             self.election_deadline = core.draw_election_deadline();
             return None;
         }

@@ -63,11 +63,12 @@ impl Role {
         let (role, cause, next) = match transition {
             Transition::Follower { leader, cause } => {
                 core.leader = leader;
+                core.outbox.discard_vote_requests();
                 (Self::Follower(Follower::new(core)), cause, None)
             }
             Transition::PreCandidate { cause } => {
                 core.leader = None;
-                let (candidate, next) = PreCandidate::begin(core);
+                let (candidate, next) = PreCandidate::begin(core, self.take_votes());
                 (Self::PreCandidate(candidate), cause, next)
             }
             Transition::Candidate { cause } => {
@@ -90,6 +91,15 @@ impl Role {
         }
         core.event(Event::RoleChanged { role: self.kind(), term: core.term(), cause });
         next
+    }
+
+    /// The votes of the current term that this node has as a candidate, if it is or was one.
+    fn take_votes(&mut self) -> Option<Tally> {
+        match self {
+            Self::PreCandidate(candidate) => candidate.take_votes(),
+            Self::Candidate(candidate) => Some(candidate.take_votes()),
+            Self::Follower(_) | Self::Leader(_) => None,
+        }
     }
 
     /// Whether this node knows of a leader that must not be disturbed (thesis §4.2.3).

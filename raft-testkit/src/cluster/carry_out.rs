@@ -96,15 +96,17 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         while self.checker.violation().is_none() {
             let node = &self.nodes[at];
             let disk_at_once = node.disk_pace == Pace::AtOnce && node.core.is_some();
+            let reads_at_once = disk_at_once || node.write_time.is_some() && node.is_up();
             if disk_at_once && (!node.persists.is_empty() || node.unreported.is_some()) {
                 let waiting = node.persists.len();
                 self.write_persists_at(at, waiting);
                 self.report_persisted_at(at);
-            } else if disk_at_once && !node.fetches.is_empty() {
+            } else if reads_at_once && !node.fetches.is_empty() {
                 self.answer_fetch(at);
             } else if node.apply_pace == Pace::AtOnce && node.is_up() && !node.applies.is_empty() {
                 self.apply_batch(at);
             } else {
+                self.start_slow_write(at);
                 return;
             }
         }
@@ -163,6 +165,7 @@ const fn why(cause: RoleCause) -> &'static str {
         RoleCause::HigherTerm => "saw a higher term",
         RoleCause::LeaderAppeared => "the leader appeared",
         RoleCause::QuorumLost => "no quorum was heard from",
+        RoleCause::StorageStalled => "its disk made no progress",
         RoleCause::Forced => "forced by the test",
     }
 }

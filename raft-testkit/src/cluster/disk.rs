@@ -1,5 +1,7 @@
 //! The disk and the state machine in the test's hand.
 
+use std::time::Duration;
+
 use raft_core::ports::{LogStore, StateMachine};
 use raft_core::{FetchEntries, Input, Persist, PersistId};
 
@@ -25,13 +27,22 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     /// If there is no such node; the other verbs here likewise.
     pub fn disk_by_hand(&mut self, node: u64) {
         let at = self.at(node);
-        self.nodes[at].disk_pace = Pace::ByHand;
+        self.set_disk(at, Pace::ByHand, None);
+    }
+
+    /// From now on each write of the node's disk takes this long: [`Cluster::run_for`] and
+    /// [`Cluster::run_until`] complete it when its time has come. Changes that arrive meanwhile
+    /// share the next write; reads take no time.
+    pub fn disk_takes(&mut self, node: u64, write_time: Duration) {
+        let at = self.at(node);
+        self.set_disk(at, Pace::ByHand, Some(write_time));
+        self.settle(at);
     }
 
     /// From now on the node's disk does everything at once, what waits included.
     pub fn disk_at_once(&mut self, node: u64) {
         let at = self.at(node);
-        self.nodes[at].disk_pace = Pace::AtOnce;
+        self.set_disk(at, Pace::AtOnce, None);
         self.settle(at);
     }
 
@@ -145,6 +156,35 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         let at = self.at(node);
         self.nodes[at].rig = None;
         self.note_at(at, RecordKind::Lever { what: "disarm".to_owned() }, None);
+    }
+
+    fn set_disk(&mut self, at: usize, pace: Pace, write_time: Option<Duration>) {
+        let node = &mut self.nodes[at];
+        node.disk_pace = pace;
+        node.write_time = write_time;
+        node.slow_write = None;
+    }
+
+    /// A slow disk that is idle begins to write everything that waits.
+    pub(super) fn start_slow_write(&mut self, at: usize) {
+        let now = self.now;
+        let node = &mut self.nodes[at];
+        if let Some(write_time) = node.write_time
+            && node.slow_write.is_none()
+            && !node.persists.is_empty()
+        {
+            node.slow_write = Some((now.after(write_time), node.persists.len()));
+        }
+    }
+
+    /// The write that a slow disk was at is done.
+    pub(super) fn end_slow_write(&mut self, at: usize) {
+        if let Some((end, count)) = self.nodes[at].slow_write.take() {
+            self.now = self.now.max(end);
+            self.write_persists_at(at, count);
+            self.report_persisted_at(at);
+            self.settle(at);
+        }
     }
 
     pub(super) fn write_persists_at(&mut self, at: usize, count: usize) {

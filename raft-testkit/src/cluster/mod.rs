@@ -151,6 +151,8 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
             liveness: Liveness::Up,
             side: Side::Majority,
             disk_pace: Pace::AtOnce,
+            write_time: None,
+            slow_write: None,
             apply_pace: Pace::AtOnce,
             persists: VecDeque::new(),
             unreported: None,

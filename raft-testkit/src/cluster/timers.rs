@@ -8,9 +8,18 @@ use raft_core::{Input, Timestamp};
 use super::{Cluster, Timers};
 use crate::trace::record::RecordKind;
 
+/// What the passing of time brings about at a node, named by its place in the list.
+#[derive(Clone, Copy, Debug)]
+enum Timed {
+    /// A slow write ends.
+    Write(usize),
+    /// The node's timer fires.
+    Timer(usize),
+}
+
 impl<M: StateMachine, S: LogStore> Cluster<M, S> {
-    /// Lets time pass: whoever's timer comes due looks at the clock, and after each of them every
-    /// message is delivered. Messages take no time.
+    /// Lets time pass: timers fire and slow writes end in the order of their times, and after each
+    /// of them every message is delivered. Messages take no time.
     ///
     /// # Panics
     /// If the timers are off.
@@ -19,10 +28,10 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         assert!(self.settings.timers == Timers::On, "run_for needs .timers(Timers::On)");
         let end = self.now.after(duration);
         self.deliver_all();
-        while let Some((at, due)) = self.next_timer()
+        while let Some((due, event)) = self.next_event()
             && due <= end
         {
-            self.fire(at, due);
+            self.occur(due, event);
             self.deliver_all();
         }
         self.now = end;
@@ -38,8 +47,8 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         let end = self.now.after(duration);
         self.deliver_all();
         while !holds(self) {
-            match self.next_timer() {
-                Some((at, due)) if due <= end => self.fire(at, due),
+            match self.next_event() {
+                Some((due, event)) if due <= end => self.occur(due, event),
                 Some(_) | None => {
                     self.fail(&format!("{duration:?} passed without what was waited for"));
                 }
@@ -51,6 +60,22 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     /// Moves the clock without anybody looking at it.
     pub fn advance(&mut self, duration: Duration) {
         self.now = self.now.after(duration);
+    }
+
+    /// What happens next as time passes, and when. A write ends before a timer of the same time
+    /// fires.
+    fn next_event(&self) -> Option<(Timestamp, Timed)> {
+        let writes = self.nodes.iter().enumerate().filter(|(_, node)| node.is_up());
+        let writes = writes.filter_map(|(at, node)| Some((node.slow_write?.0, Timed::Write(at))));
+        let timers = self.next_timer().map(|(at, due)| (due, Timed::Timer(at)));
+        writes.chain(timers).min_by_key(|&(due, _)| due)
+    }
+
+    fn occur(&mut self, due: Timestamp, event: Timed) {
+        match event {
+            Timed::Write(at) => self.end_slow_write(at),
+            Timed::Timer(at) => self.fire(at, due),
+        }
     }
 
     /// The node whose timer comes due first; of several, the one with the lowest id.

@@ -1,0 +1,166 @@
+//! Disks that take long, and disks that make no progress at all.
+
+use std::time::Duration;
+
+use raft_core::RoleKind;
+use raft_testkit::{Cluster, Crash, Timers, vote};
+
+fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// A cluster whose disks take these times for each write, in milliseconds; 0 takes none.
+fn cluster_with_disks(seed: u64, write_millis: &[u64]) -> Cluster {
+    let mut c = Cluster::new(write_millis.len())
+        .scenario("slow disks")
+        .seed(seed)
+        .timers(Timers::On)
+        .untraced();
+    for (node, &write) in (1..).zip(write_millis) {
+        if write > 0 {
+            c.disk_takes(node, millis(write));
+        }
+    }
+    c
+}
+
+fn leader(c: &mut Cluster) -> Option<u64> {
+    let nodes = 1..=c.size() as u64;
+    let mut leaders = nodes.filter(|&node| c.status(node).role == RoleKind::Leader);
+    leaders.next()
+}
+
+/// Elects a leader within the given time and returns the term it took: the number of elections.
+/// The leader must then stay and commit; when it fails, another must be elected in the same time.
+fn elections_until_stable(seed: u64, write_millis: &[u64], within: Duration) -> u64 {
+    let mut c = cluster_with_disks(seed, write_millis);
+    let first = wait_for_leader(&mut c, seed, within);
+    let term = c.status(first).term;
+    let write = c.propose(first, "add 1");
+    c.run_for(millis(5_000));
+    let now = (leader(&mut c), c.status(first).term);
+    assert_eq!(now, (Some(first), term), "seed {seed}, disks {write_millis:?}: it stays");
+    c.expect(write).is_applied();
+    c.crash(first, Crash::LoseUnsynced);
+    wait_for_leader(&mut c, seed, within);
+    term.get()
+}
+
+fn wait_for_leader(c: &mut Cluster, seed: u64, within: Duration) -> u64 {
+    let mut passed = Duration::ZERO;
+    let step = millis(20);
+    loop {
+        if let Some(leader) = leader(c) {
+            return leader;
+        }
+        let term = c.status(1).term;
+        assert!(passed < within, "seed {seed}: no leader after {within:?}, in term {term}");
+        c.run_for(step);
+        passed += step;
+    }
+}
+
+/// The sum over these seeds of the elections that were needed, and the highest number for one.
+fn elections(seeds: u64, write_millis: &[u64], within: Duration) -> (u64, u64) {
+    let mut worst = (0, 0);
+    let mut total = 0;
+    for seed in 0..seeds {
+        let needed = elections_until_stable(seed, write_millis, within);
+        total += needed;
+        if needed > worst.0 {
+            worst = (needed, seed);
+        }
+    }
+    println!(
+        "disks {write_millis:?} ms: {total} elections in {seeds} seeds, at most {} (seed {})",
+        worst.0, worst.1
+    );
+    (total, worst.0)
+}
+
+/// A vote takes a write of the candidate and a write of the voter: two syncs of 600 ms are longer
+/// than any election timeout, and a leader is elected all the same.
+#[test]
+fn disks_that_take_600_ms_elect_a_leader() {
+    let (total, most) = elections(100, &[600; 3], millis(10_000));
+    assert!(total <= 200, "{total} elections in 100 runs");
+    assert!(most <= 3, "{most} elections in one run");
+    elections(100, &[600; 5], millis(15_000));
+}
+
+/// With 250 ms the first or the second election succeeds.
+#[test]
+fn disks_that_take_250_ms_elect_a_leader_in_one_or_two_elections() {
+    let (total, most) = elections(100, &[250; 3], millis(5_000));
+    assert!(total <= 130, "{total} elections in 100 runs");
+    assert!(most <= 2, "{most} elections in one run");
+    elections(100, &[250; 5], millis(8_000));
+}
+
+/// A candidate whose own disk is fast cannot tell how long its voters write.
+#[test]
+fn a_candidate_with_a_fast_disk_waits_for_voters_with_slow_ones() {
+    elections(100, &[0, 600, 600], millis(10_000));
+    elections(100, &[600, 0, 0], millis(10_000));
+    elections(100, &[5, 250, 600], millis(10_000));
+}
+
+/// A candidate whose vote does not become durable cannot win. It gives up after the stall timeout,
+/// and its vote requests do not leave later: no candidate would count the votes.
+#[test]
+fn a_candidate_whose_own_vote_is_never_durable_gives_up() {
+    let mut c = Cluster::new(3).pre_vote(false).timers(Timers::On).scenario("a candidate's disk");
+    c.disk_by_hand(1);
+    c.campaign(1);
+    c.block(2);
+    c.block(3);
+    c.run_for(millis(1_499));
+    assert_eq!(c.status(1).role, RoleKind::Candidate, "600 ms would be no reason to give up");
+    c.run_for(millis(1));
+    c.expect_follower(1, 1);
+    c.complete_all_persists(1);
+    assert!(c.messages(&vote()).is_empty(), "it is no candidate any more");
+    c.unblock(2);
+    c.unblock(3);
+    c.disk_at_once(1);
+    c.run_for(millis(3_000));
+    assert!(leader(&mut c).is_some(), "its disk works again, and so does the cluster");
+}
+
+/// While a candidate waits for its disk it answers others, and a later term ends its candidacy.
+#[test]
+fn a_candidate_that_waits_for_its_disk_follows_into_a_later_term() {
+    let mut c = Cluster::new(3).scenario("a waiting candidate");
+    c.disk_by_hand(1);
+    c.campaign(1);
+    c.deliver_all();
+    assert_eq!(c.status(1).role, RoleKind::Candidate);
+    c.set_term(3, 4);
+    c.campaign(3);
+    c.deliver_all();
+    c.expect_leader(3, 5);
+    c.expect_follower(1, 5);
+    c.complete_all_persists(1);
+    c.deliver_all();
+    c.heartbeat(3);
+    c.deliver_all();
+    c.disk_at_once(1);
+    c.heartbeat(3);
+    c.deliver_all();
+    c.expect_converged();
+}
+
+/// A voter answers after its candidate's election timeout: the vote still elects as long as no
+/// later term has begun.
+#[test]
+fn a_late_vote_elects_a_candidate_that_already_asks_for_the_next_term() {
+    let mut c = Cluster::new(3).timers(Timers::On).scenario("a late vote elects");
+    c.disk_by_hand(2);
+    c.block(3);
+    c.campaign(1);
+    c.run_for(millis(700));
+    assert_eq!((c.status(1).role, c.status(1).term.get()), (RoleKind::PreCandidate, 1));
+    c.complete_all_persists(2);
+    c.run_for(millis(0));
+    c.expect_leader(1, 1);
+}
