@@ -71,7 +71,7 @@ fn elections(seeds: u64, write_millis: &[u64], within: Duration) -> (u64, u64) {
             worst = (needed, seed);
         }
     }
-    println!(
+    eprintln!(
         "disks {write_millis:?} ms: {total} elections in {seeds} seeds, at most {} (seed {})",
         worst.0, worst.1
     );
