@@ -29,9 +29,19 @@ pub(crate) struct ApplyQueue {
     /// The entry at which the state machine failed; nothing is handed out until it is retried.
     failed: Option<LogIndex>,
     /// Requests of this node whose entries are in the log and not applied, ascending by index.
-    requests: VecDeque<(LogIndex, RequestId)>,
+    requests: VecDeque<ProposedEntry>,
+    /// The sum of their weights.
+    requests_bytes: u64,
     /// Confirmed reads that wait for the state machine to reach an index, ascending.
     reads: VecDeque<(LogIndex, Vec<RequestId>)>,
+}
+
+/// An entry that was proposed at this node and whose caller waits.
+#[derive(Clone, Copy, Debug)]
+struct ProposedEntry {
+    index: LogIndex,
+    request: RequestId,
+    weight_bytes: u64,
 }
 
 impl ApplyQueue {
@@ -47,20 +57,37 @@ impl ApplyQueue {
         self.failed
     }
 
-    /// Remembers who waits for an entry. Called in ascending order of index.
-    pub(crate) fn expect_result(&mut self, index: LogIndex, request: RequestId) {
-        self.requests.push_back((index, request));
+    /// The weight of the entries that were proposed at this node and wait to be applied here.
+    pub(crate) const fn unapplied_bytes(&self) -> u64 {
+        self.requests_bytes
+    }
+
+    /// Remembers the request that waits for an entry. Called in ascending order of index.
+    pub(crate) fn expect_result(&mut self, entry: &Entry, request: RequestId) {
+        let weight_bytes = entry.weight_bytes();
+        self.requests.push_back(ProposedEntry { index: entry.index(), request, weight_bytes });
+        self.requests_bytes += weight_bytes;
     }
 
     /// The request that waits for this entry.
     fn request_at(&self, index: LogIndex) -> Option<RequestId> {
-        let at = self.requests.partition_point(|&(waiting, _)| waiting < index);
-        self.requests.get(at).filter(|&&(waiting, _)| waiting == index).map(|&(_, id)| id)
+        let at = self.requests.partition_point(|proposed| proposed.index < index);
+        let proposed = self.requests.get(at).filter(|proposed| proposed.index == index)?;
+        Some(proposed.request)
     }
 
     fn forget_requests_to(&mut self, index: LogIndex) {
-        let done = self.requests.partition_point(|&(waiting, _)| waiting <= index);
-        self.requests.drain(..done);
+        let done = self.requests.partition_point(|proposed| proposed.index <= index);
+        let done_bytes: u64 = self.requests.drain(..done).map(|done| done.weight_bytes).sum();
+        self.requests_bytes -= done_bytes;
+    }
+
+    /// Takes the requests for entries after `index`.
+    fn take_requests_after(&mut self, index: LogIndex) -> Vec<RequestId> {
+        let first = self.requests.partition_point(|proposed| proposed.index <= index);
+        let taken = self.requests.split_off(first);
+        self.requests_bytes -= taken.iter().map(|proposed| proposed.weight_bytes).sum::<u64>();
+        taken.into_iter().map(|proposed| proposed.request).collect()
     }
 }
 
@@ -203,9 +230,7 @@ impl Core {
     pub(crate) fn give_up_requests(&mut self) {
         let commit = self.commit_index();
         let leader = self.leader.filter(|&leader| leader != self.id());
-        let first = self.apply.requests.partition_point(|&(index, _)| index <= commit);
-        let unknown: Vec<_> = self.apply.requests.drain(first..).collect();
-        for (_, id) in unknown {
+        for id in self.apply.take_requests_after(commit) {
             self.reply(id, Outcome::Unknown { leader });
         }
     }

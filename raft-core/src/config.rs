@@ -66,11 +66,16 @@ pub struct Limits {
     pub inflight_bytes_max: u64,
     /// The largest command.
     pub command_bytes_max: u64,
-    /// Bytes of uncommitted commands at a leader before it answers `Busy`.
-    pub uncommitted_bytes_max: u64,
-    /// Bytes of recent entries that the core keeps in memory once they are durable.
+    /// Bytes of commands that were proposed at this node and are not yet committed, durable and
+    /// applied here; a leader refuses more as `Busy`. A slow disk or state machine of the leader
+    /// counts as much as slow followers. Bounds what waits for the leader's disk, too.
+    pub unapplied_bytes_max: u64,
+    /// Bytes of recent entries that the core keeps in memory once they are durable; older ones are
+    /// read back from the store when a follower or the state machine needs them. Entries that are
+    /// not durable yet are held in addition.
     pub tail_bytes_max: u64,
-    /// Bytes of entries handed to the state machine and not yet applied.
+    /// Bytes of entries handed to the state machine and not yet applied; a single larger entry
+    /// still goes, alone.
     pub apply_bytes_max: u64,
 }
 
@@ -83,7 +88,7 @@ impl Default for Limits {
             inflight_appends_max: 256,
             inflight_bytes_max: 32 * MIB,
             command_bytes_max: 2 * MIB,
-            uncommitted_bytes_max: 64 * MIB,
+            unapplied_bytes_max: 64 * MIB,
             tail_bytes_max: 64 * MIB,
             apply_bytes_max: 16 * MIB,
         }
@@ -192,7 +197,7 @@ impl Config {
             ("inflight_appends_max", limits.inflight_appends_max as u64),
             ("inflight_bytes_max", limits.inflight_bytes_max),
             ("command_bytes_max", limits.command_bytes_max),
-            ("uncommitted_bytes_max", limits.uncommitted_bytes_max),
+            ("unapplied_bytes_max", limits.unapplied_bytes_max),
             ("tail_bytes_max", limits.tail_bytes_max),
             ("apply_bytes_max", limits.apply_bytes_max),
         ] {

@@ -211,12 +211,12 @@ impl Core {
     }
 
     /// Ends a step: emits what is to be made durable, releases what waited for durability, hands
-    /// committed entries to the state machine, and lets go of memory.
+    /// committed entries to the state machine, and drops entries from memory that can be read back.
     pub(crate) fn finish_step(&mut self) {
         self.emit_persist();
         self.outbox.release(self.hard_state.term, &mut self.effects);
         self.hand_out_committed();
-        self.log.shrink(self.apply.handed(), self.config.limits.tail_bytes_max);
+        self.log.shrink(self.config.limits.tail_bytes_max);
     }
 
     fn emit_persist(&mut self) {

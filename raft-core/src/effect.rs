@@ -104,8 +104,8 @@ pub enum Refusal {
     /// committed (Raft §8): ask again shortly.
     #[error("the leader has not committed in its term yet; try again shortly")]
     NotReady,
-    /// The queue of uncommitted commands is full: slow down.
-    #[error("too many uncommitted commands; slow down and try again")]
+    /// Too many commands wait to be committed or applied at the leader: slow down.
+    #[error("too many commands are under way; slow down and try again")]
     Busy,
     /// The command is larger than a log entry may be.
     #[error("a command of {bytes} bytes is larger than the {bytes_max} that fit in an entry")]

@@ -50,15 +50,64 @@ impl Entry {
         self.id.term
     }
 
-    /// What the entry weighs in budgets: its payload plus a fixed allowance for the rest, in bytes.
+    /// What the entry weighs in budgets: about the bytes of memory that it takes, which is more
+    /// than its encoded form has. That is the entry itself, its payload, and for a command the
+    /// allocation in which `Bytes` counts references. Spare capacity of the queue that holds the
+    /// entry is not included.
     #[must_use]
     pub fn weight_bytes(&self) -> u64 {
-        const OVERHEAD_BYTES: u64 = 32;
+        /// A pointer, a capacity and a count, and what an allocator adds to them.
+        const SHARED_BYTES: u64 = 32;
+        /// What an id takes in the nodes of a set, which are at least half full.
+        const MEMBER_BYTES: u64 = 24;
         let payload_bytes = match &self.payload {
             Payload::Empty => 0,
-            Payload::Command(command) => command.len() as u64,
-            Payload::Membership(membership) => 8 * membership.size() as u64,
+            Payload::Command(command) => command.len() as u64 + SHARED_BYTES,
+            Payload::Membership(membership) => MEMBER_BYTES * membership.size() as u64,
         };
-        payload_bytes + OVERHEAD_BYTES
+        payload_bytes + size_of::<Self>() as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+    use alloc::vec::Vec;
+
+    use super::*;
+    use crate::types::NodeId;
+    use crate::wire::encode_payload;
+
+    /// A budget of entries is a budget of memory: small commands weigh mostly their overhead.
+    #[test]
+    fn the_weight_of_an_entry_covers_its_size_in_memory() {
+        let weight = |command: Bytes| Entry::command(LogId::ORIGIN, command).weight_bytes();
+        let fixed = size_of::<Entry>() as u64;
+        assert!((80..=112).contains(&fixed), "an entry takes {fixed} bytes by itself");
+        assert!(weight(Bytes::new()) >= fixed + 3 * size_of::<usize>() as u64);
+        assert_eq!(weight(Bytes::from(vec![0; 1000])), weight(Bytes::new()) + 1000);
+        assert_eq!(Entry::empty(LogId::ORIGIN).weight_bytes(), fixed);
+    }
+
+    /// Limits on messages and records count weights, so no encoded entry may exceed its weight.
+    #[test]
+    fn an_encoded_entry_is_never_longer_than_its_weight() {
+        /// Two numbers of 64 bits, 7 bits a byte.
+        const LOG_ID_BYTES_MAX: u64 = 20;
+        let id = LogId::new(Term(u64::MAX), LogIndex(u64::MAX));
+        let most = Membership::of_voters((0..64).map(|at| NodeId(u64::MAX - at)));
+        let payloads = [
+            Payload::Empty,
+            Payload::Command(Bytes::new()),
+            Payload::Command(Bytes::from(vec![7; 3_000_000])),
+            Payload::Membership(most),
+        ];
+        for payload in payloads {
+            let mut encoded = Vec::new();
+            encode_payload(&payload, &mut encoded);
+            let entry = Entry { id, payload };
+            let bytes = encoded.len() as u64 + LOG_ID_BYTES_MAX;
+            assert!(bytes <= entry.weight_bytes(), "{bytes} bytes");
+        }
     }
 }

@@ -7,6 +7,7 @@ mod durability;
 mod elections;
 mod fetches;
 mod log_repair;
+mod memory;
 mod reads;
 mod slow_disks;
 mod state_machine;

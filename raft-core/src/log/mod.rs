@@ -71,6 +71,11 @@ impl Log {
         self.tail.first()
     }
 
+    /// The weight of the entries that are held in memory.
+    pub(crate) const fn tail_bytes(&self) -> u64 {
+        self.tail.bytes()
+    }
+
     /// Appends the next entry.
     pub(crate) fn append(&mut self, entry: Entry) {
         let pushed = self.terms.push(entry.id);
@@ -132,9 +137,9 @@ impl Log {
         (from >= self.tail.first()).then(|| self.tail.slice(from, last, entries_max, bytes_max))
     }
 
-    /// Lets go of durable entries beyond the budget, up to `up_to`.
-    pub(crate) fn shrink(&mut self, up_to: LogIndex, bytes_max: u64) {
-        self.tail.shrink(up_to.min(self.persisted), bytes_max);
+    /// Drops durable entries from memory, oldest first, while there are more than `bytes_max`.
+    pub(crate) fn shrink(&mut self, bytes_max: u64) {
+        self.tail.shrink(self.persisted, bytes_max);
     }
 }
 
@@ -194,10 +199,10 @@ mod tests {
     fn the_tail_keeps_what_is_not_durable_whatever_the_budget() {
         let mut log = log_with(&[1, 1, 1]);
         log.take_change(PersistId(1)).expect("three entries");
-        log.shrink(LogIndex(3), 0);
+        log.shrink(0);
         assert_eq!(log.tail_first(), LogIndex(1));
         log.on_persisted(PersistId(1));
-        log.shrink(LogIndex(3), 40);
+        log.shrink(entry(3, 1).weight_bytes() + 1);
         assert_eq!(log.tail_first(), LogIndex(3));
         assert!(log.slice(LogIndex(2), LogIndex(3), 9, 999).is_none());
     }

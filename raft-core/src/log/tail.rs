@@ -26,6 +26,11 @@ impl Tail {
         self.first
     }
 
+    /// The weight of the entries that are held.
+    pub(super) const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     pub(super) fn push(&mut self, entry: Entry) {
         let next = self.first + self.entries.len() as u64;
         assert!(entry.index() == next, "the tail holds contiguous entries");

@@ -34,10 +34,14 @@ pub struct Status {
     pub applied_index: LogIndex,
     /// The entry at which the state machine failed, while it is not applied.
     pub apply_failed_at: Option<LogIndex>,
+    /// Bytes of entries in memory: those that are not durable yet, and recent ones up to
+    /// [`Limits::tail_bytes_max`](crate::Limits::tail_bytes_max).
+    pub tail_bytes: u64,
     /// The configuration in force.
     pub membership: Membership,
-    /// At a leader: bytes of commands that are not committed yet.
-    pub uncommitted_bytes: u64,
+    /// Bytes of commands that were proposed here, are not applied here yet, and whose callers
+    /// wait: at most [`Limits::unapplied_bytes_max`](crate::Limits::unapplied_bytes_max).
+    pub unapplied_bytes: u64,
     /// At a leader: how far each of the others has come.
     pub progress: BTreeMap<NodeId, ProgressStatus>,
 }
@@ -69,12 +73,11 @@ impl Node {
     #[must_use]
     pub fn status(&self) -> Status {
         let core = self.core();
-        let (uncommitted_bytes, progress) = match &self.role {
+        let progress = match &self.role {
             Role::Leader(leader) => {
-                let progress = leader.progress().iter().map(|(&peer, p)| (peer, p.into()));
-                (leader.uncommitted_bytes(), progress.collect())
+                leader.progress().iter().map(|(&peer, p)| (peer, p.into())).collect()
             }
-            Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => (0, BTreeMap::new()),
+            Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => BTreeMap::new(),
         };
         Status {
             node: core.id(),
@@ -88,8 +91,9 @@ impl Node {
             commit_index: core.commit_index(),
             applied_index: core.apply.applied(),
             apply_failed_at: core.apply.failed(),
+            tail_bytes: core.log.tail_bytes(),
             membership: core.membership().clone(),
-            uncommitted_bytes,
+            unapplied_bytes: core.apply.unapplied_bytes(),
             progress,
         }
     }

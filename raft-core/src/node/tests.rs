@@ -111,7 +111,8 @@ fn a_cluster_of_one_commits_only_what_is_durable() {
 fn a_batch_is_refused_entry_by_entry_when_the_budget_is_used_up() {
     let mut config = Config::new(IDENTITY, 1);
     config.limits.command_bytes_max = 100;
-    config.limits.uncommitted_bytes_max = 200;
+    let weight = |bytes| Entry::command(LogId::ORIGIN, Bytes::from(vec![0; bytes])).weight_bytes();
+    config.limits.unapplied_bytes_max = weight(90) + weight(10);
     let mut node = sole_leader(config);
     let command = |id, bytes| Proposal { id: RequestId(id), command: Bytes::from(vec![0; bytes]) };
     let batch = vec![command(1, 101), command(2, 90), command(3, 90), command(4, 10)];

@@ -54,9 +54,9 @@ pub(crate) enum Problem {
     #[error("runtime_threads is {0}, at most 256 make sense")]
     Threads(usize),
     #[error(
-        "limit_command_bytes ({command}) must not exceed limit_uncommitted_bytes ({uncommitted}): such a command could never be taken"
+        "limit_command_bytes ({command}) must not exceed limit_unapplied_bytes ({unapplied}): such a command could never be taken"
     )]
-    CommandAboveBudget { command: u64, uncommitted: u64 },
+    CommandAboveBudget { command: u64, unapplied: u64 },
     #[error(
         "log_level `{0}` is no filter: write error, warn, info, debug or trace, or a list such as info,raft_server=debug"
     )]
@@ -275,9 +275,9 @@ impl Checker {
                 .unwrap_or(defaults.inflight_appends_max),
             inflight_bytes_max: bytes(settings.limit_inflight_bytes, defaults.inflight_bytes_max),
             command_bytes_max: bytes(settings.limit_command_bytes, defaults.command_bytes_max),
-            uncommitted_bytes_max: bytes(
-                settings.limit_uncommitted_bytes,
-                defaults.uncommitted_bytes_max,
+            unapplied_bytes_max: bytes(
+                settings.limit_unapplied_bytes,
+                defaults.unapplied_bytes_max,
             ),
             tail_bytes_max: bytes(settings.limit_tail_bytes, defaults.tail_bytes_max),
             apply_bytes_max: defaults.apply_bytes_max,
@@ -311,17 +311,17 @@ impl Checker {
             ("limit_inflight_appends", limits.inflight_appends_max as u64),
             ("limit_inflight_bytes", limits.inflight_bytes_max),
             ("limit_command_bytes", limits.command_bytes_max),
-            ("limit_uncommitted_bytes", limits.uncommitted_bytes_max),
+            ("limit_unapplied_bytes", limits.unapplied_bytes_max),
             ("limit_tail_bytes", limits.tail_bytes_max),
         ] {
             if value == 0 {
                 self.problems.push(Problem::Zero(key));
             }
         }
-        if limits.command_bytes_max > limits.uncommitted_bytes_max {
+        if limits.command_bytes_max > limits.unapplied_bytes_max {
             self.problems.push(Problem::CommandAboveBudget {
                 command: limits.command_bytes_max,
-                uncommitted: limits.uncommitted_bytes_max,
+                unapplied: limits.unapplied_bytes_max,
             });
         }
     }

@@ -106,13 +106,14 @@ settings! {
     /// Bytes that one follower may leave unanswered [default: 32MiB]
     #[arg(value_name = "BYTES")]
     limit_inflight_bytes: Size, "RAFT_SERVER_LIMIT_INFLIGHT_BYTES";
-    /// Bytes of uncommitted writes before clients are told to slow down [default: 64MiB]
+    /// Bytes of writes that a leader has accepted and not applied yet before clients are told to
+    /// slow down [default: 64MiB]
     #[arg(value_name = "BYTES")]
-    limit_uncommitted_bytes: Size, "RAFT_SERVER_LIMIT_UNCOMMITTED_BYTES";
+    limit_unapplied_bytes: Size, "RAFT_SERVER_LIMIT_UNAPPLIED_BYTES";
     /// The largest command in the log [default: 2MiB]
     #[arg(value_name = "BYTES")]
     limit_command_bytes: Size, "RAFT_SERVER_LIMIT_COMMAND_BYTES";
-    /// Bytes of recent log kept in memory [default: 64MiB]
+    /// Bytes of recent durable log kept in memory; older entries are read back [default: 64MiB]
     #[arg(value_name = "BYTES")]
     limit_tail_bytes: Size, "RAFT_SERVER_LIMIT_TAIL_BYTES";
     /// How the log on stderr is written [default: text]

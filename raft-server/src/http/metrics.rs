@@ -111,7 +111,12 @@ impl Scrape {
             ("raft_log_first_index", "The first index kept in the log", raft.first_index.get()),
             ("raft_log_last_index", "The last index of the log", raft.last_log.index.get()),
             ("raft_log_persisted_index", "The last durable index", raft.persisted_index.get()),
-            ("raft_uncommitted_bytes", "Bytes of uncommitted commands", raft.uncommitted_bytes),
+            (
+                "raft_unapplied_bytes",
+                "Bytes of commands proposed here and not applied here yet",
+                raft.unapplied_bytes,
+            ),
+            ("raft_tail_bytes", "Bytes of log entries in memory", raft.tail_bytes),
             (
                 "raft_apply_failed",
                 "Whether the state machine failed at an entry",

@@ -56,7 +56,8 @@ mod tests {
             commit_index: LogIndex(50_000),
             applied_index: LogIndex(49_999),
             membership: Membership::of_voters([1, 2, 3].map(NodeId)),
-            uncommitted_bytes: 0,
+            tail_bytes: 0,
+            unapplied_bytes: 0,
             progress: BTreeMap::new(),
             apply_failed_at: None,
         };

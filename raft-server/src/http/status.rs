@@ -77,7 +77,8 @@ struct Log {
     commit_index: u64,
     applied_index: u64,
     apply_failed_at: Option<u64>,
-    uncommitted_bytes: u64,
+    unapplied_bytes: u64,
+    tail_bytes: u64,
 }
 
 #[derive(Serialize)]
@@ -147,7 +148,8 @@ pub(super) fn view(watched: &Watched) -> View {
             commit_index: raft.commit_index.get(),
             applied_index: raft.applied_index.get(),
             apply_failed_at: raft.apply_failed_at.map(raft_core::LogIndex::get),
-            uncommitted_bytes: raft.uncommitted_bytes,
+            unapplied_bytes: raft.unapplied_bytes,
+            tail_bytes: raft.tail_bytes,
         },
         membership: members(&raft.membership),
         members: addresses(&about.members),

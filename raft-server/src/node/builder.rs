@@ -134,6 +134,7 @@ impl NodeBuilder {
         let shared = Arc::new(base.share(core));
         let pace = Pace {
             waiting_max: self.queues.waiting_max,
+            waiting_bytes_max: self.queues.waiting_bytes_max,
             drain_time_max: config.election_timeout_min.saturating_mul(2),
         };
         let driver = Driver::new(Arc::clone(&shared), executor, clock, pace);

@@ -43,6 +43,8 @@ struct End(Arc<Shared>);
 pub(super) struct Pace {
     /// Requests that may be under way.
     pub(super) waiting_max: usize,
+    /// Bytes that requests under way may take.
+    pub(super) waiting_bytes_max: u64,
     /// How long a shutdown waits for what is under way.
     pub(super) drain_time_max: Duration,
 }
@@ -124,6 +126,7 @@ impl Driver {
             executor: &mut self.executor,
             effects: &mut self.effects,
             waiting_max: self.pace.waiting_max,
+            waiting_bytes_max: self.pace.waiting_bytes_max,
         };
         stepper.completions(&mut arrivals);
         stepper.peers(&mut arrivals);

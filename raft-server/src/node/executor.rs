@@ -108,7 +108,7 @@ impl Executor {
 
     /// Puts a query to the state machine, for a caller that wants it as it is.
     pub(super) fn ask(&mut self, answer: ReadAnswer<Bytes>, query: Bytes) {
-        let id = self.waiters.insert(Waiter::Asked(answer));
+        let id = self.waiters.insert(Waiter::Asked(answer), query.len() as u64);
         self.jobs.push(Job::Query(id, query));
     }
 

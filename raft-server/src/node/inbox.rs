@@ -114,7 +114,8 @@ mod tests {
 
     #[test]
     fn bytes_are_bounded_too_but_a_large_message_passes_alone() {
-        let inbox = inbox(QueueLimits { inbox_bytes_max: 1000, ..QueueLimits::default() });
+        let inbox_bytes_max = 2 * weight_bytes(&append(400));
+        let inbox = inbox(QueueLimits { inbox_bytes_max, ..QueueLimits::default() });
         inbox.deliver(append(5000));
         inbox.deliver(append(10));
         assert_eq!(inbox.counters.inbox_dropped.get(), 1);

@@ -26,8 +26,15 @@ pub struct QueueLimits {
     pub proposals_bytes_max: u64,
     /// Reads that may wait for the driver; more are refused as `Busy`.
     pub reads_max: usize,
+    /// Bytes of queries that may wait for the driver; more are refused as `Busy`. A single larger
+    /// query still goes, alone.
+    pub reads_bytes_max: u64,
     /// Requests of every kind that may be under way; more are refused as `Busy`.
     pub waiting_max: usize,
+    /// Bytes that requests under way may take: their queries, and a fixed amount for each. More
+    /// are refused as `Busy`; a single larger request still goes, alone. The commands of proposals
+    /// are bounded by [`Limits::unapplied_bytes_max`](raft_core::Limits::unapplied_bytes_max).
+    pub waiting_bytes_max: u64,
     /// Messages from peers that may wait for the driver; more are dropped, and the algorithm
     /// sends them again.
     pub inbox_messages_max: usize,
@@ -43,7 +50,9 @@ impl Default for QueueLimits {
             proposals_max: 16_384,
             proposals_bytes_max: 64 * MIB,
             reads_max: 65_536,
+            reads_bytes_max: 64 * MIB,
             waiting_max: 262_144,
+            waiting_bytes_max: 128 * MIB,
             inbox_messages_max: 16_384,
             inbox_bytes_max: 128 * MIB,
         }
@@ -70,6 +79,14 @@ impl Read {
         }
     }
 
+    /// The length of its query.
+    pub(super) fn query_bytes(&self) -> u64 {
+        match self {
+            Self::Barrier(_) => 0,
+            Self::Query { query, .. } | Self::Local { query, .. } => query.len() as u64,
+        }
+    }
+
     /// Answers that it cannot be.
     pub(super) fn refuse(self, error: ReadError) {
         // A caller that has gone away does not want to know.
@@ -92,6 +109,7 @@ pub(super) struct Arrivals {
     pub(super) proposals: Vec<(Bytes, ProposeAnswer)>,
     proposal_bytes: u64,
     pub(super) reads: Vec<Read>,
+    read_bytes: u64,
     /// Inputs that an operator asked for; each is acknowledged once the core has taken it.
     pub(super) orders: Vec<(Input, oneshot::Sender<()>)>,
     /// The highest persist that is durable.
@@ -165,10 +183,15 @@ impl Mailbox {
         if state.requests == Door::Closed {
             return Err(ReadError::Stopped);
         }
-        if state.arrivals.reads.len() >= self.limits.reads_max {
+        let queued = &mut state.arrivals;
+        let bytes = queued.read_bytes.saturating_add(read.query_bytes());
+        let alone = queued.reads.is_empty();
+        let too_many = queued.reads.len() >= self.limits.reads_max;
+        if too_many || bytes > self.limits.reads_bytes_max && !alone {
             return Err(ReadError::Refused(Refusal::Busy));
         }
-        state.arrivals.reads.push(read);
+        queued.read_bytes = bytes;
+        queued.reads.push(read);
         wake(state);
         Ok(())
     }
@@ -269,6 +292,7 @@ impl Arrivals {
     pub(super) fn reset_weights(&mut self) {
         self.message_bytes = 0;
         self.proposal_bytes = 0;
+        self.read_bytes = 0;
     }
 }
 

@@ -19,6 +19,8 @@ pub(super) struct Stepper<'a> {
     pub(super) effects: &'a mut Vec<Effect>,
     /// How many requests may be under way.
     pub(super) waiting_max: usize,
+    /// How many bytes requests under way may take.
+    pub(super) waiting_bytes_max: u64,
 }
 
 impl Stepper<'_> {
@@ -65,11 +67,11 @@ impl Stepper<'_> {
         for (command, answer) in queued.drain(..) {
             if answer.is_closed() {
                 self.executor.counters.proposals_failed.add(1);
-            } else if self.is_full() {
+            } else if !self.has_room_for(0) {
                 self.executor.counters.proposals_failed.add(1);
                 let _ = answer.send(Err(ProposeError::Refused(Refusal::Busy)));
             } else {
-                let id = self.executor.waiters.insert(Waiter::Proposal(answer));
+                let id = self.executor.waiters.insert(Waiter::Proposal(answer), 0);
                 batch.push(Proposal { id, command });
             }
         }
@@ -88,7 +90,7 @@ impl Stepper<'_> {
         for read in queued.drain(..) {
             if read.is_abandoned() {
                 self.executor.counters.reads_failed.add(1);
-            } else if self.is_full() {
+            } else if !self.has_room_for(read.query_bytes()) {
                 self.executor.counters.reads_failed.add(1);
                 read.refuse(ReadError::Refused(Refusal::Busy));
             } else {
@@ -123,6 +125,7 @@ impl Stepper<'_> {
 
     /// The request with which the core is asked, if it has to be.
     fn admit(&mut self, read: Read) -> Option<RequestId> {
+        let query_bytes = read.query_bytes();
         let waiter = match read {
             Read::Barrier(answer) => Waiter::Barrier(answer),
             Read::Query { query, answer } => Waiter::Query { query, answer },
@@ -131,11 +134,14 @@ impl Stepper<'_> {
                 return None;
             }
         };
-        Some(self.executor.waiters.insert(waiter))
+        Some(self.executor.waiters.insert(waiter, query_bytes))
     }
 
-    fn is_full(&self) -> bool {
-        self.executor.waiters.len() >= self.waiting_max
+    /// Whether another request may be taken, whose query has this many bytes.
+    fn has_room_for(&self, query_bytes: u64) -> bool {
+        let waiters = &self.executor.waiters;
+        let bytes = waiters.bytes_with(query_bytes);
+        waiters.len() < self.waiting_max && (waiters.is_empty() || bytes <= self.waiting_bytes_max)
     }
 
     fn step(&mut self, input: Input) {

@@ -15,9 +15,22 @@ use super::mailbox::{ProposeAnswer, ReadAnswer};
 /// core holds is counted here.
 #[derive(Debug, Default)]
 pub(super) struct Waiters {
-    waiting: HashMap<RequestId, Waiter, BuildHasherDefault<RequestHasher>>,
+    waiting: HashMap<RequestId, Counted, BuildHasherDefault<RequestHasher>>,
+    /// The sum over all that wait.
+    bytes: u64,
     last: u64,
 }
+
+/// A waiter and what it counts for, which stays the same until its request ends.
+#[derive(Debug)]
+struct Counted {
+    waiter: Waiter,
+    bytes: u64,
+}
+
+/// What a request takes beside its query: its place here, the channel for its answer, and what the
+/// core and the threads hold of it.
+const REQUEST_BYTES: u64 = 256;
 
 /// One caller.
 #[derive(Debug)]
@@ -47,11 +60,31 @@ pub(super) enum Next {
 
 impl Waiters {
     /// Takes in a waiter under a name that no request had before.
-    pub(super) fn insert(&mut self, waiter: Waiter) -> RequestId {
+    pub(super) fn insert(&mut self, waiter: Waiter, query_bytes: u64) -> RequestId {
         self.last += 1;
         let id = RequestId(self.last);
-        self.waiting.insert(id, waiter);
+        self.put(id, Counted { waiter, bytes: REQUEST_BYTES + query_bytes });
         id
+    }
+
+    fn put(&mut self, id: RequestId, counted: Counted) {
+        self.bytes += counted.bytes;
+        self.waiting.insert(id, counted);
+    }
+
+    fn take(&mut self, id: RequestId) -> Option<Counted> {
+        let counted = self.waiting.remove(&id)?;
+        self.bytes -= counted.bytes;
+        Some(counted)
+    }
+
+    fn remove(&mut self, id: RequestId) -> Option<Waiter> {
+        self.take(id).map(|counted| counted.waiter)
+    }
+
+    /// The bytes of everything that waits, and of one more request with such a query.
+    pub(super) const fn bytes_with(&self, query_bytes: u64) -> u64 {
+        self.bytes.saturating_add(REQUEST_BYTES).saturating_add(query_bytes)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -64,7 +97,7 @@ impl Waiters {
 
     /// Answers a proposal with the state machine's output.
     pub(super) fn applied(&mut self, id: RequestId, output: Bytes) {
-        if let Some(Waiter::Proposal(answer)) = self.waiting.remove(&id) {
+        if let Some(Waiter::Proposal(answer)) = self.remove(id) {
             // A caller that went away does not want to know.
             let _ = answer.send(Ok(output));
         }
@@ -72,7 +105,7 @@ impl Waiters {
 
     /// Answers a proposal at whose entry the state machine failed.
     pub(super) fn apply_failed(&mut self, id: RequestId, index: LogIndex, reason: &str) {
-        if let Some(Waiter::Proposal(answer)) = self.waiting.remove(&id) {
+        if let Some(Waiter::Proposal(answer)) = self.remove(id) {
             let _ =
                 answer.send(Err(ProposeError::ApplyFailed { index, reason: reason.to_owned() }));
         }
@@ -81,7 +114,7 @@ impl Waiters {
     /// Answers a query with what the state machine said; tells whether it was an answer.
     pub(super) fn answered(&mut self, id: RequestId, result: Result<Bytes, QueryError>) -> bool {
         let succeeded = result.is_ok();
-        if let Some(Waiter::Asked(answer)) = self.waiting.remove(&id) {
+        if let Some(Waiter::Asked(answer)) = self.remove(id) {
             let _ = answer.send(result.map_err(ReadError::Query));
         }
         succeeded
@@ -89,7 +122,7 @@ impl Waiters {
 
     /// Passes on how the core ended a request.
     pub(super) fn ended(&mut self, id: RequestId, outcome: Outcome) -> Next {
-        let Some(waiter) = self.waiting.remove(&id) else { return Next::Nothing };
+        let Some(Counted { waiter, bytes }) = self.take(id) else { return Next::Nothing };
         match waiter {
             Waiter::Proposal(answer) => {
                 let _ = answer.send(Err(match outcome {
@@ -112,7 +145,7 @@ impl Waiters {
             },
             Waiter::Query { query, answer } => match read_result(outcome) {
                 Ok(_) => {
-                    self.waiting.insert(id, Waiter::Asked(answer));
+                    self.put(id, Counted { waiter: Waiter::Asked(answer), bytes });
                     Next::Ask(query)
                 }
                 Err(error) => {
@@ -122,7 +155,7 @@ impl Waiters {
             },
             // Its outcome in the core came before; only the state machine's answer is missing.
             Waiter::Asked(answer) => {
-                self.waiting.insert(id, Waiter::Asked(answer));
+                self.put(id, Counted { waiter: Waiter::Asked(answer), bytes });
                 Next::Nothing
             }
         }
@@ -132,7 +165,8 @@ impl Waiters {
     /// how many proposals and reads that were.
     pub(super) fn abandon(&mut self, leader: Option<NodeId>) -> (u64, u64) {
         let (mut proposals, mut reads) = (0, 0);
-        for (_, waiter) in self.waiting.drain() {
+        self.bytes = 0;
+        for (_, Counted { waiter, .. }) in self.waiting.drain() {
             match waiter {
                 Waiter::Proposal(answer) => {
                     let _ = answer.send(Err(ProposeError::Unknown { leader }));

@@ -279,3 +279,38 @@ async fn a_request_that_is_given_up_before_the_node_saw_it_is_never_made() {
     assert_eq!(node.propose("kept").await, Ok("1".to_owned()));
     assert_eq!(node.machine.commands(), ["kept"]);
 }
+
+/// Requests are bounded in bytes, too: large queries fill the queue before their number does.
+#[tokio::test]
+async fn large_queries_fill_the_queues_by_their_bytes() {
+    let queues = QueueLimits {
+        reads_bytes_max: 8,
+        // One request without a query, and one with the query "count".
+        waiting_bytes_max: 2 * 256 + 5,
+        ..QueueLimits::default()
+    };
+    let cluster = Cluster::led(Setup { queues, ..Setup::alone() }).await;
+    let node = cluster.leader();
+    // On one thread the driver runs only once both of these have been put in.
+    let count = || node.handle.query_local(bytes("count"));
+    let (first, second) = within(async { tokio::join!(count(), count()) }).await;
+    assert_eq!(first, Ok(bytes("0")));
+    assert_eq!(second, Err(ReadError::Refused(Refusal::Busy)), "ten bytes in front of the node");
+
+    node.machine.hold_at("slow");
+    let busy = async {
+        within(node.machine.is_holding()).await;
+        let read = count();
+        let refused = async {
+            node.has_taken_requests().await;
+            let refused = count().await;
+            node.machine.release();
+            refused
+        };
+        tokio::join!(within(read), within(refused))
+    };
+    let (slow, (read, refused)) = tokio::join!(node.propose("slow"), busy);
+    assert_eq!((slow, read), (Ok("1".to_owned()), Ok(bytes("1"))));
+    assert_eq!(refused, Err(ReadError::Refused(Refusal::Busy)), "a query more under way");
+    assert_eq!(within(count()).await, Ok(bytes("1")));
+}

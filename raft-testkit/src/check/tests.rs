@@ -86,7 +86,8 @@ impl Story {
             applied_index: LogIndex(0),
             apply_failed_at: None,
             membership: self.members.clone(),
-            uncommitted_bytes: 0,
+            tail_bytes: 0,
+            unapplied_bytes: 0,
             progress: BTreeMap::new(),
         }
     }

@@ -22,12 +22,6 @@ impl Leader {
             return;
         }
         core.commit_to(held);
-        while let Some(&(last, bytes)) = self.uncommitted.front()
-            && last <= held
-        {
-            self.uncommitted_bytes -= bytes;
-            self.uncommitted.pop_front();
-        }
         match core.config.commit_spread {
             CommitSpread::NextMessage => {}
             CommitSpread::AtOnce => self.send_heartbeats(core),

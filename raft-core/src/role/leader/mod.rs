@@ -4,7 +4,7 @@ mod commit;
 mod read_index;
 mod replication;
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::BTreeMap;
 
 use super::{QuorumOfVotes, Transition};
 use crate::core::Core;
@@ -13,7 +13,7 @@ use crate::entry::Entry;
 use crate::event::RoleCause;
 use crate::input::Proposal;
 use crate::progress::Progress;
-use crate::types::{LogId, LogIndex, NodeId, Round, Timestamp};
+use crate::types::{LogId, NodeId, Round, Timestamp};
 
 use self::read_index::ReadQueue;
 
@@ -25,9 +25,6 @@ pub(crate) struct Leader {
     quorum_check_deadline: Timestamp,
     /// Counts heartbeats; every append carries the current one.
     round: Round,
-    /// Commands appended in this term and not committed yet: (last index, bytes) of each batch.
-    uncommitted: VecDeque<(LogIndex, u64)>,
-    uncommitted_bytes: u64,
     reads: ReadQueue,
 }
 
@@ -46,8 +43,6 @@ impl Leader {
             heartbeat_deadline: now.after(core.config.heartbeat_interval),
             quorum_check_deadline: now.after(core.config.election_timeout_min),
             round: Round(1),
-            uncommitted: VecDeque::new(),
-            uncommitted_bytes: 0,
             reads: ReadQueue::default(),
         };
         core.append(Entry::empty(LogId::new(core.term(), next_index)));
@@ -57,10 +52,6 @@ impl Leader {
 
     pub(crate) fn deadline(&self) -> Timestamp {
         self.heartbeat_deadline.min(self.quorum_check_deadline)
-    }
-
-    pub(crate) const fn uncommitted_bytes(&self) -> u64 {
-        self.uncommitted_bytes
     }
 
     pub(crate) const fn progress(&self) -> &BTreeMap<NodeId, Progress> {
@@ -87,7 +78,7 @@ impl Leader {
     /// Appends a batch of commands and sends it on its way (Raft §5.3).
     pub(crate) fn on_propose(&mut self, core: &mut Core, proposals: alloc::vec::Vec<Proposal>) {
         let limits = core.config.limits;
-        let mut batch_bytes = 0;
+        let last_before = core.log.last();
         for Proposal { id, command } in proposals {
             let bytes = command.len() as u64;
             if bytes > limits.command_bytes_max {
@@ -97,18 +88,15 @@ impl Leader {
             }
             let entry =
                 Entry::command(LogId::new(core.term(), core.log.last().index.next()), command);
-            let weight = entry.weight_bytes();
-            if self.uncommitted_bytes + batch_bytes + weight > limits.uncommitted_bytes_max {
+            let unapplied_bytes = core.apply.unapplied_bytes() + entry.weight_bytes();
+            if unapplied_bytes > limits.unapplied_bytes_max {
                 core.refuse(id, Refusal::Busy);
                 continue;
             }
-            batch_bytes += weight;
-            core.apply.expect_result(entry.index(), id);
+            core.apply.expect_result(&entry, id);
             core.append(entry);
         }
-        if batch_bytes > 0 {
-            self.uncommitted.push_back((core.log.last().index, batch_bytes));
-            self.uncommitted_bytes += batch_bytes;
+        if core.log.last() != last_before {
             self.replicate_to_all(core);
         }
     }
