@@ -10,6 +10,7 @@ use super::link::LinkError;
 use super::nodes::{Aim, Nodes, Place};
 use super::session::IdleSession;
 use super::{ClientConfig, Error, Retry};
+use crate::client_api::FrameError;
 use crate::client_api::protocol::{Refusal, RequestBody, Response};
 
 /// How long a caller waits before the next attempt, at first and at most.
@@ -56,6 +57,8 @@ enum Attempt {
     NotSent(String),
     /// It may have reached the node.
     Lost(String),
+    /// It does not fit in a frame, so it was not sent.
+    TooLarge(FrameError),
 }
 
 /// The state of a call between its attempts.
@@ -151,7 +154,7 @@ impl Caller {
         let mut progress = Progress::new(repeat);
         loop {
             let place = self.nodes.pick(aim);
-            match self.attempt(place, body.clone(), deadline).await? {
+            match self.attempt(place, body.clone(), deadline).await {
                 Attempt::Answered(response) => {
                     if let Some(response) = self.answered(aim, place, response, &mut progress)? {
                         return Ok((response, progress.asked));
@@ -160,7 +163,7 @@ impl Caller {
                 Attempt::NotSent(reason) => {
                     self.nodes.avoid(place);
                     if let Some(reason) = self.nodes.hopeless() {
-                        return Err(progress.give_up(reason));
+                        return Err(progress.refused(Error::Unavailable { reason }));
                     }
                     progress.failed(reason);
                 }
@@ -168,11 +171,14 @@ impl Caller {
                     self.nodes.avoid(place);
                     progress.lost(reason)?;
                 }
+                Attempt::TooLarge(error) => {
+                    return Err(progress.refused(Error::Invalid { reason: error.to_string() }));
+                }
             }
             let pause = progress.pause.take().unwrap_or_default();
             if Instant::now() + pause >= deadline {
                 let reason = progress.reason.clone();
-                return Err(progress.give_up(reason));
+                return Err(progress.refused(Error::Unavailable { reason }));
             }
             if !pause.is_zero() {
                 tokio::time::sleep(pause).await;
@@ -180,30 +186,20 @@ impl Caller {
         }
     }
 
-    async fn attempt(
-        &self,
-        place: Place,
-        body: RequestBody,
-        deadline: Instant,
-    ) -> Result<Attempt, Error> {
+    async fn attempt(&self, place: Place, body: RequestBody, deadline: Instant) -> Attempt {
         let patience = deadline.min(Instant::now() + self.silence_timeout);
         let link = match timeout_at(patience, self.nodes.link(place)).await {
             Ok(Ok(link)) => link,
-            Ok(Err(error)) => return Ok(Attempt::NotSent(error.reason)),
-            Err(_) => {
-                let reason = silent(&self.nodes.address(place));
-                return Ok(Attempt::NotSent(reason));
-            }
+            Ok(Err(error)) => return Attempt::NotSent(error.reason),
+            Err(_) => return Attempt::NotSent(silent(&self.nodes.address(place))),
         };
-        Ok(match timeout_at(deadline, link.request(body)).await {
+        match timeout_at(deadline, link.request(body)).await {
             Ok(Ok(response)) => Attempt::Answered(response),
             Ok(Err(LinkError::NotSent(reason))) => Attempt::NotSent(reason),
             Ok(Err(LinkError::Lost(reason))) => Attempt::Lost(reason),
-            Ok(Err(LinkError::Frame(error))) => {
-                return Err(Error::Invalid { reason: error.to_string() });
-            }
+            Ok(Err(LinkError::Frame(error))) => Attempt::TooLarge(error),
             Err(_) => Attempt::Lost("no answer came in time".to_owned()),
-        })
+        }
     }
 
     /// Judges an answer: the response if it ends the call, nothing if another attempt is due.
@@ -265,7 +261,7 @@ impl Caller {
                 progress.failed(refusal.to_string());
             }
             Refusal::Invalid { reason } => {
-                return Err(Error::Invalid { reason: reason.clone() });
+                return Err(progress.refused(Error::Invalid { reason: reason.clone() }));
             }
         }
         Ok(())
@@ -317,13 +313,15 @@ impl Progress {
         }
     }
 
-    /// How the call ends when there is no further attempt.
-    fn give_up(self, reason: String) -> Error {
+    /// How the call ends when the last attempt was refused or not sent and no other follows. That
+    /// says nothing of an earlier attempt whose response was lost.
+    fn refused(&self, refusal: Error) -> Error {
         match (self.repeat, self.asked) {
-            (Repeat::Deduplicated, Asked::Again) => Error::Unknown { reason },
-            (Repeat::Deduplicated, Asked::Once) | (Repeat::Harmless | Repeat::Never, _) => {
-                Error::Unavailable { reason }
-            }
+            (Repeat::Deduplicated, Asked::Again) => Error::Unknown {
+                reason: format!("the response to an earlier attempt was lost, and then: {refusal}"),
+            },
+            // A harmless request has no outcome to lose; the others end with the first loss.
+            (Repeat::Deduplicated, Asked::Once) | (Repeat::Harmless | Repeat::Never, _) => refusal,
         }
     }
 }

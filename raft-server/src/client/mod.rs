@@ -185,8 +185,11 @@ impl Client {
     }
 }
 
+/// The output of a command. A node that answers with anything else may have carried it out.
 fn output(response: Response) -> Result<Output, Error> {
-    let Response::Output(output) = response else { return Err(unexpected(&response)) };
+    let Response::Output(output) = response else {
+        return Err(Error::Unknown { reason: unexpected(&response).to_string() });
+    };
     Ok(output)
 }
 
@@ -194,6 +197,7 @@ fn unexpected(response: &Response) -> Error {
     Error::Protocol(format!("{response:?} answers another question"))
 }
 
+/// What a command came to whose output is not of its own kind.
 fn mismatch(outcome: Outcome) -> Error {
     match outcome {
         Outcome::ReplyNotKept => Error::ReplyNotKept,
@@ -203,7 +207,8 @@ fn mismatch(outcome: Outcome) -> Error {
         | Outcome::Txn(_)
         | Outcome::Compact
         | Outcome::SessionOpened { .. } => {
-            Error::Protocol(format!("{outcome:?} answers another question"))
+            let broken = Error::Protocol(format!("{outcome:?} answers another question"));
+            Error::Unknown { reason: broken.to_string() }
         }
     }
 }

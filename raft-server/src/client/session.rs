@@ -60,7 +60,7 @@ async fn attempt(
 
 fn conclude(caller: &Caller, done: Done, session: IdleSession) -> Result<Output, Error> {
     let done = match done {
-        // It is not in the log, so the session's next write has the next word.
+        // No attempt of it is in the log, so the session's next write may follow.
         Err(error @ (Error::Unavailable { .. } | Error::Invalid { .. })) => {
             caller.return_session(session);
             return Err(error);
@@ -81,11 +81,32 @@ fn conclude(caller: &Caller, done: Done, session: IdleSession) -> Result<Output,
     }
 }
 
+/// Opens a session. The caller's write is not sent before that has succeeded.
 async fn open(caller: &Caller, deadline: Instant) -> Result<IdleSession, Error> {
     let body = RequestBody::Command(Command::without_session(Op::OpenSession));
-    let output = output(caller.call_leader(body, Repeat::Harmless, deadline).await?.0)?;
-    let Outcome::SessionOpened { session } = output.outcome else {
-        return Err(super::mismatch(output.outcome));
-    };
-    Ok(IdleSession { id: session, last_serial: 0 })
+    let opened = caller
+        .call_leader(body, Repeat::Harmless, deadline)
+        .await
+        .and_then(|(response, _)| output(response))
+        .and_then(|output| match output.outcome {
+            Outcome::SessionOpened { session } => Ok(IdleSession { id: session, last_serial: 0 }),
+            outcome @ (Outcome::Put { .. }
+            | Outcome::DeleteRange(_)
+            | Outcome::Txn(_)
+            | Outcome::Compact
+            | Outcome::ReplyNotKept
+            | Outcome::Refused(_)) => Err(super::mismatch(outcome)),
+        });
+    opened.map_err(|error| match error {
+        // The outcome of the opening may be open; the write was not carried out.
+        Error::Unknown { .. } | Error::Failed { .. } | Error::ReplyNotKept => {
+            Error::Unavailable { reason: format!("no session could be opened: {error}") }
+        }
+        Error::Config(_)
+        | Error::Tls(_)
+        | Error::Unavailable { .. }
+        | Error::Invalid { .. }
+        | Error::Rejected(_)
+        | Error::Protocol(_) => error,
+    })
 }

@@ -14,7 +14,7 @@ use raft_server::state_machine::kv::{
     Revision, SessionId,
 };
 
-use super::puppet::{Puppet, done};
+use super::puppet::{Puppet, Visit, done};
 use super::tls::{CLUSTER, Issuer};
 
 /// No test waits longer than this for anything; none comes near it.
@@ -47,6 +47,13 @@ fn range(client: &Client) -> impl Future<Output = Result<Revision, Error>> + use
 fn found(revision: u64) -> Response {
     let body = AnswerBody::Range(RangeResult::default());
     Response::Range(Answer { revision: Revision(revision), body })
+}
+
+/// Answers the client's request for a session.
+async fn open_session(visit: &mut Visit, session: u64) {
+    let opening = visit.request().await;
+    let outcome = Outcome::SessionOpened { session: SessionId(session) };
+    visit.answer(opening.id, Response::Output(Output { revision: Revision(0), outcome })).await;
 }
 
 fn key_of(request: &Request) -> String {
@@ -186,6 +193,134 @@ async fn an_expired_session_leaves_a_repeated_write_unknown() {
     };
     let (answer, _visit) = within(async { tokio::join!(client.put(put("a")), play) }).await;
     assert!(matches!(answer, Err(Error::Unknown { .. })), "{answer:?}");
+}
+
+/// A refusal concerns the attempt that it answers. The lost one may be in the log.
+#[tokio::test]
+async fn a_refusal_that_ends_the_call_leaves_a_repeated_write_unknown() {
+    let invalid = Refusal::Invalid { reason: "too long".to_owned() };
+    for (last, expected) in [
+        (Response::Refused(invalid), "too long"),
+        (Response::Members(Vec::new()), "answers another question"),
+    ] {
+        let issuer = Issuer::new();
+        let puppet = Puppet::new(&issuer, 1);
+        let client = Client::new(config(&issuer, &[&puppet], Retry::ExactlyOnce)).unwrap();
+        let play = async {
+            let mut visit = puppet.visit().await;
+            open_session(&mut visit, 1).await;
+            visit.request().await;
+            visit.vanish();
+            let mut visit = puppet.visit().await;
+            let second = visit.request().await;
+            visit.answer(second.id, last).await;
+            visit
+        };
+        let (answer, _visit) = within(async { tokio::join!(client.put(put("a")), play) }).await;
+        let Err(Error::Unknown { reason }) = answer else { panic!("{answer:?}") };
+        assert!(reason.contains(expected), "{reason}");
+    }
+}
+
+/// The session of a write of unknown outcome is not used again: its serials may be behind.
+#[tokio::test]
+async fn a_session_with_a_write_of_unknown_outcome_is_left() {
+    let issuer = Issuer::new();
+    let puppet = Puppet::new(&issuer, 1);
+    let client = Client::new(config(&issuer, &[&puppet], Retry::ExactlyOnce)).unwrap();
+    let play = async {
+        let mut visit = puppet.visit().await;
+        open_session(&mut visit, 1).await;
+        visit.request().await;
+        visit.vanish();
+        let mut visit = puppet.visit().await;
+        let second = visit.request().await;
+        let refusal = Refusal::Invalid { reason: "too long".to_owned() };
+        visit.answer(second.id, Response::Refused(refusal)).await;
+        open_session(&mut visit, 2).await;
+        let third = visit.request().await;
+        visit.done(third.id, 3).await;
+        (third, visit)
+    };
+    let calls = async {
+        let first = client.put(put("a")).await;
+        assert!(matches!(first, Err(Error::Unknown { .. })), "{first:?}");
+        client.put(put("b")).await.unwrap().revision
+    };
+    let (revision, (third, _visit)) = within(async { tokio::join!(calls, play) }).await;
+    assert_eq!(revision, Revision(3));
+    let RequestBody::Command(command) = third.body else { panic!("{third:?}") };
+    assert_eq!(command.session.unwrap().session, SessionId(2));
+}
+
+/// Time is up, or no node can be reached, while an attempt is still open.
+#[tokio::test]
+async fn a_lost_write_in_a_session_is_unknown_when_no_further_attempt_succeeds() {
+    let issuer = Issuer::new();
+    let puppet = Puppet::new(&issuer, 1);
+    let mut config = config(&issuer, &[&puppet], Retry::ExactlyOnce);
+    config.timeout = Duration::from_secs(1);
+    let client = Client::new(config).unwrap();
+    let play = async {
+        let mut visit = puppet.visit().await;
+        open_session(&mut visit, 1).await;
+        visit.request().await;
+        visit.vanish();
+        let mut visit = puppet.visit().await;
+        loop {
+            let Some(request) = visit.next_request().await else { return };
+            visit.answer(request.id, Response::Refused(Refusal::NoLeader)).await;
+        }
+    };
+    let call = async {
+        let answer = client.put(put("a")).await;
+        drop(client);
+        answer
+    };
+    let (answer, ()) = within(async { tokio::join!(call, play) }).await;
+    assert!(matches!(answer, Err(Error::Unknown { .. })), "{answer:?}");
+}
+
+/// No attempt was lost: the node says that it did nothing, and the session stays in use.
+#[tokio::test]
+async fn a_first_attempt_that_is_refused_was_not_carried_out() {
+    let issuer = Issuer::new();
+    let puppet = Puppet::new(&issuer, 1);
+    let client = Client::new(config(&issuer, &[&puppet], Retry::ExactlyOnce)).unwrap();
+    let play = async {
+        let mut visit = puppet.visit().await;
+        open_session(&mut visit, 1).await;
+        let request = visit.request().await;
+        let refusal = Refusal::Invalid { reason: "too long".to_owned() };
+        visit.answer(request.id, Response::Refused(refusal)).await;
+        let request = visit.request().await;
+        visit.done(request.id, 2).await;
+        (request, visit)
+    };
+    let calls = async {
+        let first = client.put(put("a")).await;
+        assert!(matches!(first, Err(Error::Invalid { .. })), "{first:?}");
+        client.put(put("b")).await.unwrap();
+    };
+    let ((), (second, _visit)) = within(async { tokio::join!(calls, play) }).await;
+    let RequestBody::Command(command) = second.body else { panic!("{second:?}") };
+    assert_eq!(command.session.unwrap().session, SessionId(1));
+}
+
+/// The write is not sent before its session is open, so it was not carried out either.
+#[tokio::test]
+async fn a_session_that_cannot_be_opened_leaves_no_write_open() {
+    let issuer = Issuer::new();
+    let puppet = Puppet::new(&issuer, 1);
+    let client = Client::new(config(&issuer, &[&puppet], Retry::ExactlyOnce)).unwrap();
+    let play = async {
+        let mut visit = puppet.visit().await;
+        let opening = visit.request().await;
+        visit.answer(opening.id, Response::Failed { reason: "disk".to_owned() }).await;
+        visit
+    };
+    let (answer, _visit) = within(async { tokio::join!(client.put(put("a")), play) }).await;
+    assert!(matches!(answer, Err(Error::Unavailable { .. })), "{answer:?}");
 }
 
 #[tokio::test]

@@ -65,10 +65,15 @@ impl Puppet {
 impl Visit {
     /// The next request that is no ping.
     pub(super) async fn request(&mut self) -> Request {
+        self.next_request().await.expect("the client stays")
+    }
+
+    /// As [`Visit::request`]; `None` once the client has left.
+    pub(super) async fn next_request(&mut self) -> Option<Request> {
         loop {
-            let request: Request = self.read().await;
+            let request: Request = self.read_next().await?;
             if request.body != RequestBody::Ping {
-                return request;
+                return Some(request);
             }
             self.answer(request.id, Response::Alive).await;
         }
@@ -100,12 +105,16 @@ impl Visit {
     }
 
     async fn read<M: serde::de::DeserializeOwned>(&mut self) -> M {
+        self.read_next().await.expect("the client stays")
+    }
+
+    async fn read_next<M: serde::de::DeserializeOwned>(&mut self) -> Option<M> {
         let mut chunk = [0; 4096];
         loop {
             if let Some(frame) = self.reader.next_frame().unwrap() {
-                return read_message(frame).unwrap();
+                return Some(read_message(frame).unwrap());
             }
-            let bytes = self.receive.read(&mut chunk).await.unwrap().expect("the client stays");
+            let bytes = self.receive.read(&mut chunk).await.ok().flatten()?;
             self.reader.extend(&chunk[..bytes]);
         }
     }
