@@ -213,6 +213,23 @@ impl Core {
         self.answer_ready_reads();
     }
 
+    /// Leadership ends because the disk makes no progress: what it has not made durable is not
+    /// applied here, even if it is committed. The outcome of such commands is unknown, and reads
+    /// behind them are refused.
+    pub(crate) fn give_up_what_waits_for_storage(&mut self) {
+        let durable = self.log.persisted();
+        for id in self.apply.take_requests_after(durable) {
+            self.reply(id, Outcome::Unknown { leader: None });
+        }
+        let refusal = self.not_leader();
+        let first = self.apply.reads.partition_point(|&(index, _)| index <= durable);
+        for (_, requests) in self.apply.reads.split_off(first) {
+            for id in requests {
+                self.refuse(id, refusal);
+            }
+        }
+    }
+
     fn answer_ready_reads(&mut self) {
         while let Some((read_index, requests)) = self.apply.reads.pop_front() {
             if read_index > self.apply.applied {

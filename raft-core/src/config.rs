@@ -18,7 +18,10 @@ pub struct Config {
     /// How often a leader shows that it lives. At most a third of `election_timeout_min`.
     pub heartbeat_interval: Duration,
     /// How long a disk may make no progress (a persist is outstanding and none completes) before
-    /// the node counts it as stalled. A candidate whose own vote is not durable by then gives up.
+    /// the node counts it as stalled. A leader then steps down: followers commit without its disk,
+    /// but it applies and answers nothing. A candidate whose own vote is not durable by then gives
+    /// up, and no election starts here before the disk makes progress. A disk that is slow but
+    /// completes a write more often than that is not affected, nor is a slow state machine.
     /// At least twice `election_timeout_min`; `None` means five times.
     pub storage_stall_timeout: Option<Duration>,
     /// Whether a node asks before it raises its term (thesis §9.6).

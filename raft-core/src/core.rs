@@ -3,6 +3,7 @@
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use crate::apply::ApplyQueue;
 use crate::config::Config;
@@ -39,6 +40,8 @@ pub(crate) struct Core {
     hard_state_changed: bool,
     broken: Option<Broken>,
     last_persist: PersistId,
+    /// While a persist is outstanding: when one last completed, or else when it was emitted.
+    storage_waiting_since: Option<Timestamp>,
 }
 
 impl Core {
@@ -59,6 +62,7 @@ impl Core {
             hard_state_changed: false,
             broken: None,
             last_persist: PersistId(0),
+            storage_waiting_since: None,
         }
     }
 
@@ -191,7 +195,7 @@ impl Core {
     pub(crate) fn draw_election_deadline(&mut self) -> Timestamp {
         let min = self.config.election_timeout_min;
         let min_nanos = u64::try_from(min.as_nanos()).unwrap_or(u64::MAX);
-        let extra = core::time::Duration::from_nanos(self.prng.below(min_nanos));
+        let extra = Duration::from_nanos(self.prng.below(min_nanos));
         self.now.after(min).after(extra)
     }
 
@@ -200,9 +204,24 @@ impl Core {
     pub(crate) fn on_persisted(&mut self, id: PersistId) -> bool {
         assert!(id <= self.last_persist, "only persists that were asked for are reported");
         let durable_before = self.hard_state_is_durable();
+        if id > self.outbox.durable() {
+            self.storage_waiting_since = (id < self.last_persist).then_some(self.now);
+        }
         self.log.on_persisted(id);
         self.outbox.on_persisted(id);
         !durable_before && self.hard_state_is_durable()
+    }
+
+    /// How long the disk has made no progress; zero while nothing waits for it.
+    pub(crate) fn storage_waiting(&self) -> Duration {
+        self.storage_waiting_since.map_or(Duration::ZERO, |since| self.now.since(since))
+    }
+
+    /// Whether the disk has made no progress for so long that this node must neither lead nor
+    /// campaign: nothing that it would append or vote for becomes durable here.
+    pub(crate) fn storage_is_stalled(&self) -> bool {
+        self.storage_waiting_since
+            .is_some_and(|since| self.now.since(since) >= self.config.stall_timeout())
     }
 
     /// Whether the node's term and vote are durable as they are.
@@ -227,6 +246,7 @@ impl Core {
             return;
         }
         self.last_persist = id;
+        self.storage_waiting_since.get_or_insert(self.now);
         let hard_state_in =
             if self.hard_state_changed { HardStateIn::Yes } else { HardStateIn::No };
         self.outbox.seal(Some((id, hard_state_in)));

@@ -90,7 +90,8 @@ pub enum RoleCause {
     LeaderAppeared,
     /// A leader heard from no quorum for an election timeout (check-quorum, thesis §6.2).
     QuorumLost,
-    /// The node's own disk made no progress for the stall timeout.
+    /// The node's own disk made no progress for
+    /// [`Config::storage_stall_timeout`](crate::Config::storage_stall_timeout).
     StorageStalled,
     /// A test put the node there.
     Forced,

@@ -21,7 +21,8 @@ pub enum Input {
     Propose(Vec<Proposal>),
     /// Clients want to read what is committed now (thesis §6.4). A batch shares one confirmation.
     Read(Vec<RequestId>),
-    /// Start an election now, as if the election timeout had passed.
+    /// Start an election now, as if the election timeout had passed. Without effect at a leader, a
+    /// member without a vote, and a node whose disk is stalled.
     Campaign,
     /// Give up leadership or candidacy and become a follower in the same term.
     StepDown,

@@ -53,6 +53,11 @@ impl Outbox {
         self.durable = self.durable.max(id);
     }
 
+    /// The last persist that is known to be durable, with all before it.
+    pub(crate) const fn durable(&self) -> PersistId {
+        self.durable
+    }
+
     /// Sends every message whose promise is kept. What was written in an older term is dropped:
     /// its receiver has been deposed, or will learn of the new term. Of several append answers to
     /// one leader that are released together, the last says it all.

@@ -10,4 +10,5 @@ mod log_repair;
 mod memory;
 mod reads;
 mod slow_disks;
+mod stalled_disks;
 mod state_machine;

@@ -198,7 +198,8 @@ impl Node {
 
     fn on_campaign(&self) -> Option<Transition> {
         let is_leader = matches!(self.role, Role::Leader(_));
-        if is_leader || !self.core.membership().is_voter(self.core.id()) {
+        let is_voter = self.core.membership().is_voter(self.core.id());
+        if is_leader || !is_voter || self.core.storage_is_stalled() {
             return None;
         }
         Some(self.core.campaign(RoleCause::Asked))

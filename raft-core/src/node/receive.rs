@@ -83,7 +83,9 @@ impl Node {
             // term and a shorter log and one with a lower term and a longer log block each other.
             self.follow_into(term);
         }
+        // A vote of this node would not become durable while its disk is stalled.
         let granted = !protected
+            && !self.core.storage_is_stalled()
             && ask.campaign_term > self.core.term()
             && self.core.is_up_to_date(ask.last_log);
         // A refusal carries this node's term: one that was left behind learns of it.

@@ -1,6 +1,7 @@
 //! What a node says of itself, for metrics, operators and tests.
 
 use alloc::collections::BTreeMap;
+use core::time::Duration;
 
 use super::Node;
 use crate::event::RoleKind;
@@ -34,6 +35,9 @@ pub struct Status {
     pub applied_index: LogIndex,
     /// The entry at which the state machine failed, while it is not applied.
     pub apply_failed_at: Option<LogIndex>,
+    /// How long the disk has made no progress although a persist is outstanding; zero while none
+    /// is. As of the last step: at a leader not older than a heartbeat interval.
+    pub storage_waiting: Duration,
     /// Bytes of entries in memory: those that are not durable yet, and recent ones up to
     /// [`Limits::tail_bytes_max`](crate::Limits::tail_bytes_max).
     pub tail_bytes: u64,
@@ -91,6 +95,7 @@ impl Node {
             commit_index: core.commit_index(),
             applied_index: core.apply.applied(),
             apply_failed_at: core.apply.failed(),
+            storage_waiting: core.storage_waiting(),
             tail_bytes: core.log.tail_bytes(),
             membership: core.membership().clone(),
             unapplied_bytes: core.apply.unapplied_bytes(),

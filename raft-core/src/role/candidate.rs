@@ -35,7 +35,7 @@ impl PreCandidate {
     }
 
     pub(crate) fn on_tick(&self, core: &Core) -> Option<Transition> {
-        (core.now >= self.election_deadline).then(|| core.campaign(RoleCause::ElectionTimeout))
+        (core.now >= self.election_deadline).then(|| core.campaign_again())
     }
 
     /// A voter answered. Answers about another term than the one asked for are late ones.
@@ -74,7 +74,9 @@ impl PreCandidate {
     }
 
     fn outcome(&self, core: &Core) -> Option<Transition> {
-        if self.tally.is_granted(core.membership()) {
+        if core.storage_is_stalled() {
+            Some(Transition::Follower { leader: None, cause: RoleCause::StorageStalled })
+        } else if self.tally.is_granted(core.membership()) {
             Some(Transition::Candidate { cause: RoleCause::PreVoteWon })
         } else if self.tally.is_lost(core.membership()) {
             Some(Transition::Follower { leader: None, cause: RoleCause::ElectionLost })
@@ -127,7 +129,7 @@ impl Candidate {
             return None;
         }
         Some(match self.own_vote {
-            OwnVote::Durable => core.campaign(RoleCause::ElectionTimeout),
+            OwnVote::Durable => core.campaign_again(),
             OwnVote::Persisting => {
                 Transition::Follower { leader: None, cause: RoleCause::StorageStalled }
             }

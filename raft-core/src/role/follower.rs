@@ -54,7 +54,10 @@ impl Follower {
         }
         // Before its last vote is durable the node can neither answer for it nor cast another: the
         // election timeout begins again when it is.
-        if !core.membership().is_voter(core.id()) || !core.hard_state_is_durable() {
+        let may_campaign = core.membership().is_voter(core.id())
+            && core.hard_state_is_durable()
+            && !core.storage_is_stalled();
+        if !may_campaign {
             self.election_deadline = core.draw_election_deadline();
             return None;
         }
@@ -69,6 +72,15 @@ impl Core {
             Transition::PreCandidate { cause }
         } else {
             Transition::Candidate { cause }
+        }
+    }
+
+    /// The next campaign after one that ended without a result, unless the disk is stalled.
+    pub(crate) fn campaign_again(&self) -> Transition {
+        if self.storage_is_stalled() {
+            Transition::Follower { leader: None, cause: RoleCause::StorageStalled }
+        } else {
+            self.campaign(RoleCause::ElectionTimeout)
         }
     }
 

@@ -84,6 +84,9 @@ impl Role {
         };
         if was_leader {
             core.give_up_requests();
+            if cause == RoleCause::StorageStalled {
+                core.give_up_what_waits_for_storage();
+            }
         }
         let left = core::mem::replace(self, role);
         if let Self::Leader(leader) = left {

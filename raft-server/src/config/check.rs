@@ -49,6 +49,10 @@ pub(crate) enum Problem {
          or lower heartbeat_interval"
     )]
     Timing { heartbeat: Duration, election: Duration, needed: Duration },
+    #[error(
+        "storage_stall_timeout ({stall:?}) must be at least twice election_timeout ({election:?}): raise it"
+    )]
+    StallTimeout { stall: Duration, election: Duration },
     #[error("{0} must be at least 1")]
     Zero(&'static str),
     #[error("runtime_threads is {0}, at most 256 make sense")]
@@ -292,6 +296,7 @@ impl Checker {
         RaftSettings {
             election_timeout,
             heartbeat_interval,
+            storage_stall_timeout: self.storage_stall_timeout(settings, election_timeout),
             pre_vote: settings.pre_vote.unwrap_or(true),
             check_quorum: settings.check_quorum.unwrap_or(true),
             commit_spread: if settings.commit_at_once.unwrap_or(false) {
@@ -337,6 +342,18 @@ impl Checker {
             self.warnings.push(Warning::Hasty { election, heartbeat });
         }
         (election, heartbeat)
+    }
+
+    fn storage_stall_timeout(
+        &mut self,
+        settings: &Settings,
+        election: Duration,
+    ) -> Option<Duration> {
+        let stall = settings.storage_stall_timeout.map(|span| span.0)?;
+        if stall < election.saturating_mul(2) {
+            self.problems.push(Problem::StallTimeout { stall, election });
+        }
+        Some(stall)
     }
 
     fn threads(&mut self, threads: Option<usize>) -> usize {

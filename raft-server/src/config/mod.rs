@@ -71,6 +71,8 @@ pub(crate) struct TlsFiles {
 pub(crate) struct RaftSettings {
     pub(crate) election_timeout: Duration,
     pub(crate) heartbeat_interval: Duration,
+    /// The core's default if `None`.
+    pub(crate) storage_stall_timeout: Option<Duration>,
     pub(crate) pre_vote: bool,
     pub(crate) check_quorum: bool,
     pub(crate) commit_spread: raft_core::CommitSpread,
@@ -119,6 +121,7 @@ impl Config {
         let mut core = raft_core::Config::new(identity, seed);
         core.election_timeout_min = raft.election_timeout;
         core.heartbeat_interval = raft.heartbeat_interval;
+        core.storage_stall_timeout = raft.storage_stall_timeout;
         core.pre_vote = raft.pre_vote;
         core.check_quorum = raft.check_quorum;
         core.commit_spread = raft.commit_spread;

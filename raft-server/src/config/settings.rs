@@ -81,6 +81,10 @@ settings! {
     /// How often a leader shows that it lives, at most a third of election_timeout [default: 60ms]
     #[arg(value_name = "DURATION")]
     heartbeat_interval: Span, "RAFT_SERVER_HEARTBEAT_INTERVAL";
+    /// How long the disk of the log may make no progress before the node gives up leadership, at
+    /// least twice election_timeout [default: five times election_timeout]
+    #[arg(value_name = "DURATION")]
+    storage_stall_timeout: Span, "RAFT_SERVER_STORAGE_STALL_TIMEOUT";
     /// Ask before raising the term in an election [default: true]
     #[arg(value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pre_vote: bool, "RAFT_SERVER_PRE_VOTE";

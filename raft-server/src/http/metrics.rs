@@ -116,6 +116,11 @@ impl Scrape {
                 "Bytes of commands proposed here and not applied here yet",
                 raft.unapplied_bytes,
             ),
+            (
+                "raft_storage_waiting_milliseconds",
+                "How long the disk of the log has made no progress, 0 if nothing waits for it",
+                u64::try_from(raft.storage_waiting.as_millis()).unwrap_or(u64::MAX),
+            ),
             ("raft_tail_bytes", "Bytes of log entries in memory", raft.tail_bytes),
             (
                 "raft_apply_failed",
@@ -135,6 +140,11 @@ impl Scrape {
             ("raft_proposals", "Proposals taken from callers", counters.proposals),
             ("raft_reads", "Reads taken from callers", counters.reads),
             ("raft_reads_failed", "Reads that were not answered", counters.reads_failed),
+            (
+                "raft_storage_stalls",
+                "How often leadership or a candidacy was given up because of a stalled disk",
+                counters.storage_stalls,
+            ),
             ("raft_persist_changes", "Changes made durable", counters.persists),
             ("raft_applied_entries", "Entries applied since the start", counters.applied_entries),
             (

@@ -56,6 +56,7 @@ mod tests {
             commit_index: LogIndex(50_000),
             applied_index: LogIndex(49_999),
             membership: Membership::of_voters([1, 2, 3].map(NodeId)),
+            storage_waiting: std::time::Duration::ZERO,
             tail_bytes: 0,
             unapplied_bytes: 0,
             progress: BTreeMap::new(),

@@ -79,6 +79,8 @@ struct Log {
     apply_failed_at: Option<u64>,
     unapplied_bytes: u64,
     tail_bytes: u64,
+    /// How long the disk has made no progress although something waits for it.
+    storage_waiting_milliseconds: u128,
 }
 
 #[derive(Serialize)]
@@ -150,6 +152,7 @@ pub(super) fn view(watched: &Watched) -> View {
             apply_failed_at: raft.apply_failed_at.map(raft_core::LogIndex::get),
             unapplied_bytes: raft.unapplied_bytes,
             tail_bytes: raft.tail_bytes,
+            storage_waiting_milliseconds: raft.storage_waiting.as_millis(),
         },
         membership: members(&raft.membership),
         members: addresses(&about.members),

@@ -6,7 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use raft_core::ports::{QueryError, Transport};
 use raft_core::{
-    ApplyFailure, Effect, Event, FetchEntries, HaltReason, NodeId, Persist, Reply, RequestId, Term,
+    ApplyFailure, Effect, Event, FetchEntries, HaltReason, NodeId, Persist, Reply, RequestId,
+    RoleCause, Term,
 };
 use tokio::time::Instant;
 
@@ -175,6 +176,13 @@ impl Executor {
         match event {
             Event::RoleChanged { role, term, cause } => {
                 self.news.leadership = true;
+                if cause == RoleCause::StorageStalled {
+                    self.counters.storage_stalls.add(1);
+                    tracing::error!(
+                        ?role, %term,
+                        "the disk of the log makes no progress: leadership or candidacy is given up"
+                    );
+                }
                 tracing::info!(?role, %term, ?cause, "role changed");
             }
             Event::LeaderKnown { leader, term } => {

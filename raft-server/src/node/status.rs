@@ -79,6 +79,8 @@ pub struct NodeCounters {
     pub messages_refused: u64,
     /// How often another leader, or none, came to be known.
     pub leader_changes: u64,
+    /// How often this node gave up leadership or a candidacy because its disk made no progress.
+    pub storage_stalls: u64,
 }
 
 /// Upper bounds of the buckets of a [`DurationHistogram`].
@@ -122,6 +124,7 @@ pub(super) struct Counters {
     pub(super) inbox_dropped: Count,
     pub(super) messages_refused: Count,
     pub(super) leader_changes: Count,
+    pub(super) storage_stalls: Count,
     /// Not a count: the number of requests that the driver holds.
     pub(super) waiting: Count,
 }
@@ -146,6 +149,7 @@ impl Counters {
             inbox_dropped: self.inbox_dropped.get(),
             messages_refused: self.messages_refused.get(),
             leader_changes: self.leader_changes.get(),
+            storage_stalls: self.storage_stalls.get(),
         }
     }
 }

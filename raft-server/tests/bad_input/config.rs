@@ -65,8 +65,19 @@ fn an_unknown_flag_is_refused_with_the_nearest() {
 
 #[test]
 fn every_problem_is_named_at_once() {
-    check(&Cluster::new(3), &["--node-id=7", "--heartbeat-interval=1s", "--log-level=a=b=c"])
-        .expect(78, &["node_id is 7", "heartbeat_interval (1s)", "log_level `a=b=c`"]);
+    let wrong = [
+        "--node-id=7",
+        "--heartbeat-interval=1s",
+        "--log-level=a=b=c",
+        "--storage-stall-timeout=1ms",
+    ];
+    let named = [
+        "node_id is 7",
+        "heartbeat_interval (1s)",
+        "log_level `a=b=c`",
+        "storage_stall_timeout (1ms)",
+    ];
+    check(&Cluster::new(3), &wrong).expect(78, &named);
 }
 
 #[test]

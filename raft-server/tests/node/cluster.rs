@@ -317,11 +317,29 @@ pub(super) struct Disk {
     pub(super) log: MemLogStore,
     pub(super) fails: AtomicBool,
     pub(super) panics: AtomicBool,
+    /// Whether writes wait until they may go on.
+    hangs: Mutex<bool>,
+    goes_on: Condvar,
     /// How many nodes have it open.
     pub(super) open: watch::Sender<usize>,
 }
 
+/// While this lives, writes to the disk do not end.
+pub(super) struct Hanging<'a>(&'a Disk);
+
+impl Drop for Hanging<'_> {
+    fn drop(&mut self) {
+        *self.0.hangs.lock().unwrap() = false;
+        self.0.goes_on.notify_all();
+    }
+}
+
 impl Disk {
+    pub(super) fn hang(&self) -> Hanging<'_> {
+        *self.hangs.lock().unwrap() = true;
+        Hanging(self)
+    }
+
     pub(super) async fn is_closed(&self) {
         self.open.subscribe().wait_for(|&open| open == 0).await.expect("it lives");
     }
@@ -356,6 +374,8 @@ impl LogStore for DiskLife {
     }
 
     fn persist(&mut self, changes: &[Persist]) -> Result<(), StoreError> {
+        let hangs = self.disk.hangs.lock().unwrap();
+        drop(self.disk.goes_on.wait_while(hangs, |hangs| *hangs).unwrap());
         self.obey()?;
         self.log.persist(changes)
     }

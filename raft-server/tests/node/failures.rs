@@ -44,6 +44,28 @@ async fn a_cluster_goes_on_when_the_disk_of_a_follower_fails() {
     assert_eq!(follower.machine.commands(), [""; 0]);
 }
 
+/// A write that neither succeeds nor fails: the others commit without the leader's disk, so the
+/// leader itself has to notice.
+#[tokio::test]
+async fn a_leader_whose_disk_hangs_steps_down_and_counts_it() {
+    let cluster = Cluster::led(Setup::lively()).await;
+    let old = cluster.leader();
+    let hanging = old.disk.hang();
+    let failed = within(old.handle.propose(bytes("first"))).await;
+    assert_eq!(failed, Err(ProposeError::Unknown { leader: None }));
+    let status = old.handle.status();
+    assert_eq!(status.counters.storage_stalls, 1);
+    assert!(status.raft.storage_waiting >= Setup::lively().election_timeout_min * 5);
+    let new = within(cluster.members[1].another_leader(old.id)).await;
+    let new = cluster.members.iter().find(|member| member.id == new).expect("a member");
+    within(new.machine.has_flushed(LogIndex(2))).await;
+    assert_eq!(new.propose("second").await, Ok("2".to_owned()), "the first is committed");
+    drop(hanging);
+    within(old.machine.has_flushed(LogIndex(4))).await;
+    assert_eq!(old.machine.commands(), ["first", "second"]);
+    assert_eq!(old.handle.status().counters.storage_stalls, 1);
+}
+
 #[tokio::test]
 async fn under_retry_a_failed_command_is_told_to_its_caller_and_applied_later() {
     let setup = Setup { apply_failure: ApplyFailurePolicy::Retry, ..Setup::default() };

@@ -86,6 +86,7 @@ impl Story {
             applied_index: LogIndex(0),
             apply_failed_at: None,
             membership: self.members.clone(),
+            storage_waiting: std::time::Duration::ZERO,
             tail_bytes: 0,
             unapplied_bytes: 0,
             progress: BTreeMap::new(),

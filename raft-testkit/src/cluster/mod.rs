@@ -15,6 +15,7 @@ mod view;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use raft_core::ports::{LogStore, StateMachine};
 use raft_core::{
@@ -175,6 +176,9 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         let seed = self.settings.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(id.get());
         let mut config = Config::new(identity, seed);
         config.check_quorum = self.settings.timers == Timers::On;
+        if self.settings.timers == Timers::Off {
+            config.storage_stall_timeout = Some(Duration::MAX);
+        }
         for adjust in &self.settings.adjustments {
             adjust(&mut config);
         }

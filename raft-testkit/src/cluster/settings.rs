@@ -12,7 +12,7 @@ use super::Cluster;
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Timers {
     /// Elections and heartbeats happen when a verb says so. Check-quorum is off, since no time
-    /// passes in which a quorum could be heard from.
+    /// passes in which a quorum could be heard from, and no disk counts as stalled.
     #[default]
     Off,
     /// [`Cluster::run_for`] lets time pass; check-quorum is on.

@@ -66,6 +66,10 @@ impl Leader {
                 return Some(Transition::Follower { leader: None, cause });
             }
         }
+        if core.storage_is_stalled() {
+            let cause = RoleCause::StorageStalled;
+            return Some(Transition::Follower { leader: None, cause });
+        }
         if core.now >= self.heartbeat_deadline {
             self.heartbeat_deadline = core.now.after(core.config.heartbeat_interval);
             core.retry_failed_apply();
@@ -88,6 +92,8 @@ impl Leader {
             }
             let entry =
                 Entry::command(LogId::new(core.term(), core.log.last().index.next()), command);
+            // Entries of an earlier leadership that nobody waits for need not be counted: they are
+            // durable, since this node's vote for itself was made durable after them.
             let unapplied_bytes = core.apply.unapplied_bytes() + entry.weight_bytes();
             if unapplied_bytes > limits.unapplied_bytes_max {
                 core.refuse(id, Refusal::Busy);

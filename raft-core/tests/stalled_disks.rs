@@ -1,0 +1,146 @@
+//! A disk that reports neither success nor failure.
+
+use std::time::Duration;
+
+use raft_core::RoleKind;
+use raft_testkit::trace::record::RecordKind;
+use raft_testkit::{Cluster, Handle, Timers, pre_vote, pre_vote_response};
+
+const fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// Default timeouts: elections after 300 to 600 ms, a disk counts as stalled after 1.5 s.
+fn cluster_with_leader(size: usize, title: &str) -> (Cluster, u64) {
+    let mut c = Cluster::new(size).timers(Timers::On).scenario(title);
+    c.run_for(millis(2_000));
+    let leader = leaders(&mut c)[0];
+    (c, leader)
+}
+
+fn leaders(c: &mut Cluster) -> Vec<u64> {
+    let nodes = 1..=c.size() as u64;
+    nodes.filter(|&node| c.status(node).role == RoleKind::Leader).collect()
+}
+
+fn expect_applied(c: &mut Cluster, write: Handle) {
+    c.run_for(millis(200));
+    c.expect(write).is_applied();
+}
+
+/// Why nodes changed their roles since this record.
+fn causes_since(c: &Cluster, first: usize) -> Vec<String> {
+    let records = c.records()[first..].iter();
+    let causes = records.filter_map(|record| {
+        let RecordKind::RoleChanged { why, .. } = &record.kind else { return None };
+        Some(why.clone())
+    });
+    causes.collect()
+}
+
+/// Followers commit without the leader's disk, so that nothing else would depose such a leader:
+/// it would lead forever and answer no request.
+#[test]
+fn a_leader_whose_disk_hangs_steps_down_and_says_why() {
+    let (mut c, old) = cluster_with_leader(3, "a leader whose disk hangs steps down");
+    c.disk_by_hand(old);
+    let records = c.records().len();
+    let write = c.propose(old, "add 1");
+    c.run_for(millis(1_400));
+    let read = c.read(old);
+    assert_eq!(leaders(&mut c), [old], "1.4 s are no reason");
+    c.expect(write).is_pending();
+    c.run_for(millis(1_600));
+    let causes = causes_since(&c, records);
+    assert!(causes.iter().any(|cause| cause == "its disk made no progress"), "{causes:?}");
+    c.expect(write).is_unknown();
+    c.expect(read).is_refused();
+    let [new] = leaders(&mut c)[..] else { panic!("another node leads") };
+    assert_ne!(new, old);
+    let write = c.propose(new, "add 10");
+    expect_applied(&mut c, write);
+
+    let term = c.status(new).term;
+    c.run_for(millis(20_000));
+    assert_eq!((leaders(&mut c), c.status(new).term), (vec![new], term), "it does not campaign");
+    c.disk_at_once(old);
+    c.run_for(millis(1_000));
+    c.expect_converged();
+    assert_eq!(c.machine(old).total(), 11, "the unknown command took effect");
+}
+
+/// A slow disk that makes progress deposes nobody.
+#[test]
+fn a_leader_whose_writes_take_600_ms_keeps_leading() {
+    let (mut c, leader) = cluster_with_leader(3, "a leader with writes of 600 ms");
+    let term = c.status(leader).term;
+    c.disk_takes(leader, millis(600));
+    let mut last = None;
+    for _ in 0..200 {
+        last = Some(c.propose(leader, "add 1"));
+        c.run_for(millis(50));
+    }
+    assert_eq!((leaders(&mut c), c.status(leader).term), (vec![leader], term));
+    c.run_for(millis(2_000));
+    c.expect(last.expect("there were proposals")).is_applied();
+}
+
+/// A pause of one second, as storage devices have them, costs no election.
+#[test]
+fn a_pause_of_one_second_deposes_nobody() {
+    let (mut c, leader) = cluster_with_leader(3, "a pause of one second");
+    let term = c.status(leader).term;
+    for node in 1..=3 {
+        c.disk_by_hand(node);
+    }
+    let write = c.propose(leader, "add 1");
+    c.run_for(millis(1_000));
+    for node in 1..=3 {
+        c.disk_at_once(node);
+    }
+    expect_applied(&mut c, write);
+    assert_eq!((leaders(&mut c), c.status(leader).term), (vec![leader], term));
+}
+
+/// The only node of its cluster has no successor: it leads again once its disk makes progress, and
+/// does not raise its term before.
+#[test]
+fn a_single_node_leads_again_once_its_disk_makes_progress() {
+    let (mut c, _) = cluster_with_leader(1, "a single node with a hanging disk");
+    let term = c.status(1).term;
+    c.disk_by_hand(1);
+    let write = c.propose(1, "add 1");
+    c.run_for(millis(20_000));
+    assert_eq!((c.status(1).role, c.status(1).term), (RoleKind::Follower, term));
+    c.expect(write).is_unknown();
+    c.disk_at_once(1);
+    c.run_for(millis(1_000));
+    assert_eq!(leaders(&mut c), [1]);
+}
+
+/// A node whose disk hangs can neither cast a vote nor use one.
+#[test]
+fn a_node_whose_disk_hangs_neither_asks_for_nor_grants_pre_votes() {
+    let (mut c, leader) = cluster_with_leader(3, "pre-votes and a hanging disk");
+    let [stalled, other] =
+        [1, 2, 3].into_iter().filter(|&node| node != leader).collect::<Vec<_>>()[..]
+    else {
+        panic!("three nodes")
+    };
+    c.disk_by_hand(stalled);
+    c.propose(leader, "add 1");
+    c.run_for(millis(2_000));
+    assert_eq!(leaders(&mut c), [leader], "a follower's disk is no concern of the leader");
+    c.block(leader);
+    c.block(other);
+    c.run_for(millis(5_000));
+    assert!(c.messages(&pre_vote().from(stalled)).is_empty());
+    let term = c.status(leader).term.get();
+    c.expect_follower(stalled, term);
+    c.unblock(other);
+    c.campaign(other);
+    c.deliver(pre_vote().from(other).to(stalled));
+    c.deliver(pre_vote_response().from(stalled).granted(false));
+    c.campaign(stalled);
+    assert_eq!(c.status(stalled).role, RoleKind::Follower, "not even when it is told to");
+}
