@@ -1,6 +1,6 @@
 //! Messages that promise something wait here until what they promise is durable.
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
 use crate::effect::Effect;
@@ -16,16 +16,26 @@ pub(crate) enum Promise {
     HardStateAndLog,
 }
 
-/// Held messages, in the order in which they were written.
+/// Held messages. One that waits longer does not delay another: each leaves when its own persist
+/// is durable, and those that leave together keep the order in which they were written.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Outbox {
     /// Written in this step: which persist they wait for is known at its end.
     fresh: VecDeque<(Message, Promise)>,
-    held: VecDeque<(Message, PersistId)>,
+    /// By the persist that they wait for, then in the order in which they were written, so that a
+    /// release finds what it sends without a look at the rest.
+    held: BTreeMap<(PersistId, u64), Message>,
+    /// How many messages were written.
+    written: u64,
+    /// The term of all held messages.
+    term: Term,
     /// The last persist that carried the hard state.
     hard_state_in: PersistId,
     /// Every persist up to this one is durable.
     durable: PersistId,
+    /// Held messages that releases have looked at.
+    #[cfg(test)]
+    visited: usize,
 }
 
 impl Outbox {
@@ -44,7 +54,8 @@ impl Outbox {
                 (Promise::HardStateAndLog, Some((id, _))) => id,
                 (Promise::HardStateAndLog, None) | (Promise::HardState, _) => PersistId(0),
             };
-            self.held.push_back((message, self.hard_state_in.max(log_in)));
+            self.held.insert((self.hard_state_in.max(log_in), self.written), message);
+            self.written += 1;
         }
     }
 
@@ -61,19 +72,28 @@ impl Outbox {
     /// Sends every message whose promise is kept. What was written in an older term is dropped:
     /// its receiver has been deposed, or will learn of the new term. Of several append answers to
     /// one leader that are released together, the last says it all.
+    ///
+    /// The work is proportional to what is released, and once a term to what is held.
     pub(crate) fn release(&mut self, current: Term, effects: &mut Vec<Effect>) {
-        if self.held.is_empty() {
-            return;
+        if self.term != current {
+            self.term = current;
+            self.held.retain(|_, message| message.term == current);
         }
-        let first_released = effects.len();
-        for (message, needs) in core::mem::take(&mut self.held) {
-            if message.term != current {
-                continue;
+        let mut released = Vec::new();
+        while let Some(next) = self.held.first_entry() {
+            #[cfg(test)]
+            {
+                self.visited += 1;
             }
+            let &(needs, written) = next.key();
             if needs > self.durable {
-                self.held.push_back((message, needs));
-                continue;
+                break;
             }
+            released.push((written, next.remove()));
+        }
+        released.sort_unstable_by_key(|&(written, _)| written);
+        let first_released = effects.len();
+        for (_, message) in released {
             match effects.get_mut(first_released..).and_then(<[Effect]>::last_mut) {
                 Some(Effect::Send(earlier)) if supersedes(&message, earlier) => *earlier = message,
                 Some(_) | None => effects.push(Effect::Send(message)),
@@ -84,7 +104,7 @@ impl Outbox {
     /// Drops vote requests that wait: the node is no candidate any more.
     pub(crate) fn discard_vote_requests(&mut self) {
         self.fresh.retain(|(message, _)| !matches!(message.body, Body::RequestVote(_)));
-        self.held.retain(|(message, _)| !matches!(message.body, Body::RequestVote(_)));
+        self.held.retain(|_, message| !matches!(message.body, Body::RequestVote(_)));
     }
 
     /// Whether the term and vote last emitted are durable.
@@ -114,5 +134,148 @@ fn supersedes(later: &Message, earlier: &Message) -> bool {
             later.to == earlier.to && after.round >= before.round && after_match >= before_match
         }
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::{AppendEntriesResponse, RequestVote, RequestVoteResponse};
+    use crate::prng::Prng;
+    use crate::types::{ClusterId, GroupId, Incarnation, LogId, LogIndex, NodeId, Round};
+
+    fn message(to: u64, term: u64, body: Body) -> Message {
+        Message {
+            cluster: ClusterId(1),
+            group: GroupId(0),
+            from: NodeId(1),
+            from_incarnation: Incarnation(1),
+            to: NodeId(to),
+            to_incarnation: None,
+            term: Term(term),
+            body,
+        }
+    }
+
+    fn matched(round: u64, index: u64) -> Body {
+        let outcome = AppendOutcome::Matched { match_index: LogIndex(index) };
+        Body::AppendEntriesResponse(AppendEntriesResponse { round: Round(round), outcome })
+    }
+
+    /// During one slow sync every step holds another response: looking at all of them in each step
+    /// makes the work quadratic.
+    #[test]
+    fn the_work_of_a_release_does_not_grow_with_what_is_held() {
+        const STEPS: u64 = 10_000;
+        let mut outbox = Outbox::default();
+        let mut effects = Vec::new();
+        for step in 1..=STEPS {
+            outbox.hold(message(2, 1, matched(step, step)), Promise::HardStateAndLog);
+            outbox.seal(Some((PersistId(step), HardStateIn::No)));
+            outbox.release(Term(1), &mut effects);
+            // The response to a heartbeat leaves at once.
+            outbox.hold(message(2, 1, matched(step, 0)), Promise::HardState);
+            outbox.seal(None);
+            outbox.release(Term(1), &mut effects);
+        }
+        assert_eq!(effects.len() as u64, STEPS, "one response to each heartbeat");
+        outbox.on_persisted(PersistId(STEPS));
+        outbox.release(Term(1), &mut effects);
+        assert_eq!(effects.len() as u64, STEPS + 1, "the last of the held responses says it all");
+        let per_step = outbox.visited as u64 / STEPS;
+        assert!(per_step <= 5, "{per_step} messages visited in each of {STEPS} steps");
+    }
+
+    /// The order of what leaves is that of a queue which is searched from its beginning.
+    #[test]
+    fn released_messages_keep_the_order_in_which_they_were_written() {
+        for seed in 0..200 {
+            let mut prng = Prng::new(seed);
+            let (mut outbox, mut queue) = (Outbox::default(), Queue::default());
+            let (mut term, mut last, mut durable) = (1, 0, 0);
+            for step in 0..100 {
+                for _ in 0..prng.below(3) {
+                    let body = any_body(&mut prng);
+                    let promise = match prng.below(2) {
+                        0 => Promise::HardState,
+                        _ => Promise::HardStateAndLog,
+                    };
+                    let message = message(2 + prng.below(2), term, body);
+                    outbox.hold(message.clone(), promise);
+                    queue.fresh.push_back((message, promise));
+                }
+                term += u64::from(prng.below(20) == 0);
+                let persist = (prng.below(2) == 0).then(|| {
+                    last += 1;
+                    let hard_state_in = match prng.below(4) {
+                        0 => HardStateIn::Yes,
+                        _ => HardStateIn::No,
+                    };
+                    (PersistId(last), hard_state_in)
+                });
+                outbox.seal(persist);
+                queue.seal(persist);
+                if prng.below(3) == 0 {
+                    durable += prng.below(last - durable + 1);
+                    outbox.on_persisted(PersistId(durable));
+                }
+                let (mut sent, mut expected) = (Vec::new(), Vec::new());
+                outbox.release(Term(term), &mut sent);
+                queue.release(Term(term), PersistId(durable), &mut expected);
+                assert_eq!(sent, expected, "seed {seed}, step {step}");
+            }
+        }
+    }
+
+    fn any_body(prng: &mut Prng) -> Body {
+        match prng.below(4) {
+            0 => Body::RequestVoteResponse(RequestVoteResponse { granted: true }),
+            1 => Body::RequestVote(RequestVote {
+                last_log: LogId::ORIGIN,
+                leadership_transfer: false,
+            }),
+            _ => matched(prng.below(4), prng.below(4)),
+        }
+    }
+
+    /// The outbox as a plain queue.
+    #[derive(Default)]
+    struct Queue {
+        fresh: VecDeque<(Message, Promise)>,
+        held: VecDeque<(Message, PersistId)>,
+        hard_state_in: PersistId,
+    }
+
+    impl Queue {
+        fn seal(&mut self, persist: Option<(PersistId, HardStateIn)>) {
+            if let Some((id, HardStateIn::Yes)) = persist {
+                self.hard_state_in = id;
+            }
+            for (message, promise) in self.fresh.drain(..) {
+                let log_in = match (promise, persist) {
+                    (Promise::HardStateAndLog, Some((id, _))) => id,
+                    (Promise::HardStateAndLog, None) | (Promise::HardState, _) => PersistId(0),
+                };
+                self.held.push_back((message, self.hard_state_in.max(log_in)));
+            }
+        }
+
+        fn release(&mut self, current: Term, durable: PersistId, effects: &mut Vec<Effect>) {
+            for (message, needs) in core::mem::take(&mut self.held) {
+                if message.term != current {
+                    continue;
+                }
+                if needs > durable {
+                    self.held.push_back((message, needs));
+                    continue;
+                }
+                match effects.last_mut() {
+                    Some(Effect::Send(earlier)) if supersedes(&message, earlier) => {
+                        *earlier = message;
+                    }
+                    Some(_) | None => effects.push(Effect::Send(message)),
+                }
+            }
+        }
     }
 }
