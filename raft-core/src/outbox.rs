@@ -44,7 +44,9 @@ impl Outbox {
         self.fresh.push_back((message, promise));
     }
 
-    /// The step ends with this persist (or none): fresh messages learn what they wait for.
+    /// The step ends with this persist (or none): fresh messages learn what they wait for. Beyond
+    /// [`HELD_MAX`] responses to appends are dropped, as a network may: while the disk hangs, every
+    /// heartbeat would add one, and the response to a later heartbeat says the same.
     pub(crate) fn seal(&mut self, persist: Option<(PersistId, HardStateIn)>) {
         if let Some((id, HardStateIn::Yes)) = persist {
             self.hard_state_in = id;
@@ -54,7 +56,12 @@ impl Outbox {
                 (Promise::HardStateAndLog, Some((id, _))) => id,
                 (Promise::HardStateAndLog, None) | (Promise::HardState, _) => PersistId(0),
             };
-            self.held.insert((self.hard_state_in.max(log_in), self.written), message);
+            let needs = self.hard_state_in.max(log_in);
+            let is_append_response = matches!(message.body, Body::AppendEntriesResponse(_));
+            if is_append_response && needs > self.durable && self.held.len() >= HELD_MAX {
+                continue;
+            }
+            self.held.insert((needs, self.written), message);
             self.written += 1;
         }
     }
@@ -113,6 +120,10 @@ impl Outbox {
     }
 }
 
+/// How many messages are held before responses to appends are dropped: more than a leader sends
+/// appends to a follower that does not answer.
+const HELD_MAX: usize = 4096;
+
 /// Whether a persist carries the hard state.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum HardStateIn {
@@ -166,7 +177,7 @@ mod tests {
     /// makes the work quadratic.
     #[test]
     fn the_work_of_a_release_does_not_grow_with_what_is_held() {
-        const STEPS: u64 = 10_000;
+        const STEPS: u64 = HELD_MAX as u64;
         let mut outbox = Outbox::default();
         let mut effects = Vec::new();
         for step in 1..=STEPS {
@@ -184,6 +195,25 @@ mod tests {
         assert_eq!(effects.len() as u64, STEPS + 1, "the last of the held responses says it all");
         let per_step = outbox.visited as u64 / STEPS;
         assert!(per_step <= 5, "{per_step} messages visited in each of {STEPS} steps");
+    }
+
+    /// A term that never becomes durable holds back the responses to all heartbeats of its leader.
+    #[test]
+    fn a_hanging_disk_does_not_make_the_outbox_grow_without_bound() {
+        let mut outbox = Outbox::default();
+        let mut effects = Vec::new();
+        for step in 1..=3 * HELD_MAX as u64 {
+            outbox.hold(message(2, 1, matched(step, 0)), Promise::HardState);
+            outbox.seal((step == 1).then_some((PersistId(1), HardStateIn::Yes)));
+            outbox.release(Term(1), &mut effects);
+        }
+        assert_eq!((effects.len(), outbox.held.len()), (0, HELD_MAX));
+        let vote = Body::RequestVoteResponse(RequestVoteResponse { granted: true });
+        outbox.hold(message(3, 1, vote), Promise::HardState);
+        outbox.seal(None);
+        outbox.on_persisted(PersistId(1));
+        outbox.release(Term(1), &mut effects);
+        assert_eq!(effects.len(), 2, "the responses in one, and the vote");
     }
 
     /// The order of what leaves is that of a queue which is searched from its beginning.
