@@ -46,7 +46,7 @@ impl Outbox {
 
     /// The step ends with this persist (or none): fresh messages learn what they wait for. Beyond
     /// [`HELD_MAX`] responses to appends are dropped, as a network may: while the disk hangs, every
-    /// heartbeat would add one, and the response to a later heartbeat says the same.
+    /// heartbeat would add one, and the response to a later heartbeat names the same index.
     pub(crate) fn seal(&mut self, persist: Option<(PersistId, HardStateIn)>) {
         if let Some((id, HardStateIn::Yes)) = persist {
             self.hard_state_in = id;

@@ -126,7 +126,7 @@ fn a_new_leadership_counts_what_the_last_one_left_unapplied() {
     assert_eq!(c.status(1).unapplied_bytes, 0);
 }
 
-/// A leader that loses its office answers the callers of uncommitted commands; they count no more.
+/// A leader that steps down answers the callers of uncommitted commands, which then do not count.
 #[test]
 fn a_leader_that_steps_down_keeps_no_budget_for_answered_callers() {
     let mut c = small_limits(3).scenario("answered callers hold no budget");
@@ -135,7 +135,7 @@ fn a_leader_that_steps_down_keeps_no_budget_for_answered_callers() {
     propose_many(&mut c, 1, 200);
     expect_bounded(&mut c, 1, 1);
     c.step_down(1);
-    assert_eq!(c.status(1).unapplied_bytes, 0, "their outcome is unknown, and they know it");
+    assert_eq!(c.status(1).unapplied_bytes, 0, "their callers were answered");
     c.heal();
     c.elect(1);
     let write = c.propose(1, "add 1");

@@ -97,7 +97,7 @@ fn disks_that_take_250_ms_elect_a_leader_in_one_or_two_elections() {
     elections(100, &[250; 5], millis(8_000));
 }
 
-/// A candidate whose own disk is fast cannot tell how long its voters write.
+/// The own disk of a candidate does not show how slow the disks of its voters are.
 #[test]
 fn a_candidate_with_a_fast_disk_waits_for_voters_with_slow_ones() {
     elections(100, &[0, 600, 600], millis(10_000));
@@ -115,7 +115,7 @@ fn a_candidate_whose_own_vote_is_never_durable_gives_up() {
     c.block(2);
     c.block(3);
     c.run_for(millis(1_499));
-    assert_eq!(c.status(1).role, RoleKind::Candidate, "600 ms would be no reason to give up");
+    assert_eq!(c.status(1).role, RoleKind::Candidate, "the stall timeout has not passed");
     c.run_for(millis(1));
     c.expect_follower(1, 1);
     c.complete_all_persists(1);

@@ -48,7 +48,7 @@ fn a_leader_whose_disk_hangs_steps_down_and_says_why() {
     let write = c.propose(old, "add 1");
     c.run_for(millis(1_400));
     let read = c.read(old);
-    assert_eq!(leaders(&mut c), [old], "1.4 s are no reason");
+    assert_eq!(leaders(&mut c), [old], "1.4 s are less than the stall timeout");
     c.expect(write).is_pending();
     c.run_for(millis(1_600));
     let causes = causes_since(&c, records);
@@ -69,7 +69,7 @@ fn a_leader_whose_disk_hangs_steps_down_and_says_why() {
     assert_eq!(c.machine(old).total(), 11, "the unknown command took effect");
 }
 
-/// A slow disk that makes progress deposes nobody.
+/// A disk that is slow and makes progress deposes no leader.
 #[test]
 fn a_leader_whose_writes_take_600_ms_keeps_leading() {
     let (mut c, leader) = cluster_with_leader(3, "a leader with writes of 600 ms");
@@ -87,7 +87,7 @@ fn a_leader_whose_writes_take_600_ms_keeps_leading() {
 
 /// A pause of one second, as storage devices have them, costs no election.
 #[test]
-fn a_pause_of_one_second_deposes_nobody() {
+fn a_pause_of_one_second_deposes_no_leader() {
     let (mut c, leader) = cluster_with_leader(3, "a pause of one second");
     let term = c.status(leader).term;
     for node in 1..=3 {
@@ -130,7 +130,7 @@ fn a_node_whose_disk_hangs_neither_asks_for_nor_grants_pre_votes() {
     c.disk_by_hand(stalled);
     c.propose(leader, "add 1");
     c.run_for(millis(2_000));
-    assert_eq!(leaders(&mut c), [leader], "a follower's disk is no concern of the leader");
+    assert_eq!(leaders(&mut c), [leader], "the disk of a follower does not depose the leader");
     c.block(leader);
     c.block(other);
     c.run_for(millis(5_000));
@@ -142,5 +142,5 @@ fn a_node_whose_disk_hangs_neither_asks_for_nor_grants_pre_votes() {
     c.deliver(pre_vote().from(other).to(stalled));
     c.deliver(pre_vote_response().from(stalled).granted(false));
     c.campaign(stalled);
-    assert_eq!(c.status(stalled).role, RoleKind::Follower, "not even when it is told to");
+    assert_eq!(c.status(stalled).role, RoleKind::Follower, "not on request either");
 }

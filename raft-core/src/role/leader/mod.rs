@@ -92,7 +92,7 @@ impl Leader {
             }
             let entry =
                 Entry::command(LogId::new(core.term(), core.log.last().index.next()), command);
-            // Entries of an earlier leadership that nobody waits for need not be counted: they are
+            // Entries of an earlier leadership that no caller waits for are not counted: they are
             // durable, since this node's vote for itself was made durable after them.
             let unapplied_bytes = core.apply.unapplied_bytes() + entry.weight_bytes();
             if unapplied_bytes > limits.unapplied_bytes_max {
