@@ -329,14 +329,14 @@ pub(super) struct Hanging<'a>(&'a Disk);
 
 impl Drop for Hanging<'_> {
     fn drop(&mut self) {
-        *self.0.hangs.lock().unwrap() = false;
+        *self.0.hangs.lock().expect("nothing panics under this lock") = false;
         self.0.goes_on.notify_all();
     }
 }
 
 impl Disk {
     pub(super) fn hang(&self) -> Hanging<'_> {
-        *self.hangs.lock().unwrap() = true;
+        *self.hangs.lock().expect("nothing panics under this lock") = true;
         Hanging(self)
     }
 
@@ -374,8 +374,13 @@ impl LogStore for DiskLife {
     }
 
     fn persist(&mut self, changes: &[Persist]) -> Result<(), StoreError> {
-        let hangs = self.disk.hangs.lock().unwrap();
-        drop(self.disk.goes_on.wait_while(hangs, |hangs| *hangs).unwrap());
+        let hangs = self.disk.hangs.lock().expect("nothing panics under this lock");
+        drop(
+            self.disk
+                .goes_on
+                .wait_while(hangs, |hangs| *hangs)
+                .expect("nothing panics under this lock"),
+        );
         self.obey()?;
         self.log.persist(changes)
     }
