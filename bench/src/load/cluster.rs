@@ -160,6 +160,12 @@ impl Cluster {
         Ok(())
     }
 
+    /// The name and the log of each node.
+    pub(crate) fn logs_of_nodes(&self) -> Vec<(String, PathBuf)> {
+        let named = |(node, number): (&Node, u64)| (format!("node {number}"), node.log.clone());
+        self.nodes.iter().zip(1..).map(named).collect()
+    }
+
     /// The ends of the nodes' logs.
     fn logs(&self) -> String {
         let mut text = String::new();
@@ -194,7 +200,7 @@ fn free_ports(count: usize) -> anyhow::Result<Vec<u16>> {
 fn config_text(dir: &Path, id: u64, members: &[(u64, &[u16])], files: &TlsFiles) -> String {
     let mut text = format!(
         "cluster_id = \"{CLUSTER}\"\nnode_id = {id}\ndata_dir = {:?}\ntls_ca = {:?}\n\
-         tls_certificate = {:?}\ntls_key = {:?}\nlog_level = \"warn\"\n",
+         tls_certificate = {:?}\ntls_key = {:?}\nlog_level = \"info\"\nlog_format = \"json\"\n",
         dir.join(format!("data{id}")),
         files.ca,
         files.certificate,

@@ -6,6 +6,7 @@ mod cluster;
 mod failover;
 mod measure;
 mod report;
+mod timeline;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -45,6 +46,9 @@ struct Args {
     /// How often the leader is killed
     #[arg(long, default_value_t = 10)]
     failovers: usize,
+    /// Measure failovers alone
+    #[arg(long)]
+    failovers_only: bool,
     /// Threads of this load generator
     #[arg(long, default_value_t = 1)]
     threads: usize,
@@ -91,6 +95,20 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let dir = args.dir.clone().unwrap_or_else(|| temporary.path().to_owned());
     let mut cluster = Cluster::start(server, &dir).await?;
     let mut report = Report::default();
+    if !args.failovers_only {
+        measure_cases(&args, &cluster, &mut report).await?;
+    }
+    if args.failovers > 0 {
+        let client_log = dir.join("client.log");
+        failover::log_client_to(&client_log)?;
+        report.failovers(failover::run(&mut cluster, args.failovers, &client_log).await?);
+    }
+    report.write(&json)?;
+    Ok(())
+}
+
+/// Measures writes, then reads, with each number of clients.
+async fn measure_cases(args: &Args, cluster: &Cluster, report: &mut Report) -> anyhow::Result<()> {
     report.head();
     for kind in [Kind::Writes, Kind::Reads] {
         for clients in &args.clients {
@@ -102,13 +120,10 @@ async fn run(args: Args) -> anyhow::Result<()> {
                 value_bytes: args.value_bytes,
                 keys: args.keys.max(1),
             };
-            let shared = connections(&cluster, &args, case.clients)?;
-            report.case(measure::run(&case, &shared, &cluster).await?);
+            let shared = connections(cluster, args, case.clients)?;
+            report.case(measure::run(&case, &shared, cluster).await?);
         }
     }
-    let rounds = failover::run(&mut cluster, args.failovers).await?;
-    report.failovers(rounds);
-    report.write(&json)?;
     Ok(())
 }
 

@@ -7,7 +7,9 @@ use std::time::Duration;
 use anyhow::Context;
 use serde_json::{Value, json};
 
+use crate::failover::Failover;
 use crate::measure::{Figures, Kind};
+use crate::timeline::Event;
 
 /// All figures so far.
 #[derive(Debug, Default)]
@@ -46,19 +48,30 @@ impl Report {
         }));
     }
 
-    pub(crate) fn failovers(&mut self, mut rounds: Vec<Duration>) {
-        rounds.sort_unstable();
-        let (Some(median), Some(worst)) = (rounds.get(rounds.len() / 2), rounds.last()) else {
+    pub(crate) fn failovers(&mut self, rounds: Vec<Failover>) {
+        for (round, failover) in rounds.iter().enumerate() {
+            show_failover(round, failover);
+        }
+        let mut sorted: Vec<Duration> = rounds.iter().map(|failover| failover.elapsed).collect();
+        sorted.sort_unstable();
+        // The smallest value that this share of all values does not exceed.
+        let quantile = |percent: usize| {
+            let rank = (sorted.len() * percent).div_ceil(100).max(1);
+            sorted.get(rank - 1).copied().map(millis)
+        };
+        let (Some(median), Some(p99), Some(worst)) = (quantile(50), quantile(99), quantile(100))
+        else {
             return;
         };
-        let (median, worst) = (millis(*median), millis(*worst));
         let count = rounds.len();
         show(&format!(
             "leader killed to next acknowledged write, {count} times: median {median:.0} ms, \
-             worst {worst:.0} ms"
+             p99 {p99:.0} ms, worst {worst:.0} ms"
         ));
-        let all: Vec<f64> = rounds.into_iter().map(millis).collect();
-        self.failover = json!({ "median_ms": median, "worst_ms": worst, "rounds_ms": all });
+        let details: Vec<Value> = rounds.iter().map(failover_json).collect();
+        self.failover = json!({
+            "median_ms": median, "p99_ms": p99, "worst_ms": worst, "rounds": details,
+        });
     }
 
     pub(crate) fn write(&self, path: &Path) -> anyhow::Result<()> {
@@ -71,6 +84,40 @@ impl Report {
         show(&format!("written to {}", path.display()));
         Ok(())
     }
+}
+
+/// Shows a failover in one line, and how a long one came about.
+fn show_failover(round: usize, failover: &Failover) {
+    /// A failover that takes longer is shown event by event.
+    const LONG: Duration = Duration::from_millis(800);
+    let at = |at_ms: Option<f64>| at_ms.map_or("-".to_owned(), |at_ms| format!("{at_ms:.0}"));
+    show(&format!(
+        "kill {:>3}: campaign after {:>4} ms, {} terms, elected after {:>4} ms, client lost the \
+         connection after {:>4} ms, write acknowledged after {:>5.0} ms",
+        round + 1,
+        at(failover.noticed_ms()),
+        failover.campaigns(),
+        at(failover.elected_ms()),
+        at(failover.client_noticed_ms()),
+        millis(failover.elapsed),
+    ));
+    if failover.elapsed > LONG {
+        for event in &failover.events {
+            show(&event.line());
+        }
+    }
+}
+
+fn failover_json(failover: &Failover) -> Value {
+    let events: Vec<String> = failover.events.iter().map(Event::line).collect();
+    json!({
+        "ms": millis(failover.elapsed),
+        "campaign_ms": failover.noticed_ms(),
+        "terms": failover.campaigns(),
+        "elected_ms": failover.elected_ms(),
+        "client_noticed_ms": failover.client_noticed_ms(),
+        "events": events,
+    })
 }
 
 fn millis(duration: Duration) -> f64 {

@@ -4,6 +4,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
+use tracing::debug;
 
 use super::dial::{Dialler, silent};
 use super::link::LinkError;
@@ -161,6 +162,7 @@ impl Caller {
                     }
                 }
                 Attempt::NotSent(reason) => {
+                    debug!(address = self.nodes.address(place), reason, "request not sent");
                     self.nodes.avoid(place);
                     if let Some(reason) = self.nodes.hopeless() {
                         return Err(progress.refused(Error::Unavailable { reason }));
@@ -168,6 +170,7 @@ impl Caller {
                     progress.failed(reason);
                 }
                 Attempt::Lost(reason) => {
+                    debug!(address = self.nodes.address(place), reason, "response lost");
                     self.nodes.avoid(place);
                     progress.lost(reason)?;
                 }
@@ -238,6 +241,7 @@ impl Caller {
         refusal: Refusal,
         progress: &mut Progress,
     ) -> Result<(), Error> {
+        debug!(address = self.nodes.address(place), %refusal, "request refused");
         match &refusal {
             Refusal::NotLeader { leader } => {
                 let follow = self.nodes.redirected(place, Some(leader));

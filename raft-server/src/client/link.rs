@@ -148,7 +148,11 @@ impl Link {
     fn lose(&self, reason: String) {
         let waiting = {
             let mut state = self.state();
-            state.lost.get_or_insert(reason);
+            if state.lost.is_none() {
+                let address = self.connection.remote_address();
+                tracing::debug!(%address, reason, "connection lost");
+                state.lost = Some(reason);
+            }
             std::mem::take(&mut state.waiting)
         };
         self.in_flight.close();

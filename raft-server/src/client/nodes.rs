@@ -143,10 +143,15 @@ impl Nodes {
         let (done, dialling) = watch::channel(None);
         let dialler = Arc::clone(&self.dialler);
         tokio::spawn(async move {
+            tracing::debug!(address, "connecting");
             let dialled = tokio::select! {
                 dialled = dialler.dial(&address) => dialled,
                 () = done.closed() => return,
             };
+            match &dialled {
+                Ok(_) => tracing::debug!(address, "connected"),
+                Err(error) => tracing::debug!(address, reason = error.reason, "not connected"),
+            }
             // Nobody may be left to take it; the link then ends with its last holder.
             done.send_replace(Some(dialled));
         });
