@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use quinn::congestion::CubicConfig;
 use quinn::{AckFrequencyConfig, IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt};
 use raft_core::{ClusterId, NodeId};
 
@@ -111,11 +112,18 @@ impl QuicConfig {
             // A first guess for local networks: a lost first packet is repeated after 150 ms
             // instead of a second.
             .initial_rtt(INITIAL_RTT)
+            .congestion_controller_factory(Arc::new(congestion_control()))
             .mtu_discovery_config(Some(mtu_discovery()))
             // Answers carry acknowledgements anyway; fewer packets of their own are needed.
             .ack_frequency_config(Some(ack_frequency()));
         Ok(Arc::new(transport))
     }
+}
+
+fn congestion_control() -> CubicConfig {
+    let mut cubic = CubicConfig::default();
+    cubic.initial_window(INITIAL_WINDOW_BYTES);
+    cubic
 }
 
 fn mtu_discovery() -> MtuDiscoveryConfig {
@@ -130,8 +138,14 @@ fn ack_frequency() -> AckFrequencyConfig {
     frequency
 }
 
-/// The largest UDP payload that is sent where the path allows it: jumbo frames.
-pub(crate) const UDP_PAYLOAD_BYTES_MAX: u16 = 8_952;
+/// The largest UDP payload that is sent where the path allows it. A full batch of that size must
+/// fit in one send: the system refuses a larger one, and quinn takes that for the loss of every
+/// packet in it.
+pub(crate) const UDP_PAYLOAD_BYTES_MAX: u16 = SEND_BYTES_MAX / SEND_DATAGRAMS_MAX;
+/// The most payload that one send on an IPv4 socket may carry, segmentation offload included.
+const SEND_BYTES_MAX: u16 = 65_507;
+/// How many datagrams quinn passes to the system at a time.
+const SEND_DATAGRAMS_MAX: u16 = 10;
 /// The socket's buffers, as far as the system grants them.
 pub(crate) const SOCKET_BUFFER_BYTES: usize = 4 * 1024 * 1024;
 
@@ -139,5 +153,10 @@ pub(crate) const SOCKET_BUFFER_BYTES: usize = 4 * 1024 * 1024;
 const UNI_STREAMS_MAX: u32 = 4;
 const LANE_WINDOW_BYTES: u32 = 8 * 1024 * 1024;
 const INITIAL_RTT: Duration = Duration::from_millis(50);
-const ACK_EVERY_PACKETS: u32 = 10;
+/// A peer acknowledges after this many packets, or after 25 ms. They must be fewer than a small
+/// congestion window holds: the sender would wait those 25 ms each time the window is full.
+const ACK_EVERY_PACKETS: u32 = 4;
+/// A connection starts with this congestion window. Connections between followers are idle until
+/// a leader is elected, which may then have to send one of them much at once.
+const INITIAL_WINDOW_BYTES: u64 = 256 * 1024;
 const FRAME_BYTES_LEAST: u32 = 1024;

@@ -3,4 +3,5 @@
 
 mod authority;
 mod conformance;
+mod large_append;
 mod refusals;
