@@ -90,7 +90,8 @@ impl Report {
 fn show_failover(round: usize, failover: &Failover) {
     /// A failover that takes longer is shown event by event.
     const LONG: Duration = Duration::from_millis(800);
-    let at = |at_ms: Option<f64>| at_ms.map_or("-".to_owned(), |at_ms| format!("{at_ms:.0}"));
+    let at =
+        |at_ms: Option<f64>| at_ms.map_or_else(|| "-".to_owned(), |at_ms| format!("{at_ms:.0}"));
     show(&format!(
         "kill {:>3}: campaign after {:>4} ms, {} terms, elected after {:>4} ms, client lost the \
          connection after {:>4} ms, write acknowledged after {:>5.0} ms",
