@@ -5,7 +5,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use raft_core::ports::{ApplyError, PeerAddress, QueryError, StateMachine, Transport};
+use raft_core::ports::{
+    ApplyError, PeerAddress, QueryError, StateMachine, StorageFailure, Transport,
+};
 use raft_core::{ClusterId, Config, GroupId, Identity, Incarnation};
 use raft_core::{LogId, LogIndex, Membership, NodeId};
 use raft_server::{BoxError, Node, NodeHandle};
@@ -16,14 +18,14 @@ use raft_transport_mem::Hub;
 struct Counter(u64);
 
 impl StateMachine for Counter {
-    fn applied(&mut self) -> Result<LogIndex, ApplyError> {
+    fn applied(&mut self) -> Result<LogIndex, StorageFailure> {
         Ok(LogIndex::ZERO) // kept in memory: the log is applied anew after a restart
     }
     fn apply(&mut self, _id: LogId, command: &Bytes) -> Result<Bytes, ApplyError> {
         self.0 += command.iter().copied().map(u64::from).sum::<u64>();
         Ok(self.0.to_string().into())
     }
-    fn flush(&mut self, _applied: LogId) -> Result<(), ApplyError> {
+    fn flush(&mut self, _applied: LogId) -> Result<(), StorageFailure> {
         Ok(())
     }
     fn query(&mut self, _query: &Bytes) -> Result<Bytes, QueryError> {

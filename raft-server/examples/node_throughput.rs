@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use raft_core::ports::{ApplyError, PeerAddress, QueryError, StateMachine, Transport};
+use raft_core::ports::{
+    ApplyError, PeerAddress, QueryError, StateMachine, StorageFailure, Transport,
+};
 use raft_core::{ClusterId, Config, GroupId, Identity, Incarnation};
 use raft_core::{LogId, LogIndex, Membership, NodeId};
 use raft_server::{BoxError, Node, NodeHandle};
@@ -19,7 +21,7 @@ const MEASURED: Duration = Duration::from_secs(3);
 struct Bucket(u64);
 
 impl StateMachine for Bucket {
-    fn applied(&mut self) -> Result<LogIndex, ApplyError> {
+    fn applied(&mut self) -> Result<LogIndex, StorageFailure> {
         Ok(LogIndex::ZERO)
     }
 
@@ -28,7 +30,7 @@ impl StateMachine for Bucket {
         Ok(Bytes::new())
     }
 
-    fn flush(&mut self, _applied: LogId) -> Result<(), ApplyError> {
+    fn flush(&mut self, _applied: LogId) -> Result<(), StorageFailure> {
         Ok(())
     }
 

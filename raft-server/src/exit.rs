@@ -14,7 +14,8 @@ Exit codes of commands that start or look at a node (after sysexits.h where it h
       its log is marked broken since then
   74  the disk or the data on it failed; the node stopped rather than guess
   75  the data folder is in use by another process
-  78  the configuration is wrong: a setting, a certificate, or data of another node";
+  78  the configuration is wrong: a setting, a certificate, or data of another node
+      or release";
 
 /// The codes, as [`HELP`] documents them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -266,7 +266,9 @@ fn start_failure(error: &StartError, data_dir: &Path) -> Failure {
 
 fn stop_failure(reason: &StopReason) -> Failure {
     let exit = match reason {
-        StopReason::Storage(_) => Exit::Storage,
+        StopReason::Storage(_) | StopReason::StateMachineStorage(_) => Exit::Storage,
+        // As with data of a newer format: another release is needed, a restart does not help.
+        StopReason::UnsupportedCommand { .. } => Exit::Config,
         StopReason::Halted(_)
         | StopReason::StateMachinePanicked { .. }
         | StopReason::Panicked { .. } => Exit::Halted,

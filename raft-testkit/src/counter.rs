@@ -1,7 +1,7 @@
 //! The state machine that scenarios use when they do not bring one: a running total.
 
 use bytes::Bytes;
-use raft_core::ports::{ApplyError, QueryError, StateMachine};
+use raft_core::ports::{ApplyError, QueryError, StateMachine, StorageFailure};
 use raft_core::{LogId, LogIndex};
 
 /// A running total in memory. Understands `add N` and `sub N`; the output is the total after it.
@@ -21,7 +21,7 @@ impl Counter {
 }
 
 impl StateMachine for Counter {
-    fn applied(&mut self) -> Result<LogIndex, ApplyError> {
+    fn applied(&mut self) -> Result<LogIndex, StorageFailure> {
         Ok(self.applied)
     }
 
@@ -31,7 +31,7 @@ impl StateMachine for Counter {
         Ok(Bytes::from(self.total.to_string()))
     }
 
-    fn flush(&mut self, applied: LogId) -> Result<(), ApplyError> {
+    fn flush(&mut self, applied: LogId) -> Result<(), StorageFailure> {
         self.applied = applied.index;
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use raft_core::ports::{LogStore, StateMachine, StoreError};
+use raft_core::ports::{ApplyError, LogStore, StateMachine, StoreError};
 use raft_core::{
     ApplyFailure, Committed, Config, EntriesFetched, FetchEntries, Node, NodeId, Payload, Persist,
     PersistId, RoleKind, Status, Timestamp,
@@ -120,38 +120,37 @@ impl<M: StateMachine, S: LogStore> SimNode<M, S> {
         Some((EntriesFetched { id: ask.id, from: ask.from, entries }, record))
     }
 
-    /// Puts the oldest batch through the state machine.
-    pub(crate) fn apply(&mut self) -> Option<(BatchResult, u64)> {
+    /// Puts the oldest batch through the state machine, and returns what became of it with the
+    /// record that handed it out. An error is the reason why the node must stop.
+    pub(crate) fn apply(&mut self) -> Option<(Result<BatchResult, ApplyError>, u64)> {
         let (batch, record) = self.applies.pop_front()?;
         let mut result = BatchResult { done: Vec::with_capacity(batch.len()), failure: None };
         for committed in batch {
             match self.apply_one(&committed) {
                 Ok(output) => result.done.push((committed, output)),
-                Err(reason) => {
+                Err(ApplyError::Command { reason }) => {
                     let index = committed.entry.index();
                     result.failure = Some((committed, ApplyFailure { index, reason }));
                     break;
                 }
+                Err(error @ (ApplyError::Unsupported { .. } | ApplyError::Storage(_))) => {
+                    return Some((Err(error), record));
+                }
             }
         }
         if let Some((last, _)) = result.done.last()
-            && let Err(error) = self.machine.flush(last.entry.id)
+            && let Err(failure) = self.machine.flush(last.entry.id)
         {
-            // None of the batch counts as applied.
-            let mut done = std::mem::take(&mut result.done).into_iter();
-            if let Some((first, _)) = done.next() {
-                let failure = ApplyFailure { index: first.entry.index(), reason: error.reason };
-                result.failure = Some((first, failure));
-            }
+            return Some((Err(failure.into()), record));
         }
         if result.failure.is_some() {
             // What was queued behind it is handed out again by the core.
             self.applies.clear();
         }
-        Some((result, record))
+        Some((Ok(result), record))
     }
 
-    fn apply_one(&mut self, committed: &Committed) -> Result<Option<Bytes>, String> {
+    fn apply_one(&mut self, committed: &Committed) -> Result<Option<Bytes>, ApplyError> {
         let Payload::Command(command) = &committed.entry.payload else { return Ok(None) };
         let rigged = match &self.rig {
             None => false,
@@ -159,11 +158,9 @@ impl<M: StateMachine, S: LogStore> SimNode<M, S> {
             Some(Rig::Command(target)) => target == command,
         };
         if rigged {
-            return Err("rigged to fail by the test".to_owned());
+            return Err(ApplyError::Command { reason: "rigged to fail by the test".to_owned() });
         }
-        let output =
-            self.machine.apply(committed.entry.id, command).map_err(|error| error.reason)?;
-        Ok(Some(output))
+        self.machine.apply(committed.entry.id, command).map(Some)
     }
 
     /// Forgets everything that a process forgets when it dies. The first `keep` waiting changes

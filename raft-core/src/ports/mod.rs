@@ -8,5 +8,5 @@ mod state_machine;
 mod transport;
 
 pub use log_store::{Broken, HardState, LogReader, LogStore, Persist, Recovered, StoreError};
-pub use state_machine::{ApplyError, QueryError, StateMachine};
+pub use state_machine::{ApplyError, QueryError, StateMachine, StorageFailure};
 pub use transport::{Inbox, PeerAddress, Transport};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use raft_core::ports::{ApplyError, QueryError, StateMachine};
+use raft_core::ports::{ApplyError, QueryError, StateMachine, StorageFailure};
 use raft_core::{ApplyFailure, Committed, LogId, LogIndex, Payload, RequestId};
 
 use super::error::StopReason;
@@ -13,6 +13,10 @@ use super::mailbox::Mailbox;
 use super::status::{Counters, nanos};
 use super::work_queue::WorkQueue;
 use super::worker::panic_message;
+
+/// Effects and outputs that may be held back before they are flushed, in bytes; one command may
+/// exceed it. What a state machine stages for one command is for it to bound.
+const UNFLUSHED_BYTES_MAX: u64 = 16 << 20;
 
 /// Something for the state machine to do.
 #[derive(Debug)]
@@ -56,10 +60,10 @@ enum Mood {
 /// Entries that were applied and are not flushed yet.
 #[derive(Debug, Default)]
 struct Run {
-    first: Option<(LogIndex, Option<RequestId>)>,
     last: LogId,
     entries: u64,
     outputs: Vec<(RequestId, Bytes)>,
+    output_bytes: u64,
 }
 
 impl Applier {
@@ -71,62 +75,72 @@ impl Applier {
         Self { state_machine, mailbox, counters, mood: Mood::Applying, run: Run::default() }
     }
 
-    /// Works until the queue ends. A panic of the state machine is final: the entry it was at is
-    /// neither applied nor skipped, so nothing after it can be.
+    /// Works until the queue ends or the state machine cannot go on. A panic of the state machine
+    /// is final: the entry it was at is neither applied nor skipped, so nothing after it can be.
     pub(super) fn run(mut self, queue: &WorkQueue<Job>) {
         let mut batch = Vec::new();
         while queue.take(&mut batch) {
             let mut at = None;
             let worked =
                 panic::catch_unwind(AssertUnwindSafe(|| self.work_through(&mut batch, &mut at)));
-            if let Err(panic) = worked {
-                queue.close();
-                let message = panic_message(panic.as_ref());
-                self.mailbox.fail(match at {
-                    Some(index) => StopReason::StateMachinePanicked { index, message },
-                    None => StopReason::Panicked { part: "state machine", message },
-                });
-                return;
-            }
+            let reason = match worked {
+                Ok(Ok(())) => continue,
+                Ok(Err(reason)) => reason,
+                Err(panic) => {
+                    let message = panic_message(panic.as_ref());
+                    match at {
+                        Some(index) => StopReason::StateMachinePanicked { index, message },
+                        None => StopReason::Panicked { part: "state machine", message },
+                    }
+                }
+            };
+            queue.close();
+            self.mailbox.fail(reason);
+            return;
         }
     }
 
-    /// Applies all entries of the batch with one flush, then answers its queries. `at` names the
-    /// entry at which the state machine is.
-    fn work_through(&mut self, batch: &mut Vec<Job>, at: &mut Option<LogIndex>) {
+    /// Applies all entries of the batch, with one flush unless that would hold back too much, then
+    /// answers its queries. `at` names the entry at which the state machine is.
+    fn work_through(
+        &mut self,
+        batch: &mut Vec<Job>,
+        at: &mut Option<LogIndex>,
+    ) -> Result<(), StopReason> {
         let mut queries = Vec::new();
-        let mut reports = Vec::new();
         let started = Instant::now();
+        let mut applies = false;
         for job in batch.drain(..) {
             match job {
-                Job::Apply(entries) => self.apply(entries, at, &mut reports),
+                Job::Apply(entries) => {
+                    applies = true;
+                    self.apply(entries, at)?;
+                }
                 Job::Resume => self.mood = Mood::Applying,
                 Job::Query(id, query) => queries.push((id, query)),
             }
         }
-        self.flush(at, &mut reports);
+        self.flush(at)?;
         *at = None;
-        if !reports.is_empty() {
+        if applies {
             self.counters.apply_nanos.add(nanos(started.elapsed()));
         }
         if !queries.is_empty() {
             let answer = |(id, query)| (id, self.state_machine.query(&query));
-            reports.push(Report::Answered(queries.into_iter().map(answer).collect()));
+            let answers = queries.into_iter().map(answer).collect();
+            self.report(Report::Answered(answers));
         }
-        if !reports.is_empty() {
-            self.mailbox.post(|arrivals| arrivals.reports.append(&mut reports));
-        }
+        Ok(())
     }
 
     fn apply(
         &mut self,
         entries: Vec<Committed>,
         at: &mut Option<LogIndex>,
-        reports: &mut Vec<Report>,
-    ) {
+    ) -> Result<(), StopReason> {
         for Committed { entry, request } in entries {
             if self.mood == Mood::Dropping {
-                return;
+                return Ok(());
             }
             *at = Some(entry.index());
             let output = match &entry.payload {
@@ -134,55 +148,58 @@ impl Applier {
                 Payload::Empty | Payload::Membership(_) => None,
             };
             match output {
-                Some(Err(error)) => {
-                    self.flush(at, reports);
-                    // A flush that failed too is the earlier failure, and the only one to tell.
-                    if self.mood == Mood::Applying {
-                        self.fail(entry.index(), request, error, reports);
-                    }
+                Some(Ok(output)) => self.run.applied(entry.id, request, Some(output)),
+                None => self.run.applied(entry.id, request, None),
+                Some(Err(ApplyError::Command { reason })) => {
+                    self.flush(at)?;
+                    self.failed(entry.index(), request, reason);
                 }
-                Some(Ok(output)) => {
-                    self.run.applied(entry.id, request);
-                    self.run.outputs.extend(request.map(|request| (request, output)));
+                Some(Err(ApplyError::Unsupported { reason })) => {
+                    self.flush(at)?;
+                    return Err(StopReason::UnsupportedCommand { index: entry.index(), reason });
                 }
-                None => self.run.applied(entry.id, request),
+                // Entries before it are applied again after a restart.
+                Some(Err(ApplyError::Storage(failure))) => return Err(failure.into()),
+            }
+            if self.run.output_bytes + self.state_machine.staged_bytes() > UNFLUSHED_BYTES_MAX {
+                self.flush(at)?;
             }
         }
+        Ok(())
     }
 
-    /// Ends the run, if there is one. Only then may its outputs be told.
-    fn flush(&mut self, at: &mut Option<LogIndex>, reports: &mut Vec<Report>) {
+    /// Ends the run, if there is one. Its outputs are reported only after that.
+    fn flush(&mut self, at: &mut Option<LogIndex>) -> Result<(), StorageFailure> {
         let run = std::mem::take(&mut self.run);
-        let Some((first, request)) = run.first else { return };
-        *at = Some(run.last.index);
-        match self.state_machine.flush(run.last) {
-            Ok(()) => {
-                self.counters.apply_batches.add(1);
-                self.counters.applied_entries.add(run.entries);
-                reports.push(Report::Applied { last: run.last.index, outputs: run.outputs });
-            }
-            Err(error) => self.fail(first, request, error, reports),
+        if run.entries == 0 {
+            return Ok(());
         }
+        *at = Some(run.last.index);
+        self.state_machine.flush(run.last)?;
+        self.counters.apply_batches.add(1);
+        self.counters.applied_entries.add(run.entries);
+        self.report(Report::Applied { last: run.last.index, outputs: run.outputs });
+        Ok(())
     }
 
-    fn fail(
-        &mut self,
-        index: LogIndex,
-        request: Option<RequestId>,
-        error: ApplyError,
-        reports: &mut Vec<Report>,
-    ) {
+    fn failed(&mut self, index: LogIndex, request: Option<RequestId>, reason: String) {
         self.mood = Mood::Dropping;
         self.counters.apply_failures.add(1);
-        let failure = ApplyFailure { index, reason: error.reason };
-        reports.push(Report::Failed { failure, request });
+        self.report(Report::Failed { failure: ApplyFailure { index, reason }, request });
+    }
+
+    fn report(&self, report: Report) {
+        self.mailbox.post(|arrivals| arrivals.reports.push(report));
     }
 }
 
 impl Run {
-    fn applied(&mut self, id: LogId, request: Option<RequestId>) {
-        self.first.get_or_insert((id.index, request));
+    fn applied(&mut self, id: LogId, request: Option<RequestId>, output: Option<Bytes>) {
         self.last = id;
         self.entries += 1;
+        if let (Some(request), Some(output)) = (request, output) {
+            self.output_bytes += output.len() as u64;
+            self.outputs.push((request, output));
+        }
     }
 }

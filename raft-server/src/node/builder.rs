@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use raft_core::ports::{
-    ApplyError, Inbox, LogReader, LogStore, PeerAddress, StateMachine, StoreError, Transport,
+    Inbox, LogReader, LogStore, PeerAddress, StateMachine, StorageFailure, StoreError, Transport,
 };
 use raft_core::{Config, ConfigError, FetchEntries, LogIndex, Membership, Persist, Recovered};
 use tokio::sync::{oneshot, watch};
@@ -26,7 +26,7 @@ use super::worker::Worker;
 type BuildTransport =
     Box<dyn FnOnce(Arc<dyn Inbox>) -> Result<Arc<dyn Transport>, BoxError> + Send>;
 type OpenedStore = Result<(Recovered, Box<dyn LogReader>), StoreError>;
-type OpenedStateMachine = Result<LogIndex, ApplyError>;
+type OpenedStateMachine = Result<LogIndex, StorageFailure>;
 
 /// Describes a node; [`NodeBuilder::start`] brings it up.
 #[derive(Default)]

@@ -190,6 +190,8 @@ impl Driver {
             StopReason::Shutdown => tracing::info!("the node has shut down"),
             StopReason::RuntimeEnded
             | StopReason::Storage(_)
+            | StopReason::StateMachineStorage(_)
+            | StopReason::UnsupportedCommand { .. }
             | StopReason::Halted(_)
             | StopReason::StateMachinePanicked { .. }
             | StopReason::Panicked { .. } => {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use raft_core::ports::{ApplyError, QueryError, StoreError};
+use raft_core::ports::{QueryError, StorageFailure, StoreError};
 use raft_core::{ConfigError, HaltReason, LogIndex, NodeId, Refusal};
 
 /// An error of a caller's own code, kept as it is.
@@ -65,7 +65,7 @@ pub enum StartError {
     Store(#[from] StoreError),
     /// The state machine could not say how far it has applied.
     #[error("the state machine could not say what it has applied: {0}")]
-    StateMachine(#[from] ApplyError),
+    StateMachine(#[from] StorageFailure),
     /// The state machine and the log are not of one kind: one of them was lost or replaced.
     #[error(
         "the state machine has applied up to entry {applied}, but the log holds {first} to {last}: \
@@ -113,6 +113,19 @@ pub enum StopReason {
     /// The log store failed: what is on the disk is not known, so nothing may be promised.
     #[error("the log store failed")]
     Storage(#[source] Arc<StoreError>),
+    /// The storage of the state machine failed. No command is at fault and the log is not marked
+    /// broken: a restart goes on once the storage works again.
+    #[error("the storage of the state machine failed: {0}")]
+    StateMachineStorage(#[from] StorageFailure),
+    /// The log holds a command that this release does not know. The log is not marked broken: a
+    /// release that knows the command goes on from there.
+    #[error("entry {index} cannot be applied by this release: {reason}")]
+    UnsupportedCommand {
+        /// The entry.
+        index: LogIndex,
+        /// Which version was found, and which ones are known.
+        reason: String,
+    },
     /// The core stopped itself.
     #[error(transparent)]
     Halted(#[from] HaltReason),

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use raft_core::ports::{
-    ApplyError, LogReader, LogStore, PeerAddress, QueryError, StateMachine, StoreError, Transport,
+    ApplyError, LogReader, LogStore, PeerAddress, QueryError, StateMachine, StorageFailure,
+    StoreError, Transport,
 };
 use raft_core::{
     ApplyFailurePolicy, ClusterId, Config, GroupId, Identity, Incarnation, LogId, LogIndex,
@@ -195,6 +196,13 @@ struct MachineState {
     durable: LogIndex,
     fails_at: Option<Bytes>,
     flush_fails: bool,
+    /// A command that this machine does not know the version of.
+    unsupported: Option<Bytes>,
+    /// What every command counts for until it is flushed.
+    bytes_per_command: u64,
+    staged_bytes: u64,
+    /// The most commands that one flush wrote.
+    unflushed_most: usize,
     panics_at: Option<Bytes>,
     holds_at: Option<Bytes>,
 }
@@ -232,10 +240,25 @@ impl Machine {
         self.state().flush_fails = true;
     }
 
+    /// From now on every command stages this much.
+    pub(super) fn stage_per_command(&self, bytes: u64) {
+        self.state().bytes_per_command = bytes;
+    }
+
+    pub(super) fn unflushed_most(&self) -> usize {
+        self.state().unflushed_most
+    }
+
+    /// Does not know the version of this command until [`Machine::mend`].
+    pub(super) fn not_support(&self, command: &str) {
+        self.state().unsupported = Some(bytes(command));
+    }
+
     pub(super) fn mend(&self) {
         let mut state = self.state();
         state.fails_at = None;
         state.flush_fails = false;
+        state.unsupported = None;
     }
 
     pub(super) fn panic_at(&self, command: &str) {
@@ -269,7 +292,7 @@ impl Machine {
 struct MachineLife(Arc<Machine>);
 
 impl StateMachine for MachineLife {
-    fn applied(&mut self) -> Result<LogIndex, ApplyError> {
+    fn applied(&mut self) -> Result<LogIndex, StorageFailure> {
         Ok(self.0.state().durable)
     }
 
@@ -284,22 +307,32 @@ impl StateMachine for MachineLife {
             panic!("told to panic");
         }
         if state.fails_at.as_ref() == Some(command) {
-            return Err(ApplyError { reason: "told to fail".to_owned() });
+            return Err(ApplyError::Command { reason: "told to fail".to_owned() });
         }
+        if state.unsupported.as_ref() == Some(command) {
+            return Err(ApplyError::Unsupported { reason: "of version 9".to_owned() });
+        }
+        state.staged_bytes += state.bytes_per_command;
         state.unflushed.push(command.clone());
         Ok((state.commands.len() + state.unflushed.len()).to_string().into())
     }
 
-    fn flush(&mut self, applied: LogId) -> Result<(), ApplyError> {
+    fn flush(&mut self, applied: LogId) -> Result<(), StorageFailure> {
         let mut state = self.0.state();
         let unflushed = std::mem::take(&mut state.unflushed);
+        state.staged_bytes = 0;
         if state.flush_fails {
-            return Err(ApplyError { reason: "told to fail to flush".to_owned() });
+            return Err(StorageFailure { reason: "told to fail to flush".to_owned() });
         }
+        state.unflushed_most = state.unflushed_most.max(unflushed.len());
         state.commands.extend(unflushed);
         drop(state);
         self.0.flushed.send_replace(applied.index);
         Ok(())
+    }
+
+    fn staged_bytes(&self) -> u64 {
+        self.0.state().staged_bytes
     }
 
     fn query(&mut self, query: &Bytes) -> Result<Bytes, QueryError> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use raft_core::ports::{PeerAddress, StoreError, Transport};
+use raft_core::ports::{PeerAddress, StorageFailure, StoreError, Transport};
 use raft_core::{ApplyFailurePolicy, ConfigError, HaltReason, LogIndex, Message};
 use raft_server::{ProposeError, ReadError, StartError, StopReason};
 use raft_transport_mem::Hub;
@@ -112,20 +112,84 @@ async fn commands_behind_a_failed_one_wait_for_it_and_keep_their_callers() {
     assert_eq!(leader.machine.commands(), ["first", "hard", "behind"]);
 }
 
+/// No command is at fault when the state machine cannot write: the node stops, whatever the policy
+/// for failed commands, its log is not marked, and a restart applies what is missing.
 #[tokio::test]
-async fn a_batch_that_cannot_be_flushed_counts_as_failed_at_its_first_entry() {
-    let setup = Setup { apply_failure: ApplyFailurePolicy::Retry, ..Setup::default() };
-    let cluster = Cluster::led(setup).await;
-    let leader = cluster.leader();
-    leader.propose("before").await.expect("acknowledged");
-    leader.machine.fail_to_flush();
-    let failed = leader.propose("hard").await;
-    let reason = "told to fail to flush".to_owned();
-    assert_eq!(failed, Err(ProposeError::ApplyFailed { index: LogIndex(3), reason }));
-    assert_eq!(leader.machine.commands(), ["before"]);
-    leader.machine.mend();
-    assert_eq!(leader.propose("after").await, Ok("3".to_owned()));
-    assert_eq!(leader.machine.commands(), ["before", "hard", "after"]);
+async fn a_failed_flush_stops_the_node_and_a_restart_goes_on() {
+    for apply_failure in [ApplyFailurePolicy::Halt, ApplyFailurePolicy::Retry] {
+        let cluster = Cluster::led(Setup { apply_failure, ..Setup::alone() }).await;
+        let node = cluster.leader();
+        node.propose("before").await.expect("acknowledged");
+        node.machine.fail_to_flush();
+        let outcome = node.propose("lost").await;
+        assert_eq!(outcome, Err(ProposeError::Unknown { leader: Some(node.id) }));
+        let stopped = within(node.handle.stopped()).await;
+        let expected = StorageFailure { reason: "told to fail to flush".to_owned() };
+        assert!(
+            matches!(&stopped, StopReason::StateMachineStorage(failure) if *failure == expected),
+            "{stopped:?}"
+        );
+        assert_eq!(node.machine.commands(), ["before"]);
+        within(node.disk.is_closed()).await;
+
+        let machine = Arc::new(Machine::default());
+        let again = cluster.boot(1, machine, Arc::clone(&node.disk)).await.expect("it starts");
+        again.handle.campaign().await;
+        within(again.known_leader(again.id)).await;
+        assert_eq!(again.propose("after").await, Ok("3".to_owned()));
+        assert_eq!(again.machine.commands(), ["before", "lost", "after"]);
+    }
+}
+
+/// A command of a version that the node does not know is neither skipped nor a defect.
+#[tokio::test]
+async fn an_unsupported_command_stops_the_node_and_another_release_goes_on() {
+    let cluster = Cluster::led(Setup::alone()).await;
+    let node = cluster.leader();
+    node.propose("before").await.expect("acknowledged");
+    node.machine.not_support("new");
+    let outcome = node.propose("new").await;
+    assert!(matches!(outcome, Err(ProposeError::Unknown { .. })), "{outcome:?}");
+    let stopped = within(node.handle.stopped()).await;
+    assert!(
+        matches!(&stopped, StopReason::UnsupportedCommand { index: LogIndex(3), .. }),
+        "{stopped:?}"
+    );
+    within(node.disk.is_closed()).await;
+
+    let machine = Arc::new(Machine::default());
+    let again = cluster.boot(1, machine, Arc::clone(&node.disk)).await.expect("it starts");
+    again.handle.campaign().await;
+    within(again.known_leader(again.id)).await;
+    assert_eq!(again.propose("after").await, Ok("3".to_owned()));
+}
+
+/// Effects and outputs that are held back have a bound, however many commands wait.
+#[tokio::test]
+async fn a_batch_that_stages_much_is_flushed_in_parts() {
+    const COMMANDS: usize = 20;
+    let cluster = Cluster::led(Setup::alone()).await;
+    let node = cluster.leader();
+    node.machine.stage_per_command(10 << 20);
+    node.machine.hold_at("first");
+    let mut calls = tokio::task::JoinSet::new();
+    let propose = |command: &str| {
+        let (handle, command) = (node.handle.clone(), bytes(command));
+        async move { handle.propose(command).await }
+    };
+    calls.spawn(propose("first"));
+    within(node.machine.is_holding()).await;
+    for _ in 1..COMMANDS {
+        calls.spawn(propose("further"));
+    }
+    let all_committed = LogIndex(COMMANDS as u64 + 1);
+    while node.handle.status().raft.commit_index < all_committed {
+        tokio::task::yield_now().await;
+    }
+    node.machine.release();
+    within(calls.join_all()).await.into_iter().for_each(|done| drop(done.expect("applied")));
+    assert_eq!(node.machine.commands().len(), COMMANDS);
+    assert_eq!(node.machine.unflushed_most(), 2, "20 MiB exceed the bound of 16 MiB");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use raft_core::ports::{ApplyError, QueryError, StateMachine};
+use raft_core::ports::{ApplyError, QueryError, StateMachine, StorageFailure};
 use raft_core::{LogId, LogIndex};
 
 /// A set of words. A command is a word; the output says whether it is new.
@@ -19,7 +19,7 @@ impl Words {
 }
 
 impl StateMachine for Words {
-    fn applied(&mut self) -> Result<LogIndex, ApplyError> {
+    fn applied(&mut self) -> Result<LogIndex, StorageFailure> {
         Ok(self.applied)
     }
 
@@ -28,7 +28,7 @@ impl StateMachine for Words {
         Ok(Bytes::from_static(if new { b"new" } else { b"known" }))
     }
 
-    fn flush(&mut self, applied: LogId) -> Result<(), ApplyError> {
+    fn flush(&mut self, applied: LogId) -> Result<(), StorageFailure> {
         self.applied = applied.index;
         Ok(())
     }

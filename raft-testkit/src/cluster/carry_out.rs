@@ -1,6 +1,6 @@
 //! Doing what a node wants done.
 
-use raft_core::ports::{LogStore, StateMachine};
+use raft_core::ports::{ApplyError, LogStore, StateMachine};
 use raft_core::{Effect, Event, HaltReason, Input, Persist, RoleCause, RoleKind};
 
 use super::Cluster;
@@ -120,9 +120,24 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         self.step(at, Input::EntriesFetched(fetched), kind, Some(record));
     }
 
+    /// A node whose state machine cannot go on stops; its log is not marked.
+    fn stop_applying(&mut self, at: usize, error: &ApplyError, record: u64) {
+        let node = &mut self.nodes[at];
+        node.persists.clear();
+        node.applies.clear();
+        node.liveness = Liveness::Halted;
+        let reason = error.to_string();
+        let record = self.note_at(at, RecordKind::Halted { reason }, Some(record));
+        self.on_requests_cut_off(at, record);
+    }
+
     /// Puts the oldest batch through the state machine and tells the node how it went.
     pub(super) fn apply_batch(&mut self, at: usize) {
         let Some((result, record)) = self.nodes[at].apply() else { return };
+        let result = match result {
+            Ok(result) => result,
+            Err(error) => return self.stop_applying(at, &error, record),
+        };
         for (committed, output) in &result.done {
             self.checker.on_apply(at, &committed.entry, record);
             if let Some(output) = output {

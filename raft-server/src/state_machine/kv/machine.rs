@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use raft_core::ports::{ApplyError, QueryError, StateMachine};
+use raft_core::ports::{ApplyError, QueryError, StateMachine, StorageFailure};
 use raft_core::{Identity, LogId, LogIndex};
 use rocksdb::WriteBatch;
 
@@ -57,7 +57,8 @@ pub struct KvStateMachine {
     sessions: Sessions,
     sessions_max: usize,
     sweeper: Sweeper,
-    /// Set once what is in memory may not be what is on disk; nothing is applied any more.
+    /// Set once the storage has failed: what is in memory may not be what is on disk, and nothing
+    /// is applied any more.
     failed: Option<String>,
 }
 
@@ -124,18 +125,22 @@ impl KvStateMachine {
         }
     }
 
-    fn run(&mut self, id: LogId, bytes: &[u8]) -> Result<Bytes, ReadOrFormat> {
+    fn run(&mut self, id: LogId, bytes: &[u8]) -> Result<Bytes, ApplyError> {
         let command = match Command::decode(bytes) {
             Ok(command) => command,
             // A later release knows what this means, and its nodes are applying it: going on
             // without it would be a state of one's own.
             Err(error @ FormatError::Version { found, supported }) if found > supported => {
-                return Err(ReadOrFormat::Format(error));
+                return Err(ApplyError::Unsupported { reason: error.to_string() });
             }
             Err(FormatError::Empty | FormatError::Version { .. } | FormatError::Damaged) => {
                 return Ok(self.output(Outcome::Refused(Refused::Malformed)));
             }
         };
+        self.carry_out(id, &command).map_err(|error| ApplyError::Storage(self.failed(&error)))
+    }
+
+    fn carry_out(&mut self, id: LogId, command: &Command) -> Result<Bytes, ReadError> {
         if let Some(session) = command.session {
             match self.sessions.look_up(&self.database, session)? {
                 Lookup::New => {}
@@ -178,20 +183,17 @@ impl KvStateMachine {
         batch
     }
 
-    /// Forgets the batch under way, as if none of it had been applied.
-    fn discard(&mut self) {
-        self.staged.clear();
-        self.state = self.written;
-        match Sessions::load(&self.database, self.sessions_max) {
-            Ok(sessions) => self.sessions = sessions,
-            Err(error) => self.failed = Some(error.to_string()),
-        }
+    /// Notes that the storage failed. Nothing is applied or flushed after that.
+    fn failed(&mut self, error: &dyn fmt::Display) -> StorageFailure {
+        let reason = error.to_string();
+        self.failed = Some(reason.clone());
+        StorageFailure { reason }
     }
 
-    fn check_usable(&self) -> Result<(), ApplyError> {
+    fn check_usable(&self) -> Result<(), StorageFailure> {
         match &self.failed {
             None => Ok(()),
-            Some(reason) => Err(ApplyError {
+            Some(reason) => Err(StorageFailure {
                 reason: format!("the key-value store stopped after an earlier failure: {reason}"),
             }),
         }
@@ -205,7 +207,7 @@ impl Drop for KvStateMachine {
 }
 
 impl StateMachine for KvStateMachine {
-    fn applied(&mut self) -> Result<LogIndex, ApplyError> {
+    fn applied(&mut self) -> Result<LogIndex, StorageFailure> {
         Ok(self.written.applied.index)
     }
 
@@ -213,21 +215,19 @@ impl StateMachine for KvStateMachine {
         let last = self.state.applied;
         assert!(id.index > last.index, "{id} comes after {last}, which is applied");
         self.check_usable()?;
-        let reply =
-            self.run(id, command).map_err(|error| ApplyError { reason: error.to_string() })?;
+        let reply = self.run(id, command)?;
         self.state.applied = id;
         Ok(reply)
     }
 
-    fn flush(&mut self, applied: LogId) -> Result<(), ApplyError> {
+    fn flush(&mut self, applied: LogId) -> Result<(), StorageFailure> {
         let last = self.state.applied;
         assert!(applied.index >= last.index, "{applied} does not take back {last}");
         self.check_usable()?;
         self.state.applied = applied;
         if let Err(error) = self.database.write(self.batch(), self.state.revision) {
-            self.discard();
-            let reason = format!("writing a batch to the key-value store failed: {error}");
-            return Err(ApplyError { reason });
+            let what = format!("writing a batch to the key-value store failed: {error}");
+            return Err(self.failed(&what));
         }
         self.staged.clear();
         self.sessions.written();
@@ -236,6 +236,10 @@ impl StateMachine for KvStateMachine {
         }
         self.written = self.state;
         Ok(())
+    }
+
+    fn staged_bytes(&self) -> u64 {
+        self.staged.bytes()
     }
 
     fn query(&mut self, query: &Bytes) -> Result<Bytes, QueryError> {
@@ -247,13 +251,4 @@ impl StateMachine for KvStateMachine {
             .map_err(|error| QueryError { reason: error.to_string() })?;
         Ok(answer.encode())
     }
-}
-
-/// Why a command cannot be applied on this node.
-#[derive(Debug, thiserror::Error)]
-enum ReadOrFormat {
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    #[error("a command of a later release is in the log: {0}")]
-    Format(FormatError),
 }

@@ -16,6 +16,9 @@ pub(super) static NOTHING: Records = BTreeMap::new();
 pub(super) struct Staged {
     pub(super) current: Records,
     pub(super) history: Records,
+    /// Bytes that were put in since the last [`Staged::clear`], those taken back or replaced
+    /// included.
+    bytes: u64,
     /// How to take back the transaction under way; `None` outside of one.
     undo: Option<Vec<Undo>>,
 }
@@ -74,7 +77,13 @@ impl Staged {
     pub(super) fn clear(&mut self) {
         self.current.clear();
         self.history.clear();
+        self.bytes = 0;
         self.undo = None;
+    }
+
+    /// Memory that the records take up, in bytes, approximately; never too low.
+    pub(super) const fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     fn supersede(&mut self, key: &[u8], old: &Version<'_>, at: Revision) {
@@ -86,10 +95,13 @@ impl Staged {
         if let Some(undo) = &mut self.undo {
             undo.push(Undo::History(key.clone()));
         }
-        self.history.insert(key, Some(old.encode_history(at)));
+        let record = old.encode_history(at);
+        self.bytes += (key.len() + record.len()) as u64;
+        self.history.insert(key, Some(record));
     }
 
     fn set_current(&mut self, key: &[u8], record: Option<Vec<u8>>) {
+        self.bytes += (key.len() + record.as_ref().map_or(0, Vec::len)) as u64;
         let before = self.current.insert(key.to_vec(), record);
         if let Some(undo) = &mut self.undo {
             undo.push(Undo::Current(key.to_vec(), before));
