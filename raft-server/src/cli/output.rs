@@ -67,7 +67,7 @@ impl Printer {
     ) -> io::Result<()> {
         write(&match self.format {
             Format::Table if projection == Projection::CountOnly => {
-                format!("{}\n", found.count).into_bytes()
+                format!("{}\n", found.count.unwrap_or_default()).into_bytes()
             }
             Format::Table => key_table(&found.kvs, projection).into_bytes(),
             Format::Json => line(&range(revision, found, projection)),
@@ -452,7 +452,7 @@ odd\\x00\\xff\\n\\\\\\x1b[1m  é           2        3        12
 
     #[test]
     fn json_tells_text_from_bytes() {
-        let found = RangeResult { kvs: vec![kv(b"a", b"\x00\xff")], more: false, count: 1 };
+        let found = RangeResult { kvs: vec![kv(b"a", b"\x00\xff")], more: false, count: Some(1) };
         let expected = "{\"count\":1,\"kvs\":[{\"create_revision\":3,\"key\":\"a\",\
                         \"mod_revision\":12,\"value_hex\":\"00ff\",\"version\":2}],\"more\":false,\
                         \"revision\":12}";
@@ -472,7 +472,7 @@ odd\\x00\\xff\\n\\\\\\x1b[1m  é           2        3        12
                 TxnOpResult::Range(RangeResult {
                     kvs: vec![kv(b"a", b"1")],
                     more: false,
-                    count: 1,
+                    count: Some(1),
                 }),
             ],
         };

@@ -5,7 +5,7 @@ use raft_core::{ClusterId, NodeId};
 use serde::{Deserialize, Serialize};
 
 /// The version of everything after the hello.
-pub const PROTOCOL_VERSION: u16 = 1;
+pub const PROTOCOL_VERSION: u16 = 2;
 
 /// What a client says first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -484,7 +484,7 @@ async fn a_mismatched_welcome_is_an_error_that_names_both_values() {
     for (welcome, expected) in [
         (
             Welcome { version: 77, ..welcome.clone() },
-            ["version 1 ".to_owned(), "version 77".to_owned()],
+            [format!("version {PROTOCOL_VERSION} "), "version 77".to_owned()],
         ),
         (Welcome { cluster: other, ..welcome }, [CLUSTER.to_string(), other.to_string()]),
     ] {

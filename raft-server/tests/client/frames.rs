@@ -55,7 +55,7 @@ fn replies() -> Vec<Reply> {
     };
     let hint = || LeaderHint { node: NodeId(2), address: Some("host:1".to_owned()) };
     let outcome = Outcome::Put { prev_kv: Some(kv.clone()) };
-    let found = RangeResult { kvs: vec![kv; 3], more: true, count: 9 };
+    let found = RangeResult { kvs: vec![kv; 3], more: true, count: None };
     let report = StatusReport {
         release: "1".to_owned(),
         cluster: ClusterId(u128::MAX),

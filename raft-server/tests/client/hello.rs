@@ -63,7 +63,7 @@ async fn hellos_that_do_not_match_are_refused_with_both_values() {
         (
             Hello { version: 9, ..HELLO },
             CloseCode::Protocol,
-            ["9 of", "version 1"].map(String::from),
+            ["9 of".to_owned(), format!("version {PROTOCOL_VERSION}")],
         ),
         (
             Hello { cluster: Some(other), ..HELLO },

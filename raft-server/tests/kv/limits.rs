@@ -1,12 +1,12 @@
 //! What is refused before it is proposed, and bytes that are no command.
 
 use bytes::Bytes;
-use raft_core::ports::StateMachine;
+use raft_core::ports::{ApplyError, StateMachine};
 use raft_core::{LogId, LogIndex, Term};
 use raft_server::state_machine::kv::{
     Answer, Command, Compare, Expected, FormatError, KeyRange, LimitExceeded, Limits, Op, Outcome,
-    Output, Put, Query, RangeRequest, Refused, Relation, Revision, SessionId, SessionSerial, Txn,
-    TxnOp,
+    Output, Put, Query, RangeRequest, Refused, Relation, Revision, Rules, SessionId, SessionSerial,
+    Txn, TxnOp,
 };
 
 use super::store::{Store, bytes, delete, put};
@@ -135,7 +135,7 @@ fn commands_come_back_as_they_were() {
     ] {
         let command = Command { session, op };
         let encoded = command.encode();
-        assert_eq!(Command::decode(&encoded), Ok(command));
+        assert_eq!(Command::decode(&encoded), Ok((&Rules::CURRENT, command)));
         for cut in 0..encoded.len() {
             assert!(Command::decode(&encoded[..cut]).is_err());
         }
@@ -154,7 +154,7 @@ fn random_bytes_never_panic_a_decoder() {
         let length = rng.usize(..40);
         let mut noise: Vec<u8> = (0..length).map(|_| rng.u8(..)).collect();
         if let Some(first) = noise.first_mut() {
-            *first = 1;
+            *first = Rules::CURRENT.version;
         }
         let _ = Command::decode(&noise);
         let _ = Output::decode(&noise);
@@ -168,7 +168,7 @@ fn random_bytes_never_panic_a_decoder() {
 fn bytes_that_are_no_command_change_nothing() {
     let mut store = Store::new();
     store.run(put("a", "1"));
-    for noise in [&b""[..], b"\0", b"\x01", b"\x01\xff\xff"] {
+    for noise in [&b""[..], b"\0", b"\x02", b"\x02\xff\xff"] {
         let output = store.apply_bytes(Bytes::copy_from_slice(noise));
         assert_eq!(output.outcome, Outcome::Refused(Refused::Malformed));
         assert_eq!(output.revision, Revision(1));
@@ -176,14 +176,20 @@ fn bytes_that_are_no_command_change_nothing() {
     assert_eq!(store.run(put("a", "2")).revision, Revision(2));
 }
 
-/// A command that a later release wrote means something there: skipping it would be a state of
-/// one's own. The node stops at it instead, and nothing of it is left behind.
+/// A command of a version that this release does not know means something to another release, be
+/// it a later or an earlier one: a node that skipped it would have a different state. It stops
+/// instead, and nothing of the command is left behind.
 #[test]
-fn command_of_a_later_release_is_not_skipped() {
+fn command_of_an_unknown_version_is_not_skipped() {
     let mut store = Store::new();
     store.run(put("a", "1"));
     let id = LogId::new(Term(1), LogIndex(2));
-    let error = store.machine().apply(id, &Bytes::from_static(b"\x02whatever")).unwrap_err();
-    assert!(error.to_string().contains("newer release"), "{error}");
+    for version in [1, Rules::CURRENT.version + 1, u8::MAX] {
+        let mut command = Command::without_session(put("a", "x")).encode().to_vec();
+        command[0] = version;
+        let error = store.machine().apply(id, &command.into()).unwrap_err();
+        let ApplyError::Unsupported { reason } = &error else { panic!("{error:?}") };
+        assert!(reason.contains(&format!("version {version}")), "{error}");
+    }
     assert_eq!(store.run(put("a", "2")).revision, Revision(2));
 }

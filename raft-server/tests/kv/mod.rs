@@ -5,6 +5,7 @@
     reason = "in a test an unexpected value is a failure, whatever it is"
 )]
 
+mod bounds;
 mod crash;
 mod limits;
 mod model;

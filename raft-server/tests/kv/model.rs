@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use raft_server::state_machine::kv::{
     Command, Compare, DeleteRange, Deleted, Expected, KeyRange, KeyValue, Op, Outcome, Output,
-    Projection, Put, REPLY_BYTES_MAX, RangeRequest, RangeResult, Refused, Relation, Revision,
-    SessionId, SessionSerial, Txn, TxnOp, TxnOpResult, TxnResult,
+    Projection, Put, RangeRequest, RangeResult, Refused, Relation, Revision, Rules, SessionId,
+    SessionSerial, Txn, TxnOp, TxnOpResult, TxnResult,
 };
 
 type State = BTreeMap<Bytes, KeyValue>;
@@ -17,13 +17,14 @@ pub(super) struct Model {
     compact_revision: Revision,
     /// By the index of the last command and the id: the longest unused first.
     sessions: BTreeMap<(u64, SessionId), (u64, Output)>,
-    sessions_max: usize,
+    commands: u64,
 }
 
 impl Model {
-    pub(super) fn new(sessions_max: usize) -> Self {
+    pub(super) fn new() -> Self {
         let states = vec![State::new()];
-        Self { states, compact_revision: Revision(0), sessions: BTreeMap::new(), sessions_max }
+        let sessions = BTreeMap::new();
+        Self { states, compact_revision: Revision(0), sessions, commands: 0 }
     }
 
     pub(super) fn revision(&self) -> Revision {
@@ -38,7 +39,21 @@ impl Model {
         self.sessions.iter().map(|((_, session), (serial, _))| (*session, *serial)).collect()
     }
 
+    /// Commands so far.
+    pub(super) fn commands(&self) -> u64 {
+        self.commands
+    }
+
+    /// Applies the commands of a log from its beginning.
+    pub(super) fn replay(&mut self, log: &[Bytes]) {
+        for (index, command) in (1..).zip(log) {
+            let (_, command) = Command::decode(command).unwrap();
+            self.apply(index, &command);
+        }
+    }
+
     pub(super) fn apply(&mut self, index: u64, command: &Command) -> Output {
+        self.commands += 1;
         if let Some(retry) = command.session {
             let known = self.sessions.iter().find(|((_, id), _)| *id == retry.session);
             let Some((_, (last_serial, reply))) = known else {
@@ -86,7 +101,7 @@ impl Model {
         let known = self.sessions.keys().find(|(_, id)| *id == done.session).copied();
         if let Some(place) = known {
             self.sessions.remove(&place);
-            let reply = if reply.encode().len() > REPLY_BYTES_MAX {
+            let reply = if reply.encode().len() > Rules::CURRENT.reply_bytes_max {
                 Output { outcome: Outcome::ReplyNotKept, ..reply }
             } else {
                 reply
@@ -123,7 +138,7 @@ impl Model {
                 let session = SessionId(index);
                 let opened = self.output(Outcome::SessionOpened { session });
                 self.sessions.insert((index, session), (0, opened));
-                if self.sessions.len() > self.sessions_max {
+                if self.sessions.len() > Rules::CURRENT.sessions_max {
                     self.sessions.pop_first();
                 }
                 Outcome::SessionOpened { session }
@@ -193,17 +208,14 @@ fn range_of(model: &Model, newest: &State, request: &RangeRequest) -> Result<Ran
         state.values().filter(|kv| matches(&request.range, kv)).cloned().collect();
     let count = kvs.len() as u64;
     let limit = usize::try_from(request.limit.unwrap_or(u64::MAX)).unwrap();
-    let mut more = kvs.len() > limit;
+    let more = kvs.len() > limit && request.projection != Projection::CountOnly;
     kvs.truncate(limit);
     match request.projection {
         Projection::KeysAndValues => {}
         Projection::KeysOnly => kvs.iter_mut().for_each(|kv| kv.value = Bytes::new()),
-        Projection::CountOnly => {
-            kvs.clear();
-            more = false;
-        }
+        Projection::CountOnly => kvs.clear(),
     }
-    Ok(RangeResult { kvs, more, count })
+    Ok(RangeResult { kvs, more, count: (!more).then_some(count) })
 }
 
 /// Spelled out here rather than asked of [`KeyRange::contains`], which is under test as well.

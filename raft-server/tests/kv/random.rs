@@ -13,7 +13,9 @@ use super::model::Model;
 use super::store::{IDENTITY, OPTIONS, Store};
 
 const SEEDS: u64 = 12;
-const COMMANDS: u64 = 400;
+const COMMANDS: usize = 400;
+/// Room for so many sessions at the start, so that evictions begin soon.
+const SESSIONS_LEFT: usize = 2;
 
 /// Says which seed failed; `KV_SEED` repeats it alone.
 fn with_seeds(test: impl Fn(&mut Rng)) {
@@ -38,8 +40,10 @@ fn with_seeds(test: impl Fn(&mut Rng)) {
 fn store_does_what_the_model_does() {
     with_seeds(|rng| {
         let mut store = Store::new();
-        let mut model = Model::new(OPTIONS.sessions_max);
-        for index in 1..=COMMANDS {
+        let mut model = Model::new();
+        store.fill_sessions(SESSIONS_LEFT);
+        model.replay(&store.commands());
+        for index in (model.commands() + 1..).take(COMMANDS) {
             let command = command(rng, &model);
             let expected = model.apply(index, &command);
             assert_eq!(store.apply(&command), expected, "command {index}: {command:?}");
@@ -77,8 +81,11 @@ fn outputs_and_hashes_do_not_depend_on_batches_and_crashes() {
     with_seeds(|rng| {
         let mut one = Store::new();
         let mut other = Store::new();
-        let mut model = Model::new(OPTIONS.sessions_max);
-        for index in 1..=COMMANDS {
+        let mut model = Model::new();
+        one.fill_sessions(SESSIONS_LEFT);
+        other.fill_sessions(SESSIONS_LEFT);
+        model.replay(&one.commands());
+        for index in (model.commands() + 1..).take(COMMANDS) {
             let command = command(rng, &model);
             model.apply(index, &command);
             one.apply(&command);
@@ -137,9 +144,12 @@ fn command(rng: &mut Rng, model: &Model) -> Command {
 fn session(rng: &mut Rng, model: &Model) -> Option<SessionSerial> {
     let sessions = model.sessions();
     if sessions.is_empty() || rng.u32(..10) == 0 {
-        return Some(SessionSerial { session: SessionId(rng.u64(..50)), serial: 1 });
+        return Some(SessionSerial { session: SessionId(rng.u64(1 << 40..)), serial: 1 });
     }
-    let (session, last) = sessions[rng.usize(..sessions.len())];
+    // Those that are evicted next, or those that were used last.
+    let place = rng.usize(..sessions.len().min(4));
+    let (session, last) =
+        if rng.u32(..4) == 0 { sessions[place] } else { sessions[sessions.len() - 1 - place] };
     let serial = match rng.u32(..10) {
         0..=5 => last + rng.u64(1..3),
         6..=8 => last,

@@ -1,10 +1,10 @@
 //! Commands that are sent again.
 
 use raft_server::state_machine::kv::{
-    DeleteRange, Op, Outcome, Put, REPLY_BYTES_MAX, Refused, Revision, SessionId,
+    DeleteRange, Op, Outcome, Put, Refused, Revision, Rules, SessionId,
 };
 
-use super::store::{OPTIONS, Store, bytes, delete, key, put};
+use super::store::{Store, bytes, delete, key, put};
 
 fn put_telling(name: &str, value: &str) -> Op {
     Op::Put(Put { key: bytes(name), value: bytes(value), prev_kv: true })
@@ -56,7 +56,7 @@ fn unknown_session_is_expired_and_does_nothing() {
 #[test]
 fn longest_unused_session_is_evicted() {
     let mut store = Store::new();
-    let sessions: Vec<_> = (0..OPTIONS.sessions_max).map(|_| store.open_session()).collect();
+    let sessions = store.fill_sessions(0);
     store.run_in(sessions[0], 1, put("a", "1"));
     let newest = store.open_session();
     store.crash_and_replay();
@@ -86,7 +86,7 @@ fn refusals_are_recorded_as_well() {
 fn large_reply_is_not_kept_but_the_command_is_not_repeated() {
     let mut store = Store::new();
     let session = store.open_session();
-    store.run(put("a", &"x".repeat(REPLY_BYTES_MAX)));
+    store.run(put("a", &"x".repeat(Rules::CURRENT.reply_bytes_max)));
     let op = Op::DeleteRange(DeleteRange { range: key("a"), prev_kv: true });
     let first = store.run_in(session, 1, op.clone());
     assert!(matches!(&first.outcome, Outcome::DeleteRange(deleted) if deleted.count == 1));

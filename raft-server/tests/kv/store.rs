@@ -6,7 +6,7 @@ use raft_core::{ClusterId, GroupId, Identity, Incarnation, LogId, LogIndex, Node
 use raft_server::state_machine::kv::{
     Answer, AnswerBody, Command, DeleteRange, HashAnswer, KeyRange, KeyValue, KvOptions,
     KvStateMachine, Op, Outcome, Output, Put, Query, RangeRequest, RangeResult, Refused, Revision,
-    SessionId, SessionSerial, Txn,
+    Rules, SessionId, SessionSerial, Txn,
 };
 use tempfile::TempDir;
 
@@ -17,9 +17,9 @@ pub(super) const IDENTITY: Identity = Identity {
     incarnation: Incarnation(1),
 };
 
-/// Small, so that tests reach table files and evictions.
+/// Small, so that tests reach table files.
 pub(super) const OPTIONS: KvOptions =
-    KvOptions { block_cache_bytes: 1 << 20, write_buffer_bytes: 64 << 10, sessions_max: 3 };
+    KvOptions { block_cache_bytes: 1 << 20, write_buffer_bytes: 64 << 10 };
 
 /// A machine, its folder, and the log that it was fed from.
 pub(super) struct Store {
@@ -145,6 +145,19 @@ impl Store {
             AnswerBody::Refused(refused) => Err(refused),
             AnswerBody::Range(_) => panic!("a hash is not answered with a range"),
         }
+    }
+
+    /// Opens sessions until there is room for just `left` more, in one batch, and returns those.
+    pub(super) fn fill_sessions(&mut self, left: usize) -> Vec<SessionId> {
+        let open = Command::without_session(Op::OpenSession);
+        let sessions = (left..Rules::CURRENT.sessions_max)
+            .map(|_| match self.apply(&open).outcome {
+                Outcome::SessionOpened { session } => session,
+                other => panic!("no session but {other:?}"),
+            })
+            .collect();
+        self.flush();
+        sessions
     }
 
     pub(super) fn open_session(&mut self) -> SessionId {

@@ -1,11 +1,14 @@
 //! Transactions.
 
 use raft_server::state_machine::kv::{
-    Compare, DELETED_BYTES_MAX, DeleteRange, Expected, KeyRange, OUTPUT_BYTES_MAX, Op, Outcome,
-    Put, RangeRequest, Refused, Relation, Revision, Txn, TxnOp, TxnOpResult, TxnResult,
+    Compare, DeleteRange, Expected, KeyRange, Op, Outcome, Projection, Put, RangeRequest, Refused,
+    Relation, Revision, Rules, Txn, TxnOp, TxnOpResult, TxnResult,
 };
 
 use super::store::{Store, bytes, delete, key, prefix, put, txn};
+
+const OUTPUT_BYTES_MAX: u64 = Rules::CURRENT.output_bytes_max;
+const STAGED_BYTES_MAX: u64 = Rules::CURRENT.staged_bytes_max;
 
 fn put_op(name: &str, value: &str) -> TxnOp {
     TxnOp::Put(Put { key: bytes(name), value: bytes(value), prev_kv: true })
@@ -189,10 +192,12 @@ fn answers_that_are_too_large_are_refused_whole() {
 #[test]
 fn deletions_that_are_too_large_are_refused_whole() {
     let mut store = Store::new();
-    fill(&mut store, DELETED_BYTES_MAX >> 20, 1 << 20);
+    fill(&mut store, STAGED_BYTES_MAX >> 20, 1 << 20);
     let op = Op::DeleteRange(DeleteRange { range: prefix("key/"), prev_kv: false });
-    let refused = Refused::TooLarge { bytes_max: DELETED_BYTES_MAX };
+    let refused = Refused::TooLarge { bytes_max: STAGED_BYTES_MAX };
     assert_eq!(store.run(op).outcome, Outcome::Refused(refused));
-    let count = store.range(RangeRequest::new(prefix("key/"))).unwrap().count;
-    assert_eq!(count, DELETED_BYTES_MAX >> 20);
+    let counting = Projection::CountOnly;
+    let all = RangeRequest { projection: counting, ..RangeRequest::new(prefix("key/")) };
+    let count = store.range(all).unwrap().count;
+    assert_eq!(count, Some(STAGED_BYTES_MAX >> 20));
 }

@@ -69,7 +69,7 @@ pub(crate) struct RangeArgs {
     /// Leave the values out
     #[arg(long)]
     keys_only: bool,
-    /// Show only how many keys there are
+    /// Show only how many keys there are; reads all of them
     #[arg(long, conflicts_with_all = ["keys_only", "limit"])]
     count_only: bool,
     #[command(flatten)]
@@ -152,7 +152,7 @@ pub(super) async fn range(args: RangeArgs) -> Result<End, VerbError> {
     let At { revision, answer } = read_on(&client, request, args.read.consistency()).await?;
     printer.range(revision, &answer, projection).map_err(VerbError::Print)?;
     if answer.more && projection != Projection::CountOnly {
-        eprintln!("raft-server: {} of {} keys shown", answer.kvs.len(), answer.count);
+        eprintln!("raft-server: {} keys shown, there are more", answer.kvs.len());
     }
     Ok(End::Done)
 }
@@ -181,6 +181,7 @@ async fn read_on(
         let mut further = client.range(next, consistency).await?.answer;
         whole.answer.more = further.more;
         whole.answer.kvs.append(&mut further.kvs);
+        whole.answer.count = (!whole.answer.more).then_some(whole.answer.kvs.len() as u64);
     }
 }
 

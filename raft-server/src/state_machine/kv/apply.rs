@@ -4,42 +4,15 @@ use std::ops::ControlFlow;
 
 use raft_core::LogIndex;
 
+use super::budget::Budget;
 use super::command::{DeleteRange, Op, Put};
 use super::error::ReadError;
-use super::layout::Version;
+use super::layout::{Damaged, Version};
 use super::machine::KvStateMachine;
 use super::output::{Deleted, Outcome, Refused};
-use super::view::{self, CurrentRecord};
-use super::{KeyRange, KeyValue, Revision};
-
-/// Keys and values that one command may delete, in bytes: they pass through memory.
-pub const DELETED_BYTES_MAX: u64 = 64 << 20;
-/// The most that one command answers with, in bytes of keys and values.
-pub const OUTPUT_BYTES_MAX: u64 = 4 << 20;
-
-/// What one command may still answer with.
-#[derive(Debug)]
-pub(super) struct OutputBudget {
-    left: u64,
-}
-
-impl OutputBudget {
-    pub(super) const fn new() -> Self {
-        Self { left: OUTPUT_BYTES_MAX }
-    }
-
-    /// Takes room for one key.
-    pub(super) fn take(&mut self, kv: &KeyValue) -> Result<(), Refused> {
-        let bytes = view::weight(&kv.key, &kv.value);
-        match self.left.checked_sub(bytes) {
-            Some(left) => {
-                self.left = left;
-                Ok(())
-            }
-            None => Err(Refused::TooLarge { bytes_max: OUTPUT_BYTES_MAX }),
-        }
-    }
-}
+use super::rules::Rules;
+use super::view::{self, CurrentRecord, Visitor};
+use super::{KeyValue, Revision};
 
 /// Why an operation was not carried out.
 #[derive(Debug)]
@@ -62,15 +35,27 @@ impl From<ReadError> for Stop {
     }
 }
 
+impl From<Damaged> for Stop {
+    fn from(damaged: Damaged) -> Self {
+        Self::Failed(damaged.into())
+    }
+}
+
 impl KvStateMachine {
-    /// Carries out an operation. On an error nothing has changed.
-    pub(super) fn execute(&mut self, index: LogIndex, op: &Op) -> Result<Outcome, ReadError> {
+    /// Carries out an operation by the rules of its command. On an error nothing has changed.
+    pub(super) fn execute(
+        &mut self,
+        index: LogIndex,
+        op: &Op,
+        rules: &'static Rules,
+    ) -> Result<Outcome, ReadError> {
+        let mut budget = Budget::new(rules);
         let done = match op {
-            Op::Put(put) => self.execute_put(put),
-            Op::DeleteRange(delete) => self.execute_delete(delete),
-            Op::Txn(txn) => self.execute_txn(txn),
+            Op::Put(put) => self.execute_put(put, &mut budget),
+            Op::DeleteRange(delete) => self.execute_delete(delete, &mut budget),
+            Op::Txn(txn) => self.execute_txn(txn, &mut budget),
             Op::Compact(revision) => self.compact(*revision).map_err(Stop::from),
-            Op::OpenSession => Ok(self.open_session(index)),
+            Op::OpenSession => Ok(self.open_session(index, rules)),
         };
         match done {
             Ok(outcome) => Ok(outcome),
@@ -79,16 +64,20 @@ impl KvStateMachine {
         }
     }
 
-    fn execute_put(&mut self, put: &Put) -> Result<Outcome, Stop> {
+    fn execute_put(&mut self, put: &Put, budget: &mut Budget) -> Result<Outcome, Stop> {
         let at = self.state.revision.next();
-        let prev_kv = self.put(put, at)?;
+        let prev_kv = self.put(put, at, budget)?;
         self.state.revision = at;
         Ok(Outcome::Put { prev_kv })
     }
 
-    fn execute_delete(&mut self, delete: &DeleteRange) -> Result<Outcome, Stop> {
+    fn execute_delete(
+        &mut self,
+        delete: &DeleteRange,
+        budget: &mut Budget,
+    ) -> Result<Outcome, Stop> {
         let at = self.state.revision.next();
-        let deleted = self.delete_range(delete, at, &mut OutputBudget::new())?;
+        let deleted = self.delete_range(delete, at, budget)?;
         if deleted.count > 0 {
             self.state.revision = at;
         }
@@ -96,7 +85,13 @@ impl KvStateMachine {
     }
 
     /// Sets a key at a revision that is not finished yet.
-    pub(super) fn put(&mut self, put: &Put, at: Revision) -> Result<Option<KeyValue>, ReadError> {
+    pub(super) fn put(
+        &mut self,
+        put: &Put,
+        at: Revision,
+        budget: &mut Budget,
+    ) -> Result<Option<KeyValue>, Stop> {
+        budget.visit()?;
         let Self { database, staged, .. } = self;
         // Read below the staged map by hand, so that it can be changed while a record that was
         // found on disk is still in hand.
@@ -107,6 +102,13 @@ impl KvStateMachine {
             None => view::get_on_disk(database, None, &put.key)?.map(CurrentRecord::Disk),
         };
         let old = record.as_ref().map(CurrentRecord::version).transpose()?;
+        budget.stage(&put.key, &put.value)?;
+        if let Some(old) = &old {
+            budget.stage(&put.key, old.value)?;
+            if put.prev_kv {
+                budget.output(&put.key, old.value)?;
+            }
+        }
         let new = Version {
             created: old.map_or(at, |old| old.created),
             modified: at,
@@ -123,16 +125,12 @@ impl KvStateMachine {
         &mut self,
         delete: &DeleteRange,
         at: Revision,
-        budget: &mut OutputBudget,
+        budget: &mut Budget,
     ) -> Result<Deleted, Stop> {
-        let doomed = self.collect(&delete.range)?;
-        let mut deleted = Deleted { count: doomed.len() as u64, prev_kvs: Vec::new() };
-        if delete.prev_kv {
-            for kv in &doomed {
-                budget.take(kv)?;
-            }
-        }
-        for kv in &doomed {
+        let mut doomed = Doomed { kvs: Vec::new(), are_output: delete.prev_kv, budget };
+        self.view().visit(&delete.range, None, &mut doomed)?;
+        let kvs = doomed.kvs;
+        for kv in &kvs {
             let old = Version {
                 created: kv.create_revision,
                 modified: kv.mod_revision,
@@ -141,34 +139,8 @@ impl KvStateMachine {
             };
             self.staged.delete(&kv.key, &old, at);
         }
-        if delete.prev_kv {
-            deleted.prev_kvs = doomed;
-        }
-        Ok(deleted)
-    }
-
-    fn collect(&self, range: &KeyRange) -> Result<Vec<KeyValue>, Stop> {
-        let mut found = Vec::new();
-        let mut bytes = 0;
-        let view = self.view();
-        if let KeyRange::Key(key) = range {
-            if let Some(record) = view.get(key)? {
-                found.push(view::key_value(key, &record.version()?));
-            }
-            return Ok(found);
-        }
-        view.visit(range, None, &mut |key, version| {
-            bytes += view::weight(key, version.value);
-            if bytes > DELETED_BYTES_MAX {
-                return ControlFlow::Break(());
-            }
-            found.push(view::key_value(key, version));
-            ControlFlow::Continue(())
-        })?;
-        if bytes > DELETED_BYTES_MAX {
-            return Err(Refused::TooLarge { bytes_max: DELETED_BYTES_MAX }.into());
-        }
-        Ok(found)
+        let count = kvs.len() as u64;
+        Ok(Deleted { count, prev_kvs: if delete.prev_kv { kvs } else { Vec::new() } })
     }
 
     /// Refuses reads below `revision` from now on. The space is freed later.
@@ -181,5 +153,28 @@ impl KvStateMachine {
     /// Whether a revision can be read.
     pub(super) const fn check_revision(&self, revision: Revision) -> Result<(), Refused> {
         self.state.check_revision(revision)
+    }
+}
+
+/// Collects the keys that are to be deleted.
+struct Doomed<'a> {
+    kvs: Vec<KeyValue>,
+    /// Whether the output tells what the keys were.
+    are_output: bool,
+    budget: &'a mut Budget,
+}
+
+impl Visitor for Doomed<'_> {
+    fn visit(&mut self) -> Result<(), Stop> {
+        Ok(self.budget.visit()?)
+    }
+
+    fn show(&mut self, key: &[u8], version: &Version<'_>) -> Result<ControlFlow<()>, Stop> {
+        self.budget.stage(key, version.value)?;
+        if self.are_output {
+            self.budget.output(key, version.value)?;
+        }
+        self.kvs.push(view::key_value(key, version));
+        Ok(ControlFlow::Continue(()))
     }
 }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::rules::Rules;
 use super::words::{self, FormatError, KeyRange, Revision, SessionId};
 use super::{RangeRequest, blob};
 
@@ -138,17 +139,17 @@ impl Command {
         Self { session: None, op }
     }
 
-    /// Its binary form.
+    /// Its binary form, to be executed by [`Rules::CURRENT`].
     #[must_use]
     pub fn encode(&self) -> Bytes {
         words::encode(self)
     }
 
-    /// Reads it back.
+    /// Reads it back, with the rules that it is executed by.
     ///
     /// # Errors
-    /// When the bytes are no command of this release's format.
-    pub fn decode(bytes: &[u8]) -> Result<Self, FormatError> {
-        words::decode(bytes)
+    /// When the bytes are no command, or one of a version that this release does not know.
+    pub fn decode(bytes: &[u8]) -> Result<(&'static Rules, Self), FormatError> {
+        Ok((&Rules::CURRENT, words::decode(bytes)?))
     }
 }

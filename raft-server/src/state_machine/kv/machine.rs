@@ -17,13 +17,15 @@ use super::layout::{STATE_KEY, State};
 use super::output::{Outcome, Output, Refused};
 use super::query::Query;
 use super::reader::KvReader;
+use super::rules::Rules;
 use super::session::{Lookup, Sessions};
 use super::staged::Staged;
 use super::sweeper::Sweeper;
 use super::view::View;
 use super::words::FormatError;
 
-/// How the store uses the machine. None of it changes what a command does, save `sessions_max`.
+/// How the store uses the machine. None of it changes what a command does: that is for the
+/// [`Rules`], which are the same on every node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct KvOptions {
     /// Memory for blocks that were read.
@@ -31,14 +33,11 @@ pub struct KvOptions {
     /// Memory of one column family for what is not yet in a table file; up to two are full at a
     /// time.
     pub write_buffer_bytes: usize,
-    /// Sessions that are kept before the longest unused one is evicted. Part of what a command
-    /// does: it must be the same on every node, for ever.
-    pub sessions_max: usize,
 }
 
 impl Default for KvOptions {
     fn default() -> Self {
-        Self { block_cache_bytes: 128 << 20, write_buffer_bytes: 64 << 20, sessions_max: 10_000 }
+        Self { block_cache_bytes: 128 << 20, write_buffer_bytes: 64 << 20 }
     }
 }
 
@@ -55,7 +54,6 @@ pub struct KvStateMachine {
     /// Without it: what is on disk.
     written: State,
     sessions: Sessions,
-    sessions_max: usize,
     sweeper: Sweeper,
     /// Set once the storage has failed: what is in memory may not be what is on disk, and nothing
     /// is applied any more.
@@ -78,7 +76,6 @@ impl KvStateMachine {
     /// When the folder is another node's, of a newer format, in use, or cannot be read. Nothing
     /// of what is there is changed then.
     pub fn open(dir: &Path, identity: Identity, options: &KvOptions) -> Result<Self, OpenError> {
-        assert!(options.sessions_max > 0, "a store without room for sessions cannot open one");
         std::fs::create_dir_all(dir).map_err(|source| OpenError::File {
             operation: "making the folder",
             path: dir.to_owned(),
@@ -87,8 +84,8 @@ impl KvStateMachine {
         let path = dir.join("db");
         identity::claim(dir, &path, &identity)?;
         let (database, state) = Database::open(&path, options)?;
-        let sessions = Sessions::load(&database, options.sessions_max)
-            .map_err(|source| OpenError::Read { path, source })?;
+        let sessions =
+            Sessions::load(&database).map_err(|source| OpenError::Read { path, source })?;
         let database = Arc::new(database);
         let sweeper = Sweeper::start(Arc::clone(&database)).map_err(OpenError::Thread)?;
         Ok(Self {
@@ -97,7 +94,6 @@ impl KvStateMachine {
             state,
             written: state,
             sessions,
-            sessions_max: options.sessions_max,
             sweeper,
             failed: None,
         })
@@ -122,25 +118,31 @@ impl KvStateMachine {
             snapshot: None,
             current: &self.staged.current,
             history: &self.staged.history,
+            compact_revision: self.state.compact_revision,
         }
     }
 
     fn run(&mut self, id: LogId, bytes: &[u8]) -> Result<Bytes, ApplyError> {
-        let command = match Command::decode(bytes) {
-            Ok(command) => command,
-            // A later release knows what this means, and its nodes are applying it: going on
-            // without it would be a state of one's own.
-            Err(error @ FormatError::Version { found, supported }) if found > supported => {
+        let (rules, command) = match Command::decode(bytes) {
+            Ok(decoded) => decoded,
+            // Nodes of another release know what this means and apply it: to go on without it
+            // would make this node's state differ from theirs.
+            Err(error @ FormatError::Version { .. }) => {
                 return Err(ApplyError::Unsupported { reason: error.to_string() });
             }
-            Err(FormatError::Empty | FormatError::Version { .. } | FormatError::Damaged) => {
+            Err(FormatError::Empty | FormatError::Damaged) => {
                 return Ok(self.output(Outcome::Refused(Refused::Malformed)));
             }
         };
-        self.carry_out(id, &command).map_err(|error| ApplyError::Storage(self.failed(&error)))
+        self.run_by(rules, id, &command).map_err(|error| ApplyError::Storage(self.failed(&error)))
     }
 
-    fn carry_out(&mut self, id: LogId, command: &Command) -> Result<Bytes, ReadError> {
+    fn run_by(
+        &mut self,
+        rules: &'static Rules,
+        id: LogId,
+        command: &Command,
+    ) -> Result<Bytes, ReadError> {
         if let Some(session) = command.session {
             match self.sessions.look_up(&self.database, session)? {
                 Lookup::New => {}
@@ -148,16 +150,16 @@ impl KvStateMachine {
                 Lookup::Refused(refused) => return Ok(self.output(Outcome::Refused(refused))),
             }
         }
-        let outcome = self.execute(id.index, &command.op)?;
+        let outcome = self.execute(id.index, &command.op, rules)?;
         let reply = self.output(outcome);
         if let Some(session) = command.session {
-            self.sessions.keep_reply(session, id.index, &reply, self.state.revision);
+            self.sessions.keep_reply(session, id.index, &reply, self.state.revision, rules);
         }
         Ok(reply)
     }
 
-    pub(super) fn open_session(&mut self, at: LogIndex) -> Outcome {
-        let session = self.sessions.open(at, self.state.revision);
+    pub(super) fn open_session(&mut self, at: LogIndex, rules: &Rules) -> Outcome {
+        let session = self.sessions.open(at, self.state.revision, rules);
         Outcome::SessionOpened { session }
     }
 
@@ -239,7 +241,7 @@ impl StateMachine for KvStateMachine {
     }
 
     fn staged_bytes(&self) -> u64 {
-        self.staged.bytes()
+        self.staged.bytes() + self.sessions.staged_bytes()
     }
 
     fn query(&mut self, query: &Bytes) -> Result<Bytes, QueryError> {

@@ -5,14 +5,15 @@
 //! since. Reads see the newest state or any past revision that is not compacted away.
 //!
 //! [`Command`] is what goes through the log and [`Output`] what comes back; [`Query`] is a read
-//! and [`Answer`] its result. [`Limits::check`] refuses what is too large before it is proposed.
-
+//! and [`Answer`] its result. [`Limits::check`] refuses what is too large before it is proposed;
+//! [`Rules`] hold every constant that decides what a command does once it is in the log.
 //!
 //! [`KvStateMachine`] applies commands, [`KvReader`] reads beside it. What is on disk is written
 //! down in the `layout` module.
 
 mod apply;
 mod blob;
+mod budget;
 mod command;
 mod cursor;
 mod database;
@@ -25,6 +26,7 @@ mod machine;
 mod output;
 mod query;
 mod reader;
+mod rules;
 mod session;
 mod staged;
 mod sweeper;
@@ -32,7 +34,6 @@ mod txn;
 mod view;
 mod words;
 
-pub use apply::{DELETED_BYTES_MAX, OUTPUT_BYTES_MAX};
 pub use command::{
     Command, Compare, DeleteRange, Expected, Op, Put, Relation, SessionSerial, Txn, TxnOp,
 };
@@ -42,6 +43,5 @@ pub use machine::{KvOptions, KvStateMachine};
 pub use output::{Deleted, Outcome, Output, Refused, TxnOpResult, TxnResult};
 pub use query::{Answer, AnswerBody, HashAnswer, Projection, Query, RangeRequest, RangeResult};
 pub use reader::KvReader;
-pub use session::REPLY_BYTES_MAX;
-pub use view::{RANGE_BYTES_MAX, RANGE_KEYS_DEFAULT, RANGE_KEYS_MAX};
+pub use rules::{RangeBounds, Rules};
 pub use words::{FormatError, KeyRange, KeyValue, Revision, SessionId};

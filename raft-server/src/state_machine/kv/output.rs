@@ -103,11 +103,17 @@ pub enum Refused {
     /// Whether the command was carried out before is not known: open a new session and look.
     #[error("the session is unknown or was evicted; open a new one")]
     SessionExpired,
-    /// A deletion or a transaction would touch or answer with too much at once.
-    #[error("more than {bytes_max} bytes are touched at once; use smaller ranges")]
+    /// The command would change or answer with too much at once.
+    #[error("more than {bytes_max} bytes are changed or returned at once; use smaller ranges")]
     TooLarge {
-        /// The most that one command may touch or answer with.
+        /// The most that one command may change or answer with.
         bytes_max: u64,
+    },
+    /// The command would look at too many keys at once.
+    #[error("more than {keys_max} keys are visited at once; use smaller ranges")]
+    TooManyKeys {
+        /// The most keys that one command may look at.
+        keys_max: u64,
     },
 }
 

@@ -45,7 +45,8 @@ pub enum Projection {
     KeysAndValues,
     /// All but the values.
     KeysOnly,
-    /// Nothing: only the count.
+    /// Nothing: only the count. The one projection that reads the whole range, whatever its
+    /// limit.
     CountOnly,
 }
 
@@ -58,8 +59,10 @@ pub struct RangeResult {
     /// [`KeyRange::after`] the last one, at the revision of this answer. Always false if only the
     /// count was asked for.
     pub more: bool,
-    /// How many keys the range holds, whatever the limit.
-    pub count: u64,
+    /// How many keys the range holds, as far as that is known without reading on: always for
+    /// [`Projection::CountOnly`], and otherwise if there are no more than those returned. To count
+    /// the keys beyond a limit, ask for the count alone at the revision of this answer.
+    pub count: Option<u64>,
 }
 
 /// What the store says to one read.

@@ -3,11 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::apply::Stop;
 use super::database::{Database, Family};
 use super::error::ReadError;
 use super::hash;
 use super::output::Refused;
-use super::query::{Answer, AnswerBody, HashAnswer, Query, RangeRequest, RangeResult};
+use super::query::{Answer, AnswerBody, HashAnswer, Query, RangeRequest};
 use super::staged::NOTHING;
 use super::view::View;
 use super::{KeyRange, Revision};
@@ -65,8 +66,12 @@ impl KvReader {
         {
             return Ok(answer(AnswerBody::Refused(refused)));
         }
-        let view = self.view(&snapshot);
-        let result = view.range(request, request.revision)?;
+        let view = self.view(Some(&snapshot), state.compact_revision);
+        let result = match view.range(request, None) {
+            Ok(result) => result,
+            Err(Stop::Refused(refused)) => return Ok(answer(AnswerBody::Refused(refused))),
+            Err(Stop::Failed(error)) => return Err(error),
+        };
         // The sweeper does not mind snapshots. It raises this number before it removes anything.
         let swept = self.database.swept();
         if request.revision.is_some_and(|revision| revision < swept) {
@@ -90,7 +95,8 @@ impl KvReader {
                 return Ok(answer(AnswerBody::Refused(refused)));
             }
             let compact_revision = state.compact_revision;
-            let hash = hash::hash(&self.view(&snapshot), compact_revision, revision)?;
+            let view = self.view(Some(&snapshot), compact_revision);
+            let hash = hash::hash(&view, compact_revision, revision)?;
             // Part of what was to be hashed may have been swept on the way: once more, without.
             if self.database.swept() <= compact_revision {
                 let hash = HashAnswer { revision, compact_revision, hash };
@@ -124,21 +130,28 @@ impl KvReader {
             return Ok(None);
         };
         let revision = self.database.revision();
-        let view =
-            View { database: &self.database, snapshot: None, current: &NOTHING, history: &NOTHING };
-        let result: RangeResult = view.range(request, None)?;
+        let body = match self.view(None, Revision::ZERO).range(request, None) {
+            Ok(result) => AnswerBody::Range(result),
+            Err(Stop::Refused(refused)) => AnswerBody::Refused(refused),
+            Err(Stop::Failed(error)) => return Err(error),
+        };
         if !self.database.is_still_at(revision) {
             return Ok(None);
         }
-        Ok(Some(Answer { revision, body: AnswerBody::Range(result) }))
+        Ok(Some(Answer { revision, body }))
     }
 
-    fn view<'a>(&'a self, snapshot: &'a rocksdb::Snapshot<'a>) -> View<'a> {
+    fn view<'a>(
+        &'a self,
+        snapshot: Option<&'a rocksdb::Snapshot<'a>>,
+        compact_revision: Revision,
+    ) -> View<'a> {
         View {
             database: &self.database,
-            snapshot: Some(snapshot),
+            snapshot,
             current: &NOTHING,
             history: &NOTHING,
+            compact_revision,
         }
     }
 }

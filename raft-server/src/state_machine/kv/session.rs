@@ -14,10 +14,8 @@ use super::database::{Database, Family};
 use super::error::ReadError;
 use super::layout::{self, SessionRecord};
 use super::output::{Outcome, Output, Refused};
+use super::rules::Rules;
 use super::{Revision, SessionId};
-
-/// The longest reply that is kept for a retry.
-pub const REPLY_BYTES_MAX: usize = 16 << 10;
 
 /// What is known of a command before it is carried out.
 pub(super) enum Lookup {
@@ -38,7 +36,8 @@ pub(super) struct Sessions {
     by_age: BTreeSet<(LogIndex, u64)>,
     /// Records to write with the batch; `None` removes one.
     staged: BTreeMap<u64, Option<Vec<u8>>>,
-    sessions_max: usize,
+    /// Bytes that were put into `staged` since it was empty.
+    staged_bytes: u64,
 }
 
 /// A session's last command.
@@ -50,12 +49,12 @@ struct Last {
 
 impl Sessions {
     /// Reads the table from disk.
-    pub(super) fn load(database: &Database, sessions_max: usize) -> Result<Self, ReadError> {
+    pub(super) fn load(database: &Database) -> Result<Self, ReadError> {
         let mut sessions = Self {
             by_id: HashMap::new(),
             by_age: BTreeSet::new(),
             staged: BTreeMap::new(),
-            sessions_max,
+            staged_bytes: 0,
         };
         let mut records = database.db().raw_iterator_cf(database.family(Family::Sessions));
         records.seek_to_first();
@@ -89,14 +88,14 @@ impl Sessions {
     }
 
     /// Opens a session, named after the command that does it.
-    pub(super) fn open(&mut self, at: LogIndex, revision: Revision) -> SessionId {
+    pub(super) fn open(&mut self, at: LogIndex, revision: Revision, rules: &Rules) -> SessionId {
         let session = SessionId(at.get());
         let output = Output { revision, outcome: Outcome::SessionOpened { session } };
-        self.record(SessionSerial { session, serial: 0 }, at, &output.encode(), revision);
-        while self.by_id.len() > self.sessions_max {
+        self.record(SessionSerial { session, serial: 0 }, at, &output.encode());
+        while self.by_id.len() > rules.sessions_max {
             let Some((_, oldest)) = self.by_age.pop_first() else { break };
             self.by_id.remove(&oldest);
-            self.staged.insert(oldest, None);
+            self.stage(oldest, None);
         }
         session
     }
@@ -108,10 +107,22 @@ impl Sessions {
         at: LogIndex,
         reply: &[u8],
         revision: Revision,
+        rules: &Rules,
     ) {
-        if self.by_id.contains_key(&command.session.0) {
-            self.record(command, at, reply, revision);
+        if !self.by_id.contains_key(&command.session.0) {
+            return;
         }
+        if reply.len() > rules.reply_bytes_max {
+            let not_kept = Output { revision, outcome: Outcome::ReplyNotKept };
+            self.record(command, at, &not_kept.encode());
+        } else {
+            self.record(command, at, reply);
+        }
+    }
+
+    /// Memory that the changes of the batch take up, in bytes, approximately.
+    pub(super) const fn staged_bytes(&self) -> u64 {
+        self.staged_bytes
     }
 
     /// Adds what changed to the batch.
@@ -128,24 +139,23 @@ impl Sessions {
     /// The batch is written.
     pub(super) fn written(&mut self) {
         self.staged.clear();
+        self.staged_bytes = 0;
     }
 
-    fn record(&mut self, command: SessionSerial, at: LogIndex, reply: &[u8], revision: Revision) {
+    fn record(&mut self, command: SessionSerial, at: LogIndex, reply: &[u8]) {
         let id = command.session.0;
         let last = Last { serial: command.serial, used_at: at };
         if let Some(before) = self.by_id.insert(id, last) {
             self.by_age.remove(&(before.used_at, id));
         }
         self.by_age.insert((at, id));
-        let not_kept;
-        let reply = if reply.len() > REPLY_BYTES_MAX {
-            not_kept = Output { revision, outcome: Outcome::ReplyNotKept }.encode();
-            &not_kept[..]
-        } else {
-            reply
-        };
         let record = SessionRecord { serial: command.serial, used_at: at, reply };
-        self.staged.insert(id, Some(record.encode()));
+        self.stage(id, Some(record.encode()));
+    }
+
+    fn stage(&mut self, id: u64, record: Option<Vec<u8>>) {
+        self.staged_bytes += Rules::weight(&[], record.as_deref().unwrap_or_default());
+        self.staged.insert(id, record);
     }
 
     fn reply(&self, database: &Database, id: u64) -> Result<Bytes, ReadError> {

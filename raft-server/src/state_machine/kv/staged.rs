@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Revision;
 use super::layout::{self, Version};
+use super::rules::Rules;
 
 /// Records of one column family by key; `None` hides the one on disk.
 pub(super) type Records = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
@@ -96,12 +97,12 @@ impl Staged {
             undo.push(Undo::History(key.clone()));
         }
         let record = old.encode_history(at);
-        self.bytes += (key.len() + record.len()) as u64;
+        self.bytes += Rules::weight(&key, &record);
         self.history.insert(key, Some(record));
     }
 
     fn set_current(&mut self, key: &[u8], record: Option<Vec<u8>>) {
-        self.bytes += (key.len() + record.as_ref().map_or(0, Vec::len)) as u64;
+        self.bytes += Rules::weight(key, record.as_deref().unwrap_or_default());
         let before = self.current.insert(key.to_vec(), record);
         if let Some(undo) = &mut self.undo {
             undo.push(Undo::Current(key.to_vec(), before));

@@ -3,9 +3,9 @@
 use std::cmp::Ordering;
 
 use super::Revision;
-use super::apply::{OutputBudget, Stop};
+use super::apply::Stop;
+use super::budget::Budget;
 use super::command::{Compare, Expected, Relation, Txn, TxnOp};
-use super::error::ReadError;
 use super::layout::Version;
 use super::machine::KvStateMachine;
 use super::output::{Outcome, TxnOpResult, TxnResult};
@@ -13,11 +13,11 @@ use super::view::CurrentRecord;
 
 impl KvStateMachine {
     /// Carries out a transaction, or nothing of it.
-    pub(super) fn execute_txn(&mut self, txn: &Txn) -> Result<Outcome, Stop> {
-        let succeeded = self.all_hold(&txn.compare)?;
+    pub(super) fn execute_txn(&mut self, txn: &Txn, budget: &mut Budget) -> Result<Outcome, Stop> {
+        let succeeded = self.all_hold(&txn.compare, budget)?;
         let ops = if succeeded { &txn.then } else { &txn.otherwise };
         self.staged.begin();
-        match self.execute_ops(ops) {
+        match self.execute_ops(ops, budget) {
             Ok(results) => {
                 self.staged.commit();
                 Ok(Outcome::Txn(TxnResult { succeeded, results }))
@@ -29,23 +29,23 @@ impl KvStateMachine {
         }
     }
 
-    fn execute_ops(&mut self, ops: &[TxnOp]) -> Result<Vec<TxnOpResult>, Stop> {
+    fn execute_ops(
+        &mut self,
+        ops: &[TxnOp],
+        budget: &mut Budget,
+    ) -> Result<Vec<TxnOpResult>, Stop> {
         let at = self.state.revision.next();
-        let mut budget = OutputBudget::new();
         let mut changed = false;
         let mut results = Vec::with_capacity(ops.len());
         for op in ops {
             let result = match op {
                 TxnOp::Put(put) => {
-                    let prev_kv = self.put(put, at)?;
-                    if let Some(kv) = &prev_kv {
-                        budget.take(kv)?;
-                    }
+                    let prev_kv = self.put(put, at, budget)?;
                     changed = true;
                     TxnOpResult::Put { prev_kv }
                 }
                 TxnOp::DeleteRange(delete) => {
-                    let deleted = self.delete_range(delete, at, &mut budget)?;
+                    let deleted = self.delete_range(delete, at, budget)?;
                     changed |= deleted.count > 0;
                     TxnOpResult::DeleteRange(deleted)
                 }
@@ -53,11 +53,7 @@ impl KvStateMachine {
                     if let Some(revision) = request.revision {
                         self.check_revision(revision)?;
                     }
-                    let result = self.view().range(request, request.revision)?;
-                    for kv in &result.kvs {
-                        budget.take(kv)?;
-                    }
-                    TxnOpResult::Range(result)
+                    TxnOpResult::Range(self.view().range(request, Some(budget))?)
                 }
             };
             results.push(result);
@@ -68,9 +64,10 @@ impl KvStateMachine {
         Ok(results)
     }
 
-    fn all_hold(&self, compares: &[Compare]) -> Result<bool, ReadError> {
+    fn all_hold(&self, compares: &[Compare], budget: &mut Budget) -> Result<bool, Stop> {
         let view = self.view();
         for compare in compares {
+            budget.visit()?;
             let record = view.get(&compare.key)?;
             let version = record.as_ref().map(CurrentRecord::version).transpose()?;
             if !holds(compare, version.as_ref()) {

@@ -5,22 +5,15 @@ use std::ops::ControlFlow;
 use bytes::Bytes;
 use rocksdb::{DB, DBPinnableSlice, ReadOptions, Snapshot};
 
+use super::apply::Stop;
+use super::budget::Budget;
 use super::cursor::Cursor;
 use super::database::{Database, Family};
 use super::error::ReadError;
 use super::layout::{self, Version};
+use super::rules::{RangeBounds, Rules};
 use super::staged::Records;
 use super::{KeyRange, KeyValue, Projection, RangeRequest, RangeResult, Revision};
-
-/// Keys that a range returns if the request sets no limit.
-pub const RANGE_KEYS_DEFAULT: u64 = 1_000;
-/// The most keys that a range returns, whatever its limit.
-pub const RANGE_KEYS_MAX: u64 = 10_000;
-/// Keys and values that a range returns, in bytes; the first key goes in any case.
-pub const RANGE_BYTES_MAX: u64 = 2 << 20;
-
-/// What a key takes up in an answer beside its bytes and its value's.
-pub(super) const KEY_OVERHEAD_BYTES: u64 = 32;
 
 /// A state of the store: what is on disk (as of a snapshot), and what is staged above it.
 #[derive(Clone, Copy)]
@@ -29,6 +22,18 @@ pub(super) struct View<'a> {
     pub(super) snapshot: Option<&'a Snapshot<'a>>,
     pub(super) current: &'a Records,
     pub(super) history: &'a Records,
+    /// What was superseded here or earlier may or may not be on the disk any more.
+    pub(super) compact_revision: Revision,
+}
+
+/// Is shown the keys of a range in their order.
+pub(super) trait Visitor {
+    /// One more key or version is looked at, whether or not it is then shown. The number of calls
+    /// depends on the replicated state alone. An error ends the visit.
+    fn visit(&mut self) -> Result<(), Stop>;
+
+    /// Shows a key with the version that the visit asks for.
+    fn show(&mut self, key: &[u8], version: &Version<'_>) -> Result<ControlFlow<()>, Stop>;
 }
 
 /// A record of `current`, wherever it is.
@@ -58,41 +63,41 @@ impl<'a> View<'a> {
         Ok(get_on_disk(self.database, self.snapshot, key)?.map(CurrentRecord::Disk))
     }
 
-    /// Reads a range as of `revision`, or the newest state. The caller has made sure that the
-    /// revision exists and is not compacted.
+    /// Reads a range as of the request's revision, or the newest state. The caller has made sure
+    /// that the revision exists and is not compacted. `budget` is that of the command that the
+    /// range is a part of; reads outside of the log have none.
     pub(super) fn range(
         &self,
         request: &RangeRequest,
-        revision: Option<Revision>,
-    ) -> Result<RangeResult, ReadError> {
-        let mut collector = Collector::new(request);
-        if let (KeyRange::Key(key), None) = (&request.range, revision) {
-            if let Some(record) = self.get(key)? {
-                collector.add(key, &record.version()?);
-            }
-            return Ok(collector.result);
-        }
-        self.visit(&request.range, revision, &mut |key, version| {
-            collector.add(key, version);
-            ControlFlow::Continue(())
-        })?;
-        Ok(collector.result)
+        budget: Option<&mut Budget>,
+    ) -> Result<RangeResult, Stop> {
+        let mut collector = Collector::new(request, budget);
+        self.visit(&request.range, request.revision, &mut collector)?;
+        Ok(collector.finish())
     }
 
-    /// Shows every key of a range as of `revision`, or as it is now, in the order of the keys.
+    /// Shows the keys of a range as of `revision`, or as they are now, until the visitor has
+    /// enough.
     pub(super) fn visit(
         &self,
         range: &KeyRange,
         revision: Option<Revision>,
-        see: &mut dyn FnMut(&[u8], &Version<'_>) -> ControlFlow<()>,
-    ) -> Result<(), ReadError> {
+        visitor: &mut dyn Visitor,
+    ) -> Result<(), Stop> {
+        if let (KeyRange::Key(key), None) = (range, revision) {
+            visitor.visit()?;
+            if let Some(record) = self.get(key)? {
+                let _ = visitor.show(key, &record.version()?)?;
+            }
+            return Ok(());
+        }
         let end = range.end();
         if end.as_ref().is_some_and(|end| end <= range.start()) {
             return Ok(());
         }
         match revision {
-            None => self.visit_newest(range.start(), end.as_deref(), see),
-            Some(revision) => self.visit_past(range.start(), end.as_deref(), revision, see),
+            None => self.visit_newest(range.start(), end.as_deref(), visitor),
+            Some(revision) => self.visit_past(range.start(), end.as_deref(), revision, visitor),
         }
     }
 
@@ -100,12 +105,13 @@ impl<'a> View<'a> {
         &self,
         start: &[u8],
         end: Option<&[u8]>,
-        see: &mut dyn FnMut(&[u8], &Version<'_>) -> ControlFlow<()>,
-    ) -> Result<(), ReadError> {
+        visitor: &mut dyn Visitor,
+    ) -> Result<(), Stop> {
         let mut cursor = self.cursor(Family::Current, end);
         cursor.seek(start)?;
         while let Some((key, record)) = cursor.record() {
-            if see(key, &Version::decode_current(record)?).is_break() {
+            visitor.visit()?;
+            if visitor.show(key, &decode_current(record)?)?.is_break() {
                 break;
             }
             cursor.next()?;
@@ -120,21 +126,22 @@ impl<'a> View<'a> {
         start: &[u8],
         end: Option<&[u8]>,
         revision: Revision,
-        see: &mut dyn FnMut(&[u8], &Version<'_>) -> ControlFlow<()>,
-    ) -> Result<(), ReadError> {
+        visitor: &mut dyn Visitor,
+    ) -> Result<(), Stop> {
         let history_end = end.map(layout::history_start);
         let mut current = self.cursor(Family::Current, end);
         let mut past = Past {
             cursor: self.cursor(Family::History, history_end.as_deref()),
             revision,
+            compact_revision: self.compact_revision,
             key: Vec::new(),
         };
         current.seek(start)?;
         past.cursor.seek(&layout::history_start(start))?;
-        past.settle()?;
+        past.settle(visitor)?;
         loop {
             let now = match current.record() {
-                Some((key, record)) => Some((key, Version::decode_current(record)?)),
+                Some((key, record)) => Some((key, decode_current(record)?)),
                 None => None,
             };
             let then = past.version()?;
@@ -144,20 +151,21 @@ impl<'a> View<'a> {
                 (None, Some(_)) => true,
                 (Some((now, _)), Some((then, _))) => then <= now,
             };
+            visitor.visit()?;
             let flow = match (is_past, now, then) {
-                (true, _, Some((key, version))) => see(key, &version),
+                (true, _, Some((key, version))) => visitor.show(key, &version)?,
                 (false, Some((key, version)), _) if version.modified <= revision => {
-                    see(key, &version)
+                    visitor.show(key, &version)?
                 }
                 _ => ControlFlow::Continue(()),
             };
-            if is_past {
-                past.next()?;
-            } else {
-                current.next()?;
-            }
             if flow.is_break() {
                 break;
+            }
+            if is_past {
+                past.next(visitor)?;
+            } else {
+                current.next()?;
             }
         }
         Ok(())
@@ -206,31 +214,40 @@ fn read_options(snapshot: Option<&Snapshot<'_>>) -> ReadOptions {
 struct Past<'a> {
     cursor: Cursor<'a>,
     revision: Revision,
+    /// Never above `revision`.
+    compact_revision: Revision,
     /// The user key under the cursor.
     key: Vec<u8>,
 }
 
 impl Past<'_> {
-    /// Goes from a record that may not count to the next that does.
-    fn settle(&mut self) -> Result<(), ReadError> {
+    /// Goes from a record that may not count to the next that does. The visitor is told of what
+    /// is passed over, except for versions that were superseded at the compact revision or before:
+    /// nodes remove those from their disks at different times. Where the walk stops next is the
+    /// same with and without them.
+    fn settle(&mut self, visitor: &mut dyn Visitor) -> Result<(), Stop> {
         while let Some((key, record)) = self.cursor.record() {
-            let modified = layout::split_history_key(key, &mut self.key)?;
+            let modified = split_history_key(key, &mut self.key)?;
             if modified > self.revision {
+                visitor.visit()?;
                 self.cursor.advance_to(&layout::history_key(&self.key, self.revision))?;
                 continue;
             }
-            let (_, superseded) = Version::decode_history(modified, record)?;
+            let (_, superseded) = decode_history(modified, record)?;
             if superseded > self.revision {
                 break;
+            }
+            if superseded > self.compact_revision {
+                visitor.visit()?;
             }
             self.next_key()?;
         }
         Ok(())
     }
 
-    fn next(&mut self) -> Result<(), ReadError> {
+    fn next(&mut self, visitor: &mut dyn Visitor) -> Result<(), Stop> {
         self.next_key()?;
-        self.settle()
+        self.settle(visitor)
     }
 
     /// Older versions of the same key ended before this one began.
@@ -241,54 +258,86 @@ impl Past<'_> {
     /// The key and version under the cursor.
     fn version(&mut self) -> Result<Option<(&[u8], Version<'_>)>, ReadError> {
         let Some((key, record)) = self.cursor.record() else { return Ok(None) };
-        let modified = layout::split_history_key(key, &mut self.key)?;
-        let (version, _) = Version::decode_history(modified, record)?;
+        let modified = split_history_key(key, &mut self.key)?;
+        let (version, _) = decode_history(modified, record)?;
         Ok(Some((&self.key, version)))
     }
 }
 
-/// Gathers a range's result within its limits.
-struct Collector {
+/// Gathers a range's result within its bounds.
+struct Collector<'a> {
     result: RangeResult,
     projection: Projection,
     limit: u64,
+    bounds: RangeBounds,
     bytes: u64,
+    count: u64,
+    budget: Option<&'a mut Budget>,
 }
 
-impl Collector {
-    fn new(request: &RangeRequest) -> Self {
+impl<'a> Collector<'a> {
+    fn new(request: &RangeRequest, budget: Option<&'a mut Budget>) -> Self {
+        let rules = budget.as_ref().map_or(&Rules::CURRENT, |budget| budget.rules());
+        let bounds = rules.range;
         Self {
             result: RangeResult::default(),
             projection: request.projection,
-            limit: request.limit.unwrap_or(RANGE_KEYS_DEFAULT).min(RANGE_KEYS_MAX),
+            limit: request.limit.unwrap_or(bounds.keys_default).min(bounds.keys_max),
+            bounds,
             bytes: 0,
+            count: 0,
+            budget,
         }
     }
 
-    fn add(&mut self, key: &[u8], version: &Version<'_>) {
-        self.result.count += 1;
-        let value = match self.projection {
-            Projection::KeysAndValues => version.value,
-            Projection::KeysOnly => &[],
-            Projection::CountOnly => return,
-        };
-        if self.result.more {
-            return;
-        }
-        let taken = self.result.kvs.len() as u64;
-        let bytes = self.bytes + weight(key, value);
-        if taken >= self.limit || (taken > 0 && bytes > RANGE_BYTES_MAX) {
-            self.result.more = true;
-            return;
-        }
-        self.bytes = bytes;
-        self.result.kvs.push(key_value(key, &Version { value, ..*version }));
+    fn finish(self) -> RangeResult {
+        let count = (!self.result.more).then_some(self.count);
+        RangeResult { count, ..self.result }
     }
 }
 
-/// What a key takes up in an answer.
-pub(super) const fn weight(key: &[u8], value: &[u8]) -> u64 {
-    key.len() as u64 + value.len() as u64 + KEY_OVERHEAD_BYTES
+impl Visitor for Collector<'_> {
+    fn visit(&mut self) -> Result<(), Stop> {
+        match &mut self.budget {
+            Some(budget) => Ok(budget.visit()?),
+            None => Ok(()),
+        }
+    }
+
+    fn show(&mut self, key: &[u8], version: &Version<'_>) -> Result<ControlFlow<()>, Stop> {
+        let value = match self.projection {
+            Projection::KeysAndValues => version.value,
+            Projection::KeysOnly => &[],
+            Projection::CountOnly => {
+                self.count += 1;
+                return Ok(ControlFlow::Continue(()));
+            }
+        };
+        let bytes = self.bytes + Rules::weight(key, value);
+        if self.count >= self.limit || (self.count > 0 && bytes > self.bounds.bytes_max) {
+            self.result.more = true;
+            return Ok(ControlFlow::Break(()));
+        }
+        if let Some(budget) = &mut self.budget {
+            budget.output(key, value)?;
+        }
+        self.count += 1;
+        self.bytes = bytes;
+        self.result.kvs.push(key_value(key, &Version { value, ..*version }));
+        Ok(ControlFlow::Continue(()))
+    }
+}
+
+fn decode_current(record: &[u8]) -> Result<Version<'_>, ReadError> {
+    Ok(Version::decode_current(record)?)
+}
+
+fn decode_history(modified: Revision, record: &[u8]) -> Result<(Version<'_>, Revision), ReadError> {
+    Ok(Version::decode_history(modified, record)?)
+}
+
+fn split_history_key(record_key: &[u8], key: &mut Vec<u8>) -> Result<Revision, ReadError> {
+    Ok(layout::split_history_key(record_key, key)?)
 }
 
 /// The form in which a version leaves the store.

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::blob;
+use super::rules::Rules;
 
 /// A state of the whole store. Every command that changes something makes the next one; zero is
 /// the empty store before the first change.
@@ -164,11 +165,13 @@ pub enum FormatError {
     #[error("empty, not even a format version")]
     Empty,
     /// Another release wrote it.
-    #[error("format version {found}, but this release speaks {supported}: use the newer release")]
+    #[error(
+        "format version {found}, but this release knows version {supported}: use the release that wrote it"
+    )]
     Version {
         /// The version byte that was found.
         found: u8,
-        /// The version that this release speaks.
+        /// The newest version that this release knows.
         supported: u8,
     },
     /// The bytes do not decode, or some are left over.
@@ -176,8 +179,10 @@ pub enum FormatError {
     Damaged,
 }
 
-/// The format that this release writes and reads.
-const FORMAT_VERSION: u8 = 1;
+/// The format that this release writes. It is the version of the rules: the form of a command
+/// decides what the command does, and the form of an output is part of what it does, as sessions
+/// keep outputs up to a size.
+pub(super) const FORMAT_VERSION: u8 = Rules::CURRENT.version;
 
 /// A version byte, then postcard.
 pub(super) fn encode<T: Serialize>(value: &T) -> Bytes {
@@ -190,8 +195,11 @@ pub(super) fn encode<T: Serialize>(value: &T) -> Bytes {
 /// Reads what [`encode`] wrote, to the last byte.
 pub(super) fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, FormatError> {
     let (version, body) = bytes.split_first().ok_or(FormatError::Empty)?;
-    if *version != FORMAT_VERSION {
-        return Err(FormatError::Version { found: *version, supported: FORMAT_VERSION });
+    match *version {
+        FORMAT_VERSION => {}
+        // No release writes this.
+        0 => return Err(FormatError::Damaged),
+        found => return Err(FormatError::Version { found, supported: FORMAT_VERSION }),
     }
     match postcard::take_from_bytes(body) {
         Ok((value, [])) => Ok(value),
