@@ -12,6 +12,8 @@ pub mod client;
 #[cfg(feature = "server")]
 pub mod client_api;
 mod node;
+#[cfg(feature = "server")]
+pub mod space;
 pub mod state_machine;
 
 pub use node::{

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use raft_core::ports::{PeerAddress, Transport};
 use raft_core::{ConfigError, GroupId, Identity, Incarnation, Membership, NodeId};
 use raft_server::client_api::{ClientApi, ClientApiConfig, ClientApiError, MemberAddresses};
+use raft_server::space::SpaceMonitor;
 use raft_server::state_machine::kv::{self, KvOptions, KvStateMachine};
 use raft_server::{Node, NodeHandle, StartError, StopReason};
 use raft_storage::{OpenError, RocksLogStore, RocksOptions};
@@ -31,6 +32,7 @@ pub(crate) struct Server {
     transport: Arc<QuicTransport>,
     clients: ClientApi,
     http: Option<tokio::task::JoinHandle<()>>,
+    space_watch: tokio::task::JoinHandle<()>,
     grace: Duration,
 }
 
@@ -50,7 +52,8 @@ impl Server {
         let identity = opened.identity;
         let reader = opened.store.reader();
         let (node, transport) = start_node(config, opened, &tls).await?;
-        let api = client_api(config, tls.clone());
+        let space = space_monitor(config);
+        let api = client_api(config, tls.clone(), Arc::clone(&space));
         let clients = match ClientApi::start(api, node.clone(), reader) {
             Ok(clients) => clients,
             Err(error) => {
@@ -70,9 +73,15 @@ impl Server {
             certificate_expires: tls.not_after(),
             started: Instant::now(),
         };
-        let watched = Watched { node: node.clone(), transport: Arc::clone(&transport), about };
+        let watched = Watched {
+            node: node.clone(),
+            transport: Arc::clone(&transport),
+            space: Arc::clone(&space),
+            about,
+        };
         let http = http.map(|port| tokio::spawn(port.serve(Arc::new(watched))));
-        Ok(Self { node, transport, clients, http, grace: config.shutdown_grace })
+        let space_watch = tokio::spawn(space.watch());
+        Ok(Self { node, transport, clients, http, space_watch, grace: config.shutdown_grace })
     }
 
     /// Runs until the node stops by itself or a signal asks for the end.
@@ -90,7 +99,8 @@ impl Server {
 
     /// Answers what clients have asked, gives up leadership, flushes, leaves.
     async fn shut_down(self) -> Result<(), Failure> {
-        let Self { node, transport, clients, http, grace } = self;
+        let Self { node, transport, clients, http, space_watch, grace } = self;
+        space_watch.abort();
         let orderly = async {
             clients.shutdown(grace / 2).await;
             node.step_down().await;
@@ -194,8 +204,20 @@ async fn start_node(
     Ok((node, Arc::clone(transport)))
 }
 
-fn client_api(config: &Config, tls: TlsIdentity) -> ClientApiConfig {
+/// The monitor of the data folder's disk, with its first sample taken: a node that starts on a
+/// full disk refuses writes at once.
+fn space_monitor(config: &Config) -> Arc<SpaceMonitor> {
+    let data_dir = config.data_dir.clone();
+    let monitor = SpaceMonitor::of_file_system(config.storage_reserve_bytes, data_dir);
+    if let Err(error) = monitor.sample() {
+        tracing::warn!(%error, "the free space of the disk cannot be read");
+    }
+    Arc::new(monitor)
+}
+
+fn client_api(config: &Config, tls: TlsIdentity, space: Arc<SpaceMonitor>) -> ClientApiConfig {
     let mut api = ClientApiConfig::new(config.listen.client, config.cluster, config.node, tls);
+    api.space = Some(space);
     let command_bytes_max = usize::try_from(config.raft.limits.command_bytes_max);
     api.limits.command_bytes_max =
         api.limits.command_bytes_max.min(command_bytes_max.unwrap_or(usize::MAX));

@@ -266,6 +266,12 @@ fn status(endpoint: &str, report: &StatusReport) -> Value {
         "revision": report.revision.map(Revision::get),
         "followers": followers.collect::<Vec<Value>>(),
         "problem": report.problem,
+        "space": report.space.map(|space| json!({
+            "free_bytes": space.free_bytes,
+            "reserve_bytes": space.reserve_bytes,
+            "level": space.level.name(),
+            "refused": space.refused,
+        })),
     })
 }
 
@@ -319,6 +325,7 @@ fn status_table(reports: &[(String, Result<StatusReport, String>)]) -> String {
         "COMMITTED",
         "APPLIED",
         "REVISION",
+        "FREE",
         "PROBLEM",
     ];
     let row = |(endpoint, report): &(String, Result<StatusReport, String>)| {
@@ -334,6 +341,7 @@ fn status_table(reports: &[(String, Result<StatusReport, String>)]) -> String {
                 report.commit_index.to_string(),
                 report.applied_index.to_string(),
                 report.revision.map_or_else(unknown, |revision| revision.to_string()),
+                report.space.map_or_else(unknown, |space| size(space.free_bytes)),
                 report.problem.clone().unwrap_or_default(),
             ]),
             Err(error) => {
@@ -344,6 +352,16 @@ fn status_table(reports: &[(String, Result<StatusReport, String>)]) -> String {
         row
     };
     table(&head, reports.iter().map(row).collect())
+}
+
+/// A number of bytes in the largest unit that leaves at least one digit before the point.
+fn size(bytes: u64) -> String {
+    const UNITS: [(&str, u64); 4] =
+        [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+    match UNITS.iter().find(|(_, unit)| bytes >= *unit) {
+        Some((name, unit)) => format!("{}.{}{name}", bytes / unit, bytes % unit * 10 / unit),
+        None => format!("{bytes}B"),
+    }
 }
 
 fn member_table(members: &[MemberReport]) -> String {
@@ -406,6 +424,7 @@ fn hex(byte: u8) -> String {
 mod tests {
     use raft_core::{ClusterId, LogId, LogIndex, NodeId, Term};
     use raft_server::client_api::protocol::FollowerReport;
+    use raft_server::space::{SpaceLevel, SpaceReport};
 
     use super::*;
 
@@ -434,6 +453,12 @@ mod tests {
             revision: Some(Revision(80)),
             followers: vec![FollowerReport { node: NodeId(2), match_index: LogIndex(89) }],
             problem: None,
+            space: Some(SpaceReport {
+                free_bytes: 1_610_612_736,
+                reserve_bytes: 1 << 29,
+                level: SpaceLevel::Ample,
+                refused: 0,
+            }),
         }
     }
 
@@ -496,9 +521,9 @@ a    1      2        3        12
             ("127.0.0.1:2".to_owned(), Err("does not answer".to_owned())),
         ];
         let expected = "\
-ENDPOINT     NODE  ROLE    TERM  LEADER  LOG  COMMITTED  APPLIED  REVISION  PROBLEM
-127.0.0.1:1  1     leader  4     1       90   89         88       80
-127.0.0.1:2  -     -       -     -       -    -          -        -         does not answer
+ENDPOINT     NODE  ROLE    TERM  LEADER  LOG  COMMITTED  APPLIED  REVISION  FREE    PROBLEM
+127.0.0.1:1  1     leader  4     1       90   89         88       80        1.5GiB
+127.0.0.1:2  -     -       -     -       -    -          -        -         -       does not answer
 ";
         assert_eq!(status_table(&reports), expected);
     }

@@ -267,6 +267,7 @@ impl Caller {
             Refusal::Invalid { reason } => {
                 return Err(progress.refused(Error::Invalid { reason: reason.clone() }));
             }
+            Refusal::NoSpace(no_space) => return Err(progress.refused(Error::NoSpace(*no_space))),
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use raft_transport_quic::tls::TlsError;
 
+use crate::space::NoSpace;
 use crate::state_machine::kv::Refused;
 
 /// How a call ended badly. [`Error::Unknown`] alone leaves open what became of a write; after any
@@ -27,6 +28,10 @@ pub enum Error {
         /// What is wrong and what to do.
         reason: String,
     },
+    /// The leader has too little disk space for the command. It was not carried out; asking again
+    /// helps only after keys are deleted and compacted, or space is added.
+    #[error(transparent)]
+    NoSpace(NoSpace),
     /// The store refused the request. It was not carried out.
     #[error("{0}")]
     Rejected(Refused),

@@ -61,7 +61,7 @@ async fn attempt(
 fn conclude(caller: &Caller, done: Done, session: IdleSession) -> Result<Output, Error> {
     let done = match done {
         // No attempt of it is in the log, so the session's next write may follow.
-        Err(error @ (Error::Unavailable { .. } | Error::Invalid { .. })) => {
+        Err(error @ (Error::Unavailable { .. } | Error::Invalid { .. } | Error::NoSpace(_))) => {
             caller.return_session(session);
             return Err(error);
         }
@@ -106,6 +106,7 @@ async fn open(caller: &Caller, deadline: Instant) -> Result<IdleSession, Error> 
         | Error::Tls(_)
         | Error::Unavailable { .. }
         | Error::Invalid { .. }
+        | Error::NoSpace(_)
         | Error::Rejected(_)
         | Error::Protocol(_) => error,
     })

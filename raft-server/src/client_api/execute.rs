@@ -1,15 +1,16 @@
 //! Carries out one request at the node.
 
 use std::collections::BTreeMap;
-use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use raft_core::{ClusterId, NodeId};
+use raft_core::{ClusterId, NodeId, RoleKind};
 
 use super::listener::{ClientApiConfig, MemberAddresses};
 use super::protocol::{
     Consistency, FollowerReport, LeaderHint, MemberReport, Refusal, RequestBody, Response,
     StatusReport,
 };
+use crate::space::{SpaceMonitor, SpaceReport};
 use crate::state_machine::kv::{Answer, Command, KeyRange, KvReader, Limits, Output, RangeRequest};
 use crate::{NodeHandle, ProposeError, ReadError};
 
@@ -23,6 +24,7 @@ pub(super) struct Executor {
     node_id: NodeId,
     members: RwLock<BTreeMap<NodeId, MemberAddresses>>,
     limits: Limits,
+    space: Option<Arc<SpaceMonitor>>,
     node: NodeHandle,
     reader: KvReader,
 }
@@ -34,6 +36,7 @@ impl Executor {
             node_id: config.node,
             members: RwLock::new(config.members.clone()),
             limits: config.limits,
+            space: config.space.clone(),
             node,
             reader,
         }
@@ -69,6 +72,9 @@ impl Executor {
         if let Err(exceeded) = self.limits.check(command, encoded.len()) {
             return Response::Refused(Refusal::Invalid { reason: exceeded.to_string() });
         }
+        if let Some(refusal) = self.refusal_for_space(command) {
+            return Response::Refused(refusal);
+        }
         match self.node.propose(encoded).await {
             Ok(output) => match Output::decode(&output) {
                 Ok(output) => Response::Output(output),
@@ -82,6 +88,15 @@ impl Executor {
                 Response::Failed { reason: error.to_string() }
             }
             Err(ProposeError::Stopped) => Response::Refused(Refusal::Stopped),
+        }
+    }
+
+    /// Why a leader must refuse a command for lack of space. Other nodes refuse every command.
+    fn refusal_for_space(&self, command: &Command) -> Option<Refusal> {
+        let space = self.space.as_ref()?;
+        match self.node.leadership().role {
+            RoleKind::Leader => space.admit(command.space_use()).err().map(Refusal::NoSpace),
+            RoleKind::Follower | RoleKind::PreCandidate | RoleKind::Candidate => None,
         }
     }
 
@@ -126,10 +141,11 @@ impl Executor {
 
     fn status(&self) -> StatusReport {
         let status = self.node.status();
+        let space = self.space.as_ref().map(|space| space.report());
         let problem = match (&status.stopped, status.raft.apply_failed_at) {
             (Some(reason), _) => Some(format!("the node has stopped: {reason}")),
             (None, Some(index)) => Some(format!("the state machine failed at entry {index}")),
-            (None, None) => None,
+            (None, None) => space.as_ref().and_then(SpaceReport::problem),
         };
         let raft = status.raft;
         let followers = raft.progress.iter().filter(|(node, _)| **node != self.node_id);
@@ -152,6 +168,7 @@ impl Executor {
                 })
                 .collect(),
             problem,
+            space,
         }
     }
 

@@ -18,6 +18,7 @@ use super::connection;
 use super::execute::Executor;
 use super::hello::{PROTOCOL_VERSION, Welcome};
 use crate::NodeHandle;
+use crate::space::SpaceMonitor;
 use crate::state_machine::kv::{KvReader, Limits};
 
 /// How long a connection may be silent; clients send a sign of life more often.
@@ -46,6 +47,8 @@ pub struct ClientApiConfig {
     pub in_flight_max: u32,
     /// The most bytes of unanswered requests of one connection; it is read no further beyond.
     pub in_flight_bytes_max: usize,
+    /// The free space of the node's disk; `None` if commands are accepted regardless of it.
+    pub space: Option<Arc<SpaceMonitor>>,
 }
 
 impl ClientApiConfig {
@@ -62,6 +65,7 @@ impl ClientApiConfig {
             connections_max: 1024,
             in_flight_max: 1024,
             in_flight_bytes_max: 16 << 20,
+            space: None,
         }
     }
 }

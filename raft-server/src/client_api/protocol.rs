@@ -4,6 +4,7 @@
 use raft_core::{ClusterId, LogId, LogIndex, NodeId, Term};
 use serde::{Deserialize, Serialize};
 
+use crate::space::{NoSpace, SpaceReport};
 use crate::state_machine::kv::{Answer, Command, Output, RangeRequest, Revision};
 
 /// One request. Several may be under way on a connection; they are answered in any order.
@@ -127,6 +128,10 @@ pub enum Refusal {
         /// What went wrong.
         reason: String,
     },
+    /// The leader has too little disk space for this command. Asking again helps only after keys
+    /// are deleted and compacted, or space is added.
+    #[error(transparent)]
+    NoSpace(NoSpace),
 }
 
 /// What a node tells of itself.
@@ -158,6 +163,8 @@ pub struct StatusReport {
     pub followers: Vec<FollowerReport>,
     /// What keeps it from working, if something does.
     pub problem: Option<String>,
+    /// The free space of its disk, if it watches that.
+    pub space: Option<SpaceReport>,
 }
 
 /// The four roles, as they cross the wire.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use raft_core::{ApplyFailurePolicy, CommitSpread, Limits, MEMBERS_MAX, NodeId};
+use raft_server::space::RESERVE_BYTES_DEFAULT;
 
 use super::member::{AddressFault, Member, check_advertised};
 use super::settings::Settings;
@@ -109,6 +110,9 @@ pub(super) fn check(settings: Settings) -> Result<(Config, Vec<Warning>), Vec<Pr
             key: checker.path("tls_key", settings.tls_key),
         },
         raft,
+        storage_reserve_bytes: settings
+            .storage_reserve_bytes
+            .map_or(RESERVE_BYTES_DEFAULT, |size| size.0),
         log: LogSettings {
             format: settings.log_format.unwrap_or_default(),
             level: checker.log_level(settings.log_level),

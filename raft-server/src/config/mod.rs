@@ -36,6 +36,8 @@ pub(crate) struct Config {
     pub(crate) tls: TlsFiles,
     /// Timing, policies and limits of the algorithm. The seed is the caller's business.
     pub(crate) raft: RaftSettings,
+    /// Free bytes on the disk below which writes are refused; zero turns that off.
+    pub(crate) storage_reserve_bytes: u64,
     /// How to log.
     pub(crate) log: LogSettings,
     /// Threads of the asynchronous runtime.

@@ -120,6 +120,11 @@ settings! {
     /// Bytes of recent durable log kept in memory; older entries are read back [default: 64MiB]
     #[arg(value_name = "BYTES")]
     limit_tail_bytes: Size, "RAFT_SERVER_LIMIT_TAIL_BYTES";
+    /// Free space on the disk of the data folder below which a leader refuses writes, so that
+    /// reads, deletions, compactions and elections go on; below a quarter of it only compactions
+    /// are accepted; 0 turns the check off [default: 512MiB]
+    #[arg(value_name = "BYTES")]
+    storage_reserve_bytes: Size, "RAFT_SERVER_STORAGE_RESERVE_BYTES";
     /// How the log on stderr is written [default: text]
     log_format: LogFormat, "RAFT_SERVER_LOG_FORMAT";
     /// What is logged: error, warn, info, debug, trace, or a list such as

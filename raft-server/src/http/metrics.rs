@@ -12,6 +12,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 use raft_core::{NodeId, RoleKind};
+use raft_server::space::SpaceReport;
 use raft_server::{DURATION_BUCKETS, DurationHistogram, NodeStatus};
 use raft_transport_quic::{PeerCounts, PeerStatus};
 
@@ -25,6 +26,7 @@ pub(super) fn page(watched: &Watched) -> Result<String, fmt::Error> {
     let scrape = Scrape {
         status: watched.node.status(),
         peers: watched.transport.status(),
+        space: watched.space.report(),
         certificate_expires: unix_seconds(watched.about.certificate_expires),
         process: process(),
     };
@@ -40,6 +42,7 @@ pub(super) fn page(watched: &Watched) -> Result<String, fmt::Error> {
 struct Scrape {
     status: NodeStatus,
     peers: Vec<PeerStatus>,
+    space: SpaceReport,
     certificate_expires: u64,
     process: Process,
 }
@@ -49,6 +52,7 @@ impl Collector for Scrape {
         let mut page = Page { encoder: &mut encoder };
         self.server(&mut page)?;
         self.node(&mut page)?;
+        self.space(&mut page)?;
         self.peers(&mut page)?;
         self.process(&mut page)
     }
@@ -161,6 +165,22 @@ impl Scrape {
         }
         let apply = counters.apply_time.as_secs_f64();
         page.counter_f64("raft_apply_seconds", "Time spent in the state machine", apply)
+    }
+
+    /// The free space of the disk.
+    fn space(&self, page: &mut Page<'_, '_>) -> fmt::Result {
+        let SpaceReport { free_bytes, reserve_bytes, level: _, refused } = self.space;
+        page.gauge("raft_storage_free_bytes", "Free space on the disk", free_bytes)?;
+        page.gauge(
+            "raft_storage_reserve_bytes",
+            "Free space below which writes are refused",
+            reserve_bytes,
+        )?;
+        page.counter(
+            "raft_storage_no_space_refusals",
+            "Commands refused for lack of free space",
+            refused,
+        )
     }
 
     /// The network, a line a peer.

@@ -8,6 +8,7 @@ use std::time::{Instant, SystemTime};
 use raft_core::{ProgressKind, RoleKind};
 use raft_server::NodeHandle;
 use raft_server::client_api::PROTOCOL_VERSION;
+use raft_server::space::{SpaceMonitor, SpaceReport};
 use raft_transport_quic::{PeerStatus, QuicTransport};
 use serde::Serialize;
 
@@ -20,6 +21,8 @@ pub(crate) struct Watched {
     pub(crate) node: NodeHandle,
     /// Its way to the others.
     pub(crate) transport: Arc<QuicTransport>,
+    /// The free space of its disk.
+    pub(crate) space: Arc<SpaceMonitor>,
     /// What never changes while it runs.
     pub(crate) about: About,
 }
@@ -60,6 +63,16 @@ pub(super) struct View {
     progress: BTreeMap<u64, Progress>,
     peers: BTreeMap<u64, Peer>,
     queues: Queues,
+    space: Space,
+}
+
+/// The free space of the disk.
+#[derive(Serialize)]
+struct Space {
+    free_bytes: u64,
+    reserve_bytes: u64,
+    level: &'static str,
+    refused: u64,
 }
 
 #[derive(Serialize)]
@@ -164,7 +177,13 @@ pub(super) fn view(watched: &Watched) -> View {
             reads: status.queues.reads,
             waiting: status.queues.waiting,
         },
+        space: space(watched.space.report()),
     }
+}
+
+const fn space(report: SpaceReport) -> Space {
+    let SpaceReport { free_bytes, reserve_bytes, level, refused } = report;
+    Space { free_bytes, reserve_bytes, level: level.name(), refused }
 }
 
 /// Seconds since 1970; before that, zero.

@@ -97,6 +97,12 @@ impl NodeHandle {
         }
     }
 
+    /// Who leads now, as far as this node knows.
+    #[must_use]
+    pub fn leadership(&self) -> Leadership {
+        *self.shared().leadership.borrow()
+    }
+
     /// Who leads, now and whenever that changes.
     #[must_use]
     pub fn subscribe(&self) -> watch::Receiver<Leadership> {

@@ -9,6 +9,7 @@ use raft_server::client_api::protocol::{
     Consistency, LeaderHint, Refusal, Request, RequestBody, Response,
 };
 use raft_server::client_api::{PROTOCOL_VERSION, Welcome};
+use raft_server::space::NoSpace;
 use raft_server::state_machine::kv::{
     Answer, AnswerBody, KeyRange, Op, Outcome, Output, Put, RangeRequest, RangeResult, Refused,
     Revision, SessionId,
@@ -511,4 +512,33 @@ async fn an_answer_to_another_question_is_an_error() {
     };
     let (answer, _visit) = within(async { tokio::join!(range(&client), play) }).await;
     assert!(matches!(answer, Err(Error::Protocol(_))), "{answer:?}");
+}
+
+/// A leader without disk space says so at once: to ask again until the deadline does not help. After
+/// a lost attempt the refusal says nothing about that attempt.
+#[tokio::test]
+async fn a_refusal_for_space_ends_the_call() {
+    let issuer = Issuer::new();
+    let puppet = Puppet::new(&issuer, 1);
+    let client = Client::new(config(&issuer, &[&puppet], Retry::ExactlyOnce)).unwrap();
+    let no_space = NoSpace { free_bytes: 1, needed_bytes: 2 };
+    let refused = || Response::Refused(Refusal::NoSpace(no_space));
+    let play = async {
+        let mut visit = puppet.visit().await;
+        let opening = visit.request().await;
+        let outcome = Outcome::SessionOpened { session: SessionId(1) };
+        visit.answer(opening.id, Response::Output(Output { revision: Revision(0), outcome })).await;
+        let first = visit.request().await;
+        visit.answer(first.id, refused()).await;
+        visit.request().await;
+        visit.vanish();
+        let mut visit = puppet.visit().await;
+        let again = visit.request().await;
+        visit.answer(again.id, refused()).await;
+        visit
+    };
+    let calls = async { (client.put(put("a")).await, client.put(put("b")).await) };
+    let ((first, second), _visit) = within(async { tokio::join!(calls, play) }).await;
+    assert!(matches!(first, Err(Error::NoSpace(reason)) if reason == no_space), "{first:?}");
+    assert!(matches!(second, Err(Error::Unknown { .. })), "{second:?}");
 }

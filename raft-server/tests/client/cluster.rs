@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,6 +12,7 @@ use raft_core::{Config, GroupId, Identity, Incarnation, Membership, NodeId};
 use raft_server::client::{Client, ClientConfig, Error};
 use raft_server::client_api::protocol::{Consistency, Role};
 use raft_server::client_api::{ClientApi, ClientApiConfig, MemberAddresses};
+use raft_server::space::{SpaceLevel, SpaceMonitor};
 use raft_server::state_machine::kv::{
     DeleteRange, KeyRange, KvOptions, KvStateMachine, Put, RangeRequest, Revision, Txn, TxnOp,
     TxnOpResult,
@@ -29,7 +31,31 @@ const KV: KvOptions = KvOptions { block_cache_bytes: 1 << 20, write_buffer_bytes
 pub(super) struct Member {
     pub(super) node: NodeHandle,
     pub(super) api: ClientApi,
+    disk: Disk,
     _data: TempDir,
+}
+
+/// The disk of a member, as full as a test says.
+struct Disk {
+    free_bytes: Arc<AtomicU64>,
+    monitor: Arc<SpaceMonitor>,
+}
+
+impl Disk {
+    const RESERVE_BYTES: u64 = 1_000;
+
+    fn with_space() -> Self {
+        let free_bytes = Arc::new(AtomicU64::new(u64::MAX));
+        let source = Arc::clone(&free_bytes);
+        let monitor =
+            SpaceMonitor::new(Self::RESERVE_BYTES, move || Ok(source.load(Ordering::Relaxed)));
+        Self { free_bytes, monitor: Arc::new(monitor) }
+    }
+
+    fn set_free_bytes(&self, bytes: u64) {
+        self.free_bytes.store(bytes, Ordering::Relaxed);
+        self.monitor.sample().unwrap();
+    }
 }
 
 pub(super) struct Cluster {
@@ -108,9 +134,11 @@ async fn member(issuer: &Issuer, hub: &Hub, node: u64) -> Member {
         .await
         .unwrap();
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let config = ClientApiConfig::new(listen, CLUSTER, NodeId(node), issuer.node(node));
+    let mut config = ClientApiConfig::new(listen, CLUSTER, NodeId(node), issuer.node(node));
+    let disk = Disk::with_space();
+    config.space = Some(Arc::clone(&disk.monitor));
     let api = ClientApi::start(config, handle.clone(), reader).unwrap();
-    Member { node: handle, api, _data: data }
+    Member { node: handle, api, disk, _data: data }
 }
 
 fn put(key: &str, value: &str) -> Put {
@@ -241,4 +269,49 @@ async fn a_port_that_closes_answers_what_is_under_way() {
     count.projection = raft_server::state_machine::kv::Projection::CountOnly;
     let count = within(client.range(count, Consistency::Linearizable)).await.unwrap().answer.count;
     assert_eq!(count, Some(51));
+}
+
+/// A leader that is short of space refuses by what a command needs, and says why; a follower that
+/// is short of space passes clients on and acknowledges what the leader replicates.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commands_are_refused_by_the_free_space_of_the_leader() {
+    let cluster = Cluster::led().await;
+    let client = cluster.client(2);
+    let [leader, follower, _] = &cluster.members[..] else { panic!("three members") };
+    let delete = |key: &str| DeleteRange {
+        range: KeyRange::Key(Bytes::copy_from_slice(key.as_bytes())),
+        prev_kv: false,
+    };
+    for key in ["a", "b"] {
+        within(client.put(put(key, "1"))).await.unwrap();
+    }
+    follower.disk.set_free_bytes(0);
+    within(client.put(put("a", "2"))).await.unwrap();
+
+    leader.disk.set_free_bytes(Disk::RESERVE_BYTES - 1);
+    let log = leader.node.status().raft.last_log;
+    let refused = within(client.put(put("a", "3"))).await;
+    assert!(matches!(refused, Err(Error::NoSpace(_))), "{refused:?}");
+    let putting = Txn { compare: vec![], then: vec![], otherwise: vec![TxnOp::Put(put("c", ""))] };
+    let refused = within(client.txn(putting)).await;
+    assert!(matches!(refused, Err(Error::NoSpace(_))), "{refused:?}");
+    assert_eq!(leader.node.status().raft.last_log, log, "a refused command is not in the log");
+    assert_eq!(within(client.get("a".into())).await.unwrap().answer.unwrap().value, "2");
+    within(client.delete(delete("b"))).await.unwrap();
+    within(client.compact(Revision(3))).await.unwrap();
+    let status = within(client.status_of(&cluster.address(1))).await.unwrap();
+    let space = status.space.unwrap();
+    assert_eq!((space.level, space.refused), (SpaceLevel::Low, 2));
+    assert!(status.problem.unwrap().contains("999 bytes free"));
+
+    leader.disk.set_free_bytes(0);
+    let refused = within(client.delete(delete("a"))).await;
+    assert!(matches!(refused, Err(Error::NoSpace(_))), "{refused:?}");
+    within(client.compact(Revision(4))).await.unwrap();
+    assert_eq!(within(client.get("a".into())).await.unwrap().answer.unwrap().value, "2");
+
+    leader.disk.set_free_bytes(2 * Disk::RESERVE_BYTES);
+    within(client.put(put("a", "3"))).await.unwrap();
+    let status = within(client.status_of(&cluster.address(1))).await.unwrap();
+    assert_eq!(status.problem, None);
 }

@@ -9,6 +9,7 @@ use raft_server::client_api::protocol::{
 use raft_server::client_api::{
     FRAME_BYTES_MAX, FrameError, FrameReader, Hello, Welcome, read_message, write_frame,
 };
+use raft_server::space::{NoSpace, SpaceLevel, SpaceReport};
 use raft_server::state_machine::kv::{
     Answer, AnswerBody, Command, Compare, DeleteRange, Expected, KeyRange, KeyValue, Op, Outcome,
     Output, Put, RangeRequest, RangeResult, Relation, Revision, SessionId, SessionSerial, Txn,
@@ -70,6 +71,12 @@ fn replies() -> Vec<Reply> {
         revision: Some(Revision(6)),
         followers: vec![FollowerReport { node: NodeId(3), match_index: LogIndex(5) }],
         problem: Some("a\nb".to_owned()),
+        space: Some(SpaceReport {
+            free_bytes: u64::MAX,
+            reserve_bytes: 1,
+            level: SpaceLevel::Low,
+            refused: 2,
+        }),
     };
     let member = MemberReport {
         node: NodeId(1),
@@ -87,6 +94,7 @@ fn replies() -> Vec<Reply> {
         Response::Refused(Refusal::NotLeader { leader: hint() }),
         Response::Refused(Refusal::Busy { retry_after_ms: 3 }),
         Response::Refused(Refusal::Invalid { reason: "é".to_owned() }),
+        Response::Refused(Refusal::NoSpace(NoSpace { free_bytes: 1, needed_bytes: 2 })),
         Response::Unknown { leader: Some(hint()) },
         Response::Failed { reason: "disk".to_owned() },
     ]

@@ -178,6 +178,12 @@ impl Cluster {
         kill_process(pid, signal).unwrap();
     }
 
+    /// Whether a node's process has not ended yet.
+    pub(crate) fn is_running(&mut self, node: u64) -> bool {
+        let process = self.slot(node).as_mut().expect("it was started");
+        process.try_wait().unwrap().is_none()
+    }
+
     /// Waits until a node has ended by itself, and says how.
     pub(crate) fn ended(&mut self, node: u64) -> ExitStatus {
         let mut process = self.slot(node).take().expect("only a running node ends");

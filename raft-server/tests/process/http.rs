@@ -7,7 +7,11 @@ use super::cluster::{Cluster, PATIENCE};
 
 /// Sends one request and returns the whole answer.
 fn ask(cluster: &Cluster, request: &str) -> String {
-    let mut stream = TcpStream::connect(cluster.ports(1).http).unwrap();
+    ask_node(cluster, 1, request)
+}
+
+fn ask_node(cluster: &Cluster, node: u64, request: &str) -> String {
+    let mut stream = TcpStream::connect(cluster.ports(node).http).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     // A refused request may be cut short.
     let _ = stream.write_all(request.as_bytes());
@@ -17,7 +21,13 @@ fn ask(cluster: &Cluster, request: &str) -> String {
 }
 
 fn get(cluster: &Cluster, path: &str) -> String {
-    ask(cluster, &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"))
+    get_from(cluster, 1, path)
+}
+
+/// A page of one node, with its head.
+pub(super) fn get_from(cluster: &Cluster, node: u64, path: &str) -> String {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    ask_node(cluster, node, &request)
 }
 
 #[test]

@@ -5,6 +5,7 @@
 pub(crate) mod cluster;
 mod crash_loop;
 mod dev;
+mod full_disk;
 mod history;
 mod http;
 mod shutdown;

@@ -103,7 +103,10 @@ impl VerbError {
             Self::Usage(_) => 2,
             Self::NobodyAnswers
             | Self::Client(
-                Error::Unavailable { .. } | Error::Invalid { .. } | Error::Rejected(_),
+                Error::Unavailable { .. }
+                | Error::Invalid { .. }
+                | Error::NoSpace(_)
+                | Error::Rejected(_),
             ) => 4,
             Self::Client(Error::Unknown { .. }) => 5,
             Self::Connection(_)

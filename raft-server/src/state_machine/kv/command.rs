@@ -17,6 +17,19 @@ pub struct Command {
     pub op: Op,
 }
 
+/// What a command does to the disk, for a node that is short of space.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SpaceUse {
+    /// It may add data.
+    Writes,
+    /// It adds no data: it deletes, only reads, or opens the session that a deletion needs. A
+    /// deletion takes some space at first, as the deleted versions stay readable until they are
+    /// compacted.
+    Deletes,
+    /// It frees the space of what was superseded.
+    Compacts,
+}
+
 /// Names one command of one session.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct SessionSerial {
@@ -151,5 +164,26 @@ impl Command {
     /// When the bytes are no command, or one of a version that this release does not know.
     pub fn decode(bytes: &[u8]) -> Result<(&'static Rules, Self), FormatError> {
         Ok((&Rules::CURRENT, words::decode(bytes)?))
+    }
+
+    /// What the command does to the disk, for a node that is short of space.
+    #[must_use]
+    pub fn space_use(&self) -> SpaceUse {
+        match &self.op {
+            Op::Compact(_) => SpaceUse::Compacts,
+            Op::DeleteRange(_) | Op::OpenSession => SpaceUse::Deletes,
+            Op::Put(_) => SpaceUse::Writes,
+            Op::Txn(txn) => {
+                let puts = |op: &TxnOp| match op {
+                    TxnOp::Put(_) => true,
+                    TxnOp::DeleteRange(_) | TxnOp::Range(_) => false,
+                };
+                if txn.then.iter().chain(&txn.otherwise).any(puts) {
+                    SpaceUse::Writes
+                } else {
+                    SpaceUse::Deletes
+                }
+            }
+        }
     }
 }
