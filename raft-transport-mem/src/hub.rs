@@ -28,9 +28,8 @@ struct Seat {
     /// Tells the lives of a node apart: a later join replaces an earlier one.
     join: u64,
     link: Arc<Link>,
+    /// The only nodes that messages are sent to and accepted from.
     peers: BTreeSet<NodeId>,
-    /// Were peers once and are none now.
-    removed: BTreeSet<NodeId>,
 }
 
 /// One node's end of a [`Hub`]; leaves the hub when dropped.
@@ -56,7 +55,7 @@ impl Hub {
             let mut network = self.write();
             network.joined_count += 1;
             let join = network.joined_count;
-            let seat = Seat { join, link, peers: BTreeSet::new(), removed: BTreeSet::new() };
+            let seat = Seat { join, link, peers: BTreeSet::new() };
             (join, network.seats.insert(node, seat))
         };
         if let Some(earlier) = earlier {
@@ -133,15 +132,14 @@ impl Hub {
 }
 
 impl Network {
-    /// Whether a message would get from one to the other now: both are here, at least one of them
-    /// counts the other among its peers, neither has removed the other, and the way is not cut.
+    /// Whether a message would get from one to the other now: both are here, each is a configured
+    /// peer of the other, and the way is not cut.
     fn connects(&self, from: NodeId, to: NodeId) -> bool {
         let (Some(sender), Some(receiver)) = (self.seats.get(&from), self.seats.get(&to)) else {
             return false;
         };
-        let wanted = sender.peers.contains(&to) || receiver.peers.contains(&from);
-        let removed = sender.removed.contains(&to) || receiver.removed.contains(&from);
-        wanted && !removed && !self.cuts.contains(&(from, to))
+        let configured = sender.peers.contains(&to) && receiver.peers.contains(&from);
+        configured && !self.cuts.contains(&(from, to))
     }
 
     /// The links of those that reach this node now.
@@ -166,9 +164,8 @@ impl Transport for MemTransport {
         }
     }
 
-    /// Addresses mean nothing here. A node that was a peer and is none any more is cut off both
-    /// ways until it is a peer again; a node that never was one may still make itself known by
-    /// having this one among its peers.
+    /// Addresses mean nothing here. Messages pass between two nodes while each is among the peers
+    /// of the other.
     fn set_peers(&self, peers: &[PeerAddress]) {
         let peers: BTreeSet<NodeId> =
             peers.iter().map(|peer| peer.node).filter(|&peer| peer != self.node).collect();
@@ -187,8 +184,6 @@ impl Transport for MemTransport {
             }
             let added: Vec<NodeId> = peers.difference(&seat.peers).copied().collect();
             let Some(seat) = network.seats.get_mut(&self.node) else { return };
-            seat.removed.extend(gone);
-            seat.removed.retain(|peer| !peers.contains(peer));
             seat.peers = peers;
             let own = seat.link.clone();
             away.extend(added.into_iter().filter(|&peer| !network.connects(self.node, peer)));

@@ -20,8 +20,9 @@
 //!
 //! let hub = Hub::new();
 //! let one = hub.join(NodeId(1), Arc::new(Printer));
-//! let _two = hub.join(NodeId(2), Arc::new(Printer));
+//! let two = hub.join(NodeId(2), Arc::new(Printer));
 //! one.set_peers(&[PeerAddress { node: NodeId(2), address: String::new() }]);
+//! two.set_peers(&[PeerAddress { node: NodeId(1), address: String::new() }]);
 //! ```
 
 mod hub;

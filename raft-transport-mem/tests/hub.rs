@@ -66,7 +66,10 @@ fn pair(hub: &Hub) -> [(MemTransport, Arc<Recorder>); 2] {
     let one = hub.join(NodeId(1), recorders[0].clone());
     let two = hub.join(NodeId(2), recorders[1].clone());
     one.set_peers(&peers(&[2]));
+    // Node 2 has not configured node 1 yet.
+    assert_eq!(recorders[0].lost(), [2]);
     two.set_peers(&peers(&[1]));
+    recorders[0].lost.lock().unwrap().clear();
     let [first, second] = recorders;
     [(one, first), (two, second)]
 }
@@ -105,6 +108,7 @@ fn a_second_life_takes_over_and_the_first_falls_silent() {
     let [(one, inbox_one), (old, inbox_old)] = pair(&hub);
     let inbox_new = Arc::new(Recorder::default());
     let new = hub.join(NodeId(2), inbox_new.clone());
+    new.set_peers(&peers(&[1]));
     one.send(vote(NodeId(1), NodeId(2), Term(1)));
     old.send(vote(NodeId(2), NodeId(1), Term(2)));
     // Dropping what is left of the first life does not take the second away.
@@ -134,6 +138,7 @@ fn inboxes_that_answer_at_once_neither_recurse_nor_lock_up() {
     let one = Arc::new(hub.join(NodeId(1), inboxes[0].clone()));
     let two = Arc::new(hub.join(NodeId(2), inboxes[1].clone()));
     one.set_peers(&peers(&[2]));
+    two.set_peers(&peers(&[1]));
     inboxes[0].echo.set((Arc::downgrade(&one), LAST)).unwrap();
     inboxes[1].echo.set((Arc::downgrade(&two), LAST)).unwrap();
     one.send(vote(NodeId(1), NodeId(2), Term(1)));

@@ -1,85 +1,146 @@
-//! Lets others in: nodes of this cluster with a certificate that says so, and nobody else.
+//! Accepts connections from configured peers, and refuses all others.
 
-use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::SocketAddr;
+use std::sync::Arc;
 
 use quinn::{Connecting, Connection, Incoming};
 use raft_core::NodeId;
-use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
+use crate::admission::{Decision, Slot, Source};
 use crate::endpoint::Shared;
 use crate::error::{CloseCode, describe_end};
 use crate::greet;
-use crate::peer::Adoption;
+use crate::handshake::{Handshake, HandshakeRuntime};
+use crate::log_limit::LogLimit;
+use crate::metrics::bump;
+use crate::peer::{Adoption, Peer};
 use crate::tls::{self, PeerIdentity, Refusal, Role};
 
-/// Runs until the endpoint is closed.
+/// Runs on the thread of the handshakes until the endpoint is closed.
 pub(crate) async fn run(shared: Arc<Shared>) {
-    let places = Arc::new(Semaphore::new(shared.config.handshakes_max));
-    let refusals = Arc::new(RefusalLog::default());
     while let Some(incoming) = shared.endpoint.accept().await {
-        let Some(incoming) = under_load(&shared, &places, incoming) else { continue };
-        let Ok(place) = places.clone().try_acquire_owned() else {
-            incoming.refuse();
-            continue;
-        };
         let address = incoming.remote_address();
-        let connecting = match incoming.accept() {
-            Ok(connecting) => connecting,
-            Err(error) => {
-                refusals.report(&shared, address, &describe_end(&error));
-                continue;
+        let source = Source::from(address.ip());
+        let is_peer_address = shared.is_peer_address(source);
+        let validated = incoming.remote_address_validated();
+        let origin = Origin { address, is_peer_address };
+        match shared.admission.decide(source, is_peer_address, validated) {
+            Decision::Accept(slot) => begin(&shared, incoming, origin, slot),
+            Decision::Validate => {
+                bump(&shared.accepts.address_checks);
+                // Only a validated address cannot be checked once more.
+                let _ = incoming.retry();
             }
-        };
-        let (shared, refusals) = (shared.clone(), refusals.clone());
-        tokio::spawn(async move {
-            let limit = shared.config.handshake_timeout;
-            match timeout(limit, welcome(&shared, connecting)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(why)) => refusals.report(&shared, address, &why),
-                Err(_) => refusals.report(&shared, address, "it did not introduce itself in time"),
+            Decision::Refuse => {
+                bump(&shared.accepts.refused_limit);
+                shared.refusals.report(&shared, origin, "too many handshakes are in progress");
+                incoming.refuse();
             }
-            drop(place);
-        });
+        }
     }
 }
 
-/// With half of the places taken, strangers must first prove that their address is real: that
-/// costs nothing here, and spoofed packets end there.
-fn under_load(shared: &Shared, places: &Semaphore, incoming: Incoming) -> Option<Incoming> {
-    if places.available_permits() > shared.config.handshakes_max / 2 || !incoming.may_retry() {
-        return Some(incoming);
-    }
-    match incoming.retry() {
-        Ok(()) => None,
-        Err(error) => Some(error.into_incoming()),
-    }
+/// Where a connection comes from.
+#[derive(Clone, Copy, Debug)]
+struct Origin {
+    address: SocketAddr,
+    /// Whether a configured peer is known to be there.
+    is_peer_address: bool,
 }
 
-/// Takes a connection into use, or says why not.
-async fn welcome(shared: &Arc<Shared>, connecting: Connecting) -> Result<(), String> {
+fn begin(shared: &Arc<Shared>, incoming: Incoming, origin: Origin, slot: Slot) {
+    bump(&shared.accepts.handshakes);
+    let (handshake, connecting) = HandshakeRuntime::begin(|| incoming.accept());
+    let connecting = match connecting {
+        Ok(connecting) => connecting,
+        Err(error) => return shared.refuse(origin, &describe_end(&error)),
+    };
+    let shared = Arc::clone(shared);
+    tokio::spawn(async move {
+        let deadline = Instant::now() + shared.config.handshake_timeout;
+        match timeout_at(deadline, authenticate(&shared, handshake, connecting)).await {
+            Ok(Ok((connection, peer))) => {
+                // From here on the work is that of established connections.
+                let runtime = shared.runtime.clone();
+                runtime.spawn(async move {
+                    match timeout_at(deadline, welcome(&shared, &peer, &connection)).await {
+                        Ok(Ok(())) => {}
+                        Ok(Err(why)) => shared.refuse(origin, &why),
+                        Err(_) => shared.refuse(origin, "no hello in time"),
+                    }
+                    drop(slot);
+                });
+            }
+            Ok(Err(why)) => shared.refuse(origin, &why),
+            Err(_) => shared.refuse(origin, "the handshake was not completed in time"),
+        }
+    });
+}
+
+/// Completes the handshake and decides by the certificate whether this is a configured peer.
+async fn authenticate(
+    shared: &Shared,
+    handshake: Handshake,
+    connecting: Connecting,
+) -> Result<(Connection, Arc<Peer>), String> {
     let connection = connecting.await.map_err(|end| describe_end(&end))?;
-    let node = identify(shared, &connection).inspect_err(|refusal| refusal.close(&connection));
-    let node = node.map_err(|refusal| refusal.to_string())?;
-    let heard = match greet::hear(shared, &connection).await {
+    match identify(shared, &connection) {
+        Ok(peer) => {
+            handshake.complete();
+            Ok((connection, peer))
+        }
+        Err(refusal) => {
+            refusal.close(&connection);
+            if matches!(refusal, Refusal::NotAPeer { .. }) {
+                bump(&shared.accepts.refused_not_a_peer);
+            }
+            Err(refusal.to_string())
+        }
+    }
+}
+
+fn identify(shared: &Shared, connection: &Connection) -> Result<Arc<Peer>, Refusal> {
+    let found = tls::accepted_identity(connection, Role::Peer, shared.config.cluster)?;
+    match found {
+        // Our own name in another's hands: a copied certificate, or an address that leads back.
+        PeerIdentity::Node { node, .. } if node == shared.config.node => {
+            Err(Refusal::OurOwnName { found })
+        }
+        PeerIdentity::Node { node, .. } => match shared.configured_peer(node) {
+            Some(peer) => {
+                peer.authenticated_at(connection.remote_address().ip());
+                Ok(peer)
+            }
+            None => Err(Refusal::NotAPeer { found, refused_by: shared.config.node }),
+        },
+        PeerIdentity::Client { .. } => Err(Refusal::NotANode { found }),
+    }
+}
+
+/// Takes a peer's connection into use, or says why not.
+async fn welcome(
+    shared: &Arc<Shared>,
+    peer: &Arc<Peer>,
+    connection: &Connection,
+) -> Result<(), String> {
+    let node: NodeId = peer.node;
+    let heard = match greet::hear(shared, connection).await {
         Ok(heard) => heard,
         Err(error) => {
-            connection.close(CloseCode::Protocol.into(), error.to_string().as_bytes());
+            connection.close(error.code().into(), error.to_string().as_bytes());
             return Err(format!("node {node}: {error}"));
         }
     };
-    let peer = shared.peer(node);
-    let (adoption, link) = greet::adopt(shared, &peer, &connection, &heard, node);
+    let (adoption, link) = greet::adopt(shared, peer, connection, &heard, node);
     match adoption {
         Adoption::InUse => {
-            let outgoing = greet::say(shared, &peer, &connection).await;
+            let outgoing = greet::say(shared, peer, connection).await;
             let outgoing = outgoing.map_err(|error| {
                 link.close(CloseCode::Protocol, "the answer could not be sent");
                 format!("node {node}: {error}")
             })?;
-            greet::start(shared, &peer, &link, outgoing, heard);
+            greet::start(shared, peer, &link, outgoing, heard);
             Ok(())
         }
         Adoption::Superfluous => {
@@ -94,63 +155,29 @@ async fn welcome(shared: &Arc<Shared>, connecting: Connecting) -> Result<(), Str
     }
 }
 
-fn identify(shared: &Shared, connection: &Connection) -> Result<NodeId, Refusal> {
-    let found = tls::accepted_identity(connection, Role::Peer, shared.config.cluster)?;
-    match found {
-        // Our own name in another's hands: a copied certificate, or an address that leads back.
-        PeerIdentity::Node { node, .. } if node != shared.config.node => Ok(node),
-        PeerIdentity::Node { .. } => Err(Refusal::OurOwnName { found }),
-        PeerIdentity::Client { .. } => Err(Refusal::NotANode { found }),
+impl Shared {
+    fn refuse(&self, origin: Origin, why: &str) {
+        bump(&self.accepts.failed);
+        self.refusals.report(self, origin, why);
     }
 }
 
-/// Writes a log line when an address is refused for a new reason, and each hundredth time for the
-/// same one: strangers must not fill the disk.
-#[derive(Default)]
-struct RefusalLog {
-    last: Mutex<HashMap<IpAddr, (String, u64)>>,
+/// Logs refused connections. Those from addresses of configured peers have a limit of their own:
+/// they are what an operator looks for, and must not vanish among those of strangers.
+#[derive(Debug, Default)]
+pub(crate) struct RefusalLog {
+    peers: LogLimit,
+    others: LogLimit,
 }
 
 impl RefusalLog {
-    fn report(&self, shared: &Shared, address: SocketAddr, why: &str) {
-        let Some(times) = self.count(address.ip(), why) else { return };
+    fn report(&self, shared: &Shared, origin: Origin, why: &str) {
+        let limit = if origin.is_peer_address { &self.peers } else { &self.others };
+        let Some(suppressed) = limit.allow() else { return };
+        let address = origin.address;
         tracing::warn!(
-            node = %shared.config.node, %address, times,
+            node = %shared.config.node, %address, suppressed,
             "refused a connection from {address}: {why}"
         );
-    }
-
-    /// How many times in a row this has happened, if it is worth a line.
-    fn count(&self, address: IpAddr, why: &str) -> Option<u64> {
-        const ADDRESSES_MAX: usize = 256;
-        const LOGGED_EACH: u64 = 100;
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.len() >= ADDRESSES_MAX && !last.contains_key(&address) {
-            last.clear();
-        }
-        let (reason, times) = last.entry(address).or_default();
-        if reason == why {
-            *times += 1;
-        } else {
-            why.clone_into(reason);
-            *times = 1;
-        }
-        (*times % LOGGED_EACH == 1).then_some(*times)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_refusal_is_logged_when_it_is_new_and_each_hundredth_time() {
-        let log = RefusalLog::default();
-        let [one, two] = [1, 2].map(|n| IpAddr::from([10, 0, 0, n]));
-        assert_eq!(log.count(one, "expired"), Some(1));
-        assert_eq!(log.count(two, "expired"), Some(1));
-        assert!((2..=100).all(|_| log.count(one, "expired").is_none()));
-        assert_eq!(log.count(one, "expired"), Some(101));
-        assert_eq!(log.count(one, "wrong cluster"), Some(1));
     }
 }

@@ -33,14 +33,23 @@ pub struct QuicConfig {
     pub redial_min: Duration,
     /// The longest such pause.
     pub redial_max: Duration,
+    /// How long a connection must have lasted for the next dial after it to follow without a
+    /// pause. Pauses grow on over connections that end sooner.
+    pub stable_after: Duration,
     /// The longest frame that is accepted and sent. Must hold the largest append.
     pub frame_bytes_max: u32,
     /// How much may wait to be sent on one lane to one peer; the newest are dropped beyond that.
     pub queue_bytes_max: usize,
     /// How many messages may wait there.
     pub queue_messages_max: usize,
-    /// How many strangers may be in the middle of a handshake.
+    /// How many handshakes may be in progress from addresses at which no configured peer is known
+    /// to be.
     pub handshakes_max: usize,
+    /// How many of them may be from one IPv4 address or IPv6 network of 64 bits.
+    pub handshakes_per_source_max: usize,
+    /// How many handshakes from one address of a configured peer may be in progress, beside
+    /// `handshakes_max`: no other address can use up this reserve.
+    pub handshakes_per_peer_max: usize,
 }
 
 impl QuicConfig {
@@ -62,10 +71,13 @@ impl QuicConfig {
             handshake_timeout: Duration::from_secs(3),
             redial_min: Duration::from_millis(20),
             redial_max: Duration::from_secs(1),
+            stable_after: Duration::from_secs(5),
             frame_bytes_max: 16 * 1024 * 1024,
             queue_bytes_max: 64 * 1024 * 1024,
             queue_messages_max: 16_384,
             handshakes_max: 64,
+            handshakes_per_source_max: 8,
+            handshakes_per_peer_max: 8,
         }
     }
 
@@ -83,8 +95,12 @@ impl QuicConfig {
         if self.queue_bytes_max < self.frame_bytes_max as usize || self.queue_messages_max == 0 {
             return refused("a queue must hold at least one frame of frame_bytes_max");
         }
-        if self.handshakes_max == 0 || self.handshake_timeout.is_zero() {
-            return refused("handshakes_max and handshake_timeout must be above zero");
+        let handshakes_min = self
+            .handshakes_max
+            .min(self.handshakes_per_source_max)
+            .min(self.handshakes_per_peer_max);
+        if handshakes_min == 0 || self.handshake_timeout.is_zero() {
+            return refused("the limits of handshakes and handshake_timeout must be above zero");
         }
         Ok(())
     }
@@ -148,6 +164,11 @@ const SEND_BYTES_MAX: u16 = 65_507;
 const SEND_DATAGRAMS_MAX: u16 = 10;
 /// The socket's buffers, as far as the system grants them.
 pub(crate) const SOCKET_BUFFER_BYTES: usize = 4 * 1024 * 1024;
+/// How many incoming connections may wait for a decision, and how much of what they send meanwhile
+/// is kept: for one, and for all.
+pub(crate) const INCOMING_MAX: usize = 1024;
+pub(crate) const INCOMING_BYTES_MAX: u64 = 16 * 1024;
+pub(crate) const INCOMING_BYTES_TOTAL_MAX: u64 = 1024 * 1024;
 
 /// Two lanes, a third for snapshots, and one to spare for a later version.
 const UNI_STREAMS_MAX: u32 = 4;

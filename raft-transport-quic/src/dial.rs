@@ -5,42 +5,42 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::Connection;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::endpoint::Shared;
 use crate::error::{CloseCode, describe_end, is_replaced};
 use crate::greet::{self, GreetError};
+use crate::handshake::HandshakeRuntime;
+use crate::log_limit::LogLimit;
 use crate::metrics::bump;
 use crate::peer::{Adoption, Peer};
 use crate::tls;
 
 /// Runs until aborted, which happens when the peer leaves the set or the transport is closed.
 pub(crate) async fn run(shared: Arc<Shared>, peer: Arc<Peer>) {
+    let config = &shared.config;
     let mut connected = peer.connected();
-    let mut troubles = Troubles::default();
+    let mut backoff = Backoff::default();
     loop {
+        let waiting_since = Instant::now();
         if connected.wait_for(|connected| !connected).await.is_err() {
             return;
         }
-        match dial(&shared, &peer, troubles.attempts()).await {
-            Ok(()) => {
-                troubles = Troubles::default();
-                if !*connected.borrow() {
-                    // Lost again already, or the two sides do not see alike yet.
-                    sleep(shared.config.redial_min).await;
-                }
+        if waiting_since.elapsed() >= config.stable_after {
+            backoff.connection_lasted();
+        }
+        if let Some(pause) = backoff.pause(config.redial_min, config.redial_max) {
+            tokio::select! {
+                () = sleep(pause) => {}
+                _ = connected.wait_for(|connected| *connected) => continue,
             }
-            Err(why) => {
-                bump(&peer.metrics.failed_dials);
-                troubles.report(&shared, &peer, why);
-                if peer.is_unreachability_news() {
-                    shared.inbox.peer_unreachable(peer.node);
-                }
-                let pause = troubles.pause(shared.config.redial_min, shared.config.redial_max);
-                tokio::select! {
-                    () = sleep(pause) => {}
-                    _ = connected.wait_for(|connected| *connected) => {}
-                }
+        }
+        backoff.dialled();
+        if let Err(why) = dial(&shared, &peer, backoff.dials()).await {
+            bump(&peer.metrics.failed_dials);
+            backoff.report(&shared, &peer, why);
+            if peer.is_unreachability_news() {
+                shared.inbox.peer_unreachable(peer.node);
             }
         }
     }
@@ -49,11 +49,16 @@ pub(crate) async fn run(shared: Arc<Shared>, peer: Arc<Peer>) {
 /// Dials once. Success means that a connection is in use, this one or another.
 async fn dial(shared: &Arc<Shared>, peer: &Arc<Peer>, attempt: u32) -> Result<(), String> {
     let Some(address) = peer.address() else { return Ok(()) };
-    let socket_address = resolve(&address, shared.local, attempt).await?;
-    let connecting = shared
-        .endpoint
-        .connect_with(shared.client_config.clone(), socket_address, tls::SERVER_NAME)
-        .map_err(|error| format!("cannot dial {address} ({socket_address}): {error}"))?;
+    let usable = resolve(&address, shared.local).await?;
+    peer.resolved(&usable);
+    // Each attempt takes another one.
+    let socket_address = usable[attempt as usize % usable.len()];
+    let (handshake, connecting) = HandshakeRuntime::begin(|| {
+        let client_config = shared.client_config.clone();
+        shared.endpoint.connect_with(client_config, socket_address, tls::SERVER_NAME)
+    });
+    let connecting =
+        connecting.map_err(|error| format!("cannot dial {address} ({socket_address}): {error}"))?;
     let at = format!("at {address} (UDP {socket_address})");
     let limit = shared.config.handshake_timeout;
     let established = timeout(limit, async {
@@ -64,6 +69,7 @@ async fn dial(shared: &Arc<Shared>, peer: &Arc<Peer>, attempt: u32) -> Result<()
             connection = connecting => connection.map_err(|error| describe_end(&error))?,
             _ = connected.wait_for(|connected| *connected) => return Ok(()),
         };
+        handshake.complete();
         introduce(shared, peer, &connection).await
     });
     match established.await {
@@ -98,8 +104,11 @@ async fn introduce(
         Err(_) if closed_as_superfluous(connection) => return Ok(()),
         // What the other side had against us is worth more than where it struck.
         Err(error) => {
-            let end = connection.close_reason();
-            return Err(end.map_or_else(|| error.to_string(), |end| describe_end(&end)));
+            if let Some(end) = connection.close_reason() {
+                return Err(describe_end(&end));
+            }
+            connection.close(error.code().into(), error.to_string().as_bytes());
+            return Err(error.to_string());
         }
     };
     match greet::adopt(shared, peer, connection, &heard, shared.config.node) {
@@ -120,56 +129,68 @@ fn closed_as_superfluous(connection: &Connection) -> bool {
     connection.close_reason().is_some_and(|end| is_replaced(&end))
 }
 
-/// One of the socket addresses that the address stands for now, each attempt another one.
-async fn resolve(address: &str, local: SocketAddr, attempt: u32) -> Result<SocketAddr, String> {
+/// The socket addresses that the address stands for now and that can be reached: at least one.
+async fn resolve(address: &str, local: SocketAddr) -> Result<Vec<SocketAddr>, String> {
     let resolved = tokio::net::lookup_host(address)
         .await
         .map_err(|error| format!("cannot resolve {address:?}: {error}"))?;
     // A socket bound to an IPv4 address reaches no others.
     let usable: Vec<SocketAddr> =
         resolved.filter(|found| local.is_ipv6() || found.is_ipv4()).collect();
-    let turn = attempt as usize % usable.len().max(1);
-    usable
-        .get(turn)
-        .copied()
-        .ok_or_else(|| format!("{address:?} has no address that can be reached from {local}"))
+    if usable.is_empty() {
+        return Err(format!("{address:?} has no address that can be reached from {local}"));
+    }
+    Ok(usable)
 }
 
-/// A run of failed dials.
+/// The dials since a connection last lasted for a while, and the pauses between them. A connection
+/// that ends soon after it came into use is no reason to dial more often: the peer may be
+/// restarting in a loop, or may close every connection for a reason that stays.
 #[derive(Default)]
-struct Troubles {
-    attempts: u32,
-    /// What the last one said; a log line is written when it changes.
-    last: Option<String>,
-    since_logged: u32,
+struct Backoff {
+    dials: u32,
+    /// What was logged last; a line is written at once when there is something new to say.
+    logged: Option<String>,
+    limit: LogLimit,
 }
 
-impl Troubles {
-    const fn attempts(&self) -> u32 {
-        self.attempts
+impl Backoff {
+    const fn dials(&self) -> u32 {
+        self.dials
     }
 
+    const fn dialled(&mut self) {
+        self.dials = self.dials.saturating_add(1);
+    }
+
+    fn connection_lasted(&mut self) {
+        self.dials = 0;
+        self.logged = None;
+    }
+
+    /// The same failure again is logged each hundredth time. The other side may choose the text,
+    /// so lines are limited by time as well.
     fn report(&mut self, shared: &Shared, peer: &Peer, why: String) {
         const LOGGED_EACH: u32 = 100;
-        self.attempts = self.attempts.saturating_add(1);
-        self.since_logged += 1;
-        if self.last.as_ref() != Some(&why) || self.since_logged >= LOGGED_EACH {
-            self.since_logged = 0;
+        let is_new = self.logged.as_ref() != Some(&why);
+        if (is_new || self.dials.is_multiple_of(LOGGED_EACH))
+            && let Some(suppressed) = self.limit.allow()
+        {
             tracing::warn!(
-                node = %shared.config.node, peer = %peer.node, attempts = self.attempts,
+                node = %shared.config.node, peer = %peer.node, dials = self.dials, suppressed,
                 "cannot connect to peer {}: {why}", peer.node
             );
+            self.logged = Some(why.clone());
         }
-        peer.metrics.set_last_error(Some(why.clone()));
-        self.last = Some(why);
+        peer.metrics.set_last_error(Some(why));
     }
 
-    /// Doubles with each failure, up to a limit; a random part of up to a half is left out, so
-    /// that nodes that lost each other do not keep time.
-    fn pause(&self, min: Duration, max: Duration) -> Duration {
-        let doublings = self.attempts.saturating_sub(1).min(16);
+    /// None before the first dial. Then it doubles with each one, up to a limit; a random part of
+    /// up to a half is left out, so that nodes that lost each other do not dial in step.
+    fn pause(&self, min: Duration, max: Duration) -> Option<Duration> {
+        let doublings = self.dials.checked_sub(1)?.min(16);
         let full = min.saturating_mul(1 << doublings).min(max);
-        full.mul_f64(1.0 - fastrand::f64() / 2.0)
+        Some(full.mul_f64(1.0 - fastrand::f64() / 2.0))
     }
 }
 
@@ -180,14 +201,29 @@ mod tests {
     #[test]
     fn pauses_double_up_to_a_limit_and_are_never_alike() {
         let (min, max) = (Duration::from_millis(20), Duration::from_secs(1));
-        let pause = |attempts| Troubles { attempts, ..Troubles::default() }.pause(min, max);
-        for (attempts, full_ms) in [(1, 20), (2, 40), (3, 80), (6, 640), (7, 1000), (90, 1000)] {
+        let pause = |dials| Backoff { dials, ..Backoff::default() }.pause(min, max);
+        assert_eq!(pause(0), None);
+        for (dials, full_ms) in [(1, 20), (2, 40), (3, 80), (6, 640), (7, 1000), (90, 1000)] {
             let full = Duration::from_millis(full_ms);
             for _ in 0..100 {
-                let pause = pause(attempts);
-                assert!(full / 2 <= pause && pause <= full, "{attempts}: {pause:?}");
+                let pause = pause(dials).unwrap();
+                assert!(full / 2 <= pause && pause <= full, "{dials}: {pause:?}");
             }
         }
         assert!((0..100).any(|_| pause(7) != pause(7)));
+    }
+
+    #[test]
+    fn only_a_connection_that_lasted_resets_the_pauses() {
+        let mut backoff = Backoff::default();
+        let pause =
+            |backoff: &Backoff| backoff.pause(Duration::from_millis(20), Duration::from_secs(1));
+        // Whether these dials led to short connections or to none makes no difference.
+        for _ in 0..10 {
+            backoff.dialled();
+        }
+        assert!(pause(&backoff).unwrap() >= Duration::from_millis(500));
+        backoff.connection_lasted();
+        assert_eq!(pause(&backoff), None);
     }
 }

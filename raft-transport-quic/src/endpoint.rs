@@ -5,16 +5,21 @@ use std::fmt;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use quinn::{Endpoint, EndpointConfig, TokioRuntime};
+use quinn::{Endpoint, EndpointConfig, ServerConfig, TransportConfig};
 use raft_core::ports::{Inbox, PeerAddress, Transport};
 use raft_core::{Message, NodeId};
 use tokio::runtime::Handle;
 
-use crate::accept;
-use crate::config::{QuicConfig, SOCKET_BUFFER_BYTES, UDP_PAYLOAD_BYTES_MAX};
+use crate::accept::{self, RefusalLog};
+use crate::admission::{Admission, AdmissionLimits, Source};
+use crate::config::{
+    INCOMING_BYTES_MAX, INCOMING_BYTES_TOTAL_MAX, INCOMING_MAX, QuicConfig, SOCKET_BUFFER_BYTES,
+    UDP_PAYLOAD_BYTES_MAX,
+};
 use crate::dial;
 use crate::error::{CloseCode, TransportError};
-use crate::metrics::PeerStatus;
+use crate::handshake::HandshakeRuntime;
+use crate::metrics::{AcceptCounts, AcceptMetrics, PeerStatus};
 use crate::peer::Peer;
 use crate::tls::{self, PeerIdentity, Role};
 
@@ -34,20 +39,25 @@ pub(crate) struct Shared {
     pub(crate) endpoint: Endpoint,
     pub(crate) local: SocketAddr,
     pub(crate) client_config: quinn::ClientConfig,
-    /// Tells the lives of this process apart.
+    /// A random number that tells restarts of this process apart.
     pub(crate) instance: u64,
-    runtime: Handle,
-    /// Everybody who is in the set, was in it, or made itself known.
+    /// Carries established traffic.
+    pub(crate) runtime: Handle,
+    pub(crate) admission: Arc<Admission>,
+    pub(crate) accepts: AcceptMetrics,
+    pub(crate) refusals: RefusalLog,
+    /// The nodes that are in the peer set or were in it.
     peers: RwLock<BTreeMap<NodeId, Arc<Peer>>>,
 }
 
 impl QuicTransport {
     /// Binds the socket and accepts connections from now on. Dials nobody before
-    /// [`Transport::set_peers`]. Must be called inside a tokio runtime, whose threads then carry
-    /// the traffic.
+    /// [`Transport::set_peers`], and refuses every node until then. Must be called inside a tokio
+    /// runtime, whose threads then carry the traffic; handshakes run on a thread of their own.
     ///
     /// # Errors
-    /// When the socket cannot be bound, or the settings or certificates are no good.
+    /// When the socket cannot be bound, the system refuses a thread, or the settings or
+    /// certificates are no good.
     pub fn start(config: QuicConfig, inbox: Arc<dyn Inbox>) -> Result<Arc<Self>, TransportError> {
         let runtime = Handle::try_current().map_err(|_| TransportError::NoRuntime)?;
         config.check()?;
@@ -60,10 +70,11 @@ impl QuicTransport {
             });
         }
         let transport = config.transport()?;
-        let mut server_config = tls::server_config(&config.tls, Role::Peer)?;
-        server_config.transport_config(transport.clone()).max_incoming(2 * config.handshakes_max);
         let mut client_config = tls::client_config(&config.tls, Role::Peer)?;
-        client_config.transport_config(transport);
+        client_config.transport_config(transport.clone());
+        let server_config = server_config(&config, transport)?;
+        let handshakes = HandshakeRuntime::start(&format!("raft-{}-peer-tls", config.node))
+            .map_err(TransportError::Thread)?;
 
         let bind_error = |source| TransportError::Bind { address: config.listen, source };
         let socket = bind(config.listen).map_err(bind_error)?;
@@ -72,9 +83,14 @@ impl QuicTransport {
         endpoint_config
             .max_udp_payload_size(UDP_PAYLOAD_BYTES_MAX)
             .map_err(|error| TransportError::Setting(error.to_string()))?;
-        let tokio = Arc::new(TokioRuntime);
-        let endpoint = Endpoint::new(endpoint_config, Some(server_config), socket, tokio)
-            .map_err(bind_error)?;
+        let endpoint =
+            Endpoint::new(endpoint_config, Some(server_config), socket, handshakes.clone())
+                .map_err(bind_error)?;
+        let admission = Admission::new(AdmissionLimits {
+            total: config.handshakes_max,
+            per_source: config.handshakes_per_source_max,
+            per_peer_address: config.handshakes_per_peer_max,
+        });
         let shared = Arc::new(Shared {
             config,
             inbox,
@@ -82,10 +98,13 @@ impl QuicTransport {
             local,
             client_config,
             instance: fastrand::u64(..),
-            runtime: runtime.clone(),
+            runtime,
+            admission,
+            accepts: AcceptMetrics::default(),
+            refusals: RefusalLog::default(),
             peers: RwLock::default(),
         });
-        runtime.spawn(accept::run(shared.clone()));
+        handshakes.spawn_handshake(accept::run(shared.clone()));
         Ok(Arc::new(Self { shared }))
     }
 
@@ -96,11 +115,16 @@ impl QuicTransport {
         self.shared.local
     }
 
-    /// How it stands with each peer that is in the set or connected.
+    /// How it stands with each peer that is in the set.
     #[must_use]
     pub fn status(&self) -> Vec<PeerStatus> {
-        let statuses = self.shared.peers().values().map(|peer| peer.status()).collect::<Vec<_>>();
-        statuses.into_iter().filter(|status| status.address.is_some() || status.connected).collect()
+        self.shared.peers().values().filter_map(|peer| peer.status()).collect()
+    }
+
+    /// What became of the connections that other addresses made to this node.
+    #[must_use]
+    pub fn accept_counts(&self) -> AcceptCounts {
+        self.shared.accepts.counts()
     }
 
     /// Closes every connection, and waits until the other sides were told. Nothing is sent or
@@ -126,9 +150,8 @@ impl Transport for QuicTransport {
         }
     }
 
-    /// A node that was a peer and is none any more is refused until it is one again. A node that
-    /// was never named may still connect and is answered: it may know of a membership that this
-    /// node has yet to hear of (thesis §4.1).
+    /// Nodes outside the set are refused in the handshake, whatever their certificates. A node of
+    /// a newer configuration is heard once this set has it (thesis §4.1).
     fn set_peers(&self, peers: &[PeerAddress]) {
         self.shared.set_peers(peers);
     }
@@ -150,13 +173,14 @@ impl fmt::Debug for QuicTransport {
 }
 
 impl Shared {
-    /// The peer of this name, made known if it was not.
-    pub(crate) fn peer(&self, node: NodeId) -> Arc<Peer> {
-        if let Some(peer) = self.peers().get(&node) {
-            return peer.clone();
-        }
-        let mut peers = self.peers.write().unwrap_or_else(PoisonError::into_inner);
-        peers.entry(node).or_insert_with(|| Arc::new(Peer::new(node))).clone()
+    /// The peer of this name, if it is in the set.
+    pub(crate) fn configured_peer(&self, node: NodeId) -> Option<Arc<Peer>> {
+        self.peers().get(&node).filter(|peer| peer.is_in_set()).cloned()
+    }
+
+    /// Whether a configured peer is known to be at this source.
+    pub(crate) fn is_peer_address(&self, source: Source) -> bool {
+        self.peers().values().any(|peer| peer.is_at(source))
     }
 
     fn peers(&self) -> RwLockReadGuard<'_, BTreeMap<NodeId, Arc<Peer>>> {
@@ -176,7 +200,10 @@ impl Shared {
             if *node == self.config.node {
                 continue;
             }
-            let peer = self.peer(*node);
+            let peer = {
+                let mut peers = self.peers.write().unwrap_or_else(PoisonError::into_inner);
+                peers.entry(*node).or_insert_with(|| Arc::new(Peer::new(*node))).clone()
+            };
             peer.install(address, || {
                 self.runtime.spawn(dial::run(self.clone(), peer.clone())).abort_handle()
             });
@@ -190,6 +217,20 @@ impl Shared {
         }
         self.endpoint.close(CloseCode::Shutdown.into(), REASON.as_bytes());
     }
+}
+
+/// How connections are accepted. Every one is decided on as soon as it arrives, so that few wait.
+fn server_config(
+    config: &QuicConfig,
+    transport: Arc<TransportConfig>,
+) -> Result<ServerConfig, TransportError> {
+    let mut server_config = tls::server_config(&config.tls, Role::Peer)?;
+    server_config
+        .transport_config(transport)
+        .max_incoming(INCOMING_MAX)
+        .incoming_buffer_size(INCOMING_BYTES_MAX)
+        .incoming_buffer_size_total(INCOMING_BYTES_TOTAL_MAX);
+    Ok(server_config)
 }
 
 /// A socket with large buffers: a burst of appends should wait there rather than be lost.

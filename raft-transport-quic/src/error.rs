@@ -36,6 +36,9 @@ pub enum TransportError {
     /// A setting out of its range.
     #[error("invalid transport setting: {0}")]
     Setting(String),
+    /// The operating system refused a thread.
+    #[error("a thread for handshakes could not be started: {0}")]
+    Thread(#[source] std::io::Error),
     /// Started outside a runtime.
     #[error("a QUIC transport must be started inside a tokio runtime")]
     NoRuntime,
@@ -78,6 +81,10 @@ pub enum CloseCode {
     Protocol = 11,
     /// Too many connections or requests.
     Overloaded = 12,
+    /// The node is not among the configured peers.
+    NotAPeer = 13,
+    /// The two sides support no common version of the protocol.
+    Version = 14,
 }
 
 impl From<CloseCode> for VarInt {

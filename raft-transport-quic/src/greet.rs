@@ -8,16 +8,19 @@ use quinn::{Connection, RecvStream, SendStream};
 use raft_core::NodeId;
 
 use crate::endpoint::Shared;
-use crate::error::{describe_end, is_replaced};
+use crate::error::{CloseCode, describe_end, is_replaced};
 use crate::frame::{FrameReader, write_frame};
-use crate::hello::Hello;
+use crate::hello::{Hello, SUPPORTED};
 use crate::lanes::{LaneKind, LaneLimits};
 use crate::link::{ControlStreams, Link, LinkContext, open_lane};
 use crate::peer::{Adoption, Peer};
+use crate::version::NoCommonVersion;
 
 /// What the other side said first, and its control stream behind that.
 pub(crate) struct Heard {
     hello: Hello,
+    /// The protocol version that both sides agree on.
+    version: u16,
     incoming: RecvStream,
     /// What came with the first words and belongs to the frames after them.
     rest: Bytes,
@@ -28,8 +31,20 @@ pub(crate) struct Heard {
 pub(crate) enum GreetError {
     #[error("the connection broke off: {0}")]
     Broken(String),
-    #[error("the peer did not introduce itself as this version of the protocol wants")]
+    #[error("the peer did not begin the connection with a hello")]
     BadHello,
+    #[error(transparent)]
+    Version(#[from] NoCommonVersion),
+}
+
+impl GreetError {
+    /// The code to close the connection with.
+    pub(crate) const fn code(&self) -> CloseCode {
+        match self {
+            Self::Broken(_) | Self::BadHello => CloseCode::Protocol,
+            Self::Version(_) => CloseCode::Version,
+        }
+    }
 }
 
 impl From<quinn::WriteError> for GreetError {
@@ -46,6 +61,7 @@ pub(crate) async fn say(
 ) -> Result<SendStream, GreetError> {
     let mut outgoing = open_lane(connection, LaneKind::Control).await?;
     let hello = Hello {
+        versions: SUPPORTED,
         instance: shared.instance,
         losses: peer.losses(),
         frame_bytes_max: shared.config.frame_bytes_max,
@@ -75,6 +91,7 @@ pub(crate) async fn hear(shared: &Shared, connection: &Connection) -> Result<Hea
         let mut rest = chunk.ok_or(GreetError::BadHello)?.bytes;
         if let Some(frame) = frames.next(&mut rest).map_err(|_| GreetError::BadHello)? {
             let hello = Hello::decode(frame).ok_or(GreetError::BadHello)?;
+            let version = SUPPORTED.agree(hello.versions)?;
             if hello.frame_bytes_max < shared.config.frame_bytes_max {
                 tracing::warn!(
                     node = %shared.config.node, ours = shared.config.frame_bytes_max,
@@ -82,7 +99,7 @@ pub(crate) async fn hear(shared: &Shared, connection: &Connection) -> Result<Hea
                     "a peer accepts shorter frames than this node; set frame_bytes_max alike"
                 );
             }
-            return Ok(Heard { hello, incoming, rest });
+            return Ok(Heard { hello, version, incoming, rest });
         }
     }
 }
@@ -98,12 +115,13 @@ pub(crate) fn adopt(
     let config = &shared.config;
     let limits =
         LaneLimits { bytes_max: config.queue_bytes_max, messages_max: config.queue_messages_max };
-    let link = Arc::new(Link::new(connection.clone(), dialled_by, heard.hello, limits));
+    let link =
+        Arc::new(Link::new(connection.clone(), dialled_by, (heard.hello, heard.version), limits));
     let adoption = peer.adopt(config.node, &link);
     if adoption == Adoption::InUse {
         tracing::info!(
             node = %config.node, peer = %peer.node, address = %connection.remote_address(),
-            %dialled_by, "connected to peer {}", peer.node
+            %dialled_by, version = heard.version, "connected to peer {}", peer.node
         );
         tokio::spawn(watch_end(shared.clone(), peer.clone(), link.clone()));
     }
@@ -119,16 +137,17 @@ pub(crate) fn start(
     heard: Heard,
 ) {
     let config = &shared.config;
-    let Heard { incoming, rest, .. } = heard;
     let frames = FrameReader::new(config.frame_bytes_max);
     let context = LinkContext {
         cluster: config.cluster,
         own: config.node,
         peer: peer.node,
         frame_bytes_max: config.frame_bytes_max,
+        peer_is_newer: heard.hello.versions.highest() > SUPPORTED.highest(),
         inbox: shared.inbox.clone(),
         metrics: peer.metrics.clone(),
     };
+    let Heard { incoming, rest, .. } = heard;
     link.start(&Arc::new(context), ControlStreams { outgoing, incoming, frames, rest });
 }
 

@@ -1,21 +1,27 @@
-//! The first words on a connection, from both sides, before any message.
+//! The first frame on a connection, from both sides, before any message.
 //!
-//! Each side's control lane begins with one frame: a version byte, then three numbers in
-//! big-endian order. The dialler speaks first; the other side's answer means that it has taken the
-//! connection into use.
+//! Each side's control stream begins with one frame of fields in big-endian order. The dialler
+//! sends first; the other side's hello means that it has taken the connection into use. The fields
+//! below keep their places in every version. A later version only appends fields, and a reader
+//! ignores what follows the fields that it knows; so any two releases can read which versions the
+//! other one supports.
 
 use bytes::{Buf, BufMut, Bytes};
 
-/// The version of these words: the first byte.
-const VERSION: u8 = 1;
-const BYTES: usize = 1 + 8 + 8 + 4;
+use crate::version::VersionRange;
+
+/// The versions of everything after the hello that this release supports.
+pub(crate) const SUPPORTED: VersionRange = VersionRange::only(1);
+const BYTES: usize = 2 + 2 + 8 + 8 + 4;
 
 /// What one side says of itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Hello {
-    /// A random number for each start of the process: tells its lives apart.
+    /// The protocol versions that this side supports.
+    pub(crate) versions: VersionRange,
+    /// A random number for each start of the process: tells restarts apart.
     pub(crate) instance: u64,
-    /// How many connections to the other side this life has lost. Two connections of the same
+    /// How many connections to the other side this process has lost. Two connections of the same
     /// count were made at the same time; a higher count means that the earlier one is gone.
     pub(crate) losses: u64,
     /// The longest frame that this side accepts.
@@ -23,23 +29,25 @@ pub(crate) struct Hello {
 }
 
 impl Hello {
-    /// The longest frame that a well-meaning side sends here.
+    /// The longest hello that is accepted.
     pub(crate) const FRAME_BYTES_MAX: u32 = 1024;
 
     pub(crate) fn encode(self, buffer: &mut Vec<u8>) {
-        buffer.put_u8(VERSION);
+        buffer.put_u16(self.versions.lowest());
+        buffer.put_u16(self.versions.highest());
         buffer.put_u64(self.instance);
         buffer.put_u64(self.losses);
         buffer.put_u32(self.frame_bytes_max);
     }
 
-    /// `None` if the bytes are no such words. Longer ones are read as far as they are understood,
-    /// so that a later version may add to them.
+    /// `None` if the bytes are no hello.
     pub(crate) fn decode(mut frame: Bytes) -> Option<Self> {
-        if frame.len() < BYTES || frame.get_u8() < VERSION {
+        if frame.len() < BYTES {
             return None;
         }
+        let (lowest, highest) = (frame.get_u16(), frame.get_u16());
         Some(Self {
+            versions: VersionRange::new(lowest, highest)?,
             instance: frame.get_u64(),
             losses: frame.get_u64(),
             frame_bytes_max: frame.get_u32(),
@@ -52,15 +60,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_survive_and_may_grow() {
-        let hello = Hello { instance: 7, losses: u64::MAX, frame_bytes_max: 1 << 24 };
+    fn a_hello_is_read_back_and_may_have_more_fields() {
+        let versions = VersionRange::new(2, 7).unwrap();
+        let hello = Hello { versions, instance: 7, losses: u64::MAX, frame_bytes_max: 1 << 24 };
         let mut bytes = Vec::new();
         hello.encode(&mut bytes);
         assert_eq!(Hello::decode(Bytes::from(bytes.clone())), Some(hello));
-        bytes.push(1);
+        bytes.extend([1; 100]);
         assert_eq!(Hello::decode(Bytes::from(bytes.clone())), Some(hello));
         assert_eq!(Hello::decode(Bytes::from(bytes[..BYTES - 1].to_vec())), None);
-        bytes[0] = 0;
-        assert_eq!(Hello::decode(Bytes::from(bytes)), None);
+        bytes[..4].copy_from_slice(&[0, 8, 0, 7]);
+        assert_eq!(Hello::decode(Bytes::from(bytes)), None, "the range is empty");
     }
 }

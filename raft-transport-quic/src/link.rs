@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use bytes::Bytes;
 use quinn::{Connection, ReadError, RecvStream, SendStream};
 use raft_core::ports::Inbox;
-use raft_core::{ClusterId, Message, NodeId, wire};
+use raft_core::wire::{self, DecodeError};
+use raft_core::{ClusterId, Message, NodeId};
 
 use crate::error::CloseCode;
 use crate::frame::{FrameReader, write_frame};
@@ -23,6 +24,8 @@ pub(crate) struct Link {
     pub(crate) dialled_by: NodeId,
     /// What the peer said of itself on this connection.
     pub(crate) hello: Hello,
+    /// The protocol version that both sides agreed on.
+    pub(crate) version: u16,
     lanes: [Lane; LaneKind::ALL.len()],
     /// Which lanes the peer has opened, as bits.
     opened: AtomicU8,
@@ -34,6 +37,9 @@ pub(crate) struct LinkContext {
     pub(crate) own: NodeId,
     pub(crate) peer: NodeId,
     pub(crate) frame_bytes_max: u32,
+    /// The peer supports a version that this release does not know: what it sends beyond the
+    /// agreed one is skipped.
+    pub(crate) peer_is_newer: bool,
     pub(crate) inbox: Arc<dyn Inbox>,
     pub(crate) metrics: Arc<PeerMetrics>,
 }
@@ -51,12 +57,12 @@ impl Link {
     pub(crate) fn new(
         connection: Connection,
         dialled_by: NodeId,
-        hello: Hello,
+        (hello, version): (Hello, u16),
         limits: LaneLimits,
     ) -> Self {
         let lanes = array::from_fn(|_| Lane::new(limits));
         let opened = AtomicU8::new(1 << LaneKind::Control.tag());
-        Self { connection, dialled_by, hello, lanes, opened }
+        Self { connection, dialled_by, hello, version, lanes, opened }
     }
 
     /// Leaves a message to its lane's writer.
@@ -137,6 +143,16 @@ impl Link {
             return;
         }
         let Some(kind) = LaneKind::from_tag(tag[0]) else {
+            if context.peer_is_newer {
+                bump(&context.metrics.skipped_streams);
+                tracing::debug!(
+                    node = %context.own, peer = %context.peer, kind = tag[0],
+                    "stopped a stream of a kind that only newer versions know"
+                );
+                // A stream that the peer has reset meanwhile needs no stop.
+                let _ = incoming.stop(CloseCode::Protocol.into());
+                return;
+            }
             let reason = format!("a stream for the unknown lane {}", tag[0]);
             return self.close_violated(context, CloseCode::Protocol, &reason);
         };
@@ -184,10 +200,12 @@ impl Link {
 
     fn close_violated(&self, context: &LinkContext, code: CloseCode, reason: &str) {
         bump(&context.metrics.violations);
-        tracing::error!(
-            node = %context.own, peer = %context.peer, ?code, reason,
-            "closed the connection: the peer sent what it must not"
-        );
+        if let Some(suppressed) = context.metrics.violation_log.allow() {
+            tracing::error!(
+                node = %context.own, peer = %context.peer, ?code, reason, suppressed,
+                "closed the connection: the peer sent what it must not"
+            );
+        }
         self.close(code, reason);
     }
 }
@@ -222,8 +240,18 @@ impl Arrived {
             .next(&mut chunk)
             .map_err(|too_large| (CloseCode::FrameTooLarge, too_large.to_string()))?
         {
-            let message = wire::decode(&frame)
-                .map_err(|error| (CloseCode::Malformed, format!("no message: {error}")))?;
+            let message = match wire::decode(&frame) {
+                Ok(message) => message,
+                Err(DecodeError::UnknownKind { kind }) if context.peer_is_newer => {
+                    bump(&context.metrics.skipped_messages);
+                    tracing::debug!(
+                        node = %context.own, peer = %context.peer, kind,
+                        "skipped a message of a kind that only newer versions know"
+                    );
+                    continue;
+                }
+                Err(error) => return Err((CloseCode::Malformed, format!("no message: {error}"))),
+            };
             check_envelope(context, &message).map_err(|why| (CloseCode::WrongSender, why))?;
             self.messages.push(message);
         }

@@ -6,17 +6,21 @@ use std::time::Duration;
 
 use raft_core::NodeId;
 
+use crate::log_limit::LogLimit;
+
 /// How it stands with one peer: counters since this transport was started.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PeerStatus {
     /// Which peer.
     pub node: NodeId,
-    /// Its address; `None` for one that is not in the peer set and made itself known.
-    pub address: Option<String>,
+    /// Its configured address.
+    pub address: String,
     /// Whether a connection is in use now.
     pub connected: bool,
     /// The estimated round trip time of that connection.
     pub rtt: Option<Duration>,
+    /// The protocol version that both sides of that connection agreed on.
+    pub version: Option<u16>,
     /// The counters.
     pub counts: PeerCounts,
     /// Why the last connection ended or the last dial failed; kept until the next connection has
@@ -50,26 +54,55 @@ pub struct PeerCounts {
     /// Connections closed because the peer sent what it must not: frames too long, bytes that are
     /// no messages, messages in another's name.
     pub violations: u64,
+    /// Messages of an unknown kind from a peer of a newer version that were skipped.
+    pub skipped_messages: u64,
+    /// Streams of an unknown kind from a peer of a newer version that were stopped.
+    pub skipped_streams: u64,
+}
+
+/// Counters of the connections that were made to this node.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct AcceptCounts {
+    /// Handshakes that were begun.
+    pub handshakes: u64,
+    /// Handshakes that failed and connections that were refused after one, for any reason.
+    pub failed: u64,
+    /// Those among `failed` that nodes of this cluster made which are not configured peers.
+    pub refused_not_a_peer: u64,
+    /// Connections refused before a handshake because a limit of handshakes was reached.
+    pub refused_limit: u64,
+    /// Connections that had to prove their source address first.
+    pub address_checks: u64,
 }
 
 macro_rules! counters {
-    ($($name:ident),*) => {
+    ($metrics:ident, $counts:ident: $($name:ident),*; $($field:ident: $type:ty),*) => {
         /// The same, as they are counted.
         #[derive(Default, Debug)]
-        pub(crate) struct PeerMetrics {
+        pub(crate) struct $metrics {
             $(pub(crate) $name: AtomicU64,)*
-            last_error: Mutex<Option<String>>,
+            $(pub(crate) $field: $type,)*
         }
 
-        impl PeerMetrics {
-            pub(crate) fn counts(&self) -> PeerCounts {
-                PeerCounts { $($name: self.$name.load(Ordering::Relaxed),)* }
+        impl $metrics {
+            pub(crate) fn counts(&self) -> $counts {
+                $counts { $($name: self.$name.load(Ordering::Relaxed),)* }
             }
         }
     };
 }
 
 counters!(
+    AcceptMetrics, AcceptCounts:
+    handshakes,
+    failed,
+    refused_not_a_peer,
+    refused_limit,
+    address_checks;
+);
+
+counters!(
+    PeerMetrics, PeerCounts:
     messages_sent,
     bytes_sent,
     messages_received,
@@ -80,7 +113,11 @@ counters!(
     connections,
     losses,
     failed_dials,
-    violations
+    violations,
+    skipped_messages,
+    skipped_streams;
+    last_error: Mutex<Option<String>>,
+    violation_log: LogLimit
 );
 
 impl PeerMetrics {

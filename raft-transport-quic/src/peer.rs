@@ -1,12 +1,13 @@
 //! What this node knows of one other node, and which connection to it is in use.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use raft_core::{Message, NodeId};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
+use crate::admission::Source;
 use crate::error::CloseCode;
 use crate::lanes::PushError;
 use crate::link::Link;
@@ -20,8 +21,6 @@ pub(crate) struct Peer {
     state: Mutex<State>,
     /// Follows `state.link`: true while there is one.
     connected: watch::Sender<bool>,
-    /// The inbox has heard that this peer cannot be reached, and nothing since.
-    unreachable_told: AtomicBool,
 }
 
 #[derive(Default, Debug)]
@@ -29,8 +28,14 @@ struct State {
     link: Option<Arc<Link>>,
     /// How many links were lost, as told in the hello.
     losses: u64,
-    /// Where it is; `None` for a peer that is not in the set and made itself known.
+    /// Its configured address; `None` while it is not in the set.
     address: Option<String>,
+    /// Where `address` leads, as far as it was resolved.
+    resolved: Vec<Source>,
+    /// Where the peer was last when it proved its identity.
+    authenticated: Option<Source>,
+    /// The inbox was told that this peer cannot be reached, and there was no connection since.
+    unreachable_told: bool,
     /// The task that keeps dialling it.
     dialler: Option<AbortHandle>,
     /// Taken out of the peer set: nothing is accepted from it until it is back in.
@@ -55,7 +60,6 @@ impl Peer {
             metrics: Arc::default(),
             state: Mutex::default(),
             connected: watch::Sender::new(false),
-            unreachable_told: AtomicBool::new(false),
         }
     }
 
@@ -89,7 +93,7 @@ impl Peer {
             }
             bump(&self.metrics.connections);
             self.metrics.set_last_error(None);
-            self.unreachable_told.store(false, Ordering::Relaxed);
+            state.unreachable_told = false;
             state.link.replace(new.clone())
         };
         if let Some(replaced) = replaced {
@@ -115,17 +119,23 @@ impl Peer {
         true
     }
 
-    /// Whether the inbox has yet to hear that this peer cannot be reached. True once, until the
-    /// next connection.
+    /// Whether the inbox is to be told that this peer cannot be reached: once, until the next
+    /// connection, and never while there is one.
     pub(crate) fn is_unreachability_news(&self) -> bool {
-        !self.unreachable_told.swap(true, Ordering::Relaxed)
+        let mut state = self.lock();
+        state.link.is_none() && !std::mem::replace(&mut state.unreachable_told, true)
     }
 
     /// Puts the peer into the set, at this address. The dialler, if one must be started.
     pub(crate) fn install(&self, address: &str, dialler: impl FnOnce() -> AbortHandle) {
         let mut state = self.lock();
         state.removed = false;
-        state.address = Some(address.to_owned());
+        if state.address.as_deref() != Some(address) {
+            state.address = Some(address.to_owned());
+            // A name has to be resolved first; the dialler does that.
+            let literal = address.parse::<SocketAddr>();
+            state.resolved = literal.into_iter().map(|found| found.ip().into()).collect();
+        }
         if state.dialler.is_none() {
             state.dialler = Some(dialler());
         }
@@ -137,6 +147,8 @@ impl Peer {
             let mut state = self.lock();
             state.removed = true;
             state.address = None;
+            state.resolved = Vec::new();
+            state.authenticated = None;
             if let Some(dialler) = state.dialler.take() {
                 dialler.abort();
             }
@@ -168,6 +180,23 @@ impl Peer {
         self.lock().address.clone()
     }
 
+    /// The addresses that the configured one leads to now.
+    pub(crate) fn resolved(&self, addresses: &[SocketAddr]) {
+        self.lock().resolved = addresses.iter().map(|found| found.ip().into()).collect();
+    }
+
+    /// The peer has proved its identity from this address.
+    pub(crate) fn authenticated_at(&self, address: IpAddr) {
+        self.lock().authenticated = Some(address.into());
+    }
+
+    /// Whether the peer is in the set and known to be at this source.
+    pub(crate) fn is_at(&self, source: Source) -> bool {
+        let state = self.lock();
+        state.address.is_some()
+            && (state.resolved.contains(&source) || state.authenticated == Some(source))
+    }
+
     pub(crate) fn losses(&self) -> u64 {
         self.lock().losses
     }
@@ -181,16 +210,18 @@ impl Peer {
         self.connected.subscribe()
     }
 
-    pub(crate) fn status(&self) -> PeerStatus {
+    /// How it stands with this peer; `None` if it is not in the set.
+    pub(crate) fn status(&self) -> Option<PeerStatus> {
         let state = self.lock();
-        PeerStatus {
+        Some(PeerStatus {
             node: self.node,
-            address: state.address.clone(),
+            address: state.address.clone()?,
             connected: state.link.is_some(),
             rtt: state.link.as_ref().map(|link| link.connection.rtt()),
+            version: state.link.as_ref().map(|link| link.version),
             counts: self.metrics.counts(),
             last_error: self.metrics.last_error(),
-        }
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

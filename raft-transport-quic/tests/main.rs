@@ -1,7 +1,11 @@
 //! Tests of the QUIC transport over the loopback interface.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod admission;
 mod authority;
 mod conformance;
 mod large_append;
+mod raw;
+mod redial;
 mod refusals;
+mod versions;

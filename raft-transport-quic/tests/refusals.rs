@@ -1,71 +1,19 @@
 //! Who is turned away, and with which words on either side.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
+use std::sync::Arc;
 
-use quinn::{Connection, Endpoint};
-use raft_core::ports::{Inbox, PeerAddress, Transport};
-use raft_core::{
-    Body, ClusterId, GroupId, Incarnation, Message, NodeId, RequestVoteResponse, Term, wire,
-};
+use quinn::Endpoint;
+use raft_core::ports::{PeerAddress, Transport};
+use raft_core::{ClusterId, Message, NodeId, wire};
 use raft_transport_quic::tls::{PeerIdentity, Role, TlsError, TlsIdentity, client_config};
-use raft_transport_quic::{CloseCode, PeerStatus, QuicConfig, QuicTransport, TransportError};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use raft_transport_quic::{CloseCode, PeerStatus, QuicTransport, TransportError};
 
 use crate::authority::{Authority, CLUSTER, Issued};
-
-const ONE: NodeId = NodeId(1);
-const TWO: NodeId = NodeId(2);
-const WAIT_MAX: Duration = Duration::from_secs(60);
-
-/// Counts what arrives, and wakes whoever waits for a lost peer.
-#[derive(Default)]
-struct Counting {
-    seen: Mutex<Seen>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct Seen {
-    messages: usize,
-    unreachable: usize,
-}
-
-impl Inbox for Counting {
-    fn deliver(&self, _message: Message) {
-        self.seen.lock().unwrap().messages += 1;
-        self.changed.notify_all();
-    }
-
-    fn peer_unreachable(&self, _peer: NodeId) {
-        self.seen.lock().unwrap().unreachable += 1;
-        self.changed.notify_all();
-    }
-}
-
-impl Counting {
-    fn wait(&self, what: &str, wanted: impl Fn(&Seen) -> bool) {
-        let seen = self.seen.lock().unwrap();
-        let (_seen, outcome) =
-            self.changed.wait_timeout_while(seen, WAIT_MAX, |seen| !wanted(seen)).unwrap();
-        assert!(!outcome.timed_out(), "waited in vain for {what}");
-    }
-
-    fn messages(&self) -> usize {
-        self.seen.lock().unwrap().messages
-    }
-}
-
-fn config(node: NodeId, tls: TlsIdentity) -> QuicConfig {
-    QuicConfig::new(CLUSTER, node, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), tls)
-}
-
-fn start(node: NodeId, tls: TlsIdentity) -> (Arc<QuicTransport>, Arc<Counting>) {
-    let inbox = Arc::new(Counting::default());
-    (QuicTransport::start(config(node, tls), inbox.clone()).unwrap(), inbox)
-}
+use crate::raw::{
+    Counting, ONE, TWO, WAIT_MAX, config, configure, frame, frame_of_unknown_kind, framed, hello,
+    hello_of, raw_dial, send_raw, start, vote, words_of_the_end,
+};
 
 /// Node 1 dials an address that it takes for node 2's; returns how it stands once it has failed.
 fn dial_in_vain(tls: TlsIdentity, address: SocketAddr) -> PeerStatus {
@@ -81,84 +29,6 @@ fn assert_says(status: &PeerStatus, words: &[&str]) {
     let error = status.last_error.as_deref().unwrap_or_default();
     for word in words {
         assert!(error.contains(word), "{word:?} is not in {error:?}");
-    }
-}
-
-/// A client of our own that shows whatever certificate it is given, or none.
-async fn raw_dial(
-    issued: Option<&Issued>,
-    ca: &Authority,
-    role: Role,
-    to: SocketAddr,
-) -> Result<Connection, quinn::ConnectionError> {
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(ca.pem().as_bytes()).unwrap()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = rustls::ClientConfig::builder_with_provider(provider.clone())
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .unwrap()
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(TrustsAnybody(provider)));
-    let mut config = match issued {
-        Some(issued) => {
-            let chain = CertificateDer::from_pem_slice(issued.certificate.as_bytes()).unwrap();
-            let key = PrivateKeyDer::from_pem_slice(issued.key.as_bytes()).unwrap();
-            builder.with_client_auth_cert(vec![chain], key).unwrap()
-        }
-        None => builder.with_no_client_auth(),
-    };
-    config.alpn_protocols = vec![role.alpn().to_vec()];
-    let crypto = quinn::crypto::rustls::QuicClientConfig::try_from(config).unwrap();
-    let config = quinn::ClientConfig::new(Arc::new(crypto));
-    let endpoint = Endpoint::client((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
-    endpoint.connect_with(config, to, "raft.internal").unwrap().await
-}
-
-/// The other side's words when it ends a connection, whether during or after the handshake.
-async fn words_of_the_end(connection: Result<Connection, quinn::ConnectionError>) -> String {
-    match connection {
-        Ok(connection) => {
-            tokio::time::timeout(WAIT_MAX, connection.closed()).await.unwrap().to_string()
-        }
-        Err(error) => error.to_string(),
-    }
-}
-
-#[derive(Debug)]
-struct TrustsAnybody(Arc<rustls::crypto::CryptoProvider>);
-
-impl rustls::client::danger::ServerCertVerifier for TrustsAnybody {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &rustls::pki_types::ServerName<'_>,
-        _: &[u8],
-        _: rustls::pki_types::UnixTime,
-    ) -> Result<rustls::client::danger::ServerCertVerified, rustls::Error> {
-        Ok(rustls::client::danger::ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &rustls::DigitallySignedStruct,
-    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
-        Err(rustls::Error::General("TLS 1.3 only".to_owned()))
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &rustls::DigitallySignedStruct,
-    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
-        Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
     }
 }
 
@@ -273,52 +143,12 @@ async fn a_certificate_without_one_name_is_refused() {
     }
 }
 
-fn vote(from: NodeId, to: NodeId) -> Message {
-    Message {
-        cluster: CLUSTER,
-        group: GroupId(0),
-        from,
-        from_incarnation: Incarnation(1),
-        to,
-        to_incarnation: None,
-        term: Term(1),
-        body: Body::RequestVoteResponse(RequestVoteResponse { granted: true }),
-    }
-}
-
-fn framed(content: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(content.len()).unwrap().to_be_bytes();
-    [&length, content].concat()
-}
-
-fn frame(message: &Message) -> Vec<u8> {
-    let mut content = Vec::new();
-    wire::encode(message, &mut content);
-    framed(&content)
-}
-
-/// The control lane's number, and first words as the module's documentation describes them.
-fn hello() -> Vec<u8> {
-    let mut words = vec![1];
-    words.extend(77_u64.to_be_bytes());
-    words.extend(0_u64.to_be_bytes());
-    words.extend((1_u32 << 24).to_be_bytes());
-    [&[0], framed(&words).as_slice()].concat()
-}
-
-async fn send_raw(connection: &Connection, bytes: &[u8]) -> Result<(), quinn::WriteError> {
-    let mut stream = connection.open_uni().await?;
-    stream.write_all(bytes).await?;
-    // The stream must outlive the connection: ending it is no part of what is tested.
-    std::mem::forget(stream);
-    Ok(())
-}
-
 /// A genuine peer that breaks the rules: each case is one that a bug could produce.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_peer_that_breaks_the_rules_is_cut_off_with_a_reason() {
     let ca = Authority::new("ours");
     let (two, inbox) = start(TWO, ca.node(TWO));
+    configure(&two, ONE);
     let three = NodeId(3);
     let foreign = Message { cluster: ClusterId(5), ..vote(ONE, TWO) };
     let mut trailing = frame(&vote(ONE, TWO))[4..].to_vec();
@@ -329,6 +159,7 @@ async fn a_peer_that_breaks_the_rules_is_cut_off_with_a_reason() {
         (framed(&[]), CloseCode::Malformed, "empty"),
         (framed(&[9, 9, 9]), CloseCode::Malformed, "format 9"),
         (framed(&[wire::FORMAT_VERSION]), CloseCode::Malformed, "no message"),
+        (frame_of_unknown_kind(), CloseCode::Malformed, "unknown kind of message: 6"),
         (framed(&trailing), CloseCode::Malformed, "1 bytes follow"),
         (frame(&vote(three, TWO)), CloseCode::WrongSender, "in the name of node 3"),
         (frame(&vote(ONE, three)), CloseCode::WrongSender, "for node 3"),
@@ -351,17 +182,19 @@ async fn a_peer_that_breaks_the_rules_is_cut_off_with_a_reason() {
 async fn a_peer_that_does_not_introduce_itself_is_cut_off() {
     let ca = Authority::new("ours");
     let (two, inbox) = start(TWO, ca.node(TWO));
+    configure(&two, ONE);
     for first_words in [
         vec![1],
         vec![9],
         vec![0, 0, 0, 0, 1, 1],
+        hello_of(2, 1),
         [&[0], frame(&vote(ONE, TWO)).as_slice()].concat(),
     ] {
         let issued = ca.issue_to(&PeerIdentity::Node { cluster: CLUSTER, node: ONE });
         let connection = raw_dial(Some(&issued), &ca, Role::Peer, two.local_addr()).await.unwrap();
         send_raw(&connection, &first_words).await.unwrap();
         let end = words_of_the_end(Ok(connection)).await;
-        assert!(end.contains("did not introduce itself"), "{end}");
+        assert!(end.contains("did not begin the connection with a hello"), "{end}");
     }
     assert_eq!(inbox.messages(), 0);
 }

@@ -22,7 +22,10 @@ pub trait Transport: Send + Sync + 'static {
     /// a connection lasts.
     fn send(&self, message: Message);
 
-    /// Replaces the set of peers. Connections to peers that are gone are closed.
+    /// Replaces the set of peers: the only nodes that messages are sent to and accepted from.
+    /// Connections to peers that are gone are closed. The set covers every node that may take part
+    /// according to any configuration in the log, so that a message from the leader of a newer
+    /// configuration is not lost (thesis §4.2.3).
     fn set_peers(&self, peers: &[PeerAddress]);
 }
 

@@ -33,6 +33,13 @@ pub enum DecodeError {
         /// The version in the frame.
         found: u8,
     },
+    /// A whole envelope around a body of a kind that this build does not know. A newer build may
+    /// have sent it; the frame can be skipped.
+    #[error("unknown kind of message: {kind}")]
+    UnknownKind {
+        /// The number of the kind.
+        kind: u32,
+    },
     /// Bytes that postcard cannot read.
     #[error("malformed: {0}")]
     Malformed(#[from] postcard::Error),
@@ -76,6 +83,12 @@ enum WireBody<'a> {
     },
     AppendEntriesResponse(AppendEntriesResponse),
 }
+
+/// How many kinds of bodies there are.
+const BODY_KINDS: u32 = 6;
+
+/// A message up to the number of its body's kind.
+type WireHead = (ClusterId, GroupId, NodeId, Incarnation, NodeId, Option<Incarnation>, Term, u32);
 
 /// Entries on their way out (borrowed) or in (decoded, commands borrowed from the frame).
 enum WireEntries<'a> {
@@ -203,9 +216,15 @@ pub fn decode(frame: &Bytes) -> Result<Message, DecodeError> {
     if version != FORMAT_VERSION {
         return Err(DecodeError::UnknownVersion { found: version });
     }
-    let message = match postcard::take_from_bytes::<WireMessage<'_>>(bytes)? {
-        (message, []) => message.into_message(frame),
-        (_, rest) => return Err(DecodeError::TrailingBytes { bytes: rest.len() }),
+    let message = match postcard::take_from_bytes::<WireMessage<'_>>(bytes) {
+        Ok((message, [])) => message.into_message(frame),
+        Ok((_, rest)) => return Err(DecodeError::TrailingBytes { bytes: rest.len() }),
+        Err(error) => {
+            return Err(match postcard::take_from_bytes::<WireHead>(bytes) {
+                Ok(((.., kind), _)) if kind >= BODY_KINDS => DecodeError::UnknownKind { kind },
+                Ok(_) | Err(_) => DecodeError::Malformed(error),
+            });
+        }
     };
     message.validate_body()?;
     Ok(message)

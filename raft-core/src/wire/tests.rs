@@ -119,6 +119,25 @@ fn an_unknown_version_is_named() {
     assert_eq!(decode(&Bytes::new()), Err(DecodeError::Empty));
 }
 
+/// A newer peer may send kinds that this build does not know: they can be skipped, and what is
+/// merely damaged must not pass for one of them.
+#[test]
+fn an_unknown_kind_is_told_from_malformed_bytes() {
+    let granted = message(Body::RequestVoteResponse(RequestVoteResponse { granted: true }));
+    let bytes = encoded(&granted);
+    let kind_at = bytes.len() - 2;
+    assert_eq!(bytes[kind_at..], [3, 1]);
+    for (kind, rest) in [(6, &[][..]), (6, &[1, 2, 3]), (127, &[0])] {
+        let newer = [&bytes[..kind_at], &[kind], rest].concat();
+        let unknown = DecodeError::UnknownKind { kind: u32::from(kind) };
+        assert_eq!(decode(&Bytes::from(newer)), Err(unknown));
+    }
+    for kind in 0..6 {
+        let cut = [&bytes[..kind_at], &[kind]].concat();
+        assert!(matches!(decode(&Bytes::from(cut)), Err(DecodeError::Malformed(_))), "{kind}");
+    }
+}
+
 #[test]
 fn a_claimed_length_reserves_nothing() {
     // An append whose list claims 2^60 entries and holds none.

@@ -49,6 +49,17 @@ pub enum Refusal {
         /// Our name.
         found: PeerIdentity,
     },
+    /// A node that this node is not configured to exchange messages with.
+    #[error(
+        "{found} is not among the configured peers of node {refused_by}; \
+         check the members in its configuration"
+    )]
+    NotAPeer {
+        /// The node that connected.
+        found: PeerIdentity,
+        /// The node that refuses it.
+        refused_by: NodeId,
+    },
     /// A client's certificate where only a node's will do.
     #[error("expected the certificate of a node, found {found}")]
     NotANode {
@@ -69,6 +80,7 @@ impl Refusal {
             Self::WrongCluster { .. } => CloseCode::WrongCluster,
             Self::WrongNode { .. } | Self::OurOwnName { .. } => CloseCode::WrongNode,
             Self::NotANode { .. } => CloseCode::NotANode,
+            Self::NotAPeer { .. } => CloseCode::NotAPeer,
         }
     }
 

@@ -196,16 +196,32 @@ pub fn sends_nothing_to_a_removed_peer<N: Network>(mut network: N) {
     assert!(one.inbox.record().messages.is_empty());
 }
 
-/// A node that joins knows the others before they know it (thesis §4.1).
-pub fn answers_a_node_that_it_was_never_told_of<N: Network>(mut network: N) {
+/// A genuine certificate or a known address is not enough: a node that was removed, or belongs to
+/// a membership that was never agreed on, must not take part in elections. The operator or a
+/// membership change configures a new peer first.
+pub fn accepts_messages_only_from_configured_peers<N: Network>(mut network: N) {
     let members = connected(&mut network, 2);
-    let guest = start(&mut network, THREE);
-    set_peers(&mut network, &guest, &[ONE, TWO]);
+    let (one, two) = (&members[0], &members[1]);
+    let other = start(&mut network, THREE);
+    set_peers(&mut network, &other, &[ONE, TWO]);
     for member in &members {
-        guest.reach(N::CLUSTER, member);
-        member.send(vote(N::CLUSTER, member.node, THREE, member.node.get()));
+        other
+            .inbox
+            .wait_until("the refusal was reported", |r| r.unreachable_count(member.node) == 1);
+        other.send(vote(N::CLUSTER, THREE, member.node, 66));
+        member.send(vote(N::CLUSTER, member.node, THREE, 66));
     }
-    guest.inbox.wait_until("both have answered", |r| r.messages.len() == 2);
+    // The refusals do not affect the configured peers.
+    one.reach(N::CLUSTER, two);
+    two.reach(N::CLUSTER, one);
+
+    set_peers(&mut network, one, &[TWO, THREE]);
+    other.reach(N::CLUSTER, one);
+    one.reach(N::CLUSTER, &other);
+    other.send(vote(N::CLUSTER, THREE, ONE, 7));
+    one.inbox.wait_until("the new peer was heard", |r| !r.messages.is_empty());
+    assert_eq!(terms(&one.inbox), [7]);
+    assert!(two.inbox.record().messages.is_empty() && other.inbox.record().messages.is_empty());
 }
 
 /// The core resets its view of a peer on this word: it must come, and not once a message.
@@ -233,6 +249,7 @@ pub fn reaches_a_peer_that_starts_late<N: Network>(mut network: N) {
     early.transport.set_peers(&[address]);
     early.inbox.wait_until("the absence was reported", |r| r.unreachable_count(TWO) == 1);
     let late = start(&mut network, TWO);
+    set_peers(&mut network, &late, &[ONE]);
     early.reach(N::CLUSTER, &late);
     late.reach(N::CLUSTER, &early);
 }

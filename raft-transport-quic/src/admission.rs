@@ -1,0 +1,225 @@
+//! Decides which incoming connections may begin a handshake.
+//!
+//! Before a handshake is complete nothing is known of the other side but the address that its
+//! packets claim. So handshakes in progress are limited: in all, for each source address, and with
+//! a reserve for each address of a configured peer that no other address can use up. Where half of
+//! a limit is used, the source must first prove with a QUIC retry that it receives packets at its
+//! address (RFC 9000 §8.1), so that packets with forged sources never use up more than half.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// How many handshakes may be in progress.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AdmissionLimits {
+    /// From all addresses of nodes that are no configured peers.
+    pub(crate) total: usize,
+    /// From one such address.
+    pub(crate) per_source: usize,
+    /// From one address of a configured peer, beside `total`.
+    pub(crate) per_peer_address: usize,
+}
+
+/// Counts handshakes in progress against the limits.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    limits: AdmissionLimits,
+    in_progress: Mutex<InProgress>,
+}
+
+#[derive(Default, Debug)]
+struct InProgress {
+    /// Those that count against [`AdmissionLimits::total`].
+    total: usize,
+    sources: HashMap<Source, usize>,
+    peer_addresses: HashMap<Source, usize>,
+}
+
+/// What a source is counted by: an IPv4 address, or an IPv6 network of 64 bits, as hosts get at
+/// least that many addresses.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Source(IpAddr);
+
+/// What to do with an incoming connection.
+#[derive(Debug)]
+pub(crate) enum Decision {
+    /// Accept it. The handshake is in progress until the slot is dropped.
+    Accept(Slot),
+    /// Demand proof of the address first.
+    Validate,
+    /// A limit is reached.
+    Refuse,
+}
+
+/// A handshake in progress.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    admission: Arc<Admission>,
+    source: Source,
+    is_peer_address: bool,
+}
+
+impl From<IpAddr> for Source {
+    fn from(address: IpAddr) -> Self {
+        const HOST_BITS: u32 = 64;
+        Self(match address.to_canonical() {
+            IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> HOST_BITS << HOST_BITS).into()),
+            v4 @ IpAddr::V4(_) => v4,
+        })
+    }
+}
+
+/// How much of a limit is used.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Level {
+    Free,
+    /// Half or more.
+    Busy,
+    Full,
+}
+
+impl Level {
+    const fn of(used: usize, limit: usize) -> Self {
+        if used >= limit {
+            Self::Full
+        } else if used >= limit.div_ceil(2) {
+            Self::Busy
+        } else {
+            Self::Free
+        }
+    }
+}
+
+impl Admission {
+    pub(crate) fn new(limits: AdmissionLimits) -> Arc<Self> {
+        Arc::new(Self { limits, in_progress: Mutex::default() })
+    }
+
+    /// Decides on a connection from `source`. `is_peer_address` says whether a configured peer is
+    /// known to be there, `validated` whether the source has proved its address.
+    pub(crate) fn decide(
+        self: &Arc<Self>,
+        source: Source,
+        is_peer_address: bool,
+        validated: bool,
+    ) -> Decision {
+        let limits = self.limits;
+        let mut in_progress = self.lock();
+        let used = in_progress.counts(is_peer_address).get(&source).copied().unwrap_or(0);
+        let level = if is_peer_address {
+            Level::of(used, limits.per_peer_address)
+        } else {
+            Level::of(in_progress.total, limits.total).max(Level::of(used, limits.per_source))
+        };
+        match level {
+            Level::Full => Decision::Refuse,
+            Level::Busy if !validated => Decision::Validate,
+            Level::Busy | Level::Free => {
+                in_progress.begin(source, is_peer_address);
+                Decision::Accept(Slot { admission: Arc::clone(self), source, is_peer_address })
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, InProgress> {
+        // Nothing can panic halfway through a change of the counts.
+        self.in_progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl InProgress {
+    const fn counts(&mut self, is_peer_address: bool) -> &mut HashMap<Source, usize> {
+        if is_peer_address { &mut self.peer_addresses } else { &mut self.sources }
+    }
+
+    fn begin(&mut self, source: Source, is_peer_address: bool) {
+        *self.counts(is_peer_address).entry(source).or_default() += 1;
+        self.total += usize::from(!is_peer_address);
+    }
+
+    fn end(&mut self, source: Source, is_peer_address: bool) {
+        self.total -= usize::from(!is_peer_address);
+        if let Entry::Occupied(mut count) = self.counts(is_peer_address).entry(source) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.admission.lock().end(self.source, self.is_peer_address);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: AdmissionLimits =
+        AdmissionLimits { total: 8, per_source: 4, per_peer_address: 2 };
+
+    fn source(last: u8) -> Source {
+        Source::from(IpAddr::from([10, 0, 0, last]))
+    }
+
+    /// Begins handshakes until one is refused.
+    fn fill(admission: &Arc<Admission>, source: Source, is_peer_address: bool) -> Vec<Slot> {
+        let mut slots = Vec::new();
+        while let Decision::Accept(slot) = admission.decide(source, is_peer_address, true) {
+            slots.push(slot);
+        }
+        slots
+    }
+
+    #[test]
+    fn one_source_cannot_use_up_the_total() {
+        let admission = Admission::new(LIMITS);
+        let one = fill(&admission, source(1), false);
+        assert_eq!(one.len(), 4);
+        assert_eq!(fill(&admission, source(2), false).len(), 4);
+        drop(one);
+        assert_eq!(fill(&admission, source(1), false).len(), 4);
+        assert!(admission.lock().sources.is_empty() && admission.lock().total == 0);
+    }
+
+    #[test]
+    fn the_reserve_of_a_peer_address_is_left_to_it() {
+        let admission = Admission::new(LIMITS);
+        let strangers = [1, 2].map(|last| fill(&admission, source(last), false));
+        assert!(matches!(admission.decide(source(3), false, true), Decision::Refuse));
+        assert_eq!(fill(&admission, source(3), true).len(), 2);
+        let peer = fill(&admission, source(3), true);
+        assert_eq!(fill(&admission, source(4), true).len(), 2, "each address has its own reserve");
+        drop((strangers, peer));
+    }
+
+    #[test]
+    fn forged_sources_use_up_no_more_than_half() {
+        let admission = Admission::new(LIMITS);
+        let mut slots = Vec::new();
+        for last in 1..=100 {
+            match admission.decide(source(last), false, false) {
+                Decision::Accept(slot) => slots.push(slot),
+                Decision::Validate => {}
+                Decision::Refuse => panic!("refused before the total is used up"),
+            }
+        }
+        assert_eq!(slots.len(), 4);
+        assert!(matches!(admission.decide(source(9), true, false), Decision::Accept(_)));
+        let _peer = admission.decide(source(9), true, true);
+        assert!(matches!(admission.decide(source(9), true, false), Decision::Validate));
+    }
+
+    #[test]
+    fn an_ipv6_network_is_one_source() {
+        let of = |text: &str| Source::from(text.parse::<IpAddr>().unwrap());
+        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:1:2:3"));
+        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
+        assert_eq!(of("::ffff:10.0.0.1"), of("10.0.0.1"));
+    }
+}

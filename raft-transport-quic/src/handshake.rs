@@ -1,0 +1,212 @@
+//! Runs handshakes on a thread of their own.
+//!
+//! A TLS handshake costs about a millisecond of computation, or more if the other side presents an
+//! expensive certificate chain, and quinn computes it in the connection's task. A storm of
+//! handshakes on the threads that carry established traffic, and Raft itself, would delay
+//! heartbeats until elections follow. [`HandshakeRuntime`] therefore runs the task of a new
+//! connection on a separate thread until the handshake is complete, and then moves it to the
+//! runtime of the caller, so that established traffic is served without changes of threads.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::net::UdpSocket;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use quinn::{AsyncTimer, AsyncUdpSocket, Runtime, TokioRuntime};
+use tokio::runtime::{Builder, Handle, Id};
+use tokio::time::{Sleep, sleep_until};
+
+type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+tokio::task_local! {
+    /// Marks the connection task that quinn spawns while a handshake is begun.
+    static BEGINNING: Handshake;
+}
+
+/// A [`quinn::Runtime`] whose connection tasks run on a separate thread until their handshake is
+/// complete, and on the tokio runtime of the caller from then on.
+pub struct HandshakeRuntime {
+    established: Handle,
+    /// Its thread ends when this is dropped, which happens with the last connection.
+    handshakes: Option<tokio::runtime::Runtime>,
+}
+
+/// A handshake in progress. Dropped before [`Handshake::complete`], it leaves the task of the
+/// failed connection where it is.
+#[derive(Clone, Debug)]
+pub struct Handshake {
+    progress: Arc<Progress>,
+}
+
+#[derive(Default, Debug)]
+struct Progress {
+    complete: AtomicBool,
+    /// Wakes the task of the connection.
+    task: Mutex<Option<Waker>>,
+}
+
+impl HandshakeRuntime {
+    /// Starts the thread of the handshakes. Must be called inside the tokio runtime that shall
+    /// carry established traffic.
+    ///
+    /// # Errors
+    /// When the system refuses a thread.
+    ///
+    /// # Panics
+    /// When called outside a tokio runtime.
+    pub fn start(thread_name: &str) -> io::Result<Arc<Self>> {
+        let established = Handle::current();
+        let handshakes = Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name(thread_name)
+            .enable_time()
+            .build()?;
+        Ok(Arc::new(Self { established, handshakes: Some(handshakes) }))
+    }
+
+    /// Runs a task on the thread of the handshakes.
+    pub fn spawn_handshake(&self, task: impl Future<Output = ()> + Send + 'static) {
+        if let Some(handshakes) = &self.handshakes {
+            handshakes.spawn(task);
+        }
+    }
+
+    /// Calls `begin`, which has quinn accept or dial one connection. The task of that connection
+    /// runs on the thread of the handshakes until [`Handshake::complete`].
+    pub fn begin<T>(begin: impl FnOnce() -> T) -> (Handshake, T) {
+        let handshake = Handshake { progress: Arc::default() };
+        let begun = BEGINNING.sync_scope(handshake.clone(), begin);
+        (handshake, begun)
+    }
+}
+
+impl Handshake {
+    /// Moves the task of the connection to where established traffic is served.
+    pub fn complete(self) {
+        self.progress.complete.store(true, Ordering::Release);
+        let task = self.progress.lock().take();
+        if let Some(task) = task {
+            task.wake();
+        }
+    }
+}
+
+impl Progress {
+    /// Whether the handshake is complete; if not, the task is woken when it is.
+    fn poll_complete(&self, context: &Context<'_>) -> bool {
+        // The waker is stored before the flag is read: `complete` does it in the other order, so
+        // one of the two sees what the other did.
+        let mut task = self.lock();
+        if !task.as_ref().is_some_and(|task| task.will_wake(context.waker())) {
+            *task = Some(context.waker().clone());
+        }
+        drop(task);
+        self.complete.load(Ordering::Acquire)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Waker>> {
+        self.task.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Runtime for HandshakeRuntime {
+    fn new_timer(&self, at: Instant) -> Pin<Box<dyn AsyncTimer>> {
+        let at = at.into();
+        Box::pin(Timer { home: Handle::current().id(), sleep: Box::pin(sleep_until(at)) })
+    }
+
+    fn spawn(&self, task: Task) {
+        match BEGINNING.try_with(Handshake::clone) {
+            Ok(Handshake { progress }) => {
+                let established = self.established.clone();
+                self.spawn_handshake(Connecting { task: Some(task), progress, established });
+            }
+            // The task of the endpoint.
+            Err(_) => drop(self.established.spawn(task)),
+        }
+    }
+
+    fn wrap_udp_socket(&self, socket: UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
+        let _inside = self.established.enter();
+        TokioRuntime.wrap_udp_socket(socket)
+    }
+
+    fn now(&self) -> Instant {
+        TokioRuntime.now()
+    }
+}
+
+impl Drop for HandshakeRuntime {
+    fn drop(&mut self) {
+        if let Some(handshakes) = self.handshakes.take() {
+            // May happen inside a runtime, which must not be blocked.
+            handshakes.shutdown_background();
+        }
+    }
+}
+
+impl fmt::Debug for HandshakeRuntime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HandshakeRuntime").finish_non_exhaustive()
+    }
+}
+
+/// A timer that moves with the task of its connection: a timer of tokio belongs to the runtime in
+/// which it was made, and must not be used once that one has ended.
+#[derive(Debug)]
+struct Timer {
+    home: Id,
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl Timer {
+    /// The timer, at home in the current runtime.
+    fn sleep(&mut self) -> Pin<&mut Sleep> {
+        let here = Handle::current().id();
+        if self.home != here {
+            self.home = here;
+            self.sleep = Box::pin(sleep_until(self.sleep.deadline()));
+        }
+        self.sleep.as_mut()
+    }
+}
+
+impl AsyncTimer for Timer {
+    fn reset(mut self: Pin<&mut Self>, at: Instant) {
+        self.sleep().reset(at.into());
+    }
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        Future::poll(self.sleep(), context)
+    }
+}
+
+/// The task of a connection during its handshake.
+struct Connecting {
+    /// `None` once it has moved.
+    task: Option<Task>,
+    progress: Arc<Progress>,
+    established: Handle,
+}
+
+impl Future for Connecting {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let is_complete = self.progress.poll_complete(context);
+        let Some(task) = &mut self.task else { return Poll::Ready(()) };
+        if !is_complete {
+            return task.as_mut().poll(context);
+        }
+        if let Some(task) = self.task.take() {
+            // Its first poll there takes up everything that has happened until then.
+            self.established.spawn(task);
+        }
+        Poll::Ready(())
+    }
+}
