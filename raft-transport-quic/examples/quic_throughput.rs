@@ -76,9 +76,10 @@ fn main() -> Result<()> {
     };
     println!("{workers} runtime threads a node, {COMMAND_BYTES}-byte commands, loopback");
     let (one, two) = (Node::start(ONE, workers)?, Node::start(TWO, workers)?);
+    // Node 2 accepts node 1 and dials where nothing answers: with two connections made at once,
+    // one would give way to the other in the middle of the measurement.
+    two.transport.set_peers(&[PeerAddress { node: ONE, address: "127.0.0.1:1".to_owned() }]);
     one.transport.set_peers(&[two.address()]);
-    // Node 2 dials nobody: with two connections made at once, one would give way to the other in
-    // the middle of the measurement.
     while !one.transport.status().iter().any(|peer| peer.connected) {
         std::thread::yield_now();
     }

@@ -75,6 +75,7 @@ fn a_large_append_on_a_fresh_connection_takes_a_fraction_of_an_election_timeout(
         let (one, _) = start(&authority, ONE);
         let (two, arrivals) = start(&authority, TWO);
         drop(inside);
+        two.set_peers(&[PeerAddress { node: ONE, address: one.local_addr().to_string() }]);
         one.set_peers(&[PeerAddress { node: TWO, address: two.local_addr().to_string() }]);
         let small = loop {
             one.send(append(256));

@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use raft_core::ports::{Inbox, Transport};
+use raft_core::ports::{Inbox, PeerAddress, Transport};
 use raft_core::{Body, LogIndex, Message, NodeId, Refusal, RequestVoteResponse, RoleKind, Term};
 use raft_server::{ProposeError, QueueLimits, ReadError};
 
@@ -171,7 +171,9 @@ async fn a_node_that_hears_of_a_later_term_knows_no_leader() {
         fn peer_unreachable(&self, _peer: NodeId) {}
     }
     let identity = setup.config(3).identity;
-    cluster.hub.join(NodeId(3), Arc::new(Deaf)).send(Message {
+    let third = cluster.hub.join(NodeId(3), Arc::new(Deaf));
+    third.set_peers(&[PeerAddress { node: NodeId(2), address: String::new() }]);
+    third.send(Message {
         cluster: identity.cluster,
         group: identity.group,
         from: identity.node,
