@@ -1,6 +1,6 @@
 //! Messages that promise something wait here until what they promise is durable.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use crate::effect::Effect;
@@ -22,9 +22,11 @@ pub(crate) enum Promise {
 pub(crate) struct Outbox {
     /// Written in this step: which persist they wait for is known at its end.
     fresh: VecDeque<(Message, Promise)>,
-    /// By the persist that they wait for, then in the order in which they were written, so that a
-    /// release finds what it sends without a look at the rest.
-    held: BTreeMap<(PersistId, u64), Message>,
+    /// Those that wait for the term and vote, and those that wait for entries as well. In each
+    /// queue neither the persist that a message waits for nor the order of writing ever falls, so
+    /// that a release finds what it sends at the front.
+    for_hard_state: VecDeque<Held>,
+    for_log: VecDeque<Held>,
     /// How many messages were written.
     written: u64,
     /// The term of all held messages.
@@ -33,9 +35,18 @@ pub(crate) struct Outbox {
     hard_state_in: PersistId,
     /// Every persist up to this one is durable.
     durable: PersistId,
-    /// Held messages that releases have looked at.
+    /// How often a release looked for a message to send.
     #[cfg(test)]
     visited: usize,
+}
+
+/// A message and what it waits for.
+#[derive(Clone, Debug)]
+struct Held {
+    needs: PersistId,
+    /// How many messages were written before it.
+    written: u64,
+    message: Message,
 }
 
 impl Outbox {
@@ -52,16 +63,20 @@ impl Outbox {
             self.hard_state_in = id;
         }
         while let Some((message, promise)) = self.fresh.pop_front() {
-            let log_in = match (promise, persist) {
-                (Promise::HardStateAndLog, Some((id, _))) => id,
-                (Promise::HardStateAndLog, None) | (Promise::HardState, _) => PersistId(0),
+            let held_count = self.held_count();
+            let (queue, needs) = match (promise, persist) {
+                (Promise::HardStateAndLog, Some((id, _))) => (&mut self.for_log, id),
+                (Promise::HardStateAndLog, None) | (Promise::HardState, _) => {
+                    (&mut self.for_hard_state, self.hard_state_in)
+                }
             };
-            let needs = self.hard_state_in.max(log_in);
             let is_append_response = matches!(message.body, Body::AppendEntriesResponse(_));
-            if is_append_response && needs > self.durable && self.held.len() >= HELD_MAX {
+            if is_append_response && needs > self.durable && held_count >= HELD_MAX {
                 continue;
             }
-            self.held.insert((needs, self.written), message);
+            let ascends = queue.back().is_none_or(|last| last.needs <= needs);
+            assert!(ascends, "a later message never waits for an earlier persist");
+            queue.push_back(Held { needs, written: self.written, message });
             self.written += 1;
         }
     }
@@ -84,23 +99,10 @@ impl Outbox {
     pub(crate) fn release(&mut self, current: Term, effects: &mut Vec<Effect>) {
         if self.term != current {
             self.term = current;
-            self.held.retain(|_, message| message.term == current);
+            self.retain_held(|message| message.term == current);
         }
-        let mut released = Vec::new();
-        while let Some(next) = self.held.first_entry() {
-            #[cfg(test)]
-            {
-                self.visited += 1;
-            }
-            let &(needs, written) = next.key();
-            if needs > self.durable {
-                break;
-            }
-            released.push((written, next.remove()));
-        }
-        released.sort_unstable_by_key(|&(written, _)| written);
         let first_released = effects.len();
-        for (_, message) in released {
+        while let Some(message) = self.take_next_durable() {
             match effects.get_mut(first_released..).and_then(<[Effect]>::last_mut) {
                 Some(Effect::Send(earlier)) if supersedes(&message, earlier) => *earlier = message,
                 Some(_) | None => effects.push(Effect::Send(message)),
@@ -111,7 +113,36 @@ impl Outbox {
     /// Drops vote requests that wait: the node is no candidate any more.
     pub(crate) fn discard_vote_requests(&mut self) {
         self.fresh.retain(|(message, _)| !matches!(message.body, Body::RequestVote(_)));
-        self.held.retain(|_, message| !matches!(message.body, Body::RequestVote(_)));
+        self.retain_held(|message| !matches!(message.body, Body::RequestVote(_)));
+    }
+
+    /// Takes the message that was written first among those whose promise is durable.
+    fn take_next_durable(&mut self) -> Option<Message> {
+        #[cfg(test)]
+        {
+            self.visited += 1;
+        }
+        let durable = self.durable;
+        let front = |queue: &VecDeque<Held>| {
+            queue.front().filter(|held| held.needs <= durable).map(|held| held.written)
+        };
+        let queue = match (front(&self.for_hard_state), front(&self.for_log)) {
+            (None, None) => return None,
+            (Some(_), None) => &mut self.for_hard_state,
+            (None, Some(_)) => &mut self.for_log,
+            (Some(hard_state), Some(log)) if hard_state < log => &mut self.for_hard_state,
+            (Some(_), Some(_)) => &mut self.for_log,
+        };
+        queue.pop_front().map(|held| held.message)
+    }
+
+    fn retain_held(&mut self, keep: impl Fn(&Message) -> bool) {
+        self.for_hard_state.retain(|held| keep(&held.message));
+        self.for_log.retain(|held| keep(&held.message));
+    }
+
+    fn held_count(&self) -> usize {
+        self.for_hard_state.len() + self.for_log.len()
     }
 
     /// Whether the term and vote last emitted are durable.
@@ -194,7 +225,7 @@ mod tests {
         outbox.release(Term(1), &mut effects);
         assert_eq!(effects.len() as u64, STEPS + 1, "the last of the held responses says it all");
         let per_step = outbox.visited as u64 / STEPS;
-        assert!(per_step <= 5, "{per_step} messages visited in each of {STEPS} steps");
+        assert!(per_step <= 5, "{per_step} looks in each of {STEPS} steps");
     }
 
     /// A term that never becomes durable holds back the responses to all heartbeats of its leader.
@@ -207,7 +238,7 @@ mod tests {
             outbox.seal((step == 1).then_some((PersistId(1), HardStateIn::Yes)));
             outbox.release(Term(1), &mut effects);
         }
-        assert_eq!((effects.len(), outbox.held.len()), (0, HELD_MAX));
+        assert_eq!((effects.len(), outbox.held_count()), (0, HELD_MAX));
         let vote = Body::RequestVoteResponse(RequestVoteResponse { granted: true });
         outbox.hold(message(3, 1, vote), Promise::HardState);
         outbox.seal(None);
