@@ -123,6 +123,10 @@ impl Add<u64> for LogIndex {
 }
 
 impl Round {
+    /// The round of a response that acknowledges no append of the response's term. Leaders count
+    /// their rounds from 1.
+    pub const NONE: Self = Self(0);
+
     /// The round after this one.
     #[must_use]
     pub const fn next(self) -> Self {

@@ -59,6 +59,47 @@ fn an_older_answer_confirms_no_read() {
     c.expect(read).is_read_ready();
 }
 
+/// A node that leads again gets the answer to an append of its earlier term: rounds are numbered
+/// anew in each term, so the answer must not be taken for one to the round of the same number.
+#[test]
+fn an_answer_to_an_append_of_an_earlier_term_confirms_no_read() {
+    let mut c = Cluster::new(3).scenario("an answer to an older term confirms no read");
+    c.elect(1);
+    c.section("node 1 sends its round 3 of term 1 to node 2, late");
+    c.heartbeat(1);
+    c.drop(append());
+    c.heartbeat(1);
+    c.drop(append().to(3));
+    c.send(append().to(2));
+    c.hold(append().to(2));
+    c.section("node 1 leads term 2; node 2 gets the late append, and its answer is late, too");
+    c.step_down(1);
+    c.elect(1);
+    assert_eq!(c.status(1).term.get(), 2);
+    c.deliver_all();
+    c.handle(append().to(2).term(1));
+    c.send(append_response().from(2));
+    c.hold(append_response().from(2));
+    c.section("node 1 is cut off, and a write succeeds elsewhere");
+    c.heartbeat(1);
+    c.deliver_all();
+    c.cut(1, 2);
+    c.cut(1, 3);
+    c.cut(3, 1);
+    c.elect_with(2, &[3]);
+    let write = c.propose(2, "add 1");
+    for _ in 0..2 {
+        c.deliver(append().from(2).to(3));
+        c.deliver(append_response().from(3).to(2));
+    }
+    c.expect(write).is_applied();
+    c.section("the answer arrives at node 1 while it confirms round 3 of term 2")
+        .tests(&["state_machine_command/linearizable_read"]);
+    let read = c.read(1);
+    c.handle(append_response().from(2).to(1).term(2));
+    c.expect(read).is_pending();
+}
+
 /// etcd-io/raft PR #105: a node that restarts must not read from a commit index that it forgot.
 #[test]
 fn a_restarted_leader_does_not_read_what_it_forgot() {

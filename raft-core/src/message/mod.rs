@@ -98,7 +98,8 @@ pub struct AppendEntries {
 /// Answers an append.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct AppendEntriesResponse {
-    /// The round of the append.
+    /// The round of the append; [`Round::NONE`] if the append was of an older term than this
+    /// response.
     pub round: Round,
     /// How it went.
     pub outcome: AppendOutcome,

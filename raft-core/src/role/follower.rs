@@ -6,7 +6,7 @@ use crate::event::RoleCause;
 use crate::message::validate::InvalidMessage;
 use crate::message::{AppendEntries, AppendEntriesResponse, AppendOutcome, Body};
 use crate::outbox::Promise;
-use crate::types::{LogId, NodeId, Timestamp};
+use crate::types::{LogId, NodeId, Round, Timestamp};
 
 /// Answers; never asks (Raft §5.1).
 #[derive(Clone, Debug)]
@@ -136,7 +136,7 @@ impl Core {
         Ok(())
     }
 
-    fn reject_append(&mut self, leader: NodeId, prev: LogId, round: crate::types::Round) {
+    fn reject_append(&mut self, leader: NodeId, prev: LogId, round: Round) {
         let outcome = AppendOutcome::Mismatched {
             rejected: prev.index,
             last_index: self.log.last().index,
@@ -146,9 +146,11 @@ impl Core {
         self.send_when_durable(leader, answer, Promise::HardState);
     }
 
-    /// Tells a deposed leader, by the term of the answer, that it is one.
+    /// Tells a deposed leader, by the term of the answer, that it is one. The answer carries no
+    /// round: its receiver may lead the answer's term by now, and rounds of two terms that share a
+    /// number must not be taken for each other.
     pub(crate) fn answer_stale_append(&mut self, from: NodeId, append: &AppendEntries) {
-        self.reject_append(from, append.prev, append.round);
+        self.reject_append(from, append.prev, Round::NONE);
     }
 
     /// Whether a log that ends like this is at least as up to date as ours (Raft §5.4.1).

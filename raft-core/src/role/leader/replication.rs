@@ -49,6 +49,10 @@ impl Leader {
         if answer.round > self.round {
             return Err(InvalidMessage::NeverAsked);
         }
+        if answer.round == Round::NONE {
+            // It answers an append of an earlier term in which this node led.
+            return Ok(());
+        }
         match answer.outcome {
             AppendOutcome::Matched { match_index } => {
                 if match_index > core.log.last().index {
