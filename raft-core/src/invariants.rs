@@ -2,6 +2,7 @@
 //! comparisons.
 
 use crate::core::Core;
+use crate::types::LogIndex;
 
 /// Stops the node if its own state contradicts itself.
 ///
@@ -17,4 +18,17 @@ pub(crate) fn check(core: &Core) {
     assert!(commit >= base.index, "what was compacted is committed");
     assert!(core.apply.handed() <= commit, "only what is committed is applied");
     assert!(core.apply.applied() <= core.apply.handed(), "applied trails what was handed out");
+}
+
+/// Stops a leader that advanced its commit index past `before` in this step, unless the advance
+/// ends at an entry of its own term (Raft §5.4.2). Called after each step that ends as leader.
+///
+/// # Panics
+/// If the entry is of an older term.
+pub(crate) fn check_leader_commit(core: &Core, before: LogIndex) {
+    let commit = core.commit_index();
+    assert!(
+        commit == before || core.log.term_at(commit) == Some(core.term()),
+        "a leader's commit index advances only to an entry of its own term"
+    );
 }

@@ -111,6 +111,7 @@ impl Node {
             return;
         }
         core::mem::swap(&mut self.core.effects, effects);
+        let commit_before = self.core.commit_index();
         let mut next = self.dispatch(input);
         while let Some(transition) = next {
             next = self.role.enter(&mut self.core, transition);
@@ -118,6 +119,9 @@ impl Node {
         self.core.finish_step();
         core::mem::swap(&mut self.core.effects, effects);
         invariants::check(self.core());
+        if matches!(self.role, Role::Leader(_)) {
+            invariants::check_leader_commit(self.core(), commit_before);
+        }
     }
 
     /// When a [`Input::Tick`] is next useful.
