@@ -2,9 +2,12 @@
 
 use raft_testkit::swarm::{Mutant, Swarm};
 
+/// Each known bug is found within this many seeds.
+const KNOWN_BUG_SEEDS: u64 = 100;
+
 #[test]
 fn every_seed_keeps_the_rules_and_converges() {
-    let swarm = Swarm::of_seeds(0..5_000);
+    let swarm = Swarm::of_seeds(0..10_000);
     let tally = swarm.run();
     println!("{tally}");
     if tally.runs >= 1_000 {
@@ -33,9 +36,14 @@ fn known_bugs_are_found_and_told_in_forty_lines() {
             Mutant::RefusalsBecomeVotes => &["election safety", "leader completeness"],
             Mutant::AcknowledgesOneTooMany => &["committed means durable on a majority"],
             Mutant::ForgetsItsVote => &["what was durable survives a restart"],
+            Mutant::CommitsByCounting => &["leaders commit entries of their own term"],
+            Mutant::AnswersReadsUnconfirmed | Mutant::AcceptsOlderRounds => {
+                &["reads are confirmed by a quorum"]
+            }
         };
-        let (_, failure) = Swarm::of_seeds(0..2_000).mutant(mutant).search();
-        let failure = failure.unwrap_or_else(|| panic!("{mutant:?} is not found"));
+        let (_, failure) = Swarm::of_seeds(0..KNOWN_BUG_SEEDS).mutant(mutant).search();
+        let failure =
+            failure.unwrap_or_else(|| panic!("{mutant:?} is not found in {KNOWN_BUG_SEEDS} seeds"));
         let report = failure.report;
         println!("{mutant:?}, seed {}\n{report}\n", failure.seed);
         assert!(rules.iter().any(|rule| report.contains(rule)), "{mutant:?}:\n{report}");

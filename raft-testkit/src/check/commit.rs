@@ -44,8 +44,28 @@ impl Checker {
             self.broke(Rule::CommitMonotonic, earlier, later);
             return;
         }
+        self.check_commit_term(at, status, record);
         for index in before.get() + 1..=now.get() {
             self.check_committed(at, LogIndex(index), status, record);
+        }
+    }
+
+    /// The node's commit index advanced: as a leader to an entry of its own term, as any other node
+    /// to what was committed before.
+    fn check_commit_term(&mut self, at: usize, status: &Status, record: u64) {
+        let (id, term, commit) = (status.node, status.term, status.commit_index);
+        if status.role == RoleKind::Leader {
+            let held = self.nodes.get(at).and_then(|node| Shadow::at(&node.log, commit));
+            if let Some(mark) = held.filter(|mark| mark.term != term) {
+                let earlier =
+                    (format!("entry {commit} of {id:?} is of term {}", mark.term), record);
+                let later = (format!("{id:?} commits it as the leader of term {term}"), record);
+                self.broke(Rule::CommitInOwnTerm, earlier, later);
+            }
+        } else if self.committed.at(commit).is_none() {
+            let earlier = (format!("no leader has committed entry {commit}"), record);
+            let later = (format!("{id:?} commits it as {:?} of term {term}", status.role), record);
+            self.broke(Rule::CommitInOwnTerm, earlier, later);
         }
     }
 

@@ -8,6 +8,7 @@ mod commit;
 mod election;
 mod log;
 mod promise;
+mod read;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,7 @@ use raft_core::{
 use self::commit::Committed;
 use self::election::Leadership;
 use self::log::Registry;
+use self::read::Confirmations;
 
 /// A rule that broke.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -69,6 +71,9 @@ pub enum Rule {
     PromiseAfterPersist,
     /// What is committed is durable on a majority.
     CommitOnQuorum,
+    /// A leader's commit index advances only to an entry of its own term, and no other node
+    /// commits an entry before a leader does (Raft §5.4.2, figure 8).
+    CommitInOwnTerm,
     /// A committed entry is never removed from a log that holds it.
     CommittedKept,
     /// What was durable is there after a restart.
@@ -77,6 +82,9 @@ pub enum Rule {
     AcknowledgedKept,
     /// A read sees every write and every read that ended before it began (thesis §6.4).
     ReadsAreCurrent,
+    /// A leader answers a read only after a quorum has acknowledged, in the leader's term, a round
+    /// of appends that began after the read arrived (thesis §6.4).
+    ReadsAreConfirmed,
 }
 
 impl Rule {
@@ -96,10 +104,12 @@ impl Rule {
             Self::OneVote => "one vote a term",
             Self::PromiseAfterPersist => "no promise before its persist",
             Self::CommitOnQuorum => "committed means durable on a majority",
+            Self::CommitInOwnTerm => "leaders commit entries of their own term",
             Self::CommittedKept => "committed entries are kept",
             Self::DurableKept => "what was durable survives a restart",
             Self::AcknowledgedKept => "acknowledged writes are kept",
             Self::ReadsAreCurrent => "reads are current",
+            Self::ReadsAreConfirmed => "reads are confirmed by a quorum",
         }
     }
 }
@@ -167,6 +177,7 @@ pub(crate) struct Checker {
     votes: HashMap<(NodeId, Term), (NodeId, u64)>,
     /// The highest index that a client has seen the effect of, and when.
     seen: (LogIndex, u64),
+    confirmations: Confirmations,
     violation: Option<Violation>,
 }
 
@@ -180,6 +191,7 @@ impl Checker {
             committed: Committed::default(),
             votes: HashMap::new(),
             seen: (LogIndex::ZERO, 0),
+            confirmations: Confirmations::new(size),
             violation: None,
         }
     }
@@ -251,6 +263,7 @@ impl Checker {
             node.commit = LogIndex::ZERO;
             node.applied = LogIndex::ZERO;
         }
+        self.confirmations.forget_reads_of(log::node_id(at));
     }
 
     /// The node came back and says what it holds.

@@ -29,6 +29,7 @@ impl Checker {
 
     /// A message left the core: from here on the shell may send it at any time.
     pub(crate) fn on_send(&mut self, message: &Message, record: u64) {
+        self.confirmations.on_send(message);
         match &message.body {
             Body::RequestVote(_) => self.check_vote(message, message.from, record),
             Body::RequestVoteResponse(answer) if answer.granted => {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use raft_core::{
-    AppendEntriesResponse, AppendOutcome, Body, ClusterId, Entry, GroupId, HardState, Incarnation,
-    LogId, LogIndex, Membership, Message, NodeId, Persist, PersistId, RequestVoteResponse,
-    RoleKind, Round, Status, Term,
+    AppendEntries, AppendEntriesResponse, AppendOutcome, Body, ClusterId, Entry, GroupId,
+    HardState, Incarnation, LogId, LogIndex, Membership, Message, NodeId, Persist, PersistId,
+    RequestId, RequestVoteResponse, RoleKind, Round, Status, Term,
 };
 
 use super::{Checker, Rule};
@@ -206,6 +206,30 @@ fn committed_means_durable_on_a_majority() {
 }
 
 #[test]
+fn leaders_commit_only_entries_of_their_own_term() {
+    let held_by_two = || {
+        let mut story = Story::new();
+        story.write(1, 1, &[1, 2], true).write(2, 1, &[1, 2], true);
+        story
+    };
+    let mut story = held_by_two();
+    story.is(1, RoleKind::Leader, 2, 2);
+    assert_eq!(story.broken(), None, "the entry of the older term is committed along with it");
+
+    let mut story = held_by_two();
+    story.is(1, RoleKind::Leader, 2, 1);
+    assert_eq!(story.broken(), Some(Rule::CommitInOwnTerm));
+
+    let mut story = held_by_two();
+    story.is(1, RoleKind::Follower, 1, 1).is(1, RoleKind::Leader, 2, 1);
+    assert_eq!(story.broken(), Some(Rule::CommitInOwnTerm), "no leader has committed it");
+
+    let mut story = Story::committed_one();
+    story.is(2, RoleKind::Follower, 1, 1).is(2, RoleKind::Leader, 2, 1);
+    assert_eq!(story.broken(), None, "it was committed there before the node led");
+}
+
+#[test]
 fn committed_entries_are_kept() {
     let mut story = Story::committed_one();
     story.write(2, 1, &[2], true);
@@ -298,4 +322,40 @@ fn clients_see_what_was_committed_and_nothing_older_later() {
     let mut story = Story::committed_one();
     story.checker.on_acknowledged(0, &entry(1, 2, b"add 1"), 20);
     assert_eq!(story.broken(), Some(Rule::AcknowledgedKept));
+}
+
+#[test]
+fn reads_are_confirmed_by_a_round_that_began_after_they_arrived() {
+    let append = |round| {
+        let prev = LogId::new(Term(1), LogIndex(1));
+        let (entries, commit, round) = (Vec::new(), LogIndex(1), Round(round));
+        Body::AppendEntries(AppendEntries { prev, entries, commit, round })
+    };
+    let acknowledged = |round| {
+        let outcome = AppendOutcome::Matched { match_index: LogIndex(1) };
+        Body::AppendEntriesResponse(AppendEntriesResponse { round: Round(round), outcome })
+    };
+    let read = RequestId(1);
+    // Node 2 acknowledges `before`, a read arrives, node 1 begins round 2, node 2 acknowledges
+    // `after`, and the read is answered.
+    let answer_after = |before: &[u64], after: &[(u64, u64)]| {
+        let mut story = Story::committed_one();
+        story.vote(2, 1, Some(1)).vote(2, 2, None).says(1, 2, 1, append(1));
+        for &round in before {
+            story.says(2, 1, 1, acknowledged(round));
+        }
+        story.checker.on_read_arrived(at(1), read, 20);
+        story.says(1, 2, 1, append(2));
+        for &(term, round) in after {
+            story.says(2, 1, term, acknowledged(round));
+        }
+        story.checker.on_read_answered(read, 21);
+        story.broken()
+    };
+    let unconfirmed = Some(Rule::ReadsAreConfirmed);
+    assert_eq!(answer_after(&[1], &[(1, 2)]), None);
+    assert_eq!(answer_after(&[1], &[]), unconfirmed, "no acknowledgement since");
+    assert_eq!(answer_after(&[], &[(1, 1)]), unconfirmed, "of a round that began before");
+    assert_eq!(answer_after(&[2], &[]), unconfirmed, "of a round that had not begun");
+    assert_eq!(answer_after(&[1], &[(2, 2)]), unconfirmed, "in another term");
 }

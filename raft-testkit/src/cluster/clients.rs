@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use raft_core::ports::{LogStore, StateMachine};
-use raft_core::{Input, LogIndex, NodeId, Outcome, Proposal, Refusal, Reply, RequestId};
+use raft_core::{Input, LogIndex, NodeId, Outcome, Proposal, Refusal, Reply, RequestId, RoleKind};
 
 use super::Cluster;
 use crate::network::place;
@@ -70,6 +70,20 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         self.ask(node, "read".to_owned(), |id| Input::Read(vec![id]))
     }
 
+    /// Answers a read that waits for its confirmation at a leader, as a faulty leader would: with
+    /// what is committed and applied there.
+    pub(crate) fn answer_read_unconfirmed(&mut self, read: Handle) {
+        let Request { node, outcome, record, .. } = self.clients.get(read);
+        let (at, record) = (place(*node), *record);
+        let status = &self.nodes[at].status;
+        let applied = status.applied_index == status.commit_index;
+        if outcome.is_none() && status.role == RoleKind::Leader && applied {
+            let outcome = Outcome::ReadReady { read_index: status.commit_index };
+            self.on_reply(at, Reply { id: RequestId(read.0), outcome }, record);
+            self.stop_if_broken();
+        }
+    }
+
     fn ask(&mut self, node: u64, text: String, input: impl FnOnce(RequestId) -> Input) -> Handle {
         let at = self.at(node);
         let id = self.clients.requests.len() as u64 + 1;
@@ -81,7 +95,11 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         let request = Request { node, outcome, collected: false, record: started, floor };
         self.clients.requests.push(request);
         if self.nodes[at].is_up() {
-            self.step_as(at, input(RequestId(id)), started);
+            let input = input(RequestId(id));
+            if matches!(input, Input::Read(_)) {
+                self.checker.on_read_arrived(at, RequestId(id), started);
+            }
+            self.step_as(at, input, started);
             self.settle(at);
         } else {
             let outcome = CommandOutcome::Retry("the node is down".to_owned());
@@ -124,6 +142,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
                     let floor = request.floor;
                     self.checker.on_read_ready(at, floor, read_index, record);
                 }
+                self.checker.on_read_answered(reply.id, record);
                 CommandOutcome::ReadReady(read_index)
             }
             Outcome::Refused(refusal) => match refusal {
@@ -136,6 +155,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
                 }
             },
         };
+        self.checker.on_read_ended(reply.id);
         self.answer(at, reply.id.get(), outcome, record);
     }
 

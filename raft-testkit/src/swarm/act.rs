@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::Run;
-use crate::cluster::{Crash, CutOff};
-use crate::network::{Link, place};
+use crate::cluster::{Cluster, Crash, CutOff};
+use crate::network::{InFlight, Link, place};
 use crate::trace::record::{Liveness, Loss};
 
 /// What can happen next.
@@ -18,7 +18,10 @@ enum Act {
     Duplicate,
     Crash,
     Restart,
+    Delay,
+    Release,
     Partition,
+    Isolate,
     Heal,
     Pause,
     Resume,
@@ -27,6 +30,7 @@ enum Act {
     Lever,
     Timer,
     Command,
+    Read,
 }
 
 impl Run {
@@ -44,7 +48,10 @@ impl Run {
             Act::Duplicate => self.duplicate(),
             Act::Crash => self.crash(),
             Act::Restart => self.restart(),
+            Act::Delay => self.delay(),
+            Act::Release => self.release(),
             Act::Partition => self.partition(),
+            Act::Isolate => self.isolate(),
             Act::Heal => self.cluster.heal(),
             Act::Pause => self.pause(),
             Act::Resume => self.resume(),
@@ -53,30 +60,42 @@ impl Run {
             Act::Lever => self.lever(),
             Act::Timer => self.timer(),
             Act::Command => self.command(),
+            Act::Read => self.read(),
         }
     }
 
     fn draw_act(&mut self) -> Act {
         let plan = &self.plan;
-        let by_hand = |by_hand: bool| if by_hand { 800 } else { 0 };
+        // An action without effect now is seldom drawn, or most of a run would have no events.
+        let if_any = |any: bool, weight: u64| if any { weight } else { weight / 100 };
+        let nodes = &self.cluster.nodes;
+        let to_send = (0..nodes.len()).any(|at| self.sendable(at).next().is_some());
+        let to_handle = self.movable().next().is_some();
+        let disk = nodes.iter().any(|node| !node.persists.is_empty() || !node.fetches.is_empty());
+        let machine = nodes.iter().any(|node| !node.applies.is_empty());
+        let cut_offs = plan.partitions.weight() + plan.isolations.weight();
         let weights = [
-            (Act::Send, 1_000),
-            (Act::Handle, 1_600),
-            (Act::Disk, by_hand(plan.disks_by_hand)),
-            (Act::Machine, by_hand(plan.machines_by_hand)),
+            (Act::Send, if_any(to_send, 1_000)),
+            (Act::Handle, if_any(to_handle, 1_600)),
+            (Act::Disk, if_any(disk, 800)),
+            (Act::Machine, if_any(machine, 800)),
             (Act::Lose, 5 * plan.losses.weight()),
             (Act::Duplicate, 5 * plan.duplicates.weight()),
             (Act::Crash, plan.crashes.weight()),
             (Act::Restart, 4 * plan.crashes.weight() + 4 * plan.disk_faults.weight()),
+            (Act::Delay, 12 * plan.delays.weight()),
+            (Act::Release, 12 * plan.delays.weight()),
             (Act::Partition, plan.partitions.weight()),
-            (Act::Heal, 3 * plan.partitions.weight()),
+            (Act::Isolate, 4 * plan.isolations.weight()),
+            (Act::Heal, 2 * cut_offs),
             (Act::Pause, plan.pauses.weight()),
             (Act::Resume, 4 * plan.pauses.weight()),
             (Act::DiskFault, plan.disk_faults.weight()),
             (Act::MachineFault, 2 * plan.machine_faults.weight()),
             (Act::Lever, plan.levers.weight()),
-            (Act::Timer, 2 * plan.timers.weight() + 6),
-            (Act::Command, 12 * plan.commands.weight()),
+            (Act::Timer, 8 * plan.timers.weight()),
+            (Act::Command, 8 * plan.commands.weight()),
+            (Act::Read, 8 * plan.reads.weight()),
         ];
         let total = weights.iter().map(|(_, weight)| weight).sum();
         let mut drawn = self.prng.below(total);
@@ -93,24 +112,34 @@ impl Run {
         self.prng.below(self.plan.nodes as u64) + 1
     }
 
+    /// The messages that this node can send now.
+    fn sendable(&self, at: usize) -> impl Iterator<Item = &InFlight> {
+        let Cluster { nodes, network, .. } = &self.cluster;
+        let blocked = nodes[at].liveness == Liveness::Blocked;
+        network.outboxes[at].iter().filter(move |in_flight| {
+            !blocked && network.links_of(&in_flight.message) != Link::Holding
+        })
+    }
+
+    /// The messages that can be handled now, by their places on the wire.
+    fn movable(&self) -> impl Iterator<Item = (usize, &InFlight)> {
+        let Cluster { nodes, network, .. } = &self.cluster;
+        network.wire.iter().enumerate().filter(|(_, in_flight)| {
+            let to = &nodes[place(in_flight.message.to)];
+            !in_flight.held
+                && to.liveness != Liveness::Blocked
+                && network.links_of(&in_flight.message) != Link::Holding
+        })
+    }
+
     /// A node empties its outbox, or sends one message of it.
     fn send(&mut self) {
         let at = place(raft_core::NodeId(self.any_node()));
-        if self.cluster.nodes[at].liveness == Liveness::Blocked {
-            return;
-        }
         let all = self.prng.one_in(2);
         loop {
-            let outbox = &self.cluster.network.outboxes[at];
-            if outbox.is_empty() {
-                return;
-            }
-            let next = if self.plan.in_order { 0 } else { self.prng.place(outbox.len().min(3)) };
-            let in_flight = &outbox[next];
-            if self.cluster.network.links_of(&in_flight.message) == Link::Holding {
-                return;
-            }
-            let id = in_flight.id;
+            let drawn = if self.plan.in_order { 0 } else { self.prng.place(3) };
+            let next = self.sendable(at).take(drawn + 1).last();
+            let Some(id) = next.map(|in_flight| in_flight.id) else { return };
             self.cluster.send_id(id);
             if !all {
                 return;
@@ -119,22 +148,13 @@ impl Run {
     }
 
     fn handle(&mut self) {
-        let wire = &self.cluster.network.wire;
-        if wire.is_empty() {
-            return;
-        }
         let in_order = self.plan.in_order || self.prng.one_in(2);
-        let at = if in_order { 0 } else { self.prng.place(wire.len()) };
-        let in_flight = &wire[at];
-        let to = &self.cluster.nodes[place(in_flight.message.to)];
-        let holding = self.cluster.network.links_of(&in_flight.message) == Link::Holding;
-        if to.liveness == Liveness::Blocked || holding {
-            return;
-        }
+        let drawn = if in_order { 0 } else { self.prng.place(self.cluster.network.wire.len()) };
+        let next = self.movable().find(|&(at, _)| at >= drawn);
+        let Some((at, id)) = next.map(|(at, in_flight)| (at, in_flight.id)) else { return };
         if at > 0 {
             self.tally.overtakings += 1;
         }
-        let id = in_flight.id;
         self.cluster.handle_id(id);
     }
 
@@ -200,6 +220,24 @@ impl Run {
         }
     }
 
+    /// A message on the wire waits until it is released.
+    fn delay(&mut self) {
+        let wire = &mut self.cluster.network.wire;
+        if !wire.is_empty() {
+            let at = self.prng.place(wire.len());
+            wire[at].held = true;
+            self.tally.delays += 1;
+        }
+    }
+
+    /// The message at the front of those that wait is moved like all others again.
+    fn release(&mut self) {
+        let wire = &mut self.cluster.network.wire;
+        if let Some(in_flight) = wire.iter_mut().find(|in_flight| in_flight.held) {
+            in_flight.held = false;
+        }
+    }
+
     fn crash(&mut self) {
         let node = self.any_node();
         let slot = &self.cluster.nodes[place(raft_core::NodeId(node))];
@@ -250,6 +288,17 @@ impl Run {
         }
         let [first, second] = &groups;
         self.cluster.partition_with(&[first, second], cut_off);
+    }
+
+    /// A node that leads is cut off, alone or with another one. Clients still reach it.
+    fn isolate(&mut self) {
+        let Some(leader) = self.any_leader() else { return };
+        self.tally.isolations += 1;
+        let other = if self.prng.one_in(2) { self.any_node() } else { leader };
+        let cut_off = if self.prng.one_in(2) { CutOff::Lose } else { CutOff::Hold };
+        let nodes = 1..=self.plan.nodes as u64;
+        let rest: Vec<u64> = nodes.filter(|&node| node != leader && node != other).collect();
+        self.cluster.partition_with(&[&[leader, other][..], &rest], cut_off);
     }
 
     fn pause(&mut self) {
@@ -316,17 +365,33 @@ impl Run {
     fn command(&mut self) {
         let leader = self.leader().filter(|_| !self.prng.one_in(6));
         let node = leader.unwrap_or_else(|| self.any_node());
-        if self.prng.one_in(4) {
-            self.cluster.read(node);
-        } else {
-            let amount = self.prng.below(100);
-            self.cluster.propose(node, format!("add {amount}"));
+        let amount = self.prng.below(100);
+        self.cluster.propose(node, format!("add {amount}"));
+    }
+
+    /// Clients read at any node that leads, superseded or not: only such nodes answer reads.
+    fn read(&mut self) {
+        let leader = self.any_leader().filter(|_| !self.prng.one_in(6));
+        let node = leader.unwrap_or_else(|| self.any_node());
+        if leader.is_some() && leader != self.leader() {
+            self.tally.reads_at_deposed += 1;
         }
+        let read = self.cluster.read(node);
+        self.answer_read_unconfirmed(read);
+    }
+
+    /// One of the nodes that lead, of whatever term.
+    fn any_leader(&mut self) -> Option<u64> {
+        let leaders: Vec<u64> = self.leaders().map(|node| node.id.get()).collect();
+        (!leaders.is_empty()).then(|| *self.prng.pick(&leaders))
     }
 
     /// Whatever was broken, cut or held works again.
     pub(super) fn end_faults(&mut self) {
         self.cluster.heal();
+        for in_flight in &mut self.cluster.network.wire {
+            in_flight.held = false;
+        }
         for node in 1..=self.plan.nodes as u64 {
             let at = place(raft_core::NodeId(node));
             self.cluster.unblock(node);

@@ -11,8 +11,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use raft_storage::MemLogStore;
+
 use crate::cluster::{Cluster, Timers};
+use crate::counter::Counter;
 use crate::prng::Prng;
+use crate::sim_node::SimNode;
 
 pub use self::mutant::Mutant;
 use self::plan::Plan;
@@ -258,10 +262,13 @@ impl Run {
 
     /// The node that leads the latest term, if any does.
     fn leader(&self) -> Option<u64> {
-        let leads = |node: &&crate::sim_node::SimNode<_, _>| {
-            node.is_up() && node.status.role == raft_core::RoleKind::Leader
-        };
-        let leaders = self.cluster.nodes.iter().filter(leads);
-        leaders.max_by_key(|node| node.status.term).map(|node| node.id.get())
+        self.leaders().max_by_key(|node| node.status.term).map(|node| node.id.get())
+    }
+
+    /// Every node that is up and leads a term, possibly one that has ended.
+    fn leaders(&self) -> impl Iterator<Item = &SimNode<Counter, MemLogStore>> {
+        let leads =
+            |node: &&SimNode<_, _>| node.is_up() && node.status.role == raft_core::RoleKind::Leader;
+        self.cluster.nodes.iter().filter(leads)
     }
 }

@@ -39,12 +39,17 @@ pub(super) struct Plan {
     pub(super) duplicates: Often,
     pub(super) crashes: Often,
     pub(super) partitions: Often,
+    /// A node that leads is cut off from most others.
+    pub(super) isolations: Often,
+    /// Single messages are kept back and arrive much later.
+    pub(super) delays: Often,
     pub(super) pauses: Often,
     pub(super) disk_faults: Often,
     pub(super) machine_faults: Often,
     pub(super) levers: Often,
     pub(super) timers: Often,
     pub(super) commands: Often,
+    pub(super) reads: Often,
 }
 
 /// What differs between the nodes' settings of two runs.
@@ -72,12 +77,15 @@ impl Plan {
             duplicates: Often::draw(prng),
             crashes: Often::draw(prng),
             partitions: Often::draw(prng),
+            isolations: Often::draw(prng),
+            delays: Often::draw(prng),
             pauses: Often::draw(prng),
             disk_faults: Often::draw(prng),
             machine_faults: Often::draw(prng),
             levers: Often::draw(prng),
             timers: *prng.pick(&[Often::Rarely, Often::Frequently]),
             commands: *prng.pick(&[Often::Rarely, Often::Frequently]),
+            reads: *prng.pick(&[Often::Rarely, Often::Frequently]),
         }
     }
 }

@@ -57,6 +57,10 @@ tally! {
     restarts,
     /// Partitions and cut links.
     partitions,
+    /// Leaders cut off from most other nodes.
+    isolations,
+    /// Messages kept back for a while.
+    delays,
     /// Nodes held still.
     pauses,
     /// Writes that failed.
@@ -81,6 +85,8 @@ tally! {
     unknown,
     /// Reads that were confirmed.
     reads,
+    /// Reads sent to a leader that another node has superseded.
+    reads_at_deposed,
     /// Entries committed, summed over the runs.
     committed,
 }
