@@ -2,6 +2,7 @@
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use crate::config::ApplyFailurePolicy;
 use crate::core::Core;
@@ -10,7 +11,13 @@ use crate::entry::Entry;
 use crate::event::Event;
 use crate::input::{ApplyFailure, EntriesFetched};
 use crate::ports::Broken;
-use crate::types::{FetchId, LogIndex, RequestId};
+use crate::types::{FetchId, LogIndex, RequestId, Timestamp};
+
+/// The first retry of a failed entry is due at once, the second after this delay; the delay doubles
+/// with each further failure.
+const RETRY_DELAY_MIN: Duration = Duration::from_millis(50);
+/// The longest delay between a failure and the next retry.
+const RETRY_DELAY_MAX: Duration = Duration::from_secs(5);
 
 /// What was handed to the state machine, what waits for it, and who waits for the result.
 ///
@@ -28,6 +35,10 @@ pub(crate) struct ApplyQueue {
     fetch_failed: bool,
     /// The entry at which the state machine failed; nothing is handed out until it is retried.
     failed: Option<LogIndex>,
+    /// When the failed entry is retried.
+    retry_at: Timestamp,
+    /// The delay of the retry after the next failure; zero after each success.
+    retry_delay: Duration,
     /// Requests of this node whose entries are in the log and not applied, ascending by index.
     requests: VecDeque<ProposedEntry>,
     /// The sum of their weights.
@@ -163,6 +174,7 @@ impl Core {
         self.commit_to(index);
         let queue = &mut self.apply;
         queue.applied = index;
+        queue.retry_delay = Duration::ZERO;
         queue.handed = queue.handed.max(index);
         while let Some(&(last, bytes)) = queue.outstanding.front()
             && last <= index
@@ -189,6 +201,8 @@ impl Core {
         queue.outstanding_bytes = 0;
         queue.handed = index.previous();
         queue.failed = Some(index);
+        queue.retry_at = self.now.after(queue.retry_delay);
+        queue.retry_delay = (queue.retry_delay * 2).clamp(RETRY_DELAY_MIN, RETRY_DELAY_MAX);
         self.event(Event::ApplyFailed { index, reason: reason.clone() });
         match self.config.apply_failure {
             ApplyFailurePolicy::Retry => None,
@@ -199,11 +213,26 @@ impl Core {
         }
     }
 
-    /// An append or a heartbeat went by: an entry that failed is tried again.
+    /// Retries the entry at which the state machine failed, once its delay has passed.
     pub(crate) fn retry_failed_apply(&mut self) {
-        if let Some(index) = self.apply.failed.take() {
+        if self.now >= self.apply.retry_at
+            && let Some(index) = self.apply.failed.take()
+        {
             self.event(Event::ApplyRetried { index });
         }
+    }
+
+    /// When the entry at which the state machine failed is retried, if it is to be retried at all.
+    pub(crate) fn apply_retry_deadline(&self) -> Option<Timestamp> {
+        match self.config.apply_failure {
+            ApplyFailurePolicy::Retry => self.apply.failed.map(|_| self.apply.retry_at),
+            ApplyFailurePolicy::Halt => None,
+        }
+    }
+
+    /// An append or a heartbeat went by: entries that the store could not deliver are requested
+    /// again.
+    pub(crate) fn retry_failed_fetch(&mut self) {
         self.apply.fetch_failed = false;
     }
 

@@ -49,8 +49,9 @@ pub enum CommitSpread {
 /// What happens when the state machine fails at a command.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ApplyFailurePolicy {
-    /// Commands are idempotent, or a failed one leaves nothing behind: keep the entry and try
-    /// again with the next append or heartbeat.
+    /// Commands are idempotent, or a failed one leaves nothing behind: keep the entry and retry.
+    /// The first retry is due at once; each further failure doubles the delay, from 50 ms to at
+    /// most 5 s. An entry that succeeds resets it.
     Retry,
     /// Stop the node and mark its log as broken until an operator says that it is fixed.
     Halt,

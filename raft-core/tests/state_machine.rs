@@ -1,7 +1,10 @@
 //! State machines that fail.
 
-use raft_core::{ApplyFailurePolicy, ConfigError};
-use raft_testkit::Cluster;
+use std::time::Duration;
+
+use raft_core::{ApplyFailurePolicy, ConfigError, NodeId};
+use raft_testkit::trace::record::RecordKind;
+use raft_testkit::{Cluster, Timers};
 
 /// The caller of a command at which the leader's own state machine fails gets the error.
 #[test]
@@ -75,4 +78,61 @@ fn a_node_that_must_not_retry_stops_until_it_is_marked_fixed() {
     }
     c.expect_converged();
     assert_eq!(c.machine(3).total(), 1);
+}
+
+/// When a node retried its failed entry, in virtual milliseconds since `start`.
+fn retries_of(c: &Cluster, node: u64, start: u64) -> Vec<u64> {
+    let retried = c.records().iter().filter(|record| {
+        record.node == Some(NodeId(node)) && matches!(record.kind, RecordKind::ApplyRetried { .. })
+    });
+    retried.map(|record| (record.time - start) / 1_000_000).collect()
+}
+
+/// Traffic does not set the rate of retries: without a limit each append costs a call of the state
+/// machine that fails, and a line in the log.
+#[test]
+fn a_failed_command_is_not_retried_at_the_rate_of_appends() {
+    let mut c = Cluster::new(3).apply_failure(ApplyFailurePolicy::Retry);
+    c.elect(1);
+    c.rig(2);
+    let start = c.now().0;
+    for _ in 0..1_000 {
+        c.propose(1, "add 1");
+        c.deliver_all();
+        c.advance(Duration::from_millis(1));
+    }
+    assert_eq!(retries_of(&c, 2, start), [2, 52, 152, 352, 752]);
+    c.disarm(2);
+    c.advance(Duration::from_secs(5));
+    for _ in 0..2 {
+        c.heartbeat(1);
+        c.deliver_all();
+    }
+    assert_eq!(c.machine(2).total(), 1_000, "the commands that waited are applied together");
+    c.expect_converged();
+}
+
+/// The deadline of the node covers the retry: no message is needed for it. The delay doubles up to
+/// its bound, and a success resets it.
+#[test]
+fn a_failed_command_is_retried_without_traffic() {
+    let policy = ApplyFailurePolicy::Retry;
+    let mut c = Cluster::new(1).timers(Timers::On).apply_failure(policy);
+    c.campaign(1);
+    c.rig(1);
+    let start = c.now().0;
+    c.propose(1, "add 1");
+    c.run_for(Duration::from_secs(20));
+    let expected = [0, 50, 150, 350, 750, 1_550, 3_150, 6_350, 11_350, 16_350];
+    assert_eq!(retries_of(&c, 1, start), expected);
+    c.disarm(1);
+    c.run_for(Duration::from_secs(5));
+    assert_eq!(c.machine(1).total(), 1);
+    c.rig(1);
+    let start = c.now().0;
+    c.propose(1, "add 1");
+    c.run_for(Duration::from_millis(100));
+    let since: Vec<u64> =
+        retries_of(&c, 1, 0).into_iter().filter(|&at| at >= start / 1_000_000).collect();
+    assert_eq!(since, [0, 50].map(|delay| start / 1_000_000 + delay), "a success resets the delay");
 }

@@ -127,7 +127,11 @@ impl Node {
     /// When a [`Input::Tick`] is next useful.
     #[must_use]
     pub fn deadline(&self) -> Timestamp {
-        self.role.deadline()
+        let role_deadline = self.role.deadline();
+        match self.core.apply_retry_deadline() {
+            Some(retry) => role_deadline.min(retry),
+            None => role_deadline,
+        }
     }
 
     pub(crate) const fn core(&self) -> &Core {
@@ -168,6 +172,7 @@ impl Node {
 
     fn on_tick(&mut self) -> Option<Transition> {
         let core = &mut self.core;
+        core.retry_failed_apply();
         match &mut self.role {
             Role::Follower(follower) => follower.on_tick(core),
             Role::PreCandidate(candidate) => candidate.on_tick(core),

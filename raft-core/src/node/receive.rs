@@ -212,6 +212,7 @@ impl Node {
             follower.on_leader_heard(&mut self.core);
         }
         self.core.retry_failed_apply();
+        self.core.retry_failed_fetch();
         if let Err(reason) = self.core.accept_append(from, append) {
             self.refuse_message(from, "append_entries", reason);
         }

@@ -1,7 +1,6 @@
 //! Carries out what the core wants done.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use raft_core::ports::{QueryError, Transport};
@@ -12,6 +11,7 @@ use raft_core::{
 use tokio::time::Instant;
 
 use super::applier::Job;
+use super::log_limit::LogLimit;
 use super::mailbox::ReadAnswer;
 use super::status::Counters;
 use super::waiters::{Next, Waiter, Waiters};
@@ -27,7 +27,9 @@ pub(super) struct Executor {
     persists: Vec<Persist>,
     fetches: Vec<FetchEntries>,
     jobs: Vec<Job>,
-    refusals: RefusalLog,
+    refusal_lines: LogLimit,
+    apply_failure_lines: LogLimit,
+    apply_retry_lines: LogLimit,
     /// The latest term that was handed to the log.
     term: Term,
     news: News,
@@ -72,7 +74,9 @@ impl Executor {
             persists: Vec::new(),
             fetches: Vec::new(),
             jobs: Vec::new(),
-            refusals: RefusalLog::default(),
+            refusal_lines: LogLimit::default(),
+            apply_failure_lines: LogLimit::default(),
+            apply_retry_lines: LogLimit::default(),
             term: Term::default(),
             news: News::default(),
         }
@@ -194,37 +198,20 @@ impl Executor {
             }
             Event::MessageRefused { from, kind, reason } => {
                 self.counters.messages_refused.add(1);
-                if let Some(unmentioned) = self.refusals.may_speak() {
-                    tracing::warn!(%from, kind, ?reason, unmentioned, "message refused");
+                if let Some(suppressed) = self.refusal_lines.permit(Instant::now()) {
+                    tracing::warn!(%from, kind, ?reason, suppressed, "message refused");
                 }
             }
             Event::ApplyFailed { index, reason } => {
-                tracing::error!(%index, reason, "the state machine failed");
+                if let Some(suppressed) = self.apply_failure_lines.permit(Instant::now()) {
+                    tracing::error!(%index, reason, suppressed, "the state machine failed");
+                }
             }
             Event::ApplyRetried { index } => {
-                tracing::info!(%index, "the state machine tries the failed entry again");
+                if let Some(suppressed) = self.apply_retry_lines.permit(Instant::now()) {
+                    tracing::info!(%index, suppressed, "the state machine retries the failed entry");
+                }
             }
         }
-    }
-}
-
-/// Keeps a peer that sends nonsense from filling the log: one line a second speaks for all.
-#[derive(Debug, Default)]
-struct RefusalLog {
-    last: Option<Instant>,
-    unmentioned: u64,
-}
-
-impl RefusalLog {
-    /// Whether to write a line, and for how many earlier refusals that had none it stands.
-    fn may_speak(&mut self) -> Option<u64> {
-        const QUIET: Duration = Duration::from_secs(1);
-        let now = Instant::now();
-        if self.last.is_some_and(|last| now.duration_since(last) < QUIET) {
-            self.unmentioned += 1;
-            return None;
-        }
-        self.last = Some(now);
-        Some(std::mem::take(&mut self.unmentioned))
     }
 }

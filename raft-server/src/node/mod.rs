@@ -20,6 +20,7 @@ mod error;
 mod executor;
 mod handle;
 mod inbox;
+mod log_limit;
 mod log_reader;
 mod mailbox;
 mod persister;

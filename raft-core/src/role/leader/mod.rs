@@ -72,7 +72,7 @@ impl Leader {
         }
         if core.now >= self.heartbeat_deadline {
             self.heartbeat_deadline = core.now.after(core.config.heartbeat_interval);
-            core.retry_failed_apply();
+            core.retry_failed_fetch();
             self.retry_failed_fetches(core);
             self.begin_round(core);
         }
