@@ -286,7 +286,8 @@ async fn commands_are_refused_by_the_free_space_of_the_leader() {
         within(client.put(put(key, "1"))).await.unwrap();
     }
     follower.disk.set_free_bytes(0);
-    within(client.put(put("a", "2"))).await.unwrap();
+    // A client that does not know the leader yet asks the follower first.
+    within(cluster.client(2).put(put("a", "2"))).await.unwrap();
 
     leader.disk.set_free_bytes(Disk::RESERVE_BYTES - 1);
     let log = leader.node.status().raft.last_log;
