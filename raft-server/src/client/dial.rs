@@ -7,8 +7,9 @@ use std::time::Duration;
 use quinn::{ConnectError, Connection, ConnectionError, Endpoint, IdleTimeout, TransportConfig};
 use raft_transport_quic::CloseCode;
 use raft_transport_quic::tls::{self, Role, SERVER_NAME};
-use tokio::time::timeout;
+use tokio::time::Instant;
 
+use super::addresses::{self, Tried, connect_to_any};
 use super::link::Link;
 use super::{ClientConfig, Error};
 use crate::client_api::{
@@ -63,28 +64,32 @@ impl Dialler {
         })
     }
 
-    /// Connects to the node at an address, makes sure that it is one of the cluster, and says
-    /// hello.
+    /// Connects to the node at one of the addresses that `address` resolves to, makes sure that it
+    /// is one of the cluster, and exchanges hellos.
     pub(super) async fn dial(&self, address: &str) -> Result<Arc<Link>, DialError> {
-        match timeout(self.dial_timeout, self.connect(address)).await {
-            Ok(Ok(link)) => Ok(link),
-            Ok(Err(Fault::Silent)) | Err(_) => {
-                Err(DialError { reason: silent(address), lasting: false })
-            }
-            Ok(Err(Fault::Passing(reason))) => {
-                Err(DialError { reason: format!("{address}: {reason}"), lasting: false })
-            }
-            Ok(Err(Fault::Lasting(reason))) => {
-                Err(DialError { reason: format!("{address}: {reason}"), lasting: true })
-            }
-        }
+        let deadline = Instant::now() + self.dial_timeout;
+        let resolved = addresses::resolve(address, deadline).await.map_err(|reason| DialError {
+            reason: format!("{address}: {reason}"),
+            lasting: false,
+        })?;
+        self.dial_resolved(address, &resolved, deadline).await
     }
 
-    async fn connect(&self, address: &str) -> Result<Arc<Link>, Fault> {
-        let resolved = resolve(address).await?;
+    async fn dial_resolved(
+        &self,
+        name: &str,
+        resolved: &[SocketAddr],
+        deadline: Instant,
+    ) -> Result<Arc<Link>, DialError> {
+        let time = deadline.saturating_duration_since(Instant::now());
+        let dialled = connect_to_any(resolved, time, |address| self.connect(address)).await;
+        dialled.map_err(|tried| dial_error(name, &tried))
+    }
+
+    async fn connect(&self, address: SocketAddr) -> Result<Arc<Link>, Fault> {
         let connecting = self
-            .endpoint(resolved)?
-            .connect_with(self.client.clone(), resolved, SERVER_NAME)
+            .endpoint(address)?
+            .connect_with(self.client.clone(), address, SERVER_NAME)
             .map_err(|error: ConnectError| Fault::Lasting(error.to_string()))?;
         let connection = connecting.await.map_err(fault)?;
         let cluster = self.hello.cluster.unwrap_or_default();
@@ -147,20 +152,32 @@ pub(super) fn silent(address: &str) -> String {
 }
 
 /// What went wrong, and whether it is worth trying again.
+#[derive(Debug)]
 enum Fault {
     Silent,
     Passing(String),
     Lasting(String),
 }
 
-async fn resolve(address: &str) -> Result<SocketAddr, Fault> {
-    if let Ok(address) = address.parse() {
-        return Ok(address);
-    }
-    let mut found = tokio::net::lookup_host(address).await.map_err(|error| {
-        Fault::Passing(format!("is no host:port that can be resolved: {error}"))
-    })?;
-    found.next().ok_or_else(|| Fault::Passing("the name has no address".to_owned()))
+/// What to report when no address led to a connection: each address with its reason. The error is
+/// lasting if it is so at every address.
+fn dial_error(name: &str, tried: &[Tried<Fault>]) -> DialError {
+    let lasting = tried.iter().all(|tried| matches!(tried.fault, Some(Fault::Lasting(_))));
+    let reason_at = |address: &str, fault: &Option<Fault>| match fault {
+        Some(Fault::Silent) | None => silent(address),
+        Some(Fault::Passing(reason) | Fault::Lasting(reason)) => format!("{address}: {reason}"),
+    };
+    let numbers = |tried: &Tried<Fault>| tried.address.to_string();
+    let reason = match tried {
+        [only] if numbers(only) == name => reason_at(name, &only.fault),
+        [only] => reason_at(&format!("{name} ({})", only.address), &only.fault),
+        many => {
+            let reasons: Vec<_> =
+                many.iter().map(|tried| reason_at(&numbers(tried), &tried.fault)).collect();
+            format!("{name} cannot be reached: {}", reasons.join("; "))
+        }
+    };
+    DialError { reason, lasting }
 }
 
 fn fault(error: ConnectionError) -> Fault {
@@ -190,5 +207,80 @@ fn fault(error: ConnectionError) -> Fault {
         | ConnectionError::Reset
         | ConnectionError::LocallyClosed
         | ConnectionError::CidsExhausted) => Fault::Passing(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, UdpSocket};
+
+    use raft_core::{ClusterId, NodeId};
+    use raft_transport_quic::tls::{PeerIdentity, TlsFiles, TlsIdentity};
+
+    use super::*;
+    use crate::certificates::{Authority, Validity};
+
+    const CLUSTER: ClusterId = ClusterId(0xc1);
+
+    fn issue(authority: &Authority, holder: &PeerIdentity) -> TlsIdentity {
+        let issued = authority.issue(holder, Validity::ten_years()).unwrap();
+        let named = |name: &str| name.into();
+        let files = TlsFiles { ca: named("ca"), certificate: named("cert"), key: named("key") };
+        TlsIdentity::from_pem(
+            &files,
+            authority.certificate_pem().as_bytes(),
+            issued.certificate_pem.as_bytes(),
+            issued.key_pem.as_bytes(),
+        )
+        .unwrap()
+    }
+
+    /// Answers one client's hello.
+    async fn answer_one(endpoint: Endpoint) -> Connection {
+        let connection = endpoint.accept().await.unwrap().await.unwrap();
+        let (mut send, _receive) = connection.accept_bi().await.unwrap();
+        let welcome = Welcome {
+            version: PROTOCOL_VERSION,
+            cluster: CLUSTER,
+            node: NodeId(1),
+            in_flight_max: 1,
+            members: Vec::new(),
+        };
+        let mut bytes = Vec::new();
+        write_frame(&mut bytes, &welcome).unwrap();
+        send.write_all(&bytes).await.unwrap();
+        connection.closed().await;
+        connection
+    }
+
+    /// A name may resolve to an address that is not routed or that no node listens at.
+    #[tokio::test]
+    async fn every_address_of_a_name_is_tried() {
+        let authority = Authority::new("the tests").unwrap();
+        let node = issue(&authority, &PeerIdentity::Node { cluster: CLUSTER, node: NodeId(1) });
+        let name = "tester".to_owned();
+        let client = issue(&authority, &PeerIdentity::Client { cluster: CLUSTER, name });
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        // Takes what is sent to it and never answers.
+        let silent = UdpSocket::bind(any).unwrap();
+        let endpoint =
+            Endpoint::server(tls::server_config(&node, Role::Client).unwrap(), any).unwrap();
+        let resolved = [silent.local_addr().unwrap(), endpoint.local_addr().unwrap()];
+        let config = ClientConfig::new(Vec::new(), client);
+        let dialler = Dialler::new(&config).unwrap();
+
+        let node = tokio::spawn(answer_one(endpoint));
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let link = dialler.dial_resolved("node.example:7002", &resolved, deadline).await.unwrap();
+        assert_eq!(link.welcome().node, NodeId(1));
+        link.close("the test is done");
+        node.await.unwrap();
+
+        let soon = Instant::now() + Duration::from_millis(300);
+        let error = dialler.dial_resolved("node.example:7002", &resolved, soon).await.unwrap_err();
+        assert!(error.reason.contains("node.example:7002 cannot be reached: "), "{error:?}");
+        for address in resolved {
+            assert!(error.reason.contains(&address.to_string()), "{error:?}");
+        }
     }
 }

@@ -6,6 +6,7 @@
 //! or belongs to a session, which makes the cluster carry it out once. Otherwise the caller hears
 //! [`Error::Unknown`] and decides.
 
+mod addresses;
 mod call;
 mod config;
 mod dial;
