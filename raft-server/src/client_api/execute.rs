@@ -5,13 +5,14 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use raft_core::{ClusterId, NodeId, RoleKind};
 
+use super::disk_reads::{DiskReads, unreadable};
 use super::listener::{ClientApiConfig, MemberAddresses};
 use super::protocol::{
     Consistency, FollowerReport, LeaderHint, MemberReport, Refusal, RequestBody, Response,
     StatusReport,
 };
 use crate::space::{SpaceMonitor, SpaceReport};
-use crate::state_machine::kv::{Answer, Command, KeyRange, KvReader, Limits, Output, RangeRequest};
+use crate::state_machine::kv::{Answer, Command, KvReader, Limits, Output, RangeRequest};
 use crate::{NodeHandle, ProposeError, ReadError};
 
 /// When a client that found everything full should come back, in milliseconds: drawn from here.
@@ -27,6 +28,7 @@ pub(super) struct Executor {
     space: Option<Arc<SpaceMonitor>>,
     node: NodeHandle,
     reader: KvReader,
+    disk_reads: DiskReads,
 }
 
 impl Executor {
@@ -38,6 +40,7 @@ impl Executor {
             limits: config.limits,
             space: config.space.clone(),
             node,
+            disk_reads: DiskReads::new(reader.clone(), config.disk_reads_max),
             reader,
         }
     }
@@ -126,17 +129,13 @@ impl Executor {
             },
             Consistency::Serializable => {}
         }
-        let read = match &request.range {
-            // One key is read faster than another thread is woken.
-            KeyRange::Key(_) => self.reader.range(&request),
-            KeyRange::Prefix(_) | KeyRange::Span { .. } | KeyRange::From(_) => {
-                let reader = self.reader.clone();
-                let read = tokio::task::spawn_blocking(move || reader.range(&request)).await;
-                // A runtime that is going away does not run it any more.
-                read.map_err(|_| Refusal::Stopped)?
-            }
-        };
-        read.map_err(|error| Refusal::Unreadable { reason: error.to_string() })
+        // This thread also drives Raft, so it reads what is in memory and nothing else. That is
+        // faster than a wake-up of another thread.
+        match self.reader.range_in_memory(&request) {
+            Ok(Some(answer)) => Ok(answer),
+            Ok(None) => self.disk_reads.read(request).await,
+            Err(error) => Err(unreadable(&error)),
+        }
     }
 
     fn status(&self) -> StatusReport {

@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
 
 use super::connection;
+use super::disk_reads;
 use super::execute::Executor;
 use super::hello::{PROTOCOL_VERSION, Welcome};
 use crate::NodeHandle;
@@ -49,6 +50,9 @@ pub struct ClientApiConfig {
     pub in_flight_bytes_max: usize,
     /// The free space of the node's disk; `None` if commands are accepted regardless of it.
     pub space: Option<Arc<SpaceMonitor>>,
+    /// The most reads of single keys, and the most reads of ranges, that run at a time on threads
+    /// which may wait for the disk; further ones wait for their turn.
+    pub disk_reads_max: usize,
 }
 
 impl ClientApiConfig {
@@ -66,6 +70,7 @@ impl ClientApiConfig {
             in_flight_max: 1024,
             in_flight_bytes_max: 16 << 20,
             space: None,
+            disk_reads_max: disk_reads::reads_max_default(),
         }
     }
 }

@@ -8,6 +8,7 @@
 //! [`ClientApi`] is the node's side; the other one is [`crate::client`].
 
 mod connection;
+mod disk_reads;
 mod execute;
 mod frame;
 mod hello;

@@ -9,7 +9,9 @@
 
 mod calls;
 mod cluster;
+mod cold_reads;
 mod frames;
 mod hello;
 mod puppet;
+mod single;
 mod tls;

@@ -6,6 +6,7 @@
 )]
 
 mod bounds;
+mod cached;
 mod crash;
 mod limits;
 mod model;

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rocksdb::{
     BlockBasedOptions, BottommostLevelCompaction, Cache, ColumnFamily, ColumnFamilyDescriptor,
-    CompactOptions, CompactionDecision, DB, DBCompressionType, Options, WriteBatch, WriteOptions,
+    CompactOptions, CompactionDecision, DB, DBCompressionType, Options, ReadOptions, ReadTier,
+    WriteBatch, WriteOptions,
 };
 
 use super::error::{OpenError, ReadError};
@@ -42,6 +43,8 @@ impl Family {
 /// The database, shared by the writer, the readers and the sweeper.
 pub(super) struct Database {
     db: DB,
+    /// For reads that must not wait for the disk. Kept, as making them costs as much as a read.
+    in_memory: ReadOptions,
     /// Versions that were superseded here or earlier may be gone from the disk. Never falls, and
     /// never above a compact revision that is durable.
     swept: Arc<AtomicU64>,
@@ -58,7 +61,10 @@ impl Database {
         let db =
             DB::open_cf_descriptors(&database_options(), path, column_families(options, &swept))
                 .map_err(|source| open_error(path, source))?;
-        let database = Self { db, swept, writing: AtomicU64::new(0), written: AtomicU64::new(0) };
+        let mut in_memory = ReadOptions::default();
+        in_memory.set_read_tier(ReadTier::BlockCache);
+        let database =
+            Self { db, in_memory, swept, writing: AtomicU64::new(0), written: AtomicU64::new(0) };
         let state = database
             .state(None)
             .and_then(|state| database.started(state))
@@ -79,6 +85,11 @@ impl Database {
     /// The database itself.
     pub(super) const fn db(&self) -> &DB {
         &self.db
+    }
+
+    /// Options of reads that end where they would have to wait for the disk.
+    pub(super) const fn in_memory(&self) -> &ReadOptions {
+        &self.in_memory
     }
 
     /// A column family's handle.

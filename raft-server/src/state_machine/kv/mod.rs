@@ -14,6 +14,7 @@
 mod apply;
 mod blob;
 mod budget;
+mod cached;
 mod command;
 mod cursor;
 mod database;

@@ -33,6 +33,10 @@ impl KvReader {
         Self { database }
     }
 
+    pub(super) fn database(&self) -> &Database {
+        &self.database
+    }
+
     /// The newest revision that was flushed.
     #[must_use]
     pub fn revision(&self) -> Revision {

@@ -188,6 +188,19 @@ impl<'a> View<'a> {
     }
 }
 
+/// The result of a range of one key whose record was found by other means.
+pub(super) fn one_key(
+    request: &RangeRequest,
+    key: &[u8],
+    record: Option<CurrentRecord<'_>>,
+) -> Result<RangeResult, Stop> {
+    let mut collector = Collector::new(request, None);
+    if let Some(record) = record {
+        let _ = collector.show(key, &record.version()?)?;
+    }
+    Ok(collector.finish())
+}
+
 /// The newest version of one key on disk, as of a snapshot.
 pub(super) fn get_on_disk<'a>(
     database: &'a Database,

@@ -1,0 +1,84 @@
+//! Reads that do not wait for the disk.
+
+use rocksdb::{DBPinnableSlice, ErrorKind, ReadOptions, ReadTier};
+
+use super::KeyRange;
+use super::apply::Stop;
+use super::database::Family;
+use super::error::ReadError;
+use super::layout::{STATE_KEY, State};
+use super::query::{Answer, AnswerBody, RangeRequest};
+use super::reader::KvReader;
+use super::view::{self, CurrentRecord};
+
+/// What a read found in memory: the record, if there is one, or nothing that can be relied on.
+type Cached<'a> = Option<Option<DBPinnableSlice<'a>>>;
+
+impl KvReader {
+    /// Reads the newest version of one key from memory: from the write buffers and the block
+    /// cache. `None` if that would need the disk, or if the request is not of this kind;
+    /// [`KvReader::range`] then answers it, on a thread that may wait for the disk.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn range_in_memory(&self, request: &RangeRequest) -> Result<Option<Answer>, ReadError> {
+        let RangeRequest { range: KeyRange::Key(key), revision: None, .. } = request else {
+            return Ok(None);
+        };
+        let revision = self.database().revision();
+        let Some(record) = self.cached_record(key, self.database().in_memory())? else {
+            return Ok(None);
+        };
+        let body = answer_body(request, key, record)?;
+        if self.database().is_still_at(revision) {
+            return Ok(Some(Answer { revision, body }));
+        }
+        // A write came in between, so the record and the revision may be of different states.
+        let snapshot = self.database().db().snapshot();
+        let mut options = ReadOptions::default();
+        options.set_read_tier(ReadTier::BlockCache);
+        options.set_snapshot(&snapshot);
+        let Some(state) = self.cached_state(&options)? else { return Ok(None) };
+        let Some(record) = self.cached_record(key, &options)? else { return Ok(None) };
+        let body = answer_body(request, key, record)?;
+        Ok(Some(Answer { revision: state.revision, body }))
+    }
+
+    fn cached_record(&self, key: &[u8], options: &ReadOptions) -> Result<Cached<'_>, ReadError> {
+        let family = self.database().family(Family::Current);
+        in_memory("reading a key", self.database().db().get_pinned_cf_opt(family, key, options))
+    }
+
+    fn cached_state(&self, options: &ReadOptions) -> Result<Option<State>, ReadError> {
+        let found = self.database().db().get_pinned_opt(STATE_KEY, options);
+        match in_memory("reading the state record", found)? {
+            Some(Some(record)) => Ok(Some(State::decode(&record)?)),
+            Some(None) => Ok(Some(State::default())),
+            None => Ok(None),
+        }
+    }
+}
+
+fn answer_body(
+    request: &RangeRequest,
+    key: &[u8],
+    record: Option<DBPinnableSlice<'_>>,
+) -> Result<AnswerBody, ReadError> {
+    match view::one_key(request, key, record.map(CurrentRecord::Disk)) {
+        Ok(result) => Ok(AnswerBody::Range(result)),
+        Err(Stop::Refused(refused)) => Ok(AnswerBody::Refused(refused)),
+        Err(Stop::Failed(error)) => Err(error),
+    }
+}
+
+/// `None` if the read stopped where it would have needed the disk.
+fn in_memory<'a>(
+    operation: &'static str,
+    found: Result<Option<DBPinnableSlice<'a>>, rocksdb::Error>,
+) -> Result<Cached<'a>, ReadError> {
+    match found {
+        Ok(record) => Ok(Some(record)),
+        Err(error) if error.kind() == ErrorKind::Incomplete => Ok(None),
+        Err(source) => Err(ReadError::io(operation, source)),
+    }
+}

@@ -1,0 +1,25 @@
+//! Reads of keys that are on the disk alone.
+
+use bytes::Bytes;
+use rocksdb::perf::{PerfContext, PerfMetric, PerfStatsLevel, set_perf_stats};
+
+use super::calls::within;
+use super::single::Single;
+
+/// The runtime of this test has one thread, which drives Raft and serves clients: a read that
+/// waits for the disk there delays heartbeats.
+#[tokio::test]
+async fn a_cold_read_does_not_wait_for_the_disk_on_the_thread_that_drives_raft() {
+    let kvs = (0..100).map(|number| (format!("k{number}"), Bytes::from_static(b"value")));
+    let single = Single::serving(kvs, |_| {}).await;
+    let client = single.client();
+    set_perf_stats(PerfStatsLevel::EnableCount);
+    let mut context = PerfContext::default();
+    context.reset();
+    for _ in 0..3 {
+        let found = within(client.get("k7".into())).await.unwrap().answer.unwrap();
+        assert_eq!(found.value, "value");
+    }
+    let blocks_read = context.metric(PerfMetric::BlockReadCount);
+    assert_eq!(blocks_read, 0, "the runtime's thread has read table files");
+}
