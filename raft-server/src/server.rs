@@ -77,6 +77,7 @@ impl Server {
             node: node.clone(),
             transport: Arc::clone(&transport),
             space: Arc::clone(&space),
+            clients: clients.monitor(),
             about,
         };
         let http = http.map(|port| tokio::spawn(port.serve(Arc::new(watched))));
@@ -221,6 +222,14 @@ fn client_api(config: &Config, tls: TlsIdentity, space: Arc<SpaceMonitor>) -> Cl
     let command_bytes_max = usize::try_from(config.raft.limits.command_bytes_max);
     api.limits.command_bytes_max =
         api.limits.command_bytes_max.min(command_bytes_max.unwrap_or(usize::MAX));
+    let limits = config.clients;
+    for (limit, set) in [
+        (&mut api.connection_response_bytes_max, limits.connection_response_bytes_max),
+        (&mut api.identity_response_bytes_max, limits.identity_response_bytes_max),
+        (&mut api.disk_reads_max, limits.disk_reads_max),
+    ] {
+        *limit = set.unwrap_or(*limit);
+    }
     for member in &config.members {
         let addresses =
             MemberAddresses { peer: member.peer.clone(), client: member.client.clone() };

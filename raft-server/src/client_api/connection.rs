@@ -9,9 +9,12 @@ use futures_util::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use quinn::{Connection, ReadError, RecvStream, SendStream, WriteError};
 use raft_transport_quic::CloseCode;
+use raft_transport_quic::tls::PeerIdentity;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use super::budget::{Charge, ConnectionBudget};
+use super::execute::Charged;
 use super::frame::{
     FrameError, FrameReader, HELLO_BYTES_MAX, REQUEST_BYTES_MAX, read_message, write_frame,
 };
@@ -65,6 +68,7 @@ impl ConnectionError {
 /// Serves a client until it leaves or the node stops.
 pub(super) async fn serve(
     connection: &Connection,
+    identity: PeerIdentity,
     context: &Context,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), ConnectionError> {
@@ -75,7 +79,9 @@ pub(super) async fn serve(
     let Some((send, receive, reader)) = greeted.map_err(|_| ConnectionError::NoHello)?? else {
         return Ok(());
     };
-    let mut session = Session { context, send, out: Vec::new() };
+    let budget = context.budgets.connection(identity);
+    let mut session =
+        Session { context, budget: &budget, send, out: Vec::new(), charges: Vec::new() };
     match session.run(receive, reader, &mut stop).await {
         Ok(()) => session.finish(connection).await,
         // Whoever leaves in the middle of things is no fault of ours.
@@ -126,18 +132,24 @@ async fn greet(
 /// A client that has said hello.
 struct Session<'a> {
     context: &'a Context,
+    budget: &'a ConnectionBudget<'a>,
     send: SendStream,
     out: Vec<u8>,
+    /// What the responses in `out` take up of the budget.
+    charges: Vec<Charge<'a>>,
 }
 
-impl Session<'_> {
+/// What a request came to: its id, its size in bytes, and the response.
+type Executed<'a> = (u64, usize, Charged<'a>);
+
+impl<'a> Session<'a> {
     async fn run(
         &mut self,
         mut receive: RecvStream,
         mut reader: FrameReader,
         stop: &mut watch::Receiver<bool>,
     ) -> Result<(), ConnectionError> {
-        let context = self.context;
+        let (context, budget) = (self.context, self.budget);
         let mut chunk = vec![0; READ_BYTES];
         let mut under_way = FuturesUnordered::new();
         let mut under_way_bytes = 0;
@@ -152,8 +164,8 @@ impl Session<'_> {
                 let bytes = frame.len();
                 let Request { id, body } = read_message(frame)?;
                 under_way_bytes += bytes;
-                let answered = context.executor.execute(body);
-                under_way.push(answered.map(move |response| (id, bytes, response)));
+                let executed = context.executor.execute(body, budget);
+                under_way.push(executed.map(move |response| (id, bytes, response)));
             }
             let room = under_way.len() < requests_max
                 && under_way_bytes < context.config.in_flight_bytes_max;
@@ -162,14 +174,12 @@ impl Session<'_> {
             }
             tokio::select! {
                 biased;
-                Some((id, bytes, response)) = under_way.next() => {
-                    under_way_bytes -= bytes;
-                    self.answer(id, response)?;
+                Some(executed) = under_way.next() => {
+                    under_way_bytes -= self.answer(executed)?;
                     while self.out.len() < WRITE_BYTES
-                        && let Some(Some((id, bytes, response))) = under_way.next().now_or_never()
+                        && let Some(Some(executed)) = under_way.next().now_or_never()
                     {
-                        under_way_bytes -= bytes;
-                        self.answer(id, response)?;
+                        under_way_bytes -= self.answer(executed)?;
                     }
                     self.flush().await?;
                 }
@@ -182,21 +192,28 @@ impl Session<'_> {
         }
     }
 
-    fn answer(&mut self, id: u64, response: Response) -> Result<(), FrameError> {
+    /// Adds a response to what is written next. Returns the size of its request.
+    fn answer(
+        &mut self,
+        (id, bytes, (response, charge)): Executed<'a>,
+    ) -> Result<usize, FrameError> {
+        self.charges.extend(charge);
         match write_frame(&mut self.out, &Reply { id, response }) {
             Err(error @ FrameError::TooLarge { .. }) => {
                 let reason = format!("the answer does not fit: {error}; ask for less at a time");
                 let response = Response::Refused(Refusal::Invalid { reason });
-                write_frame(&mut self.out, &Reply { id, response })
+                write_frame(&mut self.out, &Reply { id, response })?;
             }
-            written => written,
+            written => written?,
         }
+        Ok(bytes)
     }
 
     async fn flush(&mut self) -> Result<(), ConnectionError> {
         let written = timeout(WRITE_TIMEOUT, self.send.write_all(&self.out)).await;
         self.out.clear();
         self.out.shrink_to(2 * WRITE_BYTES);
+        self.charges.clear();
         Ok(written.map_err(|_| ConnectionError::NotReading)??)
     }
 

@@ -26,19 +26,19 @@ pub(super) struct DiskReads {
     reader: KvReader,
     keys: Arc<Semaphore>,
     ranges: Arc<Semaphore>,
-    count: AtomicU64,
+    count: Arc<AtomicU64>,
 }
 
 impl DiskReads {
     /// `reads_max` reads of each kind at a time, at least one.
     pub(super) fn new(reader: KvReader, reads_max: usize) -> Self {
         let places = || Arc::new(Semaphore::new(reads_max.clamp(1, Semaphore::MAX_PERMITS)));
-        Self { reader, keys: places(), ranges: places(), count: AtomicU64::new(0) }
+        Self { reader, keys: places(), ranges: places(), count: Arc::default() }
     }
 
     /// How many reads were run here.
-    pub(super) fn count(&self) -> u64 {
-        self.count.load(Ordering::Relaxed)
+    pub(super) const fn count(&self) -> &Arc<AtomicU64> {
+        &self.count
     }
 
     /// Waits for a place and reads. A caller that goes away does not end a read that has begun,

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
+use bytes::Bytes;
 use raft_core::{ClusterId, NodeId, RoleKind};
 
+use super::budget::{self, Charge, ConnectionBudget};
 use super::disk_reads::{DiskReads, unreadable};
 use super::listener::{ClientApiConfig, MemberAddresses};
 use super::protocol::{
@@ -12,11 +14,14 @@ use super::protocol::{
     StatusReport,
 };
 use crate::space::{SpaceMonitor, SpaceReport};
-use crate::state_machine::kv::{Answer, Command, KvReader, Limits, Output, RangeRequest};
+use crate::state_machine::kv::{Command, KvReader, LimitExceeded, Limits, Output, RangeRequest};
 use crate::{NodeHandle, ProposeError, ReadError};
 
 /// When a client that found everything full should come back, in milliseconds: drawn from here.
 const RETRY_AFTER_MS: std::ops::Range<u32> = 10..50;
+
+/// A response with what it takes up of its connection's budget.
+pub(super) type Charged<'b> = (Response, Option<Charge<'b>>);
 
 /// The node as clients see it.
 #[derive(Debug)]
@@ -49,6 +54,10 @@ impl Executor {
         *self.members.write().unwrap_or_else(PoisonError::into_inner) = members;
     }
 
+    pub(super) const fn disk_reads(&self) -> &DiskReads {
+        &self.disk_reads
+    }
+
     /// Where clients find the members.
     pub(super) fn client_addresses(&self) -> Vec<(NodeId, String)> {
         let known = self.known_members();
@@ -59,25 +68,71 @@ impl Executor {
         self.members.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Answers one request, however it ends.
-    pub(super) async fn execute(&self, body: RequestBody) -> Response {
+    /// Answers one request, however it ends. The response's memory is charged to the budget until
+    /// the charge is dropped.
+    pub(super) async fn execute<'b>(
+        &self,
+        body: RequestBody,
+        budget: &'b ConnectionBudget<'_>,
+    ) -> Charged<'b> {
         match body {
-            RequestBody::Command(command) => self.command(&command).await,
-            RequestBody::Range { request, consistency } => self.range(request, consistency).await,
-            RequestBody::Status => Response::Status(Box::new(self.status())),
-            RequestBody::Members => Response::Members(self.members()),
-            RequestBody::Ping => Response::Alive,
+            RequestBody::Command(command) => self.command(&command, budget).await,
+            RequestBody::Range { request, consistency } => {
+                self.range(request, consistency, budget).await
+            }
+            RequestBody::Status => (Response::Status(Box::new(self.status())), None),
+            RequestBody::Members => (Response::Members(self.members()), None),
+            RequestBody::Ping => (Response::Alive, None),
         }
     }
 
-    async fn command(&self, command: &Command) -> Response {
+    async fn command<'b>(
+        &self,
+        command: &Command,
+        budget: &'b ConnectionBudget<'_>,
+    ) -> Charged<'b> {
         let encoded = command.encode();
         if let Err(exceeded) = self.limits.check(command, encoded.len()) {
-            return Response::Refused(Refusal::Invalid { reason: exceeded.to_string() });
+            return (invalid(&exceeded), None);
         }
+        let charge = budget.charge(budget::output_bytes_max(command, &self.limits)).await;
         if let Some(refusal) = self.refusal_for_space(command) {
-            return Response::Refused(refusal);
+            return (Response::Refused(refusal), None);
         }
+        corrected(self.propose(encoded).await, charge)
+    }
+
+    async fn range<'b>(
+        &self,
+        request: RangeRequest,
+        consistency: Consistency,
+        budget: &'b ConnectionBudget<'_>,
+    ) -> Charged<'b> {
+        if let Err(exceeded) = self.limits.check_range(&request) {
+            return (invalid(&exceeded), None);
+        }
+        if let Err(refusal) = self.wait_until_readable(consistency).await {
+            return (Response::Refused(refusal), None);
+        }
+        // This thread also drives Raft, so it reads what is in memory and nothing else. That is
+        // faster than a wake-up of another thread.
+        match self.reader.range_in_memory(&request) {
+            Ok(Some(answer)) => {
+                let response = Response::Range(answer);
+                if let Ok(charge) = budget.try_charge(budget::response_bytes(&response)) {
+                    return (response, charge);
+                }
+                // Without room it is not kept; it is read again when there is some.
+            }
+            Ok(None) => {}
+            Err(error) => return (Response::Refused(unreadable(&error)), None),
+        }
+        let charge = budget.charge(budget::range_bytes_max(&request, &self.limits)).await;
+        let read = self.disk_reads.read(request).await;
+        corrected(read.map_or_else(Response::Refused, Response::Range), charge)
+    }
+
+    async fn propose(&self, encoded: Bytes) -> Response {
         match self.node.propose(encoded).await {
             Ok(output) => match Output::decode(&output) {
                 Ok(output) => Response::Output(output),
@@ -103,38 +158,16 @@ impl Executor {
         }
     }
 
-    async fn range(&self, request: RangeRequest, consistency: Consistency) -> Response {
-        if let Err(exceeded) = self.limits.check_range(&request) {
-            return Response::Refused(Refusal::Invalid { reason: exceeded.to_string() });
-        }
-        match self.read(request, consistency).await {
-            Ok(answer) => Response::Range(answer),
-            Err(refusal) => Response::Refused(refusal),
-        }
-    }
-
-    async fn read(
-        &self,
-        request: RangeRequest,
-        consistency: Consistency,
-    ) -> Result<Answer, Refusal> {
+    /// Waits until this node's store is as fresh as a read demands.
+    async fn wait_until_readable(&self, consistency: Consistency) -> Result<(), Refusal> {
         match consistency {
             Consistency::Linearizable => match self.node.read_barrier().await {
-                Ok(_) => {}
-                Err(ReadError::Refused(refusal)) => return Err(self.refusal(refusal)),
-                Err(ReadError::Query(error)) => {
-                    return Err(Refusal::Unreadable { reason: error.reason });
-                }
-                Err(ReadError::Stopped) => return Err(Refusal::Stopped),
+                Ok(_) => Ok(()),
+                Err(ReadError::Refused(refusal)) => Err(self.refusal(refusal)),
+                Err(ReadError::Query(error)) => Err(Refusal::Unreadable { reason: error.reason }),
+                Err(ReadError::Stopped) => Err(Refusal::Stopped),
             },
-            Consistency::Serializable => {}
-        }
-        // This thread also drives Raft, so it reads what is in memory and nothing else. That is
-        // faster than a wake-up of another thread.
-        match self.reader.range_in_memory(&request) {
-            Ok(Some(answer)) => Ok(answer),
-            Ok(None) => self.disk_reads.read(request).await,
-            Err(error) => Err(unreadable(&error)),
+            Consistency::Serializable => Ok(()),
         }
     }
 
@@ -207,4 +240,16 @@ impl Executor {
         let address = self.known_members().get(&node).map(|addresses| addresses.client.clone());
         LeaderHint { node, address }
     }
+}
+
+/// Charges a response what it holds instead of what was expected.
+fn corrected(response: Response, mut charge: Option<Charge<'_>>) -> Charged<'_> {
+    if let Some(charge) = &mut charge {
+        charge.correct(budget::response_bytes(&response));
+    }
+    (response, charge)
+}
+
+fn invalid(exceeded: &LimitExceeded) -> Response {
+    Response::Refused(Refusal::Invalid { reason: exceeded.to_string() })
 }

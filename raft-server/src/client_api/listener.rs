@@ -14,16 +14,23 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
 
+use super::budget::ResponseBudgets;
 use super::connection;
 use super::disk_reads;
 use super::execute::Executor;
 use super::hello::{PROTOCOL_VERSION, Welcome};
+use super::monitor::ClientApiMonitor;
 use crate::NodeHandle;
 use crate::space::SpaceMonitor;
 use crate::state_machine::kv::{KvReader, Limits};
 
 /// How long a connection may be silent; clients send a sign of life more often.
 const IDLE_TIMEOUT_MS: u32 = 10_000;
+/// What one connection buffers for its client below the response budget: as much as a client
+/// accepts ahead of its reading by default.
+const SEND_WINDOW_BYTES: u64 = 1_250_000;
+const CONNECTION_RESPONSE_BYTES_MAX_DEFAULT: usize = 16 << 20;
+const IDENTITY_RESPONSE_BYTES_MAX_DEFAULT: usize = 128 << 20;
 /// How long a handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -50,6 +57,14 @@ pub struct ClientApiConfig {
     pub in_flight_bytes_max: usize,
     /// The free space of the node's disk; `None` if commands are accepted regardless of it.
     pub space: Option<Arc<SpaceMonitor>>,
+    /// The most bytes of keys and values in responses of one connection that are being produced
+    /// or not yet written. A request waits until there is room for the largest response that it
+    /// may have; one that may exceed the budget waits until it has the budget for itself.
+    pub connection_response_bytes_max: usize,
+    /// The same for all connections together whose clients have the same certificate identity.
+    /// Several times the budget of a connection, so that one whose client takes no responses does
+    /// not hold up the others until it is closed.
+    pub identity_response_bytes_max: usize,
     /// The most reads of single keys, and the most reads of ranges, that run at a time on threads
     /// which may wait for the disk; further ones wait for their turn.
     pub disk_reads_max: usize,
@@ -70,6 +85,8 @@ impl ClientApiConfig {
             in_flight_max: 1024,
             in_flight_bytes_max: 16 << 20,
             space: None,
+            connection_response_bytes_max: CONNECTION_RESPONSE_BYTES_MAX_DEFAULT,
+            identity_response_bytes_max: IDENTITY_RESPONSE_BYTES_MAX_DEFAULT,
             disk_reads_max: disk_reads::reads_max_default(),
         }
     }
@@ -116,6 +133,7 @@ pub struct ClientApi {
 pub(super) struct Context {
     pub(super) config: ClientApiConfig,
     pub(super) executor: Executor,
+    pub(super) budgets: ResponseBudgets,
     open: AtomicUsize,
 }
 
@@ -149,7 +167,12 @@ impl ClientApi {
         let address = endpoint.local_addr().map_err(listen)?;
         let (stopping, stop) = watch::channel(false);
         let executor = Executor::new(&config, node, reader);
-        let context = Arc::new(Context { config, executor, open: AtomicUsize::new(0) });
+        let budgets = ResponseBudgets::new(
+            config.connection_response_bytes_max,
+            config.identity_response_bytes_max,
+        );
+        let open = AtomicUsize::new(0);
+        let context = Arc::new(Context { config, executor, budgets, open });
         let accepting = tokio::spawn(accept(endpoint.clone(), Arc::clone(&context), stop));
         info!(%address, "listening for clients");
         Ok(Self { endpoint, address, context, stopping, accepting })
@@ -159,6 +182,13 @@ impl ClientApi {
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Shows the port's numbers.
+    #[must_use]
+    pub fn monitor(&self) -> ClientApiMonitor {
+        let disk_reads = Arc::clone(self.context.executor.disk_reads().count());
+        ClientApiMonitor::new(Arc::clone(self.context.budgets.usage()), disk_reads)
     }
 
     /// Says where the members are from now on.
@@ -194,6 +224,7 @@ fn transport_config() -> TransportConfig {
         .max_concurrent_bidi_streams(VarInt::from_u32(1))
         .max_concurrent_uni_streams(VarInt::from_u32(0))
         .datagram_receive_buffer_size(None)
+        .send_window(SEND_WINDOW_BYTES)
         .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(IDLE_TIMEOUT_MS))));
     transport
 }
@@ -254,7 +285,7 @@ async fn serve(incoming: Incoming, place: Place, stop: watch::Receiver<bool>) {
         }
     };
     debug!(%from, client = %identity, "a client connected");
-    if let Err(error) = connection::serve(&connection, context, stop).await {
+    if let Err(error) = connection::serve(&connection, identity.clone(), context, stop).await {
         warn!(%from, client = %identity, %error, "closing a client's connection");
         connection.close(error.code().into(), error.to_string().as_bytes());
     }

@@ -7,12 +7,14 @@
 //!
 //! [`ClientApi`] is the node's side; the other one is [`crate::client`].
 
+mod budget;
 mod connection;
 mod disk_reads;
 mod execute;
 mod frame;
 mod hello;
 mod listener;
+mod monitor;
 pub mod protocol;
 
 pub(crate) use frame::write_frame_within;
@@ -21,5 +23,6 @@ pub use frame::{
 };
 pub use hello::{Hello, HelloMismatch, PROTOCOL_VERSION, Welcome, check as check_hello};
 pub use listener::{ClientApi, ClientApiConfig, ClientApiError, MemberAddresses};
+pub use monitor::{ClientApiMonitor, ClientApiStatus};
 #[doc(inline)]
 pub use protocol::{Reply, Request};

@@ -11,7 +11,7 @@ use raft_server::space::RESERVE_BYTES_DEFAULT;
 
 use super::member::{AddressFault, Member, check_advertised};
 use super::settings::Settings;
-use super::{Config, Listen, LogSettings, RaftSettings, TlsFiles};
+use super::{ClientSettings, Config, Listen, LogSettings, RaftSettings, TlsFiles};
 
 /// A rule that a configuration breaks.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -97,6 +97,7 @@ pub(super) fn check(settings: Settings) -> Result<(Config, Vec<Warning>), Vec<Pr
     let own = members.iter().find(|member| Some(member.id) == settings.node_id).cloned();
     let listen = checker.listen(&settings, own.as_ref());
     let raft = checker.raft(&settings);
+    let clients = checker.clients(&settings);
     let config = Config {
         cluster: checker.cluster(&settings),
         node,
@@ -113,6 +114,7 @@ pub(super) fn check(settings: Settings) -> Result<(Config, Vec<Warning>), Vec<Pr
         storage_reserve_bytes: settings
             .storage_reserve_bytes
             .map_or(RESERVE_BYTES_DEFAULT, |size| size.0),
+        clients,
         log: LogSettings {
             format: settings.log_format.unwrap_or_default(),
             level: checker.log_level(settings.log_level),
@@ -333,6 +335,25 @@ impl Checker {
                 unapplied: limits.unapplied_bytes_max,
             });
         }
+    }
+
+    fn clients(&mut self, settings: &Settings) -> ClientSettings {
+        let bytes = |size: super::quantity::Size| usize::try_from(size.0).unwrap_or(usize::MAX);
+        let clients = ClientSettings {
+            connection_response_bytes_max: settings.limit_connection_response_bytes.map(bytes),
+            identity_response_bytes_max: settings.limit_identity_response_bytes.map(bytes),
+            disk_reads_max: settings.limit_disk_reads,
+        };
+        for (key, value) in [
+            ("limit_connection_response_bytes", clients.connection_response_bytes_max),
+            ("limit_identity_response_bytes", clients.identity_response_bytes_max),
+            ("limit_disk_reads", clients.disk_reads_max),
+        ] {
+            if value == Some(0) {
+                self.problems.push(Problem::Zero(key));
+            }
+        }
+        clients
     }
 
     fn timing(&mut self, settings: &Settings) -> (Duration, Duration) {

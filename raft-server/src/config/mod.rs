@@ -38,6 +38,8 @@ pub(crate) struct Config {
     pub(crate) raft: RaftSettings,
     /// Free bytes on the disk below which writes are refused; zero turns that off.
     pub(crate) storage_reserve_bytes: u64,
+    /// Limits on what clients make the node do; defaults where `None`.
+    pub(crate) clients: ClientSettings,
     /// How to log.
     pub(crate) log: LogSettings,
     /// Threads of the asynchronous runtime.
@@ -66,6 +68,14 @@ pub(crate) struct TlsFiles {
     pub(crate) certificate: PathBuf,
     /// Its key.
     pub(crate) key: PathBuf,
+}
+
+/// Limits on what clients make the node do. `None` leaves one to the client port.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ClientSettings {
+    pub(crate) connection_response_bytes_max: Option<usize>,
+    pub(crate) identity_response_bytes_max: Option<usize>,
+    pub(crate) disk_reads_max: Option<usize>,
 }
 
 /// What the core is told.

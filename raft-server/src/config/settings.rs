@@ -125,6 +125,18 @@ settings! {
     /// are accepted; 0 turns the check off [default: 512MiB]
     #[arg(value_name = "BYTES")]
     storage_reserve_bytes: Size, "RAFT_SERVER_STORAGE_RESERVE_BYTES";
+    /// Bytes of keys and values in responses of one client connection that are being produced or
+    /// not yet taken by the client; further requests of the connection wait [default: 16MiB]
+    #[arg(value_name = "BYTES")]
+    limit_connection_response_bytes: Size, "RAFT_SERVER_LIMIT_CONNECTION_RESPONSE_BYTES";
+    /// The same for all connections together whose clients have the same certificate identity; set
+    /// several times limit_connection_response_bytes [default: 128MiB]
+    #[arg(value_name = "BYTES")]
+    limit_identity_response_bytes: Size, "RAFT_SERVER_LIMIT_IDENTITY_RESPONSE_BYTES";
+    /// Reads of single keys, and reads of ranges, that may wait for the disk at a time
+    /// [default: two for each core, at least 4 and at most 64]
+    #[arg(value_name = "N")]
+    limit_disk_reads: usize, "RAFT_SERVER_LIMIT_DISK_READS";
     /// How the log on stderr is written [default: text]
     log_format: LogFormat, "RAFT_SERVER_LOG_FORMAT";
     /// What is logged: error, warn, info, debug, trace, or a list such as

@@ -12,6 +12,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 use raft_core::{NodeId, RoleKind};
+use raft_server::client_api::ClientApiStatus;
 use raft_server::space::SpaceReport;
 use raft_server::{DURATION_BUCKETS, DurationHistogram, NodeStatus};
 use raft_transport_quic::{PeerCounts, PeerStatus};
@@ -27,6 +28,7 @@ pub(super) fn page(watched: &Watched) -> Result<String, fmt::Error> {
         status: watched.node.status(),
         peers: watched.transport.status(),
         space: watched.space.report(),
+        clients: watched.clients.status(),
         certificate_expires: unix_seconds(watched.about.certificate_expires),
         process: process(),
     };
@@ -43,6 +45,7 @@ struct Scrape {
     status: NodeStatus,
     peers: Vec<PeerStatus>,
     space: SpaceReport,
+    clients: ClientApiStatus,
     certificate_expires: u64,
     process: Process,
 }
@@ -54,6 +57,7 @@ impl Collector for Scrape {
         self.node(&mut page)?;
         self.space(&mut page)?;
         self.peers(&mut page)?;
+        self.clients(&mut page)?;
         self.process(&mut page)
     }
 }
@@ -206,6 +210,32 @@ impl Scrape {
             "Whether a peer is connected",
             MetricType::Gauge,
             connected,
+        )
+    }
+
+    /// The port for clients.
+    fn clients(&self, page: &mut Page<'_, '_>) -> fmt::Result {
+        let ClientApiStatus { response_bytes, response_bytes_peak, response_waits, disk_reads } =
+            self.clients;
+        page.gauge(
+            "raft_client_response_bytes",
+            "Bytes that responses to clients may take up at present",
+            response_bytes,
+        )?;
+        page.gauge(
+            "raft_client_response_bytes_peak",
+            "The most that responses to clients could take up since the start",
+            response_bytes_peak,
+        )?;
+        page.counter(
+            "raft_client_response_waits",
+            "Requests that waited for room for their response",
+            response_waits,
+        )?;
+        page.counter(
+            "raft_client_disk_reads",
+            "Reads of clients that were not answered from memory",
+            disk_reads,
         )
     }
 

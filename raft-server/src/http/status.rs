@@ -7,7 +7,7 @@ use std::time::{Instant, SystemTime};
 
 use raft_core::{ProgressKind, RoleKind};
 use raft_server::NodeHandle;
-use raft_server::client_api::PROTOCOL_VERSION;
+use raft_server::client_api::{ClientApiMonitor, PROTOCOL_VERSION};
 use raft_server::space::{SpaceMonitor, SpaceReport};
 use raft_transport_quic::{PeerStatus, QuicTransport};
 use serde::Serialize;
@@ -23,6 +23,8 @@ pub(crate) struct Watched {
     pub(crate) transport: Arc<QuicTransport>,
     /// The free space of its disk.
     pub(crate) space: Arc<SpaceMonitor>,
+    /// Its port for clients.
+    pub(crate) clients: ClientApiMonitor,
     /// What never changes while it runs.
     pub(crate) about: About,
 }

@@ -19,7 +19,7 @@ use super::puppet::{Puppet, Visit, done};
 use super::tls::{CLUSTER, Issuer};
 
 /// No test waits longer than this for anything; none comes near it.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) async fn within<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, future).await.expect("it happens in time")

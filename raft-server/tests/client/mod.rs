@@ -13,5 +13,6 @@ mod cold_reads;
 mod frames;
 mod hello;
 mod puppet;
+mod response_budget;
 mod single;
 mod tls;

@@ -46,6 +46,7 @@ fn the_pages_tell_a_working_node_from_one_without_a_leader() {
         "etcd_server_proposals_committed_total ",
         "etcd_disk_wal_fsync_duration_seconds_bucket{le=\"+Inf\"}",
         "etcd_network_peer_sent_bytes_total{To=\"2\"}",
+        "raft_client_response_waits_total ",
         "process_cpu_seconds_total ",
     ] {
         assert!(metrics.contains(line), "`{line}` is not in {metrics}");
