@@ -2,7 +2,9 @@
 
 use core::time::Duration;
 
+use crate::entry::Entry;
 use crate::types::Identity;
+use crate::wire::ENVELOPE_BYTES_MAX;
 
 /// Settings of one node. `Config::new` gives defaults for a local network.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -99,6 +101,24 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// What the largest command weighs as an entry ([`Entry::weight_bytes`]).
+    #[must_use]
+    pub const fn command_weight_max(&self) -> u64 {
+        self.command_bytes_max.saturating_add(Entry::COMMAND_OVERHEAD_BYTES)
+    }
+
+    /// The most bytes that an encoded append message takes: one that is filled up to
+    /// `append_bytes_max`, or one with a single command that is larger.
+    #[must_use]
+    pub const fn message_bytes_max(&self) -> u64 {
+        // The encoded form of an entry is shorter than what the entry weighs.
+        let entry = self.command_weight_max();
+        let entries = if entry > self.append_bytes_max { entry } else { self.append_bytes_max };
+        entries.saturating_add(ENVELOPE_BYTES_MAX)
+    }
+}
+
 /// Why a configuration cannot work.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -127,6 +147,36 @@ pub enum ConfigError {
     /// A limit is zero.
     #[error("{0} must be at least 1")]
     ZeroLimit(&'static str),
+    /// A command of the permitted size can never be accepted.
+    #[error(
+        "a command of command_bytes_max ({command} bytes) takes {needed} bytes in the log but \
+         unapplied_bytes_max is {unapplied}, so that it would always be refused: raise \
+         unapplied_bytes_max to {needed} or lower command_bytes_max"
+    )]
+    CommandNeverFits {
+        /// `command_bytes_max`.
+        command: u64,
+        /// What such a command weighs.
+        needed: u64,
+        /// `unapplied_bytes_max`.
+        unapplied: u64,
+    },
+    /// The transport drops messages that the limits permit.
+    #[error(
+        "an append message may take {message} bytes (append_bytes_max is {append}, \
+         command_bytes_max is {command}) but the transport drops messages of more than \
+         {transport} bytes: lower the limits or raise the transport's"
+    )]
+    MessageNeverFits {
+        /// What a message may take.
+        message: u64,
+        /// `append_bytes_max`.
+        append: u64,
+        /// `command_bytes_max`.
+        command: u64,
+        /// What the transport delivers.
+        transport: u64,
+    },
     /// Node ids start at 1.
     #[error("node id 0 is not a name; use 1 or more")]
     ZeroNodeId,
@@ -208,6 +258,29 @@ impl Config {
             if value == 0 {
                 return Err(ConfigError::ZeroLimit(name));
             }
+        }
+        let (needed, unapplied) = (limits.command_weight_max(), limits.unapplied_bytes_max);
+        if needed > unapplied {
+            let command = limits.command_bytes_max;
+            return Err(ConfigError::CommandNeverFits { command, needed, unapplied });
+        }
+        Ok(())
+    }
+
+    /// Says whether a transport delivers every message that these settings permit, given the
+    /// longest encoded message that it delivers, in bytes.
+    ///
+    /// # Errors
+    /// When it does not: such a message would be dropped each time it is sent.
+    pub fn check_transport(&self, message_bytes_max: u64) -> Result<(), ConfigError> {
+        let message = self.limits.message_bytes_max();
+        if message > message_bytes_max {
+            return Err(ConfigError::MessageNeverFits {
+                message,
+                append: self.limits.append_bytes_max,
+                command: self.limits.command_bytes_max,
+                transport: message_bytes_max,
+            });
         }
         Ok(())
     }

@@ -26,6 +26,11 @@ pub enum Payload {
 }
 
 impl Entry {
+    /// What a command weighs beside its own bytes: the entry itself, and the allocation in which
+    /// `Bytes` counts references, which is a pointer, a capacity, a count and what an allocator
+    /// adds to them.
+    pub const COMMAND_OVERHEAD_BYTES: u64 = size_of::<Self>() as u64 + 32;
+
     /// An entry at the start of a leader's term.
     #[must_use]
     pub const fn empty(id: LogId) -> Self {
@@ -56,16 +61,16 @@ impl Entry {
     /// entry is not included.
     #[must_use]
     pub fn weight_bytes(&self) -> u64 {
-        /// A pointer, a capacity and a count, and what an allocator adds to them.
-        const SHARED_BYTES: u64 = 32;
         /// What an id takes in the nodes of a set, which are at least half full.
         const MEMBER_BYTES: u64 = 24;
-        let payload_bytes = match &self.payload {
-            Payload::Empty => 0,
-            Payload::Command(command) => command.len() as u64 + SHARED_BYTES,
-            Payload::Membership(membership) => MEMBER_BYTES * membership.size() as u64,
-        };
-        payload_bytes + size_of::<Self>() as u64
+        let fixed_bytes = size_of::<Self>() as u64;
+        match &self.payload {
+            Payload::Empty => fixed_bytes,
+            Payload::Command(command) => command.len() as u64 + Self::COMMAND_OVERHEAD_BYTES,
+            Payload::Membership(membership) => {
+                fixed_bytes + MEMBER_BYTES * membership.size() as u64
+            }
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! after every event.
 
 mod commitment;
+mod config;
 mod durability;
 mod elections;
 mod fetches;

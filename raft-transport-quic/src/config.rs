@@ -36,7 +36,8 @@ pub struct QuicConfig {
     /// How long a connection must have lasted for the next dial after it to follow without a
     /// pause. Pauses grow on over connections that end sooner.
     pub stable_after: Duration,
-    /// The longest frame that is accepted and sent. Must hold the largest append.
+    /// The longest frame that is accepted and sent. A node whose limits permit longer appends does
+    /// not start.
     pub frame_bytes_max: u32,
     /// How much may wait to be sent on one lane to one peer; the newest are dropped beyond that.
     pub queue_bytes_max: usize,
@@ -72,7 +73,7 @@ impl QuicConfig {
             redial_min: Duration::from_millis(20),
             redial_max: Duration::from_secs(1),
             stable_after: Duration::from_secs(5),
-            frame_bytes_max: 16 * 1024 * 1024,
+            frame_bytes_max: FRAME_BYTES_MAX_DEFAULT,
             queue_bytes_max: 64 * 1024 * 1024,
             queue_messages_max: 16_384,
             handshakes_max: 64,
@@ -177,6 +178,8 @@ const INITIAL_RTT: Duration = Duration::from_millis(50);
 /// A peer acknowledges after this many packets, or after 25 ms. They must be fewer than a small
 /// congestion window holds: the sender would wait those 25 ms each time the window is full.
 const ACK_EVERY_PACKETS: u32 = 4;
+/// [`QuicConfig::frame_bytes_max`] unless it is set.
+pub const FRAME_BYTES_MAX_DEFAULT: u32 = 16 * 1024 * 1024;
 /// A connection starts with this congestion window. Connections between followers are idle until
 /// a leader is elected, which may then have to send one of them much at once.
 const INITIAL_WINDOW_BYTES: u64 = 256 * 1024;

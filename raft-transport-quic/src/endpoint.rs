@@ -155,6 +155,10 @@ impl Transport for QuicTransport {
     fn set_peers(&self, peers: &[PeerAddress]) {
         self.shared.set_peers(peers);
     }
+
+    fn message_bytes_max(&self) -> Option<u64> {
+        Some(u64::from(self.shared.config.frame_bytes_max))
+    }
 }
 
 impl Drop for QuicTransport {

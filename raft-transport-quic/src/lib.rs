@@ -34,7 +34,7 @@ mod peer;
 pub mod tls;
 mod version;
 
-pub use config::QuicConfig;
+pub use config::{FRAME_BYTES_MAX_DEFAULT, QuicConfig};
 pub use endpoint::QuicTransport;
 pub use error::{CloseCode, TransportError};
 pub use handshake::{Handshake, HandshakeRuntime};

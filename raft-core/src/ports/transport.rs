@@ -27,6 +27,12 @@ pub trait Transport: Send + Sync + 'static {
     /// according to any configuration in the log, so that a message from the leader of a newer
     /// configuration is not lost (thesis §4.2.3).
     fn set_peers(&self, peers: &[PeerAddress]);
+
+    /// The longest message that it delivers, in bytes of its [encoded](crate::wire::encode) form;
+    /// `None` if there is no limit. A node whose limits permit longer ones does not start.
+    fn message_bytes_max(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// Where a transport hands over what arrives. Called from the transport's threads, several at a

@@ -21,6 +21,9 @@ use crate::types::{ClusterId, GroupId, Incarnation, LogId, LogIndex, NodeId, Rou
 /// The version of the message format: the first byte of every encoded message.
 pub const FORMAT_VERSION: u8 = 1;
 
+/// The most that an encoded append message takes beside its entries, in bytes.
+pub const ENVELOPE_BYTES_MAX: u64 = 128;
+
 /// Why bytes are no message.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum DecodeError {

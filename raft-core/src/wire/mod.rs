@@ -10,4 +10,4 @@ mod message;
 mod tests;
 
 pub use entry::{decode_entry, decode_payload, encode_payload};
-pub use message::{DecodeError, FORMAT_VERSION, decode, encode};
+pub use message::{DecodeError, ENVELOPE_BYTES_MAX, FORMAT_VERSION, decode, encode};

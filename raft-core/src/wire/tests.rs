@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::{DecodeError, decode, decode_payload, encode, encode_payload};
+use super::{DecodeError, ENVELOPE_BYTES_MAX, decode, decode_payload, encode, encode_payload};
 use crate::entry::{Entry, Payload};
 use crate::membership::Membership;
 use crate::message::validate::InvalidMessage;
@@ -208,5 +208,38 @@ fn payloads_come_back_as_they_were() {
         let mut bytes = Vec::new();
         encode_payload(&entry.payload, &mut bytes);
         assert_eq!(decode_payload(&Bytes::from(bytes)), Ok(entry.payload));
+    }
+}
+
+/// Transports drop what is longer than they permit, so the bound must hold for every message.
+#[test]
+fn the_bound_on_append_messages_holds_at_the_highest_numbers() {
+    let highest = LogId::new(Term(u64::MAX), LogIndex(u64::MAX));
+    let envelope = Message {
+        cluster: ClusterId(u128::MAX),
+        group: GroupId(u64::MAX),
+        from: NodeId(u64::MAX),
+        from_incarnation: Incarnation(u64::MAX),
+        to: NodeId(u64::MAX),
+        to_incarnation: Some(Incarnation(u64::MAX)),
+        term: Term(u64::MAX),
+        body: Body::AppendEntries(AppendEntries {
+            prev: highest,
+            entries: Vec::new(),
+            commit: LogIndex(u64::MAX),
+            round: Round(u64::MAX),
+        }),
+    };
+    for (count, bytes) in [(0, 0), (1, 0), (1, 300_000), (1_000, 0), (1_000, 200)] {
+        let command = Bytes::from(vec![0xff; bytes]);
+        let entries = vec![Entry::command(highest, command); count];
+        let weight: u64 = entries.iter().map(Entry::weight_bytes).sum();
+        let mut message = envelope.clone();
+        let Body::AppendEntries(append) = &mut message.body else { unreachable!() };
+        append.entries = entries;
+        let mut encoded = Vec::new();
+        encode(&message, &mut encoded);
+        let encoded = encoded.len() as u64;
+        assert!(encoded <= weight + ENVELOPE_BYTES_MAX, "{count} of {bytes}: {encoded} bytes");
     }
 }

@@ -6,8 +6,10 @@ use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use raft_core::{ApplyFailurePolicy, CommitSpread, Limits, MEMBERS_MAX, NodeId};
+use raft_core::wire::ENVELOPE_BYTES_MAX;
+use raft_core::{ApplyFailurePolicy, CommitSpread, Entry, Limits, MEMBERS_MAX, NodeId};
 use raft_server::space::RESERVE_BYTES_DEFAULT;
+use raft_transport_quic::FRAME_BYTES_MAX_DEFAULT;
 
 use super::member::{AddressFault, Member, check_advertised};
 use super::settings::Settings;
@@ -59,9 +61,16 @@ pub(crate) enum Problem {
     #[error("runtime_threads is {0}, at most 256 make sense")]
     Threads(usize),
     #[error(
-        "limit_command_bytes ({command}) must not exceed limit_unapplied_bytes ({unapplied}): such a command could never be taken"
+        "limit_command_bytes ({command}) needs a limit_unapplied_bytes of at least {needed}, but \
+         that is {unapplied}: such a command would always be refused; raise limit_unapplied_bytes \
+         or lower limit_command_bytes"
     )]
-    CommandAboveBudget { command: u64, unapplied: u64 },
+    CommandAboveBudget { command: u64, needed: u64, unapplied: u64 },
+    #[error(
+        "{key} ({value}) must be at most {value_max}: longer append messages do not fit into a \
+         frame of {FRAME_BYTES_MAX_DEFAULT} bytes between nodes and would be dropped; lower {key}"
+    )]
+    AboveFrame { key: &'static str, value: u64, value_max: u64 },
     #[error(
         "log_level `{0}` is no filter: write error, warn, info, debug or trace, or a list such as info,raft_server=debug"
     )]
@@ -329,11 +338,26 @@ impl Checker {
                 self.problems.push(Problem::Zero(key));
             }
         }
-        if limits.command_bytes_max > limits.unapplied_bytes_max {
+        let needed = limits.command_weight_max();
+        if needed > limits.unapplied_bytes_max {
             self.problems.push(Problem::CommandAboveBudget {
                 command: limits.command_bytes_max,
+                needed,
                 unapplied: limits.unapplied_bytes_max,
             });
+        }
+        let entries_max = u64::from(FRAME_BYTES_MAX_DEFAULT) - ENVELOPE_BYTES_MAX;
+        for (key, value, value_max) in [
+            ("limit_append_bytes", limits.append_bytes_max, entries_max),
+            (
+                "limit_command_bytes",
+                limits.command_bytes_max,
+                entries_max - Entry::COMMAND_OVERHEAD_BYTES,
+            ),
+        ] {
+            if value > value_max {
+                self.problems.push(Problem::AboveFrame { key, value, value_max });
+            }
         }
     }
 

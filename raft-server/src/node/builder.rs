@@ -120,7 +120,7 @@ impl NodeBuilder {
         let brought_up = span.in_scope(|| {
             let clock = Clock::start();
             let core = bring_up(config.clone(), found, membership, clock, &base.mailbox)?;
-            let transport = base.start_transport(transport, &self.peers)?;
+            let transport = base.start_transport(transport, &config, &self.peers)?;
             Ok((clock, core, transport))
         });
         let (clock, core, transport) = match brought_up {
@@ -251,11 +251,15 @@ impl Base {
     fn start_transport(
         &self,
         build: BuildTransport,
+        config: &Config,
         peers: &[PeerAddress],
     ) -> Result<Arc<dyn Transport>, StartError> {
         let inbox =
             NodeInbox { mailbox: Arc::clone(&self.mailbox), counters: Arc::clone(&self.counters) };
         let transport = build(Arc::new(inbox)).map_err(StartError::Transport)?;
+        if let Some(message_bytes_max) = transport.message_bytes_max() {
+            config.check_transport(message_bytes_max)?;
+        }
         transport.set_peers(peers);
         Ok(transport)
     }

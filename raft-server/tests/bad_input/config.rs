@@ -80,6 +80,40 @@ fn every_problem_is_named_at_once() {
     check(&Cluster::new(3), &wrong).expect(78, &named);
 }
 
+/// A message that is longer than a frame is dropped each time that it is sent.
+#[test]
+fn an_append_must_fit_into_a_frame_of_the_transport() {
+    let cluster = Cluster::new(3);
+    let frame: u64 = 16 << 20;
+    let most = frame - raft_core::wire::ENVELOPE_BYTES_MAX;
+    check(&cluster, &[&format!("--limit-append-bytes={most}")]).expect(0, &["is fine"]);
+    check(&cluster, &[&format!("--limit-append-bytes={}", most + 1)]).expect(
+        78,
+        &[&format!("limit_append_bytes ({}) must be at most {most}", most + 1), "16777216"],
+    );
+    let command = most - raft_core::Entry::COMMAND_OVERHEAD_BYTES;
+    check(&cluster, &[&format!("--limit-command-bytes={command}")]).expect(0, &["is fine"]);
+    check(&cluster, &[&format!("--limit-command-bytes={}", command + 1)])
+        .expect(78, &[&format!("limit_command_bytes ({}) must be at most {command}", command + 1)]);
+}
+
+/// The budget is in bytes that entries take, which is more than their commands have.
+#[test]
+fn the_largest_command_must_fit_into_the_budget() {
+    let cluster = Cluster::new(3);
+    check(&cluster, &["--limit-command-bytes=1MiB", "--limit-unapplied-bytes=1MiB"]).expect(
+        78,
+        &[
+            "limit_command_bytes (1048576) needs a limit_unapplied_bytes of at least",
+            "but that is 1048576",
+            "raise limit_unapplied_bytes or lower limit_command_bytes",
+        ],
+    );
+    let enough = (1 << 20) + raft_core::Entry::COMMAND_OVERHEAD_BYTES;
+    let enough = format!("--limit-unapplied-bytes={enough}");
+    check(&cluster, &["--limit-command-bytes=1MiB", &enough]).expect(0, &["is fine"]);
+}
+
 #[test]
 fn an_even_number_of_voters_is_warned_of() {
     check(&Cluster::new(4), &[]).expect(0, &["4 members: an even number"]);

@@ -292,3 +292,32 @@ async fn a_panic_of_the_transport_stops_the_node_and_closes_its_ports() {
     assert!(status.stopped.is_some());
     assert_eq!(handle.propose(bytes("late")).await, Err(ProposeError::Stopped));
 }
+
+/// A transport that delivers short messages alone.
+struct Short;
+
+impl Transport for Short {
+    fn send(&self, _message: Message) {}
+
+    fn set_peers(&self, _peers: &[PeerAddress]) {}
+
+    fn message_bytes_max(&self) -> Option<u64> {
+        Some(1024)
+    }
+}
+
+/// Appends that the transport drops would be sent again and again.
+#[tokio::test]
+async fn a_node_does_not_start_with_a_transport_that_drops_its_appends() {
+    let (machine, disk) = (Arc::default(), Arc::<Disk>::default());
+    let refused = builder(&Setup::default(), &Hub::new(), 1, &machine, &disk)
+        .transport(|_inbox| Ok(Arc::new(Short)))
+        .start()
+        .await
+        .expect_err("it does not start");
+    let StartError::Config(ConfigError::MessageNeverFits { transport, .. }) = refused else {
+        panic!("{refused:?}")
+    };
+    assert_eq!(transport, 1024);
+    within(disk.is_closed()).await;
+}
