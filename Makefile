@@ -5,12 +5,13 @@
 
 CARGO ?= cargo
 ROUNDS ?= 1000
+KILLS ?= 100
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 export CARGO_TARGET_DIR := $(TARGET_DIR)
 SERVER := $(TARGET_DIR)/release/raft-server
 
 .DEFAULT_GOAL := help
-.PHONY: help prerequisites build demo test check fmt clippy docs no-std bench crashloop scenario-docs
+.PHONY: help prerequisites build demo test check fmt clippy docs no-std bench failover crashloop scenario-docs
 
 help: ## What can be made
 	@echo "usage: make TARGET"
@@ -49,6 +50,10 @@ no-std:
 
 bench: build ## Measure a cluster of processes and raft-core alone; figures also as JSON in bench/
 	@scripts/bench.sh
+
+failover: build ## Kill the leader KILLS times under load; how long each is felt, and why
+	"$(TARGET_DIR)/release/load" --failovers-only --failovers $(KILLS) \
+		--json "$(TARGET_DIR)/bench/failover.json"
 
 crashloop: prerequisites ## Kill the leader ROUNDS times under load and count what was lost
 	CRASH_LOOP_ROUNDS=$(ROUNDS) $(CARGO) test --release --workspace --test main -- \

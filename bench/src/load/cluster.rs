@@ -1,7 +1,7 @@
 //! Three processes of `raft-server serve`, with certificates of their own.
 
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -92,6 +92,25 @@ impl Cluster {
             .filter_map(|node| node.process.as_ref())
             .map(|node| cpu_time(node.id()))
             .sum()
+    }
+
+    /// The resident memory of a node.
+    pub(crate) fn memory_bytes(&self, place: usize) -> anyhow::Result<u64> {
+        let process = self.nodes[place].process.as_ref().context("the node does not run")?;
+        let status = fs::read_to_string(format!("/proc/{}/status", process.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")).context("no VmRSS")?;
+        Ok(kib.parse::<u64>()? << 10)
+    }
+
+    /// Where a node listens for clients.
+    pub(crate) fn client_address(&self, place: usize) -> anyhow::Result<SocketAddr> {
+        Ok(self.nodes[place].client_address.parse()?)
+    }
+
+    /// The clients' certificate.
+    pub(crate) const fn tls(&self) -> &TlsIdentity {
+        &self.tls
     }
 
     /// Which node leads.

@@ -4,6 +4,7 @@
 
 mod cluster;
 mod failover;
+mod idle;
 mod measure;
 mod report;
 mod timeline;
@@ -16,6 +17,7 @@ use clap::Parser;
 use raft_server::client::{Client, Retry};
 
 use cluster::Cluster;
+use idle::IdleConnections;
 use measure::{Case, Kind};
 use report::Report;
 
@@ -28,6 +30,9 @@ struct Args {
     /// How many connections the clients share
     #[arg(long, default_value_t = 2)]
     connections: usize,
+    /// Connections to the leader that are opened first and carry no requests
+    #[arg(long, default_value_t = 0)]
+    idle: usize,
     /// How long each case is measured, in seconds
     #[arg(long, default_value_t = 5.0)]
     seconds: f64,
@@ -95,6 +100,10 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let dir = args.dir.clone().unwrap_or_else(|| temporary.path().to_owned());
     let mut cluster = Cluster::start(server, &dir).await?;
     let mut report = Report::default();
+    let idle = match args.idle {
+        0 => None,
+        count => Some(open_idle(count, &cluster, &mut report).await?),
+    };
     if !args.failovers_only {
         measure_cases(&args, &cluster, &mut report).await?;
     }
@@ -103,8 +112,24 @@ async fn run(args: Args) -> anyhow::Result<()> {
         failover::log_client_to(&client_log)?;
         report.failovers(failover::run(&mut cluster, args.failovers, &client_log).await?);
     }
+    if let Some(idle) = idle {
+        report.idle_left(idle.count());
+    }
     report.write(&json)?;
     Ok(())
+}
+
+/// Opens idle connections to the leader and shows what memory they cost it.
+async fn open_idle(
+    count: usize,
+    cluster: &Cluster,
+    report: &mut Report,
+) -> anyhow::Result<IdleConnections> {
+    let leader = cluster.leader(&cluster.client(Retry::WhenSafe)?).await?;
+    let before = cluster.memory_bytes(leader)?;
+    let idle = IdleConnections::open(count, cluster.client_address(leader)?, cluster.tls()).await?;
+    report.idle(count, before, cluster.memory_bytes(leader)?);
+    Ok(idle)
 }
 
 /// Measures writes, then reads, with each number of clients.

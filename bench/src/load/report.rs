@@ -16,6 +16,7 @@ use crate::timeline::Event;
 pub(crate) struct Report {
     cases: Vec<Value>,
     failover: Value,
+    idle: Value,
 }
 
 impl Report {
@@ -74,8 +75,30 @@ impl Report {
         });
     }
 
+    /// The memory of the leader before and after so many idle connections were opened to it.
+    pub(crate) fn idle(&mut self, count: usize, before_bytes: u64, after_bytes: u64) {
+        let each = after_bytes.saturating_sub(before_bytes) / (count as u64).max(1);
+        show(&format!(
+            "{count} idle connections: the leader's resident memory goes from {} to {} MiB, {each} \
+             bytes a connection",
+            before_bytes >> 20,
+            after_bytes >> 20,
+        ));
+        self.idle = json!({
+            "connections": count,
+            "resident_bytes_before": before_bytes,
+            "resident_bytes_after": after_bytes,
+        });
+    }
+
+    /// How many of them are open at the end.
+    pub(crate) fn idle_left(&mut self, count: usize) {
+        show(&format!("{count} idle connections are open at the end"));
+        self.idle["connections_at_end"] = json!(count);
+    }
+
     pub(crate) fn write(&self, path: &Path) -> anyhow::Result<()> {
-        let value = json!({ "cases": self.cases, "failover": self.failover });
+        let value = json!({ "cases": self.cases, "failover": self.failover, "idle": self.idle });
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
