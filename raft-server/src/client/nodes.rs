@@ -14,7 +14,8 @@ use crate::client_api::protocol::LeaderHint;
 
 /// The most nodes that are remembered; hints beyond are ignored.
 const KNOWN_MAX: usize = 128;
-/// How long a node that failed is left alone, at first and at most.
+/// How long a node that failed is asked after all others, at first and at most; and how long the
+/// client waits at least before it connects to it anew.
 const AVOID_MIN: Duration = Duration::from_millis(100);
 const AVOID_MAX: Duration = Duration::from_secs(2);
 
@@ -52,6 +53,8 @@ struct Known {
     slot: Slot,
     failures: u32,
     avoid_until: Option<Instant>,
+    /// When the latest attempt to connect was begun.
+    dialled_at: Option<Instant>,
     failed_for_good: Option<String>,
 }
 
@@ -76,10 +79,11 @@ impl Nodes {
         Self { dialler: Arc::new(dialler), state: Mutex::new(state) }
     }
 
-    /// Whom to ask next.
+    /// Which node to ask next: the leader if it is known, else one that has not failed lately, and
+    /// of those one with a connection, so that a request does not wait for a node that is down.
     pub(super) fn pick(&self, aim: Aim) -> Place {
         let now = Instant::now();
-        let mut state = self.state();
+        let mut state = self.settled(now);
         if aim == Aim::Leader
             && let Some(leader) = state.leader
         {
@@ -87,13 +91,15 @@ impl Nodes {
         }
         let count = state.known.len();
         let start = state.next % count;
+        let preference = |place: &usize| {
+            let known = &state.known[*place];
+            let avoided = known.avoid_until.filter(|until| now < *until);
+            (avoided, !known.is_connected())
+        };
         let order = (start..count).chain(0..start);
-        let free = order.clone().find(|place| !state.known[*place].is_avoided(now));
-        let place = free
-            .or_else(|| order.min_by_key(|place| state.known[*place].avoid_until))
-            .unwrap_or(start);
-        if free.is_none() {
-            // Everybody is to be left alone: at least let it be everybody in turn.
+        let place = order.min_by_key(preference).unwrap_or(start);
+        if state.known[place].is_avoided(now) {
+            // All nodes have failed lately: they are asked in turn.
             state.next = place + 1;
         }
         Place(place)
@@ -114,70 +120,24 @@ impl Nodes {
         }))
     }
 
-    /// The connection to a node, new if need be. Dropping the future does not stop the dial:
-    /// whoever asks next finds it under way or done.
+    /// The connection to a node, new if need be. Dropping the future does not stop the attempt to
+    /// connect: the next caller finds it under way or done.
     pub(super) async fn link(&self, place: Place) -> Dialled {
         let mut dialling = {
-            let mut state = self.state();
-            let known = &mut state.known[place.0];
-            match &known.slot {
+            let now = Instant::now();
+            let mut state = self.settled(now);
+            match &state.known[place.0].slot {
                 Slot::Up(link) if link.is_up() => return Ok(Arc::clone(link)),
-                Slot::Dialling(dialling) if dialling.has_changed().is_ok() => dialling.clone(),
-                Slot::Up(_) | Slot::Empty | Slot::Dialling(_) => {
-                    let dialling = self.dial(known.address.clone());
-                    known.slot = Slot::Dialling(dialling.clone());
-                    dialling
-                }
+                Slot::Dialling(dialling) => dialling.clone(),
+                Slot::Up(_) | Slot::Empty => state.known[place.0].dial(&self.dialler, now),
             }
         };
-        let interrupted =
-            || DialError { reason: "the dial was interrupted".to_owned(), lasting: false };
         let dialled = match dialling.wait_for(Option::is_some).await {
-            Ok(dialled) => dialled.clone().ok_or_else(interrupted)?,
-            Err(_) => return Err(interrupted()),
+            Ok(dialled) => dialled.clone(),
+            Err(_) => None,
         };
-        self.dialled(place, dialled)
-    }
-
-    fn dial(&self, address: String) -> watch::Receiver<Option<Dialled>> {
-        let (done, dialling) = watch::channel(None);
-        let dialler = Arc::clone(&self.dialler);
-        tokio::spawn(async move {
-            tracing::debug!(address, "connecting");
-            let dialled = tokio::select! {
-                dialled = dialler.dial(&address) => dialled,
-                () = done.closed() => return,
-            };
-            match &dialled {
-                Ok(_) => tracing::debug!(address, "connected"),
-                Err(error) => tracing::debug!(address, reason = error.reason, "not connected"),
-            }
-            // Nobody may be left to take it; the link then ends with its last holder.
-            done.send_replace(Some(dialled));
-        });
-        dialling
-    }
-
-    fn dialled(&self, place: Place, dialled: Dialled) -> Dialled {
-        let mut state = self.state();
-        if let Ok(link) = &dialled {
-            for (node, address) in &link.welcome().members {
-                state.find(&LeaderHint { node: *node, address: Some(address.clone()) });
-            }
-        }
-        let known = &mut state.known[place.0];
-        match &dialled {
-            Ok(link) => {
-                known.slot = Slot::Up(Arc::clone(link));
-                known.node = Some(link.welcome().node);
-                known.failed_for_good = None;
-            }
-            Err(error) => {
-                known.slot = Slot::Empty;
-                known.failed_for_good = error.lasting.then(|| error.reason.clone());
-            }
-        }
-        dialled
+        drop(self.settled(Instant::now()));
+        dialled.unwrap_or_else(|| Err(DialError::interrupted()))
     }
 
     /// The node answered as a leader does.
@@ -192,37 +152,44 @@ impl Nodes {
         self.state().known[place.0].succeeded();
     }
 
-    /// The node does not lead, and may have said who does. Says whether to ask that one at once.
+    /// The node does not lead, and may have said which node does. Says whether to ask that one at
+    /// once.
+    ///
+    /// A hint may name a leader that has died: followers know no better for an election timeout.
+    /// It may also name a node that has failed before and has been started again. A node that has
+    /// failed is therefore asked only once there is a connection to it, and connected to in the
+    /// background: no request waits for it while other nodes can answer.
     pub(super) fn redirected(&self, place: Place, hint: Option<&LeaderHint>) -> bool {
         let now = Instant::now();
-        let mut state = self.state();
+        let mut state = self.settled(now);
         state.known[place.0].succeeded();
-        let target = hint.and_then(|hint| state.find(hint));
-        match target {
-            Some(target) if target != place.0 && !state.known[target].is_avoided(now) => {
+        let target = hint.and_then(|hint| state.find(hint)).filter(|target| *target != place.0);
+        if let Some(target) = target {
+            let known = &mut state.known[target];
+            let usable = known.is_connected() || known.failures == 0;
+            if usable && !known.is_avoided(now) {
                 state.leader = Some(target);
-                true
+                return true;
             }
-            Some(_) | None => {
-                state.turn_from(place.0);
-                false
+            if known.may_dial(now) {
+                known.dial(&self.dialler, now);
             }
         }
+        for known in &mut state.known {
+            if !known.is_avoided(now) && known.may_dial(now) {
+                known.dial(&self.dialler, now);
+            }
+        }
+        state.turn_from(place.0);
+        false
     }
 
     /// The node does not answer, or cannot serve now: others first, for a while.
     pub(super) fn avoid(&self, place: Place) {
         let now = Instant::now();
-        let mut state = self.state();
+        let mut state = self.settled(now);
         state.turn_from(place.0);
-        let known = &mut state.known[place.0];
-        if known.is_avoided(now) {
-            // One failure noticed by many callers counts once.
-            return;
-        }
-        let wait = AVOID_MIN.saturating_mul(1 << known.failures.min(5)).min(AVOID_MAX);
-        known.failures = known.failures.saturating_add(1);
-        known.avoid_until = Some(now + wait.mul_f64(0.75 + fastrand::f64() / 2.0));
+        state.known[place.0].failed(now);
     }
 
     /// If no known node can be had because each refuses for a reason that will not go away: those
@@ -243,6 +210,22 @@ impl Nodes {
         }
     }
 
+    /// The state, with the results of the attempts to connect that have ended.
+    fn settled(&self, now: Instant) -> MutexGuard<'_, State> {
+        let mut state = self.state();
+        for place in 0..state.known.len() {
+            let Slot::Dialling(dialling) = &state.known[place].slot else { continue };
+            let ended = dialling.has_changed().is_err();
+            let dialled = dialling.borrow().clone();
+            if let Some(dialled) = dialled {
+                state.dialled(place, dialled, now);
+            } else if ended {
+                state.dialled(place, Err(DialError::interrupted()), now);
+            }
+        }
+        state
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // Nothing panics while it is held, and every state in between is a whole one.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -250,6 +233,28 @@ impl Nodes {
 }
 
 impl State {
+    /// An attempt to connect has ended.
+    fn dialled(&mut self, place: usize, dialled: Dialled, now: Instant) {
+        match dialled {
+            Ok(link) => {
+                for (node, address) in &link.welcome().members {
+                    self.find(&LeaderHint { node: *node, address: Some(address.clone()) });
+                }
+                let known = &mut self.known[place];
+                known.node = Some(link.welcome().node);
+                known.failed_for_good = None;
+                known.avoid_until = None;
+                known.slot = Slot::Up(link);
+            }
+            Err(error) => {
+                let known = &mut self.known[place];
+                known.slot = Slot::Empty;
+                known.failed_for_good = error.lasting.then_some(error.reason);
+                known.failed(now);
+            }
+        }
+    }
+
     /// Where the hinted node is in the list; its address is added if it is new.
     fn find(&mut self, hint: &LeaderHint) -> Option<usize> {
         let by_id = self.known.iter().position(|known| known.node == Some(hint.node));
@@ -280,8 +285,58 @@ impl Known {
             slot: Slot::Empty,
             failures: 0,
             avoid_until: None,
+            dialled_at: None,
             failed_for_good: None,
         }
+    }
+
+    /// Begins to connect. The attempt ends when the result is in the receiver.
+    fn dial(&mut self, dialler: &Arc<Dialler>, now: Instant) -> watch::Receiver<Option<Dialled>> {
+        let (done, dialling) = watch::channel(None);
+        let (dialler, address) = (Arc::clone(dialler), self.address.clone());
+        tokio::spawn(async move {
+            tracing::debug!(address, "connecting");
+            let dialled = tokio::select! {
+                dialled = dialler.dial(&address) => dialled,
+                () = done.closed() => return,
+            };
+            match &dialled {
+                Ok(_) => tracing::debug!(address, "connected"),
+                Err(error) => tracing::debug!(address, reason = error.reason, "not connected"),
+            }
+            // If the client is gone, the connection ends with this result.
+            done.send_replace(Some(dialled));
+        });
+        self.slot = Slot::Dialling(dialling.clone());
+        self.dialled_at = Some(now);
+        dialling
+    }
+
+    fn is_connected(&self) -> bool {
+        match &self.slot {
+            Slot::Up(link) => link.is_up(),
+            Slot::Dialling(_) | Slot::Empty => false,
+        }
+    }
+
+    /// Whether there is no connection, no attempt under way, and none was begun just now.
+    fn may_dial(&self, now: Instant) -> bool {
+        let idle = match &self.slot {
+            Slot::Up(link) => !link.is_up(),
+            Slot::Dialling(_) => false,
+            Slot::Empty => true,
+        };
+        idle && self.dialled_at.is_none_or(|at| now.duration_since(at) >= AVOID_MIN)
+    }
+
+    /// One failure noticed by many callers counts once.
+    fn failed(&mut self, now: Instant) {
+        if self.is_avoided(now) {
+            return;
+        }
+        let wait = AVOID_MIN.saturating_mul(1 << self.failures.min(5)).min(AVOID_MAX);
+        self.failures = self.failures.saturating_add(1);
+        self.avoid_until = Some(now + wait.mul_f64(0.75 + fastrand::f64() / 2.0));
     }
 
     fn is_avoided(&self, now: Instant) -> bool {

@@ -407,6 +407,35 @@ async fn a_silent_node_is_given_up_for_another() {
     assert_eq!(answer.unwrap(), Revision(2));
 }
 
+/// For an election timeout after a leader's death, the others still name it as the leader. An
+/// attempt to connect to it must not hold up the requests that they could answer by then.
+#[tokio::test]
+async fn a_hint_at_a_node_that_is_down_does_not_hold_up_requests() {
+    const HINTS: u32 = 12;
+    let issuer = Issuer::new();
+    let (down, up) = (Puppet::new(&issuer, 1), Puppet::new(&issuer, 2));
+    let mut config = config(&issuer, &[&down, &up], Retry::WhenSafe);
+    (config.silence_timeout, config.dial_timeout) = (2 * PATIENCE, 2 * PATIENCE);
+    let client = Client::new(config).unwrap();
+    let play = async {
+        let mut at_down = down.visit().await;
+        at_down.request().await;
+        // From now on it does not respond at all.
+        at_down.vanish();
+        let mut at_up = up.visit().await;
+        for _ in 0..HINTS {
+            let request = at_up.request().await;
+            let leader = LeaderHint { node: NodeId(1), address: Some(down.address()) };
+            at_up.answer(request.id, Response::Refused(Refusal::NotLeader { leader })).await;
+        }
+        let request = at_up.request().await;
+        at_up.answer(request.id, found(3)).await;
+        at_up
+    };
+    let (answer, _visit) = within(async { tokio::join!(range(&client), play) }).await;
+    assert_eq!(answer.unwrap(), Revision(3));
+}
+
 /// A node that answers pings is slow, not gone: its write is not given up.
 #[tokio::test]
 async fn a_slow_node_that_answers_pings_is_waited_for() {
