@@ -20,6 +20,9 @@ use crate::client_api::{
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often an idle connection shows that it lives.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(3);
+/// The round-trip time that is assumed before one is measured: a lost first packet, or one sent
+/// to a node that is being started, is repeated after three times this.
+const INITIAL_RTT: Duration = Duration::from_millis(50);
 
 /// Why there is no connection to a node.
 #[derive(Clone, Debug)]
@@ -28,6 +31,13 @@ pub(super) struct DialError {
     pub(super) reason: String,
     /// Whether it will be the same next time.
     pub(super) lasting: bool,
+}
+
+impl DialError {
+    /// The runtime ended while the attempt was under way.
+    pub(super) fn interrupted() -> Self {
+        Self { reason: "the attempt to connect was interrupted".to_owned(), lasting: false }
+    }
 }
 
 /// Dials nodes with the client's certificate.
@@ -51,6 +61,7 @@ impl Dialler {
             .max_concurrent_uni_streams(0_u32.into())
             .datagram_receive_buffer_size(None)
             .max_idle_timeout(Some(idle))
+            .initial_rtt(INITIAL_RTT)
             .keep_alive_interval(Some(KEEP_ALIVE_INTERVAL));
         client.transport_config(Arc::new(transport));
         let cluster = config.tls.identity().cluster();

@@ -5,16 +5,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
+use futures_util::FutureExt;
 use quinn::{RecvStream, SendStream};
 use tokio::sync::{Notify, Semaphore, oneshot};
+use tokio::time::Instant;
 
 use crate::client_api::protocol::{Reply, Request, RequestBody, Response};
 use crate::client_api::{
     FrameError, FrameReader, REQUEST_BYTES_MAX, Welcome, read_message, write_frame_within,
 };
 
-/// How much is read from the stream at a time.
-const READ_BYTES: usize = 64 << 10;
+/// How many pieces are taken from the stream at a time.
+const READ_CHUNKS_MAX: usize = 32;
+/// The request id of pings, which are the only requests on their stream.
+const PING_ID: u64 = 0;
 
 /// Why a request got no answer on this connection.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -130,11 +135,23 @@ impl Link {
         Ok(Waiting { link: self, id })
     }
 
-    /// Asks for a sign of life; nobody waits for the answer.
-    fn ping(&self) {
-        let (sender, _) = oneshot::channel();
-        // It leaves the list of those who wait at once: its answer is heard, and that is all.
-        drop(self.enqueue(RequestBody::Ping, sender));
+    /// Asks whether the node is alive, on a stream that carries nothing else: pings do not wait
+    /// behind requests that the node does not read yet. The response is only counted as heard.
+    fn ping(self: &Arc<Self>, pings: &mut Option<SendStream>) {
+        if pings.is_none()
+            && let Some(Ok((send, receive))) = self.connection.open_bi().now_or_never()
+        {
+            tokio::spawn(read_pings(Arc::clone(self), receive));
+            *pings = Some(send);
+        }
+        let mut frame = Vec::new();
+        let request = Request { id: PING_ID, body: RequestBody::Ping };
+        if let Some(send) = pings
+            && write_frame_within(&mut frame, &request, REQUEST_BYTES_MAX).is_ok()
+        {
+            // A stream that cannot take these few bytes now holds more pings than can be counted.
+            let _ = send.write_all(&frame).now_or_never();
+        }
     }
 
     fn complete(&self, reply: Reply) {
@@ -203,7 +220,7 @@ async fn write(link: Arc<Link>, mut send: SendStream) {
 }
 
 async fn read(link: Arc<Link>, mut receive: RecvStream, mut reader: FrameReader) {
-    let mut chunk = vec![0; READ_BYTES];
+    let mut chunks = [const { Bytes::new() }; READ_CHUNKS_MAX];
     loop {
         loop {
             match reader.next_frame().and_then(|frame| frame.map(read_message::<Reply>).transpose())
@@ -213,10 +230,12 @@ async fn read(link: Arc<Link>, mut receive: RecvStream, mut reader: FrameReader)
                 Err(error) => return link.close(&format!("the node sent a {error}")),
             }
         }
-        match receive.read(&mut chunk).await {
-            Ok(Some(bytes)) => {
+        match receive.read_chunks(&mut chunks).await {
+            Ok(Some(filled)) => {
                 link.heard.fetch_add(1, Ordering::Relaxed);
-                reader.extend(&chunk[..bytes]);
+                for chunk in &mut chunks[..filled] {
+                    reader.extend(&std::mem::take(chunk));
+                }
             }
             Ok(None) => return link.close("the node closed the stream"),
             Err(error) => return link.close(&error.to_string()),
@@ -224,10 +243,19 @@ async fn read(link: Arc<Link>, mut receive: RecvStream, mut reader: FrameReader)
     }
 }
 
+/// Counts the responses to pings.
+async fn read_pings(link: Arc<Link>, mut receive: RecvStream) {
+    while let Ok(Some(_)) = receive.read_chunk(usize::MAX, true).await {
+        link.heard.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 /// Notices a node that owes answers and is silent: QUIC itself takes its time to see that nobody
 /// is there any more. A node that is merely slow answers the pings.
 async fn watch_pulse(link: Arc<Link>, silence_timeout: Duration) {
     const BEATS: u32 = 4;
+    let beat = silence_timeout / BEATS;
+    let mut pings = None;
     let mut silent_beats = 0;
     let mut heard_before = link.heard.load(Ordering::Relaxed);
     loop {
@@ -238,17 +266,23 @@ async fn watch_pulse(link: Arc<Link>, silence_timeout: Duration) {
             silent_beats = 0;
             link.busy.notified().await;
         }
-        tokio::time::sleep(silence_timeout / BEATS).await;
+        let began = Instant::now();
+        tokio::time::sleep(beat).await;
+        // After a beat that ends late, this process itself has not run: what the node has sent
+        // since is still to be read, and says more than the silence.
+        let late = began.elapsed() > beat + beat / 2;
         let heard = link.heard.load(Ordering::Relaxed);
         if heard != heard_before || link.state().waiting.is_empty() {
             heard_before = heard;
             silent_beats = 0;
             continue;
         }
-        silent_beats += 1;
+        if !late {
+            silent_beats += 1;
+        }
         if silent_beats >= BEATS {
             return link.close("the node is silent");
         }
-        link.ping();
+        link.ping(&mut pings);
     }
 }

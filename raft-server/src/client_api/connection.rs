@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use quinn::{Connection, ReadError, RecvStream, SendStream, WriteError};
@@ -20,6 +21,7 @@ use super::frame::{
 };
 use super::hello::{self, Hello, HelloMismatch};
 use super::listener::Context;
+use super::pings;
 use super::protocol::{Refusal, Reply, Request, Response};
 
 /// How long a client may take from the end of the handshake to its hello.
@@ -28,8 +30,9 @@ const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a closing stream waits for the client to have read everything.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(1);
-/// How much is read from the stream at a time.
-const READ_BYTES: usize = 64 << 10;
+/// How many pieces are taken from the stream at a time. They are not copied into a buffer of the
+/// connection's own, which an idle connection would keep.
+const READ_CHUNKS_MAX: usize = 32;
 /// Answers that are ready leave once they are this long, even if more are ready.
 const WRITE_BYTES: usize = 64 << 10;
 
@@ -42,6 +45,8 @@ pub(super) enum ConnectionError {
     Mismatch(#[from] HelloMismatch),
     #[error(transparent)]
     Frame(#[from] FrameError),
+    #[error("a request other than a ping on the stream for pings")]
+    NoPing,
     #[error("the client takes no answers")]
     NotReading,
     #[error("the stream failed: {0}")]
@@ -53,7 +58,9 @@ pub(super) enum ConnectionError {
 impl ConnectionError {
     pub(super) const fn code(&self) -> CloseCode {
         match self {
-            Self::NoHello | Self::Mismatch(HelloMismatch::Version { .. }) => CloseCode::Protocol,
+            Self::NoHello | Self::NoPing | Self::Mismatch(HelloMismatch::Version { .. }) => {
+                CloseCode::Protocol
+            }
             Self::Mismatch(HelloMismatch::Cluster { .. }) => CloseCode::WrongCluster,
             Self::Frame(FrameError::TooLarge { .. }) => CloseCode::FrameTooLarge,
             Self::Frame(FrameError::Malformed(_) | FrameError::TrailingBytes(_)) => {
@@ -82,7 +89,11 @@ pub(super) async fn serve(
     let budget = context.budgets.connection(identity);
     let mut session =
         Session { context, budget: &budget, send, out: Vec::new(), charges: Vec::new() };
-    match session.run(receive, reader, &mut stop).await {
+    let served = tokio::select! {
+        served = session.run(receive, reader, &mut stop) => served,
+        error = pings::answer(connection) => Err(error),
+    };
+    match served {
         Ok(()) => session.finish(connection).await,
         // Whoever leaves in the middle of things is no fault of ours.
         Err(
@@ -150,7 +161,7 @@ impl<'a> Session<'a> {
         stop: &mut watch::Receiver<bool>,
     ) -> Result<(), ConnectionError> {
         let (context, budget) = (self.context, self.budget);
-        let mut chunk = vec![0; READ_BYTES];
+        let mut chunks = [const { Bytes::new() }; READ_CHUNKS_MAX];
         let mut under_way = FuturesUnordered::new();
         let mut under_way_bytes = 0;
         let mut open = !*stop.borrow();
@@ -184,8 +195,12 @@ impl<'a> Session<'a> {
                     self.flush().await?;
                 }
                 () = told_to_stop(stop), if open => open = false,
-                read = receive.read(&mut chunk), if open && room => match read? {
-                    Some(bytes) => reader.extend(&chunk[..bytes]),
+                read = receive.read_chunks(&mut chunks), if open && room => match read? {
+                    Some(filled) => {
+                        for chunk in &mut chunks[..filled] {
+                            reader.extend(&std::mem::take(chunk));
+                        }
+                    }
                     None => open = false,
                 },
             }

@@ -15,6 +15,9 @@ pub(super) const HELLO_BYTES_MAX: usize = 1 << 10;
 
 const LENGTH_BYTES: usize = 4;
 
+/// How much room a reader keeps between frames.
+const IDLE_BYTES_MAX: usize = 32 << 10;
+
 /// Why bytes are no frame, or a frame is no message.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum FrameError {
@@ -69,6 +72,12 @@ impl FrameReader {
     /// # Errors
     /// When its length is beyond the limit; the stream is of no further use.
     pub fn next_frame(&mut self) -> Result<Option<&[u8]>, FrameError> {
+        if self.start == self.buffer.len() {
+            // An idle connection keeps no room for a large frame that it once carried.
+            self.buffer.clear();
+            self.buffer.shrink_to(IDLE_BYTES_MAX);
+            self.start = 0;
+        }
         let Some((length, rest)) = self.buffer[self.start..].split_first_chunk::<LENGTH_BYTES>()
         else {
             return Ok(None);

@@ -1,12 +1,14 @@
 //! Listens for clients.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use quinn::{Endpoint, IdleTimeout, Incoming, TransportConfig, VarInt};
+use quinn::{
+    Endpoint, EndpointConfig, IdleTimeout, Incoming, TokioRuntime, TransportConfig, VarInt,
+};
 use raft_core::{ClusterId, NodeId};
 use raft_transport_quic::CloseCode;
 use raft_transport_quic::tls::{self, Role, TlsError, TlsIdentity};
@@ -33,6 +35,14 @@ const CONNECTION_RESPONSE_BYTES_MAX_DEFAULT: usize = 16 << 20;
 const IDENTITY_RESPONSE_BYTES_MAX_DEFAULT: usize = 128 << 20;
 /// How long a handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The stream of requests and the one of pings.
+const BIDI_STREAMS_MAX: u32 = 2;
+/// The round-trip time that is assumed before one is measured: a lost packet of a handshake is
+/// repeated after three times this.
+const INITIAL_RTT: Duration = Duration::from_millis(50);
+/// The socket's buffers, as far as the system grants them.
+const SOCKET_BUFFER_BYTES: usize = 4 << 20;
 
 /// How a node serves clients.
 #[derive(Clone, Debug)]
@@ -81,7 +91,7 @@ impl ClientApiConfig {
             tls,
             members: BTreeMap::new(),
             limits: Limits::default(),
-            connections_max: 1024,
+            connections_max: 16_384,
             in_flight_max: 1024,
             in_flight_bytes_max: 16 << 20,
             space: None,
@@ -163,7 +173,10 @@ impl ClientApi {
         let mut server = tls::server_config(&config.tls, Role::Client)?;
         server.transport_config(Arc::new(transport_config()));
         let listen = |source| ClientApiError::Listen { address: config.listen, source };
-        let endpoint = Endpoint::server(server, config.listen).map_err(listen)?;
+        let socket = bind(config.listen).map_err(listen)?;
+        let runtime = Arc::new(TokioRuntime);
+        let endpoint = Endpoint::new(EndpointConfig::default(), Some(server), socket, runtime)
+            .map_err(listen)?;
         let address = endpoint.local_addr().map_err(listen)?;
         let (stopping, stop) = watch::channel(false);
         let executor = Executor::new(&config, node, reader);
@@ -221,12 +234,23 @@ impl Drop for ClientApi {
 fn transport_config() -> TransportConfig {
     let mut transport = TransportConfig::default();
     transport
-        .max_concurrent_bidi_streams(VarInt::from_u32(1))
+        .max_concurrent_bidi_streams(VarInt::from_u32(BIDI_STREAMS_MAX))
+        .initial_rtt(INITIAL_RTT)
         .max_concurrent_uni_streams(VarInt::from_u32(0))
         .datagram_receive_buffer_size(None)
         .send_window(SEND_WINDOW_BYTES)
         .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(IDLE_TIMEOUT_MS))));
     transport
+}
+
+/// A socket with a large receive buffer. It is shared by all clients: the system's default holds
+/// fewer than a hundred packets, and what does not fit is lost.
+fn bind(address: SocketAddr) -> std::io::Result<UdpSocket> {
+    let socket = UdpSocket::bind(address)?;
+    // The system may grant less; that costs speed, nothing else.
+    let _ = rustix::net::sockopt::set_socket_recv_buffer_size(&socket, SOCKET_BUFFER_BYTES);
+    let _ = rustix::net::sockopt::set_socket_send_buffer_size(&socket, SOCKET_BUFFER_BYTES);
+    Ok(socket)
 }
 
 async fn accept(endpoint: Endpoint, context: Arc<Context>, mut stop: watch::Receiver<bool>) {

@@ -3,7 +3,8 @@
 //! It runs over QUIC with mutual TLS on a UDP port of its own. A client opens one bidirectional
 //! stream; both sides say [`hello`](Hello); then [`Request`]s go one way and [`Reply`]s the other,
 //! many at a time and in any order, as [frames](write_frame). One long stream, because a stream a
-//! request costs several times the CPU time.
+//! request costs several times the CPU time. A second stream may be opened for pings alone; they
+//! are answered whatever waits on the first.
 //!
 //! [`ClientApi`] is the node's side; the other one is [`crate::client`].
 
@@ -15,6 +16,7 @@ mod frame;
 mod hello;
 mod listener;
 mod monitor;
+mod pings;
 pub mod protocol;
 
 pub(crate) use frame::write_frame_within;

@@ -32,7 +32,8 @@ pub enum RequestBody {
     Status,
     /// Tell who takes part, as far as the node that is asked knows.
     Members,
-    /// Say something: silence then means that the node is gone.
+    /// Show that the node is alive. On a stream of its own it is answered at once, even while the
+    /// node reads no further requests.
     Ping,
 }
 

@@ -15,4 +15,5 @@ mod hello;
 mod puppet;
 mod response_budget;
 mod single;
+mod stall;
 mod tls;

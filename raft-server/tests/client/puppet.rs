@@ -25,6 +25,8 @@ pub(super) struct Visit {
     send: SendStream,
     receive: RecvStream,
     reader: FrameReader,
+    /// The stream of pings, once the client has opened it.
+    pings: Option<(SendStream, RecvStream, FrameReader)>,
 }
 
 impl Puppet {
@@ -54,7 +56,8 @@ impl Puppet {
     pub(super) async fn visit_saying(&self, welcome: Welcome) -> Visit {
         let connection = self.endpoint.accept().await.unwrap().await.unwrap();
         let (send, receive) = connection.accept_bi().await.unwrap();
-        let mut visit = Visit { connection, send, receive, reader: FrameReader::default() };
+        let mut visit =
+            Visit { connection, send, receive, reader: FrameReader::default(), pings: None };
         let hello: Hello = visit.read().await;
         assert_eq!(hello, Hello { version: PROTOCOL_VERSION, cluster: Some(CLUSTER) });
         visit.write(&welcome).await;
@@ -63,7 +66,7 @@ impl Puppet {
 }
 
 impl Visit {
-    /// The next request that is no ping.
+    /// The next request. Pings are answered meanwhile.
     pub(super) async fn request(&mut self) -> Request {
         self.next_request().await.expect("the client stays")
     }
@@ -71,11 +74,18 @@ impl Visit {
     /// As [`Visit::request`]; `None` once the client has left.
     pub(super) async fn next_request(&mut self) -> Option<Request> {
         loop {
-            let request: Request = self.read_next().await?;
-            if request.body != RequestBody::Ping {
-                return Some(request);
+            let Self { connection, receive, reader, pings, .. } = self;
+            tokio::select! {
+                request = read_next(receive, reader) => return request,
+                ping = next_ping(connection, pings) => {
+                    let response = Response::Alive;
+                    let mut bytes = Vec::new();
+                    write_frame(&mut bytes, &Reply { id: ping.id, response }).unwrap();
+                    let (send, ..) = self.pings.as_mut().unwrap();
+                    // The client may have left; its stream of requests then ends, too.
+                    let _ = send.write_all(&bytes).await;
+                }
             }
-            self.answer(request.id, Response::Alive).await;
         }
     }
 
@@ -105,19 +115,43 @@ impl Visit {
     }
 
     async fn read<M: serde::de::DeserializeOwned>(&mut self) -> M {
-        self.read_next().await.expect("the client stays")
+        read_next(&mut self.receive, &mut self.reader).await.expect("the client stays")
     }
+}
 
-    async fn read_next<M: serde::de::DeserializeOwned>(&mut self) -> Option<M> {
-        let mut chunk = [0; 4096];
-        loop {
-            if let Some(frame) = self.reader.next_frame().unwrap() {
-                return Some(read_message(frame).unwrap());
-            }
-            let bytes = self.receive.read(&mut chunk).await.ok().flatten()?;
-            self.reader.extend(&chunk[..bytes]);
+/// The next message of a stream; `None` at its end. Loses nothing when it is dropped.
+async fn read_next<M: serde::de::DeserializeOwned>(
+    receive: &mut RecvStream,
+    reader: &mut FrameReader,
+) -> Option<M> {
+    let mut chunk = [0; 4096];
+    loop {
+        if let Some(frame) = reader.next_frame().unwrap() {
+            return Some(read_message(frame).unwrap());
         }
+        let bytes = receive.read(&mut chunk).await.ok().flatten()?;
+        reader.extend(&chunk[..bytes]);
     }
+}
+
+/// The next ping, on a stream that the client opens when it needs one.
+async fn next_ping(
+    connection: &Connection,
+    pings: &mut Option<(SendStream, RecvStream, FrameReader)>,
+) -> Request {
+    if pings.is_none() {
+        // Without a connection there are no pings; its loss shows on the other stream.
+        let Ok((send, receive)) = connection.accept_bi().await else {
+            return std::future::pending().await;
+        };
+        *pings = Some((send, receive, FrameReader::default()));
+    }
+    let (_, receive, reader) = pings.as_mut().unwrap();
+    let Some(ping) = read_next::<Request>(receive, reader).await else {
+        return std::future::pending().await;
+    };
+    assert_eq!(ping.body, RequestBody::Ping);
+    ping
 }
 
 pub(super) fn done(revision: u64) -> Response {

@@ -1,0 +1,57 @@
+//! Answers pings on a stream of their own.
+//!
+//! The stream of requests is not read while too many requests wait, so a ping on it would wait for
+//! the disk and a slow node would look like a dead one.
+
+use quinn::{Connection, ReadError, RecvStream, SendStream, WriteError};
+
+use super::connection::ConnectionError;
+use super::frame::{FrameReader, read_message, write_frame};
+use super::protocol::{Reply, Request, RequestBody, Response};
+
+/// The largest frame on this stream.
+const PING_BYTES_MAX: usize = 16;
+/// How much is read at a time.
+const READ_BYTES: usize = 1 << 10;
+
+/// Answers the pings of a connection, on one stream after another; returns when the client breaks
+/// the protocol. The end of the connection is noticed on the stream of requests.
+pub(super) async fn answer(connection: &Connection) -> ConnectionError {
+    while let Ok((send, receive)) = connection.accept_bi().await {
+        match answer_stream(send, receive).await {
+            Ok(())
+            | Err(
+                ConnectionError::Read(ReadError::Reset(_) | ReadError::ConnectionLost(_))
+                | ConnectionError::Write(WriteError::Stopped(_) | WriteError::ConnectionLost(_)),
+            ) => {}
+            Err(error) => return error,
+        }
+    }
+    std::future::pending().await
+}
+
+async fn answer_stream(
+    mut send: SendStream,
+    mut receive: RecvStream,
+) -> Result<(), ConnectionError> {
+    let mut reader = FrameReader::default();
+    reader.limit(PING_BYTES_MAX);
+    let mut out = Vec::new();
+    while let Some(chunk) = receive.read_chunk(READ_BYTES, true).await? {
+        reader.extend(&chunk.bytes);
+        while let Some(frame) = reader.next_frame()? {
+            write_response(&mut out, frame)?;
+        }
+        send.write_all(&out).await?;
+        out.clear();
+    }
+    Ok(())
+}
+
+fn write_response(out: &mut Vec<u8>, frame: &[u8]) -> Result<(), ConnectionError> {
+    let Request { id, body } = read_message(frame)?;
+    if body != RequestBody::Ping {
+        return Err(ConnectionError::NoPing);
+    }
+    Ok(write_frame(out, &Reply { id, response: Response::Alive })?)
+}
