@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use raft_core::NodeId;
-use tokio::sync::watch;
+use tokio::sync::watch::{self, error::SendError};
 use tokio::time::Instant;
 
 use super::dial::{DialError, Dialler};
@@ -203,7 +203,7 @@ impl Nodes {
 
     /// Closes every connection.
     pub(super) fn close(&self) {
-        for known in &self.state().known {
+        for known in &self.settled(Instant::now()).known {
             if let Slot::Up(link) = &known.slot {
                 link.close("the client is done");
             }
@@ -304,8 +304,10 @@ impl Known {
                 Ok(_) => tracing::debug!(address, "connected"),
                 Err(error) => tracing::debug!(address, reason = error.reason, "not connected"),
             }
-            // If the client is gone, the connection ends with this result.
-            done.send_replace(Some(dialled));
+            // Without a receiver the client is gone, and the link's tasks would keep it alive.
+            if let Err(SendError(Some(Ok(link)))) = done.send(Some(dialled)) {
+                link.close("the client is done");
+            }
         });
         self.slot = Slot::Dialling(dialling.clone());
         self.dialled_at = Some(now);
