@@ -36,6 +36,8 @@ pub(crate) struct Core {
     pub(crate) leader: Option<NodeId>,
     pub(crate) prng: Prng,
     pub(crate) effects: Vec<Effect>,
+    /// The highest commit index that an append has carried.
+    pub(crate) commit_seen: LogIndex,
     hard_state: HardState,
     hard_state_changed: bool,
     broken: Option<Broken>,
@@ -58,6 +60,7 @@ impl Core {
             incarnations: BTreeMap::new(),
             leader: None,
             effects: Vec::new(),
+            commit_seen: LogIndex::ZERO,
             hard_state,
             hard_state_changed: false,
             broken: None,

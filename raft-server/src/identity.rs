@@ -31,12 +31,7 @@ pub(crate) enum IdentityError {
 
 /// Reads and checks the certificate, its key and the authorities.
 pub(crate) fn load(config: &Config) -> Result<TlsIdentity, IdentityError> {
-    let files = TlsFiles {
-        ca: config.tls.ca.clone(),
-        certificate: config.tls.certificate.clone(),
-        key: config.tls.key.clone(),
-    };
-    let identity = TlsIdentity::load(&files)?;
+    let identity = TlsIdentity::load(&files(config))?;
     let expected = PeerIdentity::Node { cluster: config.cluster, node: config.node };
     if *identity.identity() == expected {
         Ok(identity)
@@ -47,5 +42,14 @@ pub(crate) fn load(config: &Config) -> Result<TlsIdentity, IdentityError> {
             path: config.tls.certificate.display().to_string(),
             holder: identity.identity().clone(),
         })
+    }
+}
+
+/// The files of the certificate.
+pub(crate) fn files(config: &Config) -> TlsFiles {
+    TlsFiles {
+        ca: config.tls.ca.clone(),
+        certificate: config.tls.certificate.clone(),
+        key: config.tls.key.clone(),
     }
 }

@@ -2,6 +2,7 @@
 
 mod cli;
 mod config;
+mod data_dir;
 mod exit;
 mod http;
 mod identity;

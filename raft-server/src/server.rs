@@ -1,5 +1,6 @@
 //! A whole node: the log and the store on disk, the three ports, and their end.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -15,6 +16,7 @@ use raft_transport_quic::tls::TlsIdentity;
 use raft_transport_quic::{QuicConfig, QuicTransport, TransportError};
 
 use crate::config::Config;
+use crate::data_dir;
 use crate::exit::{Exit, Failure};
 use crate::http::{About, HttpPort, Watched};
 use crate::identity;
@@ -31,24 +33,60 @@ pub(crate) struct Server {
     node: NodeHandle,
     transport: Arc<QuicTransport>,
     clients: ClientApi,
-    http: Option<tokio::task::JoinHandle<()>>,
+    http: Option<Http>,
     space_watch: tokio::task::JoinHandle<()>,
     grace: Duration,
 }
 
 impl Server {
-    /// Opens the data, takes the ports and brings the node up, in this order: a node whose data
-    /// cannot be used is never seen by the others.
-    pub(crate) async fn start(config: &Config) -> Result<Self, Failure> {
-        let tls = identity::load(config).map_err(|error| Failure::new(Exit::Config, error))?;
+    /// Serves the HTTP port, then brings the node up; `None` if a signal asks for the end first.
+    pub(crate) async fn start(
+        config: Config,
+        signals: &mut Signals,
+    ) -> Result<Option<Self>, Failure> {
+        let tls = identity::load(&config).map_err(|error| Failure::new(Exit::Config, error))?;
+        let watched = Arc::<OnceLock<Watched>>::default();
         let http = match config.listen.http {
             Some(address) => {
                 let bound = HttpPort::bind(address).await;
-                Some(bound.map_err(|error| Failure::new(Exit::Port, error))?)
+                let port = bound.map_err(|error| Failure::new(Exit::Port, error))?;
+                Some(Http {
+                    address: port.address(),
+                    task: tokio::spawn(port.serve(Arc::clone(&watched))),
+                })
             }
             None => None,
         };
-        let opened = Opened::open(config)?;
+        // The recovery of a long log takes minutes and cannot be interrupted. In a task of its own
+        // it is left behind when the process ends, which is no more to the data than a crash.
+        let starting = tokio::spawn(Self::bring_up(config, tls, http, watched));
+        tokio::select! {
+            started = starting => match started {
+                Ok(started) => started.map(Some),
+                Err(error) => Err(Failure::new(Exit::Halted, format!("the start failed: {error}"))),
+            },
+            signal = signals.next() => {
+                tracing::info!(signal, "ending during the start");
+                Ok(None)
+            }
+        }
+    }
+
+    /// Opens the data, takes the ports and starts the node, in this order: a node whose data cannot
+    /// be used is never seen by the others.
+    async fn bring_up(
+        config: Config,
+        tls: TlsIdentity,
+        http: Option<Http>,
+        watched: Arc<OnceLock<Watched>>,
+    ) -> Result<Self, Failure> {
+        let config = Arc::new(config);
+        let opening = Arc::clone(&config);
+        let opened = tokio::task::spawn_blocking(move || Opened::open(&opening)).await;
+        let opened = opened.map_err(|error| {
+            Failure::new(Exit::Halted, format!("the data could not be opened: {error}"))
+        })??;
+        let config = &*config;
         let identity = opened.identity;
         let reader = opened.store.reader();
         let (node, transport) = start_node(config, opened, &tls).await?;
@@ -64,7 +102,7 @@ impl Server {
         tracing::info!(
             node = %config.node, cluster = %config.cluster, incarnation = %identity.incarnation,
             peer = %transport.local_addr(), client = %clients.address(),
-            http = ?http.as_ref().map(HttpPort::address), data = %config.data_dir.display(), "up"
+            http = ?http.as_ref().map(|http| http.address), data = %config.data_dir.display(), "up"
         );
         let about = About {
             identity,
@@ -73,14 +111,14 @@ impl Server {
             certificate_expires: tls.not_after(),
             started: Instant::now(),
         };
-        let watched = Watched {
+        // Nothing else sets it.
+        let _ = watched.set(Watched {
             node: node.clone(),
             transport: Arc::clone(&transport),
             space: Arc::clone(&space),
             clients: clients.monitor(),
             about,
-        };
-        let http = http.map(|port| tokio::spawn(port.serve(Arc::new(watched))));
+        });
         let space_watch = tokio::spawn(space.watch());
         Ok(Self { node, transport, clients, http, space_watch, grace: config.shutdown_grace })
     }
@@ -110,7 +148,7 @@ impl Server {
         };
         let outcome = tokio::time::timeout(grace, orderly).await;
         if let Some(http) = http {
-            http.abort();
+            http.task.abort();
         }
         if outcome.is_err() {
             let message =
@@ -120,6 +158,13 @@ impl Server {
         tracing::info!("down");
         Ok(())
     }
+}
+
+/// The HTTP port, being served.
+#[derive(Debug)]
+struct Http {
+    address: SocketAddr,
+    task: tokio::task::JoinHandle<()>,
 }
 
 /// The data of a node, opened.
@@ -134,6 +179,8 @@ impl Opened {
         let log_dir = config.data_dir.join(LOG_FOLDER);
         let found = RocksLogStore::identity_of(&log_dir).map_err(|error| open_failure(&error))?;
         check_bootstrap(config, found.is_some())?;
+        data_dir::prepare(&config.data_dir)
+            .map_err(|error| Failure::with_sources(Exit::Storage, &error))?;
         // The first life of this disk. A second one would be another incarnation, which the
         // members have to admit first; until they can, a lost disk is not begun anew.
         let incarnation = found.map_or(Incarnation(1), |found| found.incarnation);
@@ -269,6 +316,7 @@ fn client_api_failure(error: &ClientApiError) -> Failure {
     let exit = match error {
         ClientApiError::Listen { .. } => Exit::Port,
         ClientApiError::Tls(_) => Exit::Config,
+        ClientApiError::Thread(_) => Exit::Failure,
     };
     Failure::new(exit, error)
 }
@@ -284,6 +332,7 @@ fn start_failure(error: &StartError, data_dir: &Path) -> Failure {
         }
         StartError::Transport(source) => match source.downcast_ref::<TransportError>() {
             Some(bind @ TransportError::Bind { .. }) => Failure::new(Exit::Port, bind),
+            Some(thread @ TransportError::Thread(_)) => Failure::new(Exit::Failure, thread),
             Some(other) => Failure::new(Exit::Config, other),
             None => Failure::with_sources(Exit::Failure, error),
         },

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use quinn::{Connection, Endpoint, RecvStream, SendStream, TransportConfig};
 use raft_server::client_api::{
-    FrameReader, Hello, PROTOCOL_VERSION, Welcome, read_message, write_frame,
+    FrameReader, Hello, SUPPORTED_VERSIONS, Welcome, read_message, write_frame,
 };
 use raft_transport_quic::tls::{self, Role, SERVER_NAME, TlsIdentity};
 use tokio::task::JoinSet;
@@ -36,7 +36,7 @@ impl IdleConnections {
         let mut transport = TransportConfig::default();
         transport.keep_alive_interval(Some(KEEP_ALIVE_INTERVAL));
         config.transport_config(Arc::new(transport));
-        let hello = Hello { version: PROTOCOL_VERSION, cluster: Some(tls.identity().cluster()) };
+        let hello = Hello { versions: SUPPORTED_VERSIONS, cluster: Some(tls.identity().cluster()) };
         let mut opening = JoinSet::new();
         let mut connections = Vec::with_capacity(count);
         for opened in 0..count {

@@ -31,6 +31,9 @@ pub struct Status {
     pub persisted_index: LogIndex,
     /// How far it knows the log to be committed.
     pub commit_index: LogIndex,
+    /// The highest commit index that this node knows of, be it its own or one that an append
+    /// carried. Beyond `commit_index` it covers entries that this node lacks.
+    pub commit_index_seen: LogIndex,
     /// How far its state machine has applied.
     pub applied_index: LogIndex,
     /// The entry at which the state machine failed, while it is not applied.
@@ -93,6 +96,7 @@ impl Node {
             last_log: core.log.last(),
             persisted_index: core.log.persisted(),
             commit_index: core.commit_index(),
+            commit_index_seen: core.commit_index().max(core.commit_seen),
             applied_index: core.apply.applied(),
             apply_failed_at: core.apply.failed(),
             storage_waiting: core.storage_waiting(),

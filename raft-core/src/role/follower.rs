@@ -94,6 +94,7 @@ impl Core {
         append: AppendEntries,
     ) -> Result<(), InvalidMessage> {
         let AppendEntries { prev, mut entries, commit, round } = append;
+        self.commit_seen = self.commit_seen.max(commit);
         let base = self.log.terms().base();
         let last_new = prev.index + entries.len() as u64;
         if prev.index < base.index {

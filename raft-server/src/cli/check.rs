@@ -9,6 +9,9 @@ pub(super) fn run(args: ConfigArgs) -> Result<(), Failure> {
     for warning in &warnings {
         eprintln!("warning: {warning}");
     }
+    if let Some(warning) = identity::files(&config).key_warning() {
+        eprintln!("warning: {warning}");
+    }
     identity::load(&config).map_err(|error| Failure::new(Exit::Config, error))?;
     eprintln!(
         "the configuration of node {} of cluster {} is fine: {} members, data in {}",

@@ -34,9 +34,12 @@ pub(super) fn run(args: ServeArgs) -> Result<(), Failure> {
         .build()
         .map_err(|error| Failure::new(Exit::Failure, format!("cannot start: {error}")))?;
     let outcome = runtime.block_on(async {
-        let signals = Signals::install()
+        let mut signals = Signals::install()
             .map_err(|error| Failure::new(Exit::Failure, format!("no signals: {error}")))?;
-        Server::start(&config).await?.run(signals).await
+        match Server::start(config, &mut signals).await? {
+            Some(server) => server.run(signals).await,
+            None => Ok(()),
+        }
     });
     // Whatever still runs has nothing left to say.
     runtime.shutdown_background();

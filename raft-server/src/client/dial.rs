@@ -13,7 +13,7 @@ use super::addresses::{self, Tried, connect_to_any};
 use super::link::Link;
 use super::{ClientConfig, Error};
 use crate::client_api::{
-    FrameReader, Hello, PROTOCOL_VERSION, Welcome, check_hello, read_message, write_frame,
+    FrameReader, Hello, SUPPORTED_VERSIONS, Welcome, check_hello, read_extensible, write_frame,
 };
 
 /// How long a connection may be silent before QUIC gives it up.
@@ -67,7 +67,7 @@ impl Dialler {
         let cluster = config.tls.identity().cluster();
         Ok(Self {
             client,
-            hello: Hello { version: PROTOCOL_VERSION, cluster: Some(cluster) },
+            hello: Hello { versions: SUPPORTED_VERSIONS, cluster: Some(cluster) },
             dial_timeout: config.dial_timeout,
             silence_timeout: config.silence_timeout,
             v4: OnceLock::new(),
@@ -127,7 +127,7 @@ impl Dialler {
         let welcome: Welcome = loop {
             let frame = reader.next_frame().map_err(|error| Fault::Lasting(error.to_string()))?;
             if let Some(frame) = frame {
-                break read_message(frame).map_err(|error| Fault::Lasting(error.to_string()))?;
+                break read_extensible(frame).map_err(|error| Fault::Lasting(error.to_string()))?;
             }
             match receive.read(&mut chunk).await.map_err(|error| passing(error.to_string()))? {
                 Some(bytes) => reader.extend(&chunk[..bytes]),
@@ -251,7 +251,7 @@ mod tests {
         let connection = endpoint.accept().await.unwrap().await.unwrap();
         let (mut send, _receive) = connection.accept_bi().await.unwrap();
         let welcome = Welcome {
-            version: PROTOCOL_VERSION,
+            versions: SUPPORTED_VERSIONS,
             cluster: CLUSTER,
             node: NodeId(1),
             in_flight_max: 1,

@@ -17,7 +17,8 @@ use tokio::time::timeout;
 use super::budget::{Charge, ConnectionBudget};
 use super::execute::Charged;
 use super::frame::{
-    FrameError, FrameReader, HELLO_BYTES_MAX, REQUEST_BYTES_MAX, read_message, write_frame,
+    FrameError, FrameReader, HELLO_BYTES_MAX, REQUEST_BYTES_MAX, read_extensible, read_message,
+    write_frame,
 };
 use super::hello::{self, Hello, HelloMismatch};
 use super::listener::Context;
@@ -58,9 +59,8 @@ pub(super) enum ConnectionError {
 impl ConnectionError {
     pub(super) const fn code(&self) -> CloseCode {
         match self {
-            Self::NoHello | Self::NoPing | Self::Mismatch(HelloMismatch::Version { .. }) => {
-                CloseCode::Protocol
-            }
+            Self::NoHello | Self::NoPing => CloseCode::Protocol,
+            Self::Mismatch(HelloMismatch::Version { .. }) => CloseCode::Version,
             Self::Mismatch(HelloMismatch::Cluster { .. }) => CloseCode::WrongCluster,
             Self::Frame(FrameError::TooLarge { .. }) => CloseCode::FrameTooLarge,
             Self::Frame(FrameError::Malformed(_) | FrameError::TrailingBytes(_)) => {
@@ -121,7 +121,7 @@ async fn greet(
     let mut chunk = [0; 256];
     let hello: Hello = loop {
         if let Some(frame) = reader.next_frame()? {
-            break read_message(frame)?;
+            break read_extensible(frame)?;
         }
         match receive.read(&mut chunk).await? {
             Some(bytes) => reader.extend(&chunk[..bytes]),

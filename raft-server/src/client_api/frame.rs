@@ -135,6 +135,18 @@ pub fn read_message<M: DeserializeOwned>(body: &[u8]) -> Result<M, FrameError> {
     if rest.is_empty() { Ok(message) } else { Err(FrameError::TrailingBytes(rest.len())) }
 }
 
+/// Reads the message at the beginning of a frame's body. What follows it is ignored: later versions
+/// may append fields to a hello.
+///
+/// # Errors
+/// When the bytes are something else.
+pub fn read_extensible<M: DeserializeOwned>(body: &[u8]) -> Result<M, FrameError> {
+    match postcard::take_from_bytes(body) {
+        Ok((message, _)) => Ok(message),
+        Err(error) => Err(FrameError::Malformed(error.to_string())),
+    }
+}
+
 struct Appender<'a>(&'a mut Vec<u8>);
 
 impl postcard::ser_flavors::Flavor for Appender<'_> {

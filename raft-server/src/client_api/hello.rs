@@ -1,17 +1,23 @@
-//! The first frame each way. Its form never changes, so that any two releases can tell each other
-//! which versions they speak.
+//! The first frame each way. Its fields keep their places in every version. A later version only
+//! appends fields, and a reader ignores what follows the fields that it knows; so any two releases
+//! can tell each other which versions they support.
 
 use raft_core::{ClusterId, NodeId};
+use raft_transport_quic::{NoCommonVersion, VersionRange};
 use serde::{Deserialize, Serialize};
 
-/// The version of everything after the hello.
+/// The highest supported version of everything after the hello.
 pub const PROTOCOL_VERSION: u16 = 2;
+
+/// The versions of everything after the hello that this release supports.
+pub const SUPPORTED_VERSIONS: VersionRange = VersionRange::only(PROTOCOL_VERSION);
 
 /// What a client says first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Hello {
-    /// The version it speaks.
-    pub version: u16,
+    /// The versions that it supports.
+    #[serde(with = "range")]
+    pub versions: VersionRange,
     /// The cluster it means, if it knows.
     pub cluster: Option<ClusterId>,
 }
@@ -19,8 +25,9 @@ pub struct Hello {
 /// What a node answers.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Welcome {
-    /// The version it speaks.
-    pub version: u16,
+    /// The versions that it supports.
+    #[serde(with = "range")]
+    pub versions: VersionRange,
     /// The cluster it belongs to.
     pub cluster: ClusterId,
     /// Which node it is.
@@ -37,14 +44,14 @@ pub struct Welcome {
 pub enum HelloMismatch {
     /// One of them needs another release.
     #[error(
-        "the client speaks version {client} of the client protocol and the node version {node}: \
+        "no common version of the client protocol: the client supports {client}, the node {node}; \
          use a client and a node of matching releases"
     )]
     Version {
-        /// What the client speaks.
-        client: u16,
-        /// What the node speaks.
-        node: u16,
+        /// What the client supports.
+        client: VersionRange,
+        /// What the node supports.
+        node: VersionRange,
     },
     /// The address leads to another cluster.
     #[error(
@@ -59,18 +66,40 @@ pub enum HelloMismatch {
     },
 }
 
-/// Says whether a client and a node go together.
+/// The version that a client and a node use: the highest that both support.
 ///
 /// # Errors
-/// The first rule that they break.
-pub fn check(hello: &Hello, welcome: &Welcome) -> Result<(), HelloMismatch> {
-    if hello.version != welcome.version {
-        return Err(HelloMismatch::Version { client: hello.version, node: welcome.version });
-    }
+/// When they do not go together: the first rule that they break.
+pub fn check(hello: &Hello, welcome: &Welcome) -> Result<u16, HelloMismatch> {
+    let version = hello.versions.agree(welcome.versions).map_err(
+        |NoCommonVersion { ours: client, theirs: node }| HelloMismatch::Version { client, node },
+    )?;
     match hello.cluster {
         Some(client) if client != welcome.cluster => {
             Err(HelloMismatch::Cluster { client, node: welcome.cluster })
         }
-        Some(_) | None => Ok(()),
+        Some(_) | None => Ok(version),
+    }
+}
+
+/// A range of versions as its two bounds.
+mod range {
+    use raft_transport_quic::VersionRange;
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        range: &VersionRange,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        (range.lowest(), range.highest()).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<VersionRange, D::Error> {
+        let (lowest, highest) = Deserialize::deserialize(deserializer)?;
+        VersionRange::new(lowest, highest)
+            .ok_or_else(|| D::Error::custom("an empty range of versions"))
     }
 }

@@ -7,20 +7,21 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use quinn::{
-    Endpoint, EndpointConfig, IdleTimeout, Incoming, TokioRuntime, TransportConfig, VarInt,
+    Connecting, Connection, Endpoint, EndpointConfig, IdleTimeout, Incoming, TransportConfig,
+    VarInt,
 };
 use raft_core::{ClusterId, NodeId};
-use raft_transport_quic::CloseCode;
-use raft_transport_quic::tls::{self, Role, TlsError, TlsIdentity};
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use raft_transport_quic::tls::{self, PeerIdentity, Role, TlsError, TlsIdentity};
+use raft_transport_quic::{CloseCode, Handshake, HandshakeRuntime, LogLimit};
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tracing::{debug, info, warn};
 
 use super::budget::ResponseBudgets;
 use super::connection;
 use super::disk_reads;
 use super::execute::Executor;
-use super::hello::{PROTOCOL_VERSION, Welcome};
+use super::hello::{SUPPORTED_VERSIONS, Welcome};
 use super::monitor::ClientApiMonitor;
 use crate::NodeHandle;
 use crate::space::SpaceMonitor;
@@ -35,6 +36,11 @@ const CONNECTION_RESPONSE_BYTES_MAX_DEFAULT: usize = 16 << 20;
 const IDENTITY_RESPONSE_BYTES_MAX_DEFAULT: usize = 128 << 20;
 /// How long a handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How many clients may wait for their handshake to begin, and how much of what they send
+/// meanwhile is kept: for one, and for all.
+const INCOMING_MAX: usize = 16_384;
+const INCOMING_BYTES_MAX: u64 = 16 << 10;
+const INCOMING_BYTES_TOTAL_MAX: u64 = 4 << 20;
 
 /// The stream of requests and the one of pings.
 const BIDI_STREAMS_MAX: u32 = 2;
@@ -59,8 +65,11 @@ pub struct ClientApiConfig {
     pub members: BTreeMap<NodeId, MemberAddresses>,
     /// How large a command may be.
     pub limits: Limits,
-    /// The most connections; further clients are turned away.
+    /// The most established connections; further clients are refused.
     pub connections_max: usize,
+    /// The most handshakes in progress; further clients wait. Established connections do not
+    /// count here, and handshakes do not count against `connections_max`.
+    pub handshakes_max: usize,
     /// The most unanswered requests of one connection; it is read no further beyond.
     pub in_flight_max: u32,
     /// The most bytes of unanswered requests of one connection; it is read no further beyond.
@@ -92,6 +101,7 @@ impl ClientApiConfig {
             members: BTreeMap::new(),
             limits: Limits::default(),
             connections_max: 16_384,
+            handshakes_max: 256,
             in_flight_max: 1024,
             in_flight_bytes_max: 16 << 20,
             space: None,
@@ -125,6 +135,9 @@ pub enum ClientApiError {
     /// The certificates cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The operating system refused a thread.
+    #[error("a thread for the handshakes of clients could not be started: {0}")]
+    Thread(#[source] std::io::Error),
 }
 
 /// The clients' port of a running node. It closes when this is dropped; [`ClientApi::shutdown`]
@@ -135,7 +148,6 @@ pub struct ClientApi {
     address: SocketAddr,
     context: Arc<Context>,
     stopping: watch::Sender<bool>,
-    accepting: JoinHandle<()>,
 }
 
 /// What the listener and all its connections share.
@@ -144,13 +156,20 @@ pub(super) struct Context {
     pub(super) config: ClientApiConfig,
     pub(super) executor: Executor,
     pub(super) budgets: ResponseBudgets,
+    /// Established connections.
     open: AtomicUsize,
+    /// Carries established connections.
+    runtime: Handle,
+    /// Limits lines about connections that strangers may cause.
+    refusal_log: LogLimit,
+    /// Limits lines about connections of clients with a certificate.
+    closing_log: LogLimit,
 }
 
 impl Context {
     pub(super) fn welcome(&self) -> Welcome {
         Welcome {
-            version: PROTOCOL_VERSION,
+            versions: SUPPORTED_VERSIONS,
             cluster: self.config.cluster,
             node: self.config.node,
             in_flight_max: self.config.in_flight_max,
@@ -171,12 +190,18 @@ impl ClientApi {
         reader: KvReader,
     ) -> Result<Self, ClientApiError> {
         let mut server = tls::server_config(&config.tls, Role::Client)?;
-        server.transport_config(Arc::new(transport_config()));
+        server
+            .transport_config(Arc::new(transport_config()))
+            .max_incoming(INCOMING_MAX)
+            .incoming_buffer_size(INCOMING_BYTES_MAX)
+            .incoming_buffer_size_total(INCOMING_BYTES_TOTAL_MAX);
+        let handshakes = HandshakeRuntime::start(&format!("raft-{}-client-tls", config.node))
+            .map_err(ClientApiError::Thread)?;
         let listen = |source| ClientApiError::Listen { address: config.listen, source };
         let socket = bind(config.listen).map_err(listen)?;
-        let runtime = Arc::new(TokioRuntime);
-        let endpoint = Endpoint::new(EndpointConfig::default(), Some(server), socket, runtime)
-            .map_err(listen)?;
+        let endpoint =
+            Endpoint::new(EndpointConfig::default(), Some(server), socket, handshakes.clone())
+                .map_err(listen)?;
         let address = endpoint.local_addr().map_err(listen)?;
         let (stopping, stop) = watch::channel(false);
         let executor = Executor::new(&config, node, reader);
@@ -184,11 +209,18 @@ impl ClientApi {
             config.connection_response_bytes_max,
             config.identity_response_bytes_max,
         );
-        let open = AtomicUsize::new(0);
-        let context = Arc::new(Context { config, executor, budgets, open });
-        let accepting = tokio::spawn(accept(endpoint.clone(), Arc::clone(&context), stop));
+        let context = Arc::new(Context {
+            config,
+            executor,
+            budgets,
+            open: AtomicUsize::new(0),
+            runtime: Handle::current(),
+            refusal_log: LogLimit::default(),
+            closing_log: LogLimit::default(),
+        });
+        handshakes.spawn_handshake(accept(endpoint.clone(), Arc::clone(&context), stop));
         info!(%address, "listening for clients");
-        Ok(Self { endpoint, address, context, stopping, accepting })
+        Ok(Self { endpoint, address, context, stopping })
     }
 
     /// Where it listens.
@@ -226,7 +258,6 @@ impl ClientApi {
 
 impl Drop for ClientApi {
     fn drop(&mut self) {
-        self.accepting.abort();
         self.endpoint.close(CloseCode::Shutdown.into(), b"the node shuts down");
     }
 }
@@ -253,37 +284,45 @@ fn bind(address: SocketAddr) -> std::io::Result<UdpSocket> {
     Ok(socket)
 }
 
+/// Runs on the thread of the handshakes until the port is closed.
 async fn accept(endpoint: Endpoint, context: Arc<Context>, mut stop: watch::Receiver<bool>) {
+    let handshakes_max = context.config.handshakes_max.max(1);
+    let half_open = Arc::new(Semaphore::new(handshakes_max));
     loop {
-        let incoming = tokio::select! {
-            incoming = endpoint.accept() => incoming,
+        let next = async {
+            // A client waits here, in the queue of the endpoint, while too many are half open.
+            let permit = Arc::clone(&half_open).acquire_owned().await.ok()?;
+            Some((permit, endpoint.accept().await?))
+        };
+        let next = tokio::select! {
+            next = next => next,
             _ = stop.changed() => return,
         };
-        let Some(incoming) = incoming else { return };
+        let Some((permit, incoming)) = next else { return };
         let open = context.open.load(Ordering::Relaxed);
         if open >= context.config.connections_max {
-            warn!(from = %incoming.remote_address(), open, "too many clients; turning one away");
+            context.refused(incoming.remote_address(), &TOO_MANY);
             incoming.refuse();
-        } else if open >= context.config.connections_max / 2
+        } else if half_open.available_permits() < handshakes_max / 2
             && !incoming.remote_address_validated()
-            && incoming.may_retry()
         {
-            // Under load a client must show that its address is its own before it costs more.
+            // A client must prove that its address is its own before it costs more. Whoever forged
+            // it never gets further; this fails for proven addresses only.
             let _ = incoming.retry();
         } else {
-            let place = Place::take(&context);
-            tokio::spawn(serve(incoming, place, stop.clone()));
+            begin(&context, incoming, permit, stop.clone());
         }
     }
 }
 
-/// One of the places for connections; free again when dropped.
+/// One of the established connections; counted until dropped.
 struct Place(Arc<Context>);
 
 impl Place {
-    fn take(context: &Arc<Context>) -> Self {
-        context.open.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(context))
+    fn take(context: &Arc<Context>) -> Option<Self> {
+        let place = Self(Arc::clone(context));
+        let open_before = context.open.fetch_add(1, Ordering::Relaxed);
+        (open_before < context.config.connections_max).then_some(place)
     }
 }
 
@@ -293,24 +332,83 @@ impl Drop for Place {
     }
 }
 
-async fn serve(incoming: Incoming, place: Place, stop: watch::Receiver<bool>) {
-    let context = &place.0;
+fn begin(
+    context: &Arc<Context>,
+    incoming: Incoming,
+    permit: OwnedSemaphorePermit,
+    mut stop: watch::Receiver<bool>,
+) {
     let from = incoming.remote_address();
-    let connection = match tokio::time::timeout(HANDSHAKE_TIMEOUT, incoming).await {
-        Ok(Ok(connection)) => connection,
-        Ok(Err(error)) => return warn!(%from, %error, "a client failed the handshake"),
-        Err(_) => return warn!(%from, "a client's handshake took too long"),
+    let (handshake, connecting) = HandshakeRuntime::begin(|| incoming.accept());
+    let connecting = match connecting {
+        Ok(connecting) => connecting,
+        Err(error) => return context.refused(from, &error),
     };
-    let identity = match tls::accepted_identity(&connection, Role::Client, context.config.cluster) {
-        Ok(identity) => identity,
-        Err(refusal) => {
-            warn!(%from, %refusal, "turned away");
-            return refusal.close(&connection);
+    let context = Arc::clone(context);
+    tokio::spawn(async move {
+        let authenticated = tokio::select! {
+            authenticated = tokio::time::timeout(
+                HANDSHAKE_TIMEOUT,
+                authenticate(&context, handshake, connecting),
+            ) => authenticated,
+            _ = stop.changed() => return,
+        };
+        drop(permit);
+        match authenticated {
+            Ok(Ok((connection, identity, place))) => {
+                let runtime = context.runtime.clone();
+                runtime.spawn(serve(connection, identity, place, stop));
+            }
+            Ok(Err(why)) => context.refused(from, &why),
+            Err(_) => context.refused(from, &"the handshake took too long"),
         }
+    });
+}
+
+/// Completes the handshake and takes the client in, unless its certificate does not belong here.
+async fn authenticate(
+    context: &Arc<Context>,
+    handshake: Handshake,
+    connecting: Connecting,
+) -> Result<(Connection, PeerIdentity, Place), String> {
+    let connection = connecting.await.map_err(|error| error.to_string())?;
+    let identity = tls::accepted_identity(&connection, Role::Client, context.config.cluster)
+        .map_err(|refusal| {
+            refusal.close(&connection);
+            refusal.to_string()
+        })?;
+    let Some(place) = Place::take(context) else {
+        connection.close(CloseCode::Overloaded.into(), TOO_MANY.as_bytes());
+        return Err(TOO_MANY.to_owned());
     };
+    handshake.complete();
+    Ok((connection, identity, place))
+}
+
+async fn serve(
+    connection: Connection,
+    identity: PeerIdentity,
+    place: Place,
+    stop: watch::Receiver<bool>,
+) {
+    let context = &place.0;
+    let from = connection.remote_address();
     debug!(%from, client = %identity, "a client connected");
-    if let Err(error) = connection::serve(&connection, identity.clone(), context, stop).await {
-        warn!(%from, client = %identity, %error, "closing a client's connection");
+    let served = connection::serve(&connection, identity.clone(), context, stop).await;
+    if let Err(error) = served {
+        if let Some(suppressed) = context.closing_log.allow() {
+            warn!(%from, client = %identity, %error, suppressed, "closing a client's connection");
+        }
         connection.close(error.code().into(), error.to_string().as_bytes());
     }
 }
+
+impl Context {
+    fn refused(&self, from: SocketAddr, why: &dyn std::fmt::Display) {
+        if let Some(suppressed) = self.refusal_log.allow() {
+            warn!(%from, suppressed, "refused a connection of a client: {why}");
+        }
+    }
+}
+
+const TOO_MANY: &str = "too many clients are connected";

@@ -21,9 +21,12 @@ pub mod protocol;
 
 pub(crate) use frame::write_frame_within;
 pub use frame::{
-    FRAME_BYTES_MAX, FrameError, FrameReader, REQUEST_BYTES_MAX, read_message, write_frame,
+    FRAME_BYTES_MAX, FrameError, FrameReader, REQUEST_BYTES_MAX, read_extensible, read_message,
+    write_frame,
 };
-pub use hello::{Hello, HelloMismatch, PROTOCOL_VERSION, Welcome, check as check_hello};
+pub use hello::{
+    Hello, HelloMismatch, PROTOCOL_VERSION, SUPPORTED_VERSIONS, Welcome, check as check_hello,
+};
 pub use listener::{ClientApi, ClientApiConfig, ClientApiError, MemberAddresses};
 pub use monitor::{ClientApiMonitor, ClientApiStatus};
 #[doc(inline)]

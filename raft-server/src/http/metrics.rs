@@ -15,7 +15,7 @@ use raft_core::{NodeId, RoleKind};
 use raft_server::client_api::ClientApiStatus;
 use raft_server::space::SpaceReport;
 use raft_server::{DURATION_BUCKETS, DurationHistogram, NodeStatus};
-use raft_transport_quic::{PeerCounts, PeerStatus};
+use raft_transport_quic::{AcceptCounts, PeerCounts, PeerStatus};
 
 use super::status::{Watched, unix_seconds};
 
@@ -27,6 +27,7 @@ pub(super) fn page(watched: &Watched) -> Result<String, fmt::Error> {
     let scrape = Scrape {
         status: watched.node.status(),
         peers: watched.transport.status(),
+        accepts: watched.transport.accept_counts(),
         space: watched.space.report(),
         clients: watched.clients.status(),
         certificate_expires: unix_seconds(watched.about.certificate_expires),
@@ -44,6 +45,7 @@ pub(super) fn page(watched: &Watched) -> Result<String, fmt::Error> {
 struct Scrape {
     status: NodeStatus,
     peers: Vec<PeerStatus>,
+    accepts: AcceptCounts,
     space: SpaceReport,
     clients: ClientApiStatus,
     certificate_expires: u64,
@@ -190,25 +192,56 @@ impl Scrape {
     /// The network, a line a peer.
     fn peers(&self, page: &mut Page<'_, '_>) -> fmt::Result {
         type Count = fn(&PeerCounts) -> u64;
-        let counters: [(&str, &str, Count); 6] = [
+        let sent: [(&str, &str, Count); 4] = [
             ("etcd_network_peer_sent_bytes", "Bytes sent to a peer", |c| c.bytes_sent),
-            ("etcd_network_peer_received_bytes", "Bytes from a peer", |c| c.bytes_received),
             ("etcd_network_peer_sent_failures", "Messages to a peer that were dropped", |c| {
                 c.dropped_unconnected + c.dropped_full + c.dropped_oversize
             }),
             ("raft_peer_connections", "Connections to a peer made", |c| c.connections),
             ("raft_peer_failed_dials", "Dials of a peer that failed", |c| c.failed_dials),
-            ("raft_peer_violations", "Connections closed for what a peer sent", |c| c.violations),
         ];
-        for (name, help, count) in counters {
-            let values = self.peers.iter().map(|peer| (peer.node, count(&peer.counts)));
-            page.family(name, help, MetricType::Counter, values)?;
+        let received: [(&str, &str, Count); 4] = [
+            ("etcd_network_peer_received_bytes", "Bytes from a peer", |c| c.bytes_received),
+            ("raft_peer_violations", "Connections closed for what a peer sent", |c| c.violations),
+            ("raft_peer_skipped_messages", "Messages of kinds unknown here", |c| {
+                c.skipped_messages
+            }),
+            ("raft_peer_skipped_streams", "Streams of kinds unknown here", |c| c.skipped_streams),
+        ];
+        let labelled = [("To", sent), ("From", received)];
+        for (label, counters) in labelled {
+            for (name, help, count) in counters {
+                let values = self.peers.iter().map(|peer| (peer.node, count(&peer.counts)));
+                page.family(name, help, (MetricType::Counter, label), values)?;
+            }
+        }
+        let accepts = &self.accepts;
+        for (name, help, value) in [
+            ("raft_peer_port_handshakes", "Handshakes begun by other sides", accepts.handshakes),
+            ("raft_peer_port_failed", "Handshakes that failed or were refused", accepts.failed),
+            (
+                "raft_peer_port_refused_not_a_peer",
+                "Nodes of this cluster refused because they are no configured peers",
+                accepts.refused_not_a_peer,
+            ),
+            (
+                "raft_peer_port_refused_limit",
+                "Connections refused because too many handshakes were in progress",
+                accepts.refused_limit,
+            ),
+            (
+                "raft_peer_port_address_checks",
+                "Connections that had to prove their source address",
+                accepts.address_checks,
+            ),
+        ] {
+            page.counter(name, help, value)?;
         }
         let connected = self.peers.iter().map(|peer| (peer.node, u64::from(peer.connected)));
         page.family(
             "raft_peer_connected",
             "Whether a peer is connected",
-            MetricType::Gauge,
+            (MetricType::Gauge, "To"),
             connected,
         )
     }
@@ -277,18 +310,19 @@ impl Page<'_, '_> {
         counter.encode(self.encoder.encode_descriptor(name, help, None, MetricType::Counter)?)
     }
 
-    /// One number a peer, labelled as etcd labels it.
+    /// One number a peer. As with etcd, the label is `To` where it is about what this node sends
+    /// and `From` where it is about what it receives.
     fn family(
         &mut self,
         name: &str,
         help: &str,
-        kind: MetricType,
+        (kind, label): (MetricType, &'static str),
         values: impl Iterator<Item = (NodeId, u64)>,
     ) -> fmt::Result {
         let is_counter = matches!(kind, MetricType::Counter);
         let mut metric = self.encoder.encode_descriptor(name, help, None, kind)?;
         for (node, value) in values {
-            let labels = [("To", node.to_string())];
+            let labels = [(label, node.to_string())];
             let encoder = metric.encode_family(&labels)?;
             if is_counter {
                 ConstCounter::new(value).encode(encoder)?;

@@ -10,7 +10,7 @@ mod probe;
 mod serve;
 mod status;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::extract::State;
@@ -21,8 +21,11 @@ use axum::routing::get;
 pub(crate) use serve::HttpPort;
 pub(crate) use status::{About, Watched};
 
+/// What the pages look at; empty until the node is up.
+pub(crate) type Shown = Arc<OnceLock<Watched>>;
+
 /// Every page.
-fn router(watched: Arc<Watched>) -> Router {
+fn router(shown: Shown) -> Router {
     Router::new()
         .route("/", get(index))
         .route("/livez", get(livez))
@@ -32,19 +35,23 @@ fn router(watched: Arc<Watched>) -> Router {
         .fallback(|| async {
             (StatusCode::NOT_FOUND, "no such page; there are /livez /readyz /metrics /v1/status\n")
         })
-        .with_state(watched)
+        .with_state(shown)
 }
 
 async fn index() -> &'static str {
     "raft-server\n/livez\n/readyz\n/metrics\n/v1/status\n"
 }
 
-async fn livez(State(watched): State<Arc<Watched>>) -> Response {
-    answer(probe::live(&watched.node.status()))
+/// A node that recovers its data works.
+async fn livez(State(shown): State<Shown>) -> Response {
+    answer(shown.get().map_or(Ok(()), |watched| probe::live(&watched.node.status())))
 }
 
-async fn readyz(State(watched): State<Arc<Watched>>) -> Response {
-    answer(probe::ready(&watched.node.status()))
+async fn readyz(State(shown): State<Shown>) -> Response {
+    answer(match shown.get() {
+        Some(watched) => probe::ready(&watched.node.status()),
+        None => Err(STARTING.to_owned()),
+    })
 }
 
 fn answer(verdict: Result<(), String>) -> Response {
@@ -54,13 +61,19 @@ fn answer(verdict: Result<(), String>) -> Response {
     }
 }
 
-async fn metrics_page(State(watched): State<Arc<Watched>>) -> Response {
-    match metrics::page(&watched) {
+async fn metrics_page(State(shown): State<Shown>) -> Response {
+    let Some(watched) = shown.get() else { return answer(Err(STARTING.to_owned())) };
+    match metrics::page(watched) {
         Ok(text) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
         Err(std::fmt::Error) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
 
-async fn status_page(State(watched): State<Arc<Watched>>) -> Response {
-    Json(status::view(&watched)).into_response()
+async fn status_page(State(shown): State<Shown>) -> Response {
+    match shown.get() {
+        Some(watched) => Json(status::view(watched)).into_response(),
+        None => answer(Err(STARTING.to_owned())),
+    }
 }
+
+const STARTING: &str = "starting: the data is being opened and recovered";

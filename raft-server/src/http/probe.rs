@@ -1,5 +1,6 @@
 //! Whether a node lives and whether it can serve, each with the reason if not.
 
+use raft_core::LogIndex;
 use raft_server::NodeStatus;
 
 /// How many committed entries may wait for the state machine of a node that counts as ready.
@@ -13,7 +14,8 @@ pub(super) fn live(status: &NodeStatus) -> Result<(), String> {
     }
 }
 
-/// A node is ready when it lives, knows the leader and has applied what it knows as committed.
+/// A node is ready when it lives, knows the leader and has applied some entries and almost
+/// all that any leader has reported as committed.
 pub(super) fn ready(status: &NodeStatus) -> Result<(), String> {
     live(status)?;
     let raft = &status.raft;
@@ -27,7 +29,10 @@ pub(super) fn ready(status: &NodeStatus) -> Result<(), String> {
             raft.membership.voters.len()
         ));
     }
-    let lag = raft.commit_index.distance_from(raft.applied_index);
+    if raft.applied_index == LogIndex::ZERO {
+        return Err("nothing has been applied yet".to_owned());
+    }
+    let lag = raft.commit_index_seen.distance_from(raft.applied_index);
     if lag > APPLY_LAG_MAX {
         return Err(format!("catching up: {lag} committed entries are not applied yet"));
     }
@@ -38,7 +43,7 @@ pub(super) fn ready(status: &NodeStatus) -> Result<(), String> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use raft_core::{LogId, LogIndex, Membership, NodeId, RoleKind, Status, Term};
+    use raft_core::{LogId, Membership, NodeId, RoleKind, Status, Term};
     use raft_server::{NodeCounters, QueueDepths, StopReason};
 
     use super::*;
@@ -54,6 +59,7 @@ mod tests {
             last_log: LogId::new(Term(3), LogIndex(50_000)),
             persisted_index: LogIndex(50_000),
             commit_index: LogIndex(50_000),
+            commit_index_seen: LogIndex(50_000),
             applied_index: LogIndex(49_999),
             membership: Membership::of_voters([1, 2, 3].map(NodeId)),
             storage_waiting: std::time::Duration::ZERO,
@@ -82,6 +88,17 @@ mod tests {
         let mut behind = healthy();
         behind.raft.applied_index = LogIndex(10);
         assert!(ready(&behind).unwrap_err().contains("49990 committed entries"));
+
+        // A follower whose log is short knows from the leader how much it lacks.
+        let mut short = healthy();
+        short.raft.commit_index_seen = LogIndex(1_000_000);
+        assert!(ready(&short).unwrap_err().contains("950001 committed entries"));
+
+        let mut empty = healthy();
+        empty.raft.commit_index = LogIndex::ZERO;
+        empty.raft.commit_index_seen = LogIndex::ZERO;
+        empty.raft.applied_index = LogIndex::ZERO;
+        assert!(ready(&empty).unwrap_err().contains("nothing has been applied"));
 
         let mut failed = healthy();
         failed.raft.apply_failed_at = Some(LogIndex(7));

@@ -14,7 +14,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
-use super::status::Watched;
+use super::Shown;
 
 /// Connections at a time; more wait in the system's queue.
 const CONNECTIONS_MAX: usize = 128;
@@ -70,9 +70,9 @@ impl HttpPort {
     }
 
     /// Serves until the task is dropped.
-    pub(crate) async fn serve(self, watched: Arc<Watched>) {
+    pub(crate) async fn serve(self, shown: Shown) {
         let loopback = self.address.ip().is_loopback();
-        let mut router = super::router(watched);
+        let mut router = super::router(shown);
         if loopback {
             router =
                 router.layer(middleware::from_fn_with_state(self.address.ip(), local_host_only));

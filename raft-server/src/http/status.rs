@@ -90,6 +90,7 @@ struct Log {
     last_term: u64,
     persisted_index: u64,
     commit_index: u64,
+    commit_index_seen: u64,
     applied_index: u64,
     apply_failed_at: Option<u64>,
     unapplied_bytes: u64,
@@ -123,6 +124,7 @@ struct Progress {
 #[derive(Serialize)]
 struct Peer {
     connected: bool,
+    version: Option<u16>,
     rtt_microseconds: Option<u128>,
     last_error: Option<String>,
     bytes_sent: u64,
@@ -163,6 +165,7 @@ pub(super) fn view(watched: &Watched) -> View {
             last_term: raft.last_log.term.get(),
             persisted_index: raft.persisted_index.get(),
             commit_index: raft.commit_index.get(),
+            commit_index_seen: raft.commit_index_seen.get(),
             applied_index: raft.applied_index.get(),
             apply_failed_at: raft.apply_failed_at.map(raft_core::LogIndex::get),
             unapplied_bytes: raft.unapplied_bytes,
@@ -246,6 +249,7 @@ fn peer(status: PeerStatus) -> (u64, Peer) {
     let counts = status.counts;
     let peer = Peer {
         connected: status.connected,
+        version: status.version,
         rtt_microseconds: status.rtt.map(|rtt| rtt.as_micros()),
         last_error: status.last_error,
         bytes_sent: counts.bytes_sent,

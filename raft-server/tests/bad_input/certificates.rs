@@ -42,3 +42,19 @@ fn an_expired_certificate_is_refused_with_its_date() {
     cluster.certify("node-1", &holder, Validity { from_year: 2010, to_year: 2011 });
     serve(&cluster, &["--bootstrap"]).expect(78, &["expired on", "2011", "node-1.pem"]);
 }
+
+#[test]
+fn a_key_that_other_users_can_read_is_warned_of() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let cluster = Cluster::new(3);
+    let key = cluster.path("node-1.key");
+    std::fs::set_permissions(&key, PermissionsExt::from_mode(0o600)).unwrap();
+    let quiet = super::check(&cluster, &[]);
+    assert!(!quiet.said.contains("private key"), "{}", quiet.said);
+    for mode in [0o640, 0o604] {
+        std::fs::set_permissions(&key, PermissionsExt::from_mode(mode)).unwrap();
+        super::check(&cluster, &[])
+            .expect(0, &["warning: the private key", "node-1.key", &format!("mode {mode:o}")]);
+    }
+}

@@ -8,12 +8,13 @@ use raft_server::client::{Client, ClientConfig, Error, Retry};
 use raft_server::client_api::protocol::{
     Consistency, LeaderHint, Refusal, Request, RequestBody, Response,
 };
-use raft_server::client_api::{PROTOCOL_VERSION, Welcome};
+use raft_server::client_api::{SUPPORTED_VERSIONS, Welcome};
 use raft_server::space::NoSpace;
 use raft_server::state_machine::kv::{
     Answer, AnswerBody, KeyRange, Op, Outcome, Output, Put, RangeRequest, RangeResult, Refused,
     Revision, SessionId,
 };
+use raft_transport_quic::VersionRange;
 
 use super::puppet::{Puppet, Visit, done};
 use super::tls::{CLUSTER, Issuer};
@@ -504,7 +505,7 @@ async fn a_mismatched_welcome_is_an_error_that_names_both_values() {
     let issuer = Issuer::new();
     let puppet = Puppet::new(&issuer, 1);
     let welcome = Welcome {
-        version: PROTOCOL_VERSION,
+        versions: SUPPORTED_VERSIONS,
         cluster: CLUSTER,
         node: NodeId(1),
         in_flight_max: 1,
@@ -513,8 +514,8 @@ async fn a_mismatched_welcome_is_an_error_that_names_both_values() {
     let other = ClusterId(0xbad);
     for (welcome, expected) in [
         (
-            Welcome { version: 77, ..welcome.clone() },
-            [format!("version {PROTOCOL_VERSION} "), "version 77".to_owned()],
+            Welcome { versions: VersionRange::new(77, 78).unwrap(), ..welcome.clone() },
+            [format!("supports {SUPPORTED_VERSIONS}"), "the node 77 to 78".to_owned()],
         ),
         (Welcome { cluster: other, ..welcome }, [CLUSTER.to_string(), other.to_string()]),
     ] {

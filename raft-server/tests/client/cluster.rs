@@ -26,6 +26,8 @@ use super::calls::within;
 use super::tls::{CLUSTER, Issuer};
 
 const NODES: u64 = 3;
+/// The most connections of a node here.
+pub(super) const CONNECTIONS_MAX: usize = 16;
 const KV: KvOptions = KvOptions { block_cache_bytes: 1 << 20, write_buffer_bytes: 1 << 20 };
 
 pub(super) struct Member {
@@ -136,6 +138,7 @@ async fn member(issuer: &Issuer, hub: &Hub, node: u64) -> Member {
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let mut config = ClientApiConfig::new(listen, CLUSTER, NodeId(node), issuer.node(node));
     let disk = Disk::with_space();
+    config.connections_max = CONNECTIONS_MAX;
     config.space = Some(Arc::clone(&disk.monitor));
     let api = ClientApi::start(config, handle.clone(), reader).unwrap();
     Member { node: handle, api, disk, _data: data }

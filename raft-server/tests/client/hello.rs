@@ -2,20 +2,20 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use quinn::{Connection, ConnectionError, Endpoint};
+use quinn::{Connection, ConnectionError, Endpoint, RecvStream};
 use raft_core::ClusterId;
 use raft_server::client_api::protocol::{Reply, Request, RequestBody, Response};
 use raft_server::client_api::{
-    FrameReader, Hello, PROTOCOL_VERSION, REQUEST_BYTES_MAX, read_message, write_frame,
+    FrameReader, Hello, REQUEST_BYTES_MAX, SUPPORTED_VERSIONS, read_message, write_frame,
 };
-use raft_transport_quic::CloseCode;
 use raft_transport_quic::tls::{self, Role, SERVER_NAME, TlsIdentity};
+use raft_transport_quic::{CloseCode, VersionRange};
 
 use super::calls::within;
 use super::cluster::Cluster;
 use super::tls::{CLUSTER, Issuer};
 
-const HELLO: Hello = Hello { version: PROTOCOL_VERSION, cluster: Some(CLUSTER) };
+const HELLO: Hello = Hello { versions: SUPPORTED_VERSIONS, cluster: Some(CLUSTER) };
 
 /// Dials a node as somebody, in some role.
 async fn dial(cluster: &Cluster, identity: &TlsIdentity, role: Role) -> Connection {
@@ -61,9 +61,9 @@ async fn hellos_that_do_not_match_are_refused_with_both_values() {
     let other = ClusterId(0xbad);
     for (hello, code, parts) in [
         (
-            Hello { version: 9, ..HELLO },
-            CloseCode::Protocol,
-            ["9 of".to_owned(), format!("version {PROTOCOL_VERSION}")],
+            Hello { versions: VersionRange::new(8, 9).unwrap(), ..HELLO },
+            CloseCode::Version,
+            ["supports 8 to 9".to_owned(), format!("the node {SUPPORTED_VERSIONS}")],
         ),
         (
             Hello { cluster: Some(other), ..HELLO },
@@ -76,6 +76,40 @@ async fn hellos_that_do_not_match_are_refused_with_both_values() {
         assert_eq!(closed, code as u64, "{reason}");
         assert!(parts.iter().all(|part| reason.contains(part)), "{reason}");
     }
+}
+
+/// A client of a later release supports more versions and sends more fields; one version is common.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_newer_client_with_a_common_version_is_served() {
+    let cluster = Cluster::led().await;
+    let identity = cluster.issuer.client();
+    let newest = SUPPORTED_VERSIONS.highest() + 7;
+    let versions = VersionRange::new(SUPPORTED_VERSIONS.highest(), newest).unwrap();
+    let mut hello = frame(&Hello { versions, ..HELLO });
+    hello.extend([1, 2, 3]);
+    hello[3] += 3;
+    let connection = dial(&cluster, &identity, Role::Client).await;
+    let (mut send, mut receive) = connection.open_bi().await.unwrap();
+    let ping = frame(&Request { id: 3, body: RequestBody::Ping });
+    send.write_all(&[hello, ping].concat()).await.unwrap();
+    let replies = frames(&mut receive, 2).await;
+    let reply: Reply = read_message(&replies[1]).unwrap();
+    assert_eq!(reply, Reply { id: 3, response: Response::Alive });
+}
+
+/// The first frames of a stream.
+async fn frames(receive: &mut RecvStream, count: usize) -> Vec<Vec<u8>> {
+    let mut reader = FrameReader::default();
+    let mut frames = Vec::new();
+    let mut chunk = [0; 256];
+    while frames.len() < count {
+        let bytes = within(receive.read(&mut chunk)).await.unwrap().unwrap();
+        reader.extend(&chunk[..bytes]);
+        while let Some(frame) = reader.next_frame().unwrap() {
+            frames.push(frame.to_vec());
+        }
+    }
+    frames
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -107,16 +141,7 @@ async fn nonsense_closes_the_connection_and_no_other() {
     let (mut send, mut receive) = witness.open_bi().await.unwrap();
     let ping = frame(&Request { id: 3, body: RequestBody::Ping });
     send.write_all(&after_hello(&ping)).await.unwrap();
-    let mut reader = FrameReader::default();
-    let mut frames = Vec::new();
-    let mut chunk = [0; 256];
-    while frames.len() < 2 {
-        let bytes = within(receive.read(&mut chunk)).await.unwrap().unwrap();
-        reader.extend(&chunk[..bytes]);
-        while let Some(frame) = reader.next_frame().unwrap() {
-            frames.push(frame.to_vec());
-        }
-    }
+    let frames = frames(&mut receive, 2).await;
     let reply: Reply = read_message(&frames[1]).unwrap();
     assert_eq!(reply, Reply { id: 3, response: Response::Alive });
 }

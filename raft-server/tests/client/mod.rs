@@ -11,6 +11,7 @@ mod calls;
 mod cluster;
 mod cold_reads;
 mod frames;
+mod half_open;
 mod hello;
 mod puppet;
 mod response_budget;

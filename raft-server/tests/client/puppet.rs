@@ -6,7 +6,7 @@ use quinn::{Connection, Endpoint, RecvStream, SendStream};
 use raft_core::NodeId;
 use raft_server::client_api::protocol::{Reply, Request, RequestBody, Response};
 use raft_server::client_api::{
-    FrameReader, Hello, PROTOCOL_VERSION, Welcome, read_message, write_frame,
+    FrameReader, Hello, SUPPORTED_VERSIONS, Welcome, read_message, write_frame,
 };
 use raft_server::state_machine::kv::{Outcome, Output, Revision};
 use raft_transport_quic::tls::{self, Role};
@@ -43,7 +43,7 @@ impl Puppet {
     /// Waits for a client and says hello to it.
     pub(super) async fn visit(&self) -> Visit {
         self.visit_saying(Welcome {
-            version: PROTOCOL_VERSION,
+            versions: SUPPORTED_VERSIONS,
             cluster: CLUSTER,
             node: NodeId(self.node),
             in_flight_max: 64,
@@ -59,7 +59,7 @@ impl Puppet {
         let mut visit =
             Visit { connection, send, receive, reader: FrameReader::default(), pings: None };
         let hello: Hello = visit.read().await;
-        assert_eq!(hello, Hello { version: PROTOCOL_VERSION, cluster: Some(CLUSTER) });
+        assert_eq!(hello, Hello { versions: SUPPORTED_VERSIONS, cluster: Some(CLUSTER) });
         visit.write(&welcome).await;
         visit
     }

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use quinn::{Connection, Endpoint, RecvStream, SendStream};
 use raft_server::client_api::protocol::{Consistency, Reply, Request, RequestBody, Response};
 use raft_server::client_api::{
-    ClientApiMonitor, ClientApiStatus, FrameReader, Hello, PROTOCOL_VERSION, Welcome, read_message,
-    write_frame,
+    ClientApiMonitor, ClientApiStatus, FrameReader, Hello, SUPPORTED_VERSIONS, Welcome,
+    read_message, write_frame,
 };
 use raft_server::state_machine::kv::{AnswerBody, KeyRange, RangeRequest};
 use raft_transport_quic::tls::{self, Role, SERVER_NAME};
@@ -51,7 +51,7 @@ impl Pipeline {
         let (send, receive) = connection.open_bi().await.unwrap();
         let reader = FrameReader::default();
         let mut pipeline = Self { _connection: connection, send, receive, reader };
-        let hello = Hello { version: PROTOCOL_VERSION, cluster: Some(CLUSTER) };
+        let hello = Hello { versions: SUPPORTED_VERSIONS, cluster: Some(CLUSTER) };
         let mut bytes = Vec::new();
         write_frame(&mut bytes, &hello).unwrap();
         pipeline.send.write_all(&bytes).await.unwrap();

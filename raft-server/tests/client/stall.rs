@@ -12,7 +12,7 @@ use raft_core::{
 use raft_server::client::{Client, ClientConfig, Retry};
 use raft_server::client_api::protocol::{Reply, Request, RequestBody, Response};
 use raft_server::client_api::{
-    ClientApi, ClientApiConfig, FrameReader, Hello, PROTOCOL_VERSION, Welcome, read_message,
+    ClientApi, ClientApiConfig, FrameReader, Hello, SUPPORTED_VERSIONS, Welcome, read_message,
     write_frame,
 };
 use raft_server::state_machine::kv::{Command, KvOptions, KvStateMachine, Op, Put};
@@ -138,7 +138,7 @@ async fn pings_are_answered_while_no_further_request_is_read() {
     let connection = within(connecting).await.unwrap();
     let (mut send, mut receive) = connection.open_bi().await.unwrap();
     let mut out = Vec::new();
-    write_frame(&mut out, &Hello { version: PROTOCOL_VERSION, cluster: Some(CLUSTER) }).unwrap();
+    write_frame(&mut out, &Hello { versions: SUPPORTED_VERSIONS, cluster: Some(CLUSTER) }).unwrap();
     send.write_all(&out).await.unwrap();
     let mut reader = FrameReader::default();
     let welcome: Welcome = within(read(&mut receive, &mut reader)).await;

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::time::Instant;
 
 use super::cluster::{Cluster, PATIENCE};
 
@@ -11,7 +12,15 @@ fn ask(cluster: &Cluster, request: &str) -> String {
 }
 
 fn ask_node(cluster: &Cluster, node: u64, request: &str) -> String {
-    let mut stream = TcpStream::connect(cluster.ports(node).http).unwrap();
+    let started = Instant::now();
+    let mut stream = loop {
+        match TcpStream::connect(cluster.ports(node).http) {
+            Ok(stream) => break stream,
+            // The process has just been started.
+            Err(error) => assert!(started.elapsed() < PATIENCE, "{error}"),
+        }
+        std::thread::yield_now();
+    };
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     // A refused request may be cut short.
     let _ = stream.write_all(request.as_bytes());
@@ -20,7 +29,7 @@ fn ask_node(cluster: &Cluster, node: u64, request: &str) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-fn get(cluster: &Cluster, path: &str) -> String {
+pub(super) fn get(cluster: &Cluster, path: &str) -> String {
     get_from(cluster, 1, path)
 }
 
@@ -46,6 +55,8 @@ fn the_pages_tell_a_working_node_from_one_without_a_leader() {
         "etcd_server_proposals_committed_total ",
         "etcd_disk_wal_fsync_duration_seconds_bucket{le=\"+Inf\"}",
         "etcd_network_peer_sent_bytes_total{To=\"2\"}",
+        "etcd_network_peer_received_bytes_total{From=\"2\"}",
+        "raft_peer_port_handshakes_total ",
         "raft_client_response_waits_total ",
         "process_cpu_seconds_total ",
     ] {

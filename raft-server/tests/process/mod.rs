@@ -9,3 +9,4 @@ mod full_disk;
 mod history;
 mod http;
 mod shutdown;
+mod start;

@@ -83,6 +83,7 @@ impl Story {
             last_log: LogId::new(last, LogIndex(log.len() as u64)),
             persisted_index: LogIndex(0),
             commit_index: LogIndex(commit),
+            commit_index_seen: LogIndex(commit),
             applied_index: LogIndex(0),
             apply_failed_at: None,
             membership: self.members.clone(),

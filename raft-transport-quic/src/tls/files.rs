@@ -102,8 +102,8 @@ pub struct TlsIdentity {
 }
 
 impl TlsIdentity {
-    /// Reads the three files and checks that they fit together and are valid now. Warns of a
-    /// private key that others may read.
+    /// Reads the three files and checks that they fit together and are valid now. Logs a
+    /// warning if other users can read the private key.
     ///
     /// # Errors
     /// The first thing that does not fit, with the file it is in.
@@ -111,7 +111,9 @@ impl TlsIdentity {
         let ca = read("the CA file", &files.ca)?;
         let certificate = read("the certificate", &files.certificate)?;
         let key = read("the private key", &files.key)?;
-        warn_of_readable_key(&files.key);
+        if let Some(warning) = files.key_warning() {
+            tracing::warn!("{warning}");
+        }
         Self::from_pem(files, &ca, &certificate, &key)
     }
 
@@ -228,17 +230,28 @@ fn check_dates(path: &Path, der: &[u8]) -> Result<SystemTime, TlsError> {
     Ok(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
 }
 
-#[cfg(unix)]
-fn warn_of_readable_key(path: &Path) {
-    use std::os::unix::fs::PermissionsExt;
+impl TlsFiles {
+    /// What is wrong with the permissions of the private key, if other users can read it.
+    #[cfg(unix)]
+    #[must_use]
+    pub fn key_warning(&self) -> Option<String> {
+        use std::os::unix::fs::PermissionsExt;
 
-    const READABLE_BY_OTHERS: u32 = 0o004;
-    if let Ok(metadata) = std::fs::metadata(path)
-        && metadata.permissions().mode() & READABLE_BY_OTHERS != 0
-    {
-        tracing::warn!(path = %path.display(), "every user of this machine can read the private key");
+        const READABLE_BY_OTHER_USERS: u32 = 0o044;
+        let mode = std::fs::metadata(&self.key).ok()?.permissions().mode() & 0o777;
+        (mode & READABLE_BY_OTHER_USERS != 0).then(|| {
+            format!(
+                "the private key {} has mode {mode:03o}: its group or all users of this machine \
+                 can read it; set its mode to 600",
+                self.key.display()
+            )
+        })
+    }
+
+    /// What is wrong with the permissions of the private key: not known on this system.
+    #[cfg(not(unix))]
+    #[must_use]
+    pub fn key_warning(&self) -> Option<String> {
+        None
     }
 }
-
-#[cfg(not(unix))]
-fn warn_of_readable_key(_path: &Path) {}
