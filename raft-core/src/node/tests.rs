@@ -349,3 +349,52 @@ fn hostile_input(prng: &mut Prng) -> Input {
     let (from, term) = (prng.below(4), small(prng));
     message(from, term, body)
 }
+
+fn heartbeat(prev: LogId, commit: u64) -> AppendEntries {
+    AppendEntries { prev, entries: Vec::new(), commit: LogIndex(commit), round: Round(1) }
+}
+
+/// A node whose log is far behind must report it. A wrong value must not make a node that has
+/// caught up look behind for longer than the term of the leader that sent it.
+#[test]
+fn the_commit_index_seen_is_the_highest_that_the_leader_of_the_term_named() {
+    let mut node = node_with(Config::new(IDENTITY, 1), Recovered::default(), 3);
+    let unknown = LogId::new(Term(1), LogIndex(60_000));
+    step(&mut node, message(2, 1, Body::AppendEntries(heartbeat(unknown, 50_000))));
+    assert_eq!(node.status().commit_index_seen, LogIndex(50_000));
+    assert_eq!(node.status().commit_index, LogIndex(0), "its log holds none of that");
+
+    step(&mut node, message(2, 1, Body::AppendEntries(heartbeat(LogId::ORIGIN, 40_000))));
+    assert_eq!(node.status().commit_index_seen, LogIndex(50_000), "a delayed append");
+
+    step(&mut node, message(3, 2, Body::AppendEntries(heartbeat(LogId::ORIGIN, 7))));
+    assert_eq!(node.status().commit_index_seen, LogIndex(7), "a value lasts for one term");
+}
+
+#[test]
+fn a_refused_append_does_not_change_the_commit_index_seen() {
+    let mut terms = TermRuns::default();
+    for index in 1..=3 {
+        terms.push(LogId::new(Term(1), LogIndex(index))).expect("continues");
+    }
+    let hard_state = HardState { term: Term(1), voted_for: None, commit: LogIndex(2) };
+    let recovered = Recovered { hard_state, terms, ..Recovered::default() };
+    let mut node = node_with(Config::new(IDENTITY, 1), recovered, 3);
+    assert_eq!(node.status().commit_index_seen, LogIndex(2), "never less than its own");
+    step(&mut node, message(2, 2, Body::AppendEntries(heartbeat(LogId::ORIGIN, 3))));
+    assert_eq!(node.status().commit_index_seen, LogIndex(3));
+
+    let conflict = AppendEntries {
+        entries: vec![Entry::empty(LogId::new(Term(2), LogIndex(1)))],
+        ..heartbeat(LogId::ORIGIN, 900)
+    };
+    for (from, term, append) in [
+        (2, 2, heartbeat(LogId::ORIGIN, u64::MAX)),
+        (3, 2, heartbeat(LogId::ORIGIN, 900)),
+        (3, 1, heartbeat(LogId::ORIGIN, 900)),
+        (2, 2, conflict),
+    ] {
+        step(&mut node, message(from, term, Body::AppendEntries(append)));
+        assert_eq!(node.status().commit_index_seen, LogIndex(3), "node {from} in term {term}");
+    }
+}
