@@ -36,7 +36,9 @@ pub(crate) struct Core {
     pub(crate) leader: Option<NodeId>,
     pub(crate) prng: Prng,
     pub(crate) effects: Vec<Effect>,
-    /// The highest commit index that an append has carried.
+    /// The highest commit index that a valid append of this term has carried, possibly past the
+    /// log. For the status alone: nothing is committed by it. It is forgotten with the term, so
+    /// that a wrong value of one leader lasts no longer.
     pub(crate) commit_seen: LogIndex,
     hard_state: HardState,
     hard_state_changed: bool,
@@ -92,6 +94,7 @@ impl Core {
         self.hard_state.voted_for = None;
         self.hard_state_changed = true;
         self.leader = None;
+        self.commit_seen = LogIndex::ZERO;
     }
 
     /// Votes in the current term, once.

@@ -179,8 +179,9 @@ impl Opened {
         let log_dir = config.data_dir.join(LOG_FOLDER);
         let found = RocksLogStore::identity_of(&log_dir).map_err(|error| open_failure(&error))?;
         check_bootstrap(config, found.is_some())?;
-        data_dir::prepare(&config.data_dir)
-            .map_err(|error| Failure::with_sources(Exit::Storage, &error))?;
+        if let Some(warning) = data_dir::warning(&config.data_dir) {
+            tracing::warn!("{warning}");
+        }
         // The first life of this disk. A second one would be another incarnation, which the
         // members have to admit first; until they can, a lost disk is not begun anew.
         let incarnation = found.map_or(Incarnation(1), |found| found.incarnation);

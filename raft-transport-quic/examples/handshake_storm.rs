@@ -48,8 +48,8 @@ fn main() -> anyhow::Result<()> {
     };
     transport.set_peers(&[PeerAddress { node: NodeId(2), address: "192.0.2.1:1".to_owned() }]);
     report("quiet", &node, 0)?;
-    let strangers = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all();
-    let strangers = { strangers }.build()?;
+    let strangers = tokio::runtime::Builder::new_multi_thread();
+    let strangers = { strangers }.worker_threads(1).enable_all().build()?;
     let (stop, handshakes) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let address = transport.local_addr();
     for _ in 0..STRANGERS {

@@ -31,8 +31,10 @@ pub struct Status {
     pub persisted_index: LogIndex,
     /// How far it knows the log to be committed.
     pub commit_index: LogIndex,
-    /// The highest commit index that this node knows of, be it its own or one that an append
-    /// carried. Beyond `commit_index` it covers entries that this node lacks.
+    /// The highest commit index that the leader of this term has named in an append, or
+    /// [`Status::commit_index`] if that is higher. Beyond `commit_index` it covers entries that
+    /// this node lacks. A new term begins again with `commit_index`, so that a wrong value lasts
+    /// no longer than the term of the leader that sent it.
     pub commit_index_seen: LogIndex,
     /// How far its state machine has applied.
     pub applied_index: LogIndex,

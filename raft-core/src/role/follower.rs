@@ -94,13 +94,13 @@ impl Core {
         append: AppendEntries,
     ) -> Result<(), InvalidMessage> {
         let AppendEntries { prev, mut entries, commit, round } = append;
-        self.commit_seen = self.commit_seen.max(commit);
         let base = self.log.terms().base();
         let last_new = prev.index + entries.len() as u64;
         if prev.index < base.index {
             // What was compacted is committed, so it agrees; only what follows is looked at.
             entries.retain(|entry| entry.index() > base.index);
         } else if !self.log.terms().contains(prev) {
+            self.commit_seen = self.commit_seen.max(commit);
             self.reject_append(leader, prev, round);
             return Ok(());
         }
@@ -117,6 +117,7 @@ impl Core {
                 self.truncate_from(from);
             }
         }
+        self.commit_seen = self.commit_seen.max(commit);
         let appends_anything = known < entries.len();
         for entry in entries.drain(known..) {
             self.append(entry);

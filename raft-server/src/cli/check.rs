@@ -1,6 +1,7 @@
 //! `raft-server check`: a dry run of the configuration.
 
 use super::{ConfigArgs, Exit, Failure};
+use crate::data_dir;
 use crate::identity;
 
 /// Checks settings and certificates, and says what a start would warn of.
@@ -10,6 +11,9 @@ pub(super) fn run(args: ConfigArgs) -> Result<(), Failure> {
         eprintln!("warning: {warning}");
     }
     if let Some(warning) = identity::files(&config).key_warning() {
+        eprintln!("warning: {warning}");
+    }
+    if let Some(warning) = data_dir::warning(&config.data_dir) {
         eprintln!("warning: {warning}");
     }
     identity::load(&config).map_err(|error| Failure::new(Exit::Config, error))?;

@@ -52,9 +52,12 @@ fn a_key_that_other_users_can_read_is_warned_of() {
     std::fs::set_permissions(&key, PermissionsExt::from_mode(0o600)).unwrap();
     let quiet = super::check(&cluster, &[]);
     assert!(!quiet.said.contains("private key"), "{}", quiet.said);
-    for mode in [0o640, 0o604] {
+    let remedy = format!("chmod 600 {}", key.display());
+    for mode in [0o640, 0o604, 0o620] {
         std::fs::set_permissions(&key, PermissionsExt::from_mode(mode)).unwrap();
-        super::check(&cluster, &[])
-            .expect(0, &["warning: the private key", "node-1.key", &format!("mode {mode:o}")]);
+        super::check(&cluster, &[]).expect(
+            0,
+            &["warning: the private key", "node-1.key", &format!("mode 0{mode:o}"), &remedy],
+        );
     }
 }

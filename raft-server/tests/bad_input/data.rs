@@ -6,7 +6,7 @@ use raft_core::ports::LogStore;
 use raft_core::{Broken, LogIndex, Persist, PersistId};
 use raft_storage::{RocksLogStore, RocksOptions};
 
-use super::{block_on, run, serve};
+use super::{block_on, check, run, serve};
 use crate::process::cluster::{BINARY, Cluster};
 
 /// A cluster whose node 1 has data and is not running.
@@ -92,4 +92,14 @@ fn a_key_that_others_may_read_is_warned_of() {
     cluster.stop();
     assert!(cluster.log(1).contains("WARN"), "{}", cluster.log(1));
     assert!(cluster.log(1).contains("node-1.key"), "{}", cluster.log(1));
+}
+
+#[test]
+fn a_data_directory_that_other_users_have_access_to_is_warned_of_by_check() {
+    let cluster = with_data();
+    let directory = cluster.data_dir(1);
+    assert!(!check(&cluster, &[]).said.contains("data directory"));
+    std::fs::set_permissions(&directory, PermissionsExt::from_mode(0o750)).unwrap();
+    let remedy = format!("chmod 700 {}", directory.display());
+    check(&cluster, &[]).expect(0, &["warning: ", "data directory", "0750", &remedy]);
 }

@@ -1,7 +1,7 @@
 //! The data folder around the database: whose it is, and who uses it.
 
 use std::fmt::Display;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -100,10 +100,15 @@ pub(super) fn write_identity(
     sync_folder(folder)
 }
 
-/// Makes the folder if it is not there. The names of folders that were made are durable on return.
+/// Makes the folder if it is not there, and missing parents, each accessible by its owner alone.
+/// The names of folders that were made are durable on return.
 pub(super) fn create(folder: &Path) -> Result<(), OpenError> {
     let mut missing: Vec<&Path> = folder.ancestors().take_while(|path| !path.exists()).collect();
-    fs::create_dir_all(folder).map_err(io_error("create the folder", folder))?;
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder).map_err(io_error("create the folder", folder))?;
     while let Some(made) = missing.pop() {
         match made.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => sync_folder(parent)?,

@@ -103,7 +103,7 @@ pub struct TlsIdentity {
 
 impl TlsIdentity {
     /// Reads the three files and checks that they fit together and are valid now. Logs a
-    /// warning if other users can read the private key.
+    /// warning if other users have access to the private key.
     ///
     /// # Errors
     /// The first thing that does not fit, with the file it is in.
@@ -231,19 +231,19 @@ fn check_dates(path: &Path, der: &[u8]) -> Result<SystemTime, TlsError> {
 }
 
 impl TlsFiles {
-    /// What is wrong with the permissions of the private key, if other users can read it.
+    /// What is wrong with the permissions of the private key, if other users have access to it.
     #[cfg(unix)]
     #[must_use]
     pub fn key_warning(&self) -> Option<String> {
         use std::os::unix::fs::PermissionsExt;
 
-        const READABLE_BY_OTHER_USERS: u32 = 0o044;
-        let mode = std::fs::metadata(&self.key).ok()?.permissions().mode() & 0o777;
-        (mode & READABLE_BY_OTHER_USERS != 0).then(|| {
+        const OF_OTHER_USERS: u32 = 0o077;
+        let mode = std::fs::metadata(&self.key).ok()?.permissions().mode() & 0o7777;
+        (mode & OF_OTHER_USERS != 0).then(|| {
+            let path = self.key.display();
             format!(
-                "the private key {} has mode {mode:03o}: its group or all users of this machine \
-                 can read it; set its mode to 600",
-                self.key.display()
+                "the private key {path} has mode {mode:04o}: its group or all users of this \
+                 machine have access to it; run: chmod 600 {path}"
             )
         })
     }
