@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use quinn::{Connection, Endpoint, RecvStream, SendStream, TransportConfig};
 use raft_server::client_api::{
-    FrameReader, Hello, SUPPORTED_VERSIONS, Welcome, read_message, write_frame,
+    FrameReader, Hello, SUPPORTED_VERSIONS, Welcome, check_hello, read_extensible, write_frame,
 };
 use raft_transport_quic::tls::{self, Role, SERVER_NAME, TlsIdentity};
 use tokio::task::JoinSet;
@@ -86,7 +86,7 @@ async fn connect(
     let mut chunk = [0; 1024];
     loop {
         if let Some(frame) = reader.next_frame()? {
-            read_message::<Welcome>(frame)?;
+            check_hello(&hello, &read_extensible::<Welcome>(frame)?)?;
             return Ok((connection, send, receive));
         }
         let Some(bytes) = receive.read(&mut chunk).await? else {
