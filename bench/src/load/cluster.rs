@@ -128,12 +128,13 @@ impl Cluster {
     }
 
     /// Kills a node with SIGKILL and waits until it is gone.
-    pub(crate) fn kill(&mut self, place: usize) -> anyhow::Result<()> {
+    pub(crate) async fn kill(&mut self, place: usize) -> anyhow::Result<()> {
         let Some(mut process) = self.nodes[place].process.take() else {
             bail!("node {} does not run", place + 1);
         };
         process.kill()?;
-        process.wait()?;
+        // The clients share this thread: they must run while the process ends.
+        tokio::task::spawn_blocking(move || process.wait()).await??;
         Ok(())
     }
 

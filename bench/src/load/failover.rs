@@ -99,7 +99,8 @@ pub(crate) async fn run(
         let leader = cluster.leader(&client).await?;
         let killed = Instant::now();
         tracing::info!(round, node = leader + 1, "{KILLED}");
-        cluster.kill(leader)?;
+        cluster.kill(leader).await?;
+        tracing::info!("the process has ended");
         // Requested after the process has ended: only a new leader can acknowledge it.
         write(&client, format!("round-{round}")).await.context("no write after a failover")?;
         let elapsed = killed.elapsed();

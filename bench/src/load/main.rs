@@ -97,7 +97,8 @@ async fn run(args: Args) -> anyhow::Result<()> {
         (None, None) => "load.json".into(),
     };
     let temporary = tempfile::tempdir()?;
-    let dir = args.dir.clone().unwrap_or_else(|| temporary.path().to_owned());
+    // The nodes take the paths in their configurations as relative to where those are.
+    let dir = std::path::absolute(args.dir.as_deref().unwrap_or_else(|| temporary.path()))?;
     let mut cluster = Cluster::start(server, &dir).await?;
     let mut report = Report::default();
     let idle = match args.idle {
