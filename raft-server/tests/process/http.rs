@@ -4,6 +4,8 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Instant;
 
+use raft_core::LogIndex;
+
 use super::cluster::{Cluster, PATIENCE};
 
 /// Sends one request and returns the whole answer.
@@ -45,7 +47,10 @@ fn the_pages_tell_a_working_node_from_one_without_a_leader() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let client = cluster.client();
     runtime.block_on(cluster.leader(&client));
-    runtime.block_on(cluster.until(&client, 1, |report| report.leader.is_some()));
+    // A node that has applied nothing is not ready, although it knows the leader.
+    runtime.block_on(cluster.until(&client, 1, |report| {
+        report.leader.is_some() && report.applied_index > LogIndex::ZERO
+    }));
     assert!(get(&cluster, "/livez").starts_with("HTTP/1.1 200"));
     assert!(get(&cluster, "/readyz").starts_with("HTTP/1.1 200"));
     let metrics = get(&cluster, "/metrics");
