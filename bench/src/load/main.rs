@@ -13,8 +13,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use bytes::Bytes;
 use clap::Parser;
 use raft_server::client::{Client, Retry};
+use tokio::task::JoinSet;
 
 use cluster::Cluster;
 use idle::IdleConnections;
@@ -147,6 +149,7 @@ async fn measure_cases(args: &Args, cluster: &Cluster, report: &mut Report) -> a
                 keys: args.keys.max(1),
             };
             let shared = connections(cluster, args, case.clients)?;
+            connect(&shared).await?;
             report.case(measure::run(&case, &shared, cluster).await?);
         }
     }
@@ -157,4 +160,30 @@ async fn measure_cases(args: &Args, cluster: &Cluster, report: &mut Report) -> a
 fn connections(cluster: &Cluster, args: &Args, clients: usize) -> anyhow::Result<Vec<Client>> {
     let retry = if args.sessions { Retry::ExactlyOnce } else { Retry::WhenSafe };
     (0..args.connections.clamp(1, clients)).map(|_| cluster.client(retry)).collect()
+}
+
+/// Has each client connect to the leader, so that no handshake falls into a measurement.
+async fn connect(clients: &[Client]) -> anyhow::Result<()> {
+    /// Clients that connect at a time.
+    const CONNECTING_MAX: usize = 32;
+    let mut connecting = JoinSet::new();
+    for client in clients {
+        if connecting.len() >= CONNECTING_MAX {
+            connected(&mut connecting).await?;
+        }
+        let client = client.clone();
+        connecting.spawn(async move { client.get(Bytes::from_static(b"connect")).await.map(drop) });
+    }
+    while !connecting.is_empty() {
+        connected(&mut connecting).await?;
+    }
+    Ok(())
+}
+
+/// Waits for one of them.
+async fn connected(
+    connecting: &mut JoinSet<Result<(), raft_server::client::Error>>,
+) -> anyhow::Result<()> {
+    let connected = connecting.join_next().await.context("no client is connecting")?;
+    connected?.context("a client cannot connect")
 }
