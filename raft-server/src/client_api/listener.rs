@@ -306,8 +306,8 @@ async fn accept(endpoint: Endpoint, context: Arc<Context>, mut stop: watch::Rece
         } else if half_open.available_permits() < handshakes_max / 2
             && !incoming.remote_address_validated()
         {
-            // A client must prove that its address is its own before it costs more. Whoever forged
-            // it never gets further; this fails for proven addresses only.
+            // A client must prove that its address is its own before it costs more; with a forged
+            // address it cannot. `retry` fails for proven addresses only.
             let _ = incoming.retry();
         } else {
             begin(&context, incoming, permit, stop.clone());
