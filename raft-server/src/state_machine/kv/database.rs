@@ -48,6 +48,8 @@ pub(super) struct Database {
     /// Versions that were superseded here or earlier may be gone from the disk. Never falls, and
     /// never above a compact revision that is durable.
     swept: Arc<AtomicU64>,
+    /// The compact revision of the last sweep that has ended.
+    sweep_ended: AtomicU64,
     /// The revision of the write under way, or of the last one.
     writing: AtomicU64,
     /// The revision of the last write. Equal to `writing` while no write is under way.
@@ -63,8 +65,14 @@ impl Database {
                 .map_err(|source| open_error(path, source))?;
         let mut in_memory = ReadOptions::default();
         in_memory.set_read_tier(ReadTier::BlockCache);
-        let database =
-            Self { db, in_memory, swept, writing: AtomicU64::new(0), written: AtomicU64::new(0) };
+        let database = Self {
+            db,
+            in_memory,
+            swept,
+            sweep_ended: AtomicU64::new(0),
+            writing: AtomicU64::new(0),
+            written: AtomicU64::new(0),
+        };
         let state = database
             .state(None)
             .and_then(|state| database.started(state))
@@ -153,7 +161,13 @@ impl Database {
         options.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
         let history = self.family(Family::History);
         self.db.compact_range_cf_opt(history, None::<&[u8]>, None::<&[u8]>, &options);
+        self.sweep_ended.fetch_max(compact_revision.get(), Ordering::AcqRel);
         Ok(compact_revision)
+    }
+
+    /// The compact revision of the last sweep that has ended since the database was opened.
+    pub(super) fn sweep_ended(&self) -> Revision {
+        Revision(self.sweep_ended.load(Ordering::Acquire))
     }
 
     /// Stops what runs in the background, so that the sweeper can end.

@@ -115,6 +115,13 @@ impl KvReader {
         self.database.property(Family::Current, "rocksdb.estimate-num-keys")
     }
 
+    /// The revision up to which the space of superseded versions has been freed since the store was
+    /// opened, 0 if none has: it follows the compact revision with a delay.
+    #[must_use]
+    pub fn swept_revision(&self) -> Revision {
+        self.database.sweep_ended()
+    }
+
     /// Space that the store's files and write buffers take up, in bytes.
     #[must_use]
     pub fn size_bytes(&self) -> u64 {
