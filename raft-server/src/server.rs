@@ -58,7 +58,8 @@ impl Server {
             None => None,
         };
         // The recovery of a long log takes minutes and cannot be interrupted. In a task of its own
-        // it is left behind when the process ends, which is no more to the data than a crash.
+        // it is left behind when the process exits after the grace period, which is no more to the
+        // data than a crash.
         let starting = tokio::spawn(Self::bring_up(config, tls, http, watched));
         tokio::select! {
             started = starting => match started {

@@ -28,6 +28,7 @@ pub(super) fn run(args: ServeArgs) -> Result<(), Failure> {
     for warning in &warnings {
         tracing::warn!("{warning}");
     }
+    let grace = config.shutdown_grace;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.runtime_threads)
         .enable_all()
@@ -41,8 +42,9 @@ pub(super) fn run(args: ServeArgs) -> Result<(), Failure> {
             None => Ok(()),
         }
     });
-    // Whatever still runs has nothing left to say.
-    runtime.shutdown_background();
+    // Tasks and blocking reads hold the stores open. A store that is in use when the process exits
+    // aborts it, which would hide the exit code.
+    runtime.shutdown_timeout(grace);
     outcome
 }
 

@@ -16,6 +16,9 @@ fn a_node_answers_probes_and_signals_while_it_opens_its_data() {
     let log = cluster.data_dir(1).join("log");
     std::fs::create_dir_all(&log).unwrap();
     mknodat(CWD, log.join("IDENTITY"), FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+    // The recovery is left behind after this time.
+    let text = cluster.config_text(1);
+    std::fs::write(cluster.config(1), format!("shutdown_grace = \"200ms\"\n{text}")).unwrap();
     cluster.start(1);
     assert!(get(&cluster, "/livez").starts_with("HTTP/1.1 200"));
     for path in ["/readyz", "/metrics", "/v1/status"] {
