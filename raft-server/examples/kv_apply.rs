@@ -10,7 +10,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use raft_core::ports::StateMachine;
 use raft_core::{ClusterId, GroupId, Identity, Incarnation, LogId, LogIndex, NodeId, Term};
-use raft_server::state_machine::kv::{
+use raft_server::kv::state_machine::{
     Command, KeyRange, KvOptions, KvStateMachine, Op, Put, RangeRequest, SessionId, SessionSerial,
 };
 

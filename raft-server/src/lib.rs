@@ -8,13 +8,10 @@
 #[cfg(feature = "server")]
 pub mod certificates;
 #[cfg(feature = "server")]
-pub mod client;
-#[cfg(feature = "server")]
-pub mod client_api;
+pub mod kv;
 mod node;
 #[cfg(feature = "server")]
 pub mod space;
-pub mod state_machine;
 
 pub use node::{
     BoxError, DURATION_BUCKETS, DurationHistogram, Leadership, Node, NodeBuilder, NodeCounters,

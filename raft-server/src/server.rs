@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use raft_core::ports::{PeerAddress, Transport};
 use raft_core::{ConfigError, GroupId, Identity, Incarnation, Membership, NodeId};
-use raft_server::client_api::{ClientApi, ClientApiConfig, ClientApiError, MemberAddresses};
+use raft_server::kv::client_api::{ClientApi, ClientApiConfig, ClientApiError, MemberAddresses};
 use raft_server::space::SpaceMonitor;
-use raft_server::state_machine::kv::{self, KvOptions, KvStateMachine};
+use raft_server::kv::state_machine::{self, KvOptions, KvStateMachine};
 use raft_server::{Node, NodeHandle, StartError, StopReason};
 use raft_storage::{OpenError, RocksLogStore, RocksOptions};
 use raft_transport_quic::tls::TlsIdentity;

@@ -19,7 +19,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::time::MissedTickBehavior;
 
-use crate::state_machine::kv::SpaceUse;
+use crate::kv::state_machine::SpaceUse;
 
 /// The reserve of a node that is configured without one, in bytes. It holds what a node may still
 /// write after the last sample: the commands under way in the log and in the store, and one flush

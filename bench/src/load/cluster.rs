@@ -9,9 +9,9 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use raft_core::{ClusterId, NodeId};
 use raft_server::certificates::{Authority, Validity};
-use raft_server::client::{Client, ClientConfig, Retry};
-use raft_server::client_api::protocol::Role;
-use raft_server::state_machine::kv::Put;
+use raft_server::kv::client::{Client, ClientConfig, Retry};
+use raft_server::kv::client_api::protocol::Role;
+use raft_server::kv::state_machine::Put;
 use raft_transport_quic::tls::{PeerIdentity, TlsFiles, TlsIdentity};
 
 const CLUSTER: ClusterId = ClusterId(0x0b_e9c4);

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
-use raft_server::client::{Client, Retry};
-use raft_server::state_machine::kv::Put;
+use raft_server::kv::client::{Client, Retry};
+use raft_server::kv::state_machine::Put;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -65,7 +65,7 @@ const CLIENT: &str = "client";
 
 /// Logs what the client does to a file, in the format of the nodes' logs.
 pub(crate) fn log_client_to(path: &Path) -> anyhow::Result<()> {
-    let filter = "load=info,raft_server::client=debug".parse::<tracing_subscriber::EnvFilter>()?;
+    let filter = "load=info,raft_server::kv::client=debug".parse::<tracing_subscriber::EnvFilter>()?;
     let log = Mutex::new(File::create(path)?);
     let subscriber = tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(log);
     subscriber.try_init().map_err(|error| anyhow::anyhow!("{error}"))

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use quinn::{Connection, Endpoint, RecvStream, SendStream, TransportConfig};
-use raft_server::client_api::{
+use raft_server::kv::client_api::{
     FrameReader, Hello, SUPPORTED_VERSIONS, Welcome, check_hello, read_extensible, write_frame,
 };
 use raft_transport_quic::tls::{self, Role, SERVER_NAME, TlsIdentity};

@@ -15,7 +15,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use bytes::Bytes;
 use clap::Parser;
-use raft_server::client::{Client, Retry};
+use raft_server::kv::client::{Client, Retry};
 use tokio::task::JoinSet;
 
 use cluster::Cluster;
@@ -182,7 +182,7 @@ async fn connect(clients: &[Client]) -> anyhow::Result<()> {
 
 /// Waits for one of them.
 async fn connected(
-    connecting: &mut JoinSet<Result<(), raft_server::client::Error>>,
+    connecting: &mut JoinSet<Result<(), raft_server::kv::client::Error>>,
 ) -> anyhow::Result<()> {
     let connected = connecting.join_next().await.context("no client is connecting")?;
     connected?.context("a client cannot connect")

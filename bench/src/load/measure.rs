@@ -7,8 +7,8 @@ use std::time::Duration;
 use anyhow::Context;
 use bytes::Bytes;
 use hdrhistogram::Histogram;
-use raft_server::client::Client;
-use raft_server::state_machine::kv::Put;
+use raft_server::kv::client::Client;
+use raft_server::kv::state_machine::Put;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 

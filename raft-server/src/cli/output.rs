@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 
 use clap::ValueEnum;
-use raft_server::client_api::protocol::{MemberReport, Role, StatusReport};
-use raft_server::state_machine::kv::{
+use raft_server::kv::client_api::protocol::{MemberReport, Role, StatusReport};
+use raft_server::kv::state_machine::{
     Deleted, KeyValue, Projection, RangeResult, Revision, TxnOpResult, TxnResult,
 };
 use serde_json::{Map, Value, json};
@@ -423,7 +423,7 @@ fn hex(byte: u8) -> String {
 #[cfg(test)]
 mod tests {
     use raft_core::{ClusterId, LogId, LogIndex, NodeId, Term};
-    use raft_server::client_api::protocol::FollowerReport;
+    use raft_server::kv::client_api::protocol::FollowerReport;
     use raft_server::space::{SpaceLevel, SpaceReport};
 
     use super::*;

@@ -12,7 +12,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 use raft_core::{NodeId, RoleKind};
-use raft_server::client_api::ClientApiStatus;
+use raft_server::kv::client_api::ClientApiStatus;
 use raft_server::space::SpaceReport;
 use raft_server::{DURATION_BUCKETS, DurationHistogram, NodeStatus};
 use raft_transport_quic::{AcceptCounts, PeerCounts, PeerStatus};

@@ -4,8 +4,8 @@ use std::net::{SocketAddr, UdpSocket};
 
 use bytes::Bytes;
 use quinn::{Connection, ConnectionError, Endpoint};
-use raft_server::client::Client;
-use raft_server::state_machine::kv::Put;
+use raft_server::kv::client::Client;
+use raft_server::kv::state_machine::Put;
 use raft_transport_quic::CloseCode;
 use raft_transport_quic::tls::{Role, SERVER_NAME, TlsFiles, TlsIdentity, client_config};
 

@@ -4,13 +4,13 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 
 use raft_core::{ClusterId, NodeId};
-use raft_server::client::{Client, ClientConfig, Error, Retry};
-use raft_server::client_api::protocol::{
+use raft_server::kv::client::{Client, ClientConfig, Error, Retry};
+use raft_server::kv::client_api::protocol::{
     Consistency, LeaderHint, Refusal, Request, RequestBody, Response,
 };
-use raft_server::client_api::{SUPPORTED_VERSIONS, Welcome};
+use raft_server::kv::client_api::{SUPPORTED_VERSIONS, Welcome};
 use raft_server::space::NoSpace;
-use raft_server::state_machine::kv::{
+use raft_server::kv::state_machine::{
     Answer, AnswerBody, KeyRange, Op, Outcome, Output, Put, RangeRequest, RangeResult, Refused,
     Revision, SessionId,
 };

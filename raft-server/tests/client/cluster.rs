@@ -9,11 +9,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use raft_core::ports::{PeerAddress, Transport};
 use raft_core::{Config, GroupId, Identity, Incarnation, Membership, NodeId};
-use raft_server::client::{Client, ClientConfig, Error};
-use raft_server::client_api::protocol::{Consistency, Role};
-use raft_server::client_api::{ClientApi, ClientApiConfig, MemberAddresses};
+use raft_server::kv::client::{Client, ClientConfig, Error};
+use raft_server::kv::client_api::protocol::{Consistency, Role};
+use raft_server::kv::client_api::{ClientApi, ClientApiConfig, MemberAddresses};
 use raft_server::space::{SpaceLevel, SpaceMonitor};
-use raft_server::state_machine::kv::{
+use raft_server::kv::state_machine::{
     DeleteRange, KeyRange, KvOptions, KvStateMachine, Put, RangeRequest, Revision, Txn, TxnOp,
     TxnOpResult,
 };
@@ -269,7 +269,7 @@ async fn a_port_that_closes_answers_what_is_under_way() {
         written.unwrap();
     }
     let mut count = RangeRequest::new(KeyRange::all());
-    count.projection = raft_server::state_machine::kv::Projection::CountOnly;
+    count.projection = raft_server::kv::state_machine::Projection::CountOnly;
     let count = within(client.range(count, Consistency::Linearizable)).await.unwrap().answer.count;
     assert_eq!(count, Some(51));
 }

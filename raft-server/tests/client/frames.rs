@@ -2,15 +2,15 @@
 
 use bytes::Bytes;
 use raft_core::{ClusterId, LogId, LogIndex, NodeId, Term};
-use raft_server::client_api::protocol::{
+use raft_server::kv::client_api::protocol::{
     Consistency, FollowerReport, LeaderHint, MemberReport, Refusal, Reply, Request, RequestBody,
     Response, Role, StatusReport,
 };
-use raft_server::client_api::{
+use raft_server::kv::client_api::{
     FRAME_BYTES_MAX, FrameError, FrameReader, Hello, Welcome, read_message, write_frame,
 };
 use raft_server::space::{NoSpace, SpaceLevel, SpaceReport};
-use raft_server::state_machine::kv::{
+use raft_server::kv::state_machine::{
     Answer, AnswerBody, Command, Compare, DeleteRange, Expected, KeyRange, KeyValue, Op, Outcome,
     Output, Put, RangeRequest, RangeResult, Relation, Revision, SessionId, SessionSerial, Txn,
     TxnOp,

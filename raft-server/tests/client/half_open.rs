@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use quinn::Endpoint;
-use raft_server::client::{Client, ClientConfig};
+use raft_server::kv::client::{Client, ClientConfig};
 use raft_transport_quic::tls::{Role, SERVER_NAME, client_config};
 
 use super::calls::within;

@@ -4,8 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use quinn::{Connection, ConnectionError, Endpoint, RecvStream};
 use raft_core::ClusterId;
-use raft_server::client_api::protocol::{Reply, Request, RequestBody, Response};
-use raft_server::client_api::{
+use raft_server::kv::client_api::protocol::{Reply, Request, RequestBody, Response};
+use raft_server::kv::client_api::{
     FrameReader, Hello, REQUEST_BYTES_MAX, SUPPORTED_VERSIONS, read_message, write_frame,
 };
 use raft_transport_quic::tls::{self, Role, SERVER_NAME, TlsIdentity};

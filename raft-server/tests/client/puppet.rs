@@ -4,11 +4,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use quinn::{Connection, Endpoint, RecvStream, SendStream};
 use raft_core::NodeId;
-use raft_server::client_api::protocol::{Reply, Request, RequestBody, Response};
-use raft_server::client_api::{
+use raft_server::kv::client_api::protocol::{Reply, Request, RequestBody, Response};
+use raft_server::kv::client_api::{
     FrameReader, Hello, SUPPORTED_VERSIONS, Welcome, read_message, write_frame,
 };
-use raft_server::state_machine::kv::{Outcome, Output, Revision};
+use raft_server::kv::state_machine::{Outcome, Output, Revision};
 use raft_transport_quic::tls::{self, Role};
 
 use super::tls::{CLUSTER, Issuer};

@@ -6,12 +6,12 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use quinn::{Connection, Endpoint, RecvStream, SendStream};
-use raft_server::client_api::protocol::{Consistency, Reply, Request, RequestBody, Response};
-use raft_server::client_api::{
+use raft_server::kv::client_api::protocol::{Consistency, Reply, Request, RequestBody, Response};
+use raft_server::kv::client_api::{
     ClientApiMonitor, ClientApiStatus, FrameReader, Hello, SUPPORTED_VERSIONS, Welcome,
     read_message, write_frame,
 };
-use raft_server::state_machine::kv::{AnswerBody, KeyRange, RangeRequest};
+use raft_server::kv::state_machine::{AnswerBody, KeyRange, RangeRequest};
 use raft_transport_quic::tls::{self, Role, SERVER_NAME};
 
 use super::calls::{PATIENCE, within};

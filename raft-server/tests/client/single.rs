@@ -9,9 +9,9 @@ use raft_core::ports::{StateMachine, Transport};
 use raft_core::{
     Config, GroupId, Identity, Incarnation, LogId, LogIndex, Membership, NodeId, RoleKind, Term,
 };
-use raft_server::client::{Client, ClientConfig};
-use raft_server::client_api::{ClientApi, ClientApiConfig};
-use raft_server::state_machine::kv::{Command, KvOptions, KvStateMachine, Op, Put};
+use raft_server::kv::client::{Client, ClientConfig};
+use raft_server::kv::client_api::{ClientApi, ClientApiConfig};
+use raft_server::kv::state_machine::{Command, KvOptions, KvStateMachine, Op, Put};
 use raft_server::{Node, NodeHandle};
 use raft_storage::MemLogStore;
 use raft_transport_mem::Hub;

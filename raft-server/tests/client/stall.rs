@@ -9,13 +9,13 @@ use raft_core::ports::{LogReader, LogStore, Recovered, StoreError, Transport};
 use raft_core::{
     Config, GroupId, Identity, Incarnation, LogId, Membership, NodeId, Persist, RoleKind,
 };
-use raft_server::client::{Client, ClientConfig, Retry};
-use raft_server::client_api::protocol::{Reply, Request, RequestBody, Response};
-use raft_server::client_api::{
+use raft_server::kv::client::{Client, ClientConfig, Retry};
+use raft_server::kv::client_api::protocol::{Reply, Request, RequestBody, Response};
+use raft_server::kv::client_api::{
     ClientApi, ClientApiConfig, FrameReader, Hello, SUPPORTED_VERSIONS, Welcome, read_message,
     write_frame,
 };
-use raft_server::state_machine::kv::{Command, KvOptions, KvStateMachine, Op, Put};
+use raft_server::kv::state_machine::{Command, KvOptions, KvStateMachine, Op, Put};
 use raft_server::{Node, NodeHandle};
 use raft_storage::MemLogStore;
 use raft_transport_mem::Hub;

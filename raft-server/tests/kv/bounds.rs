@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use raft_core::ports::StateMachine;
 use raft_core::{LogId, LogIndex, Term};
-use raft_server::state_machine::kv::{
+use raft_server::kv::state_machine::{
     AnswerBody, Command, DeleteRange, KeyRange, KvOptions, KvStateMachine, Op, Outcome, Output,
     Projection, Put, RangeRequest, Refused, Revision, Rules, Txn, TxnOp, TxnOpResult,
 };
@@ -146,7 +146,7 @@ fn staged_bytes_grow_with_commands_and_vanish_with_a_flush() {
     let after_put = store.machine().staged_bytes();
     assert!((1_000..2_000).contains(&after_put), "{after_put}");
     // The superseded value and the reply that is kept count as well.
-    let serial = raft_server::state_machine::kv::SessionSerial { session, serial: 1 };
+    let serial = raft_server::kv::state_machine::SessionSerial { session, serial: 1 };
     store.apply(&Command { session: Some(serial), op: delete(key("a")) });
     let after_delete = store.machine().staged_bytes();
     assert!((after_put + 2_000..after_put + 3_000).contains(&after_delete), "{after_delete}");

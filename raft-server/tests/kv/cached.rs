@@ -2,7 +2,7 @@
 
 use rocksdb::perf::{PerfContext, PerfMetric, PerfStatsLevel, set_perf_stats};
 
-use raft_server::state_machine::kv::{AnswerBody, KvOptions, RangeRequest, Revision};
+use raft_server::kv::state_machine::{AnswerBody, KvOptions, RangeRequest, Revision};
 
 use super::store::{OPTIONS, Store, key, put};
 

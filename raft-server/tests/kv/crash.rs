@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use raft_core::ports::StateMachine;
-use raft_server::state_machine::kv::{AnswerBody, Command, HashAnswer, KvOptions, KvStateMachine};
+use raft_server::kv::state_machine::{AnswerBody, Command, HashAnswer, KvOptions, KvStateMachine};
 
 use super::store::{IDENTITY, OPTIONS, Store, put};
 

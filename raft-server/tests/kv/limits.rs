@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use raft_core::ports::{ApplyError, StateMachine};
 use raft_core::{LogId, LogIndex, Term};
-use raft_server::state_machine::kv::{
+use raft_server::kv::state_machine::{
     Answer, Command, Compare, Expected, FormatError, KeyRange, LimitExceeded, Limits, Op, Outcome,
     Output, Put, Query, RangeRequest, Refused, Relation, Revision, Rules, SessionId, SessionSerial,
     Txn, TxnOp,

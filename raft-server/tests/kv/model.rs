@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use raft_server::state_machine::kv::{
+use raft_server::kv::state_machine::{
     Command, Compare, DeleteRange, Deleted, Expected, KeyRange, KeyValue, Op, Outcome, Output,
     Projection, Put, RangeRequest, RangeResult, Refused, Relation, Revision, Rules, SessionId,
     SessionSerial, Txn, TxnOp, TxnOpResult, TxnResult,

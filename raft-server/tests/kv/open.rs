@@ -4,7 +4,7 @@ use std::fs;
 
 use raft_core::ports::StateMachine;
 use raft_core::{ClusterId, Identity, LogId, LogIndex, NodeId, Term};
-use raft_server::state_machine::kv::{KvStateMachine, OpenError, Revision};
+use raft_server::kv::state_machine::{KvStateMachine, OpenError, Revision};
 
 use super::store::{IDENTITY, OPTIONS, Store, bytes, put};
 

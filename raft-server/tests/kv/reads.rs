@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use raft_server::state_machine::kv::{
+use raft_server::kv::state_machine::{
     AnswerBody, Command, KeyRange, Op, Outcome, Projection, RangeRequest, Refused, Revision, Rules,
     Txn, TxnOp,
 };

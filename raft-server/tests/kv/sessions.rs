@@ -1,6 +1,6 @@
 //! Commands that are sent again.
 
-use raft_server::state_machine::kv::{
+use raft_server::kv::state_machine::{
     DeleteRange, Op, Outcome, Put, Refused, Revision, Rules, SessionId,
 };
 

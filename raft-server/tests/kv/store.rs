@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use raft_core::ports::StateMachine;
 use raft_core::{ClusterId, GroupId, Identity, Incarnation, LogId, LogIndex, NodeId, Term};
-use raft_server::state_machine::kv::{
+use raft_server::kv::state_machine::{
     Answer, AnswerBody, Command, DeleteRange, HashAnswer, KeyRange, KeyValue, KvOptions,
     KvStateMachine, Op, Outcome, Output, Put, Query, RangeRequest, RangeResult, Refused, Revision,
     Rules, SessionId, SessionSerial, Txn,

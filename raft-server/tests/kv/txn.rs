@@ -1,6 +1,6 @@
 //! Transactions.
 
-use raft_server::state_machine::kv::{
+use raft_server::kv::state_machine::{
     Compare, DeleteRange, Expected, KeyRange, Op, Outcome, Projection, Put, RangeRequest, Refused,
     Relation, Revision, Rules, Txn, TxnOp, TxnOpResult, TxnResult,
 };

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use raft_server::client::{Client, Error};
-use raft_server::state_machine::kv::{Put, Revision};
+use raft_server::kv::client::{Client, Error};
+use raft_server::kv::state_machine::{Put, Revision};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 

@@ -8,10 +8,10 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use bytes::Bytes;
-use raft_server::client::{Client, Error};
-use raft_server::client_api::protocol::StatusReport;
+use raft_server::kv::client::{Client, Error};
+use raft_server::kv::client_api::protocol::StatusReport;
 use raft_server::space::SpaceLevel;
-use raft_server::state_machine::kv::{DeleteRange, KeyRange, Put};
+use raft_server::kv::state_machine::{DeleteRange, KeyRange, Put};
 
 use super::cluster::{BINARY, Cluster};
 use super::history::{Acknowledged, History};

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use raft_core::Identity;
-use raft_server::state_machine::kv::{
+use raft_server::kv::state_machine::{
     AnswerBody, HashAnswer, KeyRange, KvOptions, KvReader, KvStateMachine, RangeRequest, Revision,
 };
 

@@ -3,7 +3,7 @@
 use std::process::Stdio;
 
 use bytes::Bytes;
-use raft_server::state_machine::kv::Put;
+use raft_server::kv::state_machine::Put;
 use rustix::process::Signal;
 
 use super::cluster::{Cluster, capture, ended};

@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use clap::Args;
 use raft_core::NodeId;
-use raft_server::client::{Client, ClientConfig};
+use raft_server::kv::client::{Client, ClientConfig};
 use raft_transport_quic::tls::{TlsFiles, TlsIdentity};
 
 use self::folder::{DevFolder, FolderError, Wish};

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use raft_server::client::ClientConfig;
+use raft_server::kv::client::ClientConfig;
 use raft_transport_quic::tls::{TlsError, TlsFiles, TlsIdentity};
 use serde::{Deserialize, Serialize};
 

@@ -6,9 +6,9 @@ use std::os::unix::ffi::OsStringExt;
 
 use bytes::Bytes;
 use clap::Args;
-use raft_server::client::{At, Client};
-use raft_server::client_api::protocol::Consistency;
-use raft_server::state_machine::kv::{
+use raft_server::kv::client::{At, Client};
+use raft_server::kv::client_api::protocol::Consistency;
+use raft_server::kv::state_machine::{
     DeleteRange, KeyRange, Projection, Put, RangeRequest, RangeResult, Revision,
 };
 

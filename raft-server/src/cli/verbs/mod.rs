@@ -7,8 +7,8 @@ mod txn;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use raft_server::client::{Client, Error};
-use raft_server::state_machine::kv::Revision;
+use raft_server::kv::client::{Client, Error};
+use raft_server::kv::state_machine::Revision;
 
 use self::connection::{ConnectionArgs, ConnectionError};
 use super::output::{Format, Printer};

@@ -4,7 +4,7 @@ mod lex;
 mod parse;
 
 use clap::Args;
-use raft_server::client::At;
+use raft_server::kv::client::At;
 
 use super::{CommonArgs, End, VerbError, keys};
 

@@ -1,7 +1,7 @@
 //! Reads a transaction from its tokens.
 
 use bytes::Bytes;
-use raft_server::state_machine::kv::{
+use raft_server::kv::state_machine::{
     Compare, DeleteRange, Expected, KeyRange, Put, RangeRequest, Relation, Revision, Txn, TxnOp,
 };
 

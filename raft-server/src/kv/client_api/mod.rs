@@ -6,7 +6,7 @@
 //! request costs several times the CPU time. A second stream may be opened for pings alone; they
 //! are answered whatever waits on the first.
 //!
-//! [`ClientApi`] is the node's side; the other one is [`crate::client`].
+//! [`ClientApi`] is the node's side; the other one is [`crate::kv::client`].
 
 mod budget;
 mod connection;

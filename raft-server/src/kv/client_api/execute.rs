@@ -14,7 +14,7 @@ use super::protocol::{
     StatusReport,
 };
 use crate::space::{SpaceMonitor, SpaceReport};
-use crate::state_machine::kv::{Command, KvReader, LimitExceeded, Limits, Output, RangeRequest};
+use crate::kv::state_machine::{Command, KvReader, LimitExceeded, Limits, Output, RangeRequest};
 use crate::{NodeHandle, ProposeError, ReadError};
 
 /// When a client that found everything full should come back, in milliseconds: drawn from here.

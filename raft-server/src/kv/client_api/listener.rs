@@ -25,7 +25,7 @@ use super::hello::{SUPPORTED_VERSIONS, Welcome};
 use super::monitor::ClientApiMonitor;
 use crate::NodeHandle;
 use crate::space::SpaceMonitor;
-use crate::state_machine::kv::{KvReader, Limits};
+use crate::kv::state_machine::{KvReader, Limits};
 
 /// How long a connection may be silent; clients send a sign of life more often.
 const IDLE_TIMEOUT_MS: u32 = 10_000;

@@ -11,8 +11,8 @@ use quinn::{RecvStream, SendStream};
 use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::time::Instant;
 
-use crate::client_api::protocol::{Reply, Request, RequestBody, Response};
-use crate::client_api::{
+use crate::kv::client_api::protocol::{Reply, Request, RequestBody, Response};
+use crate::kv::client_api::{
     FrameError, FrameReader, REQUEST_BYTES_MAX, Welcome, read_message, write_frame_within,
 };
 

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::dial::{DialError, Dialler};
 use super::link::Link;
-use crate::client_api::protocol::LeaderHint;
+use crate::kv::client_api::protocol::LeaderHint;
 
 /// The most nodes that are remembered; hints beyond are ignored.
 const KNOWN_MAX: usize = 128;

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::addresses::{self, Tried, connect_to_any};
 use super::link::Link;
 use super::{ClientConfig, Error};
-use crate::client_api::{
+use crate::kv::client_api::{
     FrameReader, Hello, SUPPORTED_VERSIONS, Welcome, check_hello, read_extensible, write_frame,
 };
 

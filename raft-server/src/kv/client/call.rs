@@ -11,8 +11,8 @@ use super::link::LinkError;
 use super::nodes::{Aim, Nodes, Place};
 use super::session::IdleSession;
 use super::{ClientConfig, Error, Retry};
-use crate::client_api::FrameError;
-use crate::client_api::protocol::{Refusal, RequestBody, Response};
+use crate::kv::client_api::FrameError;
+use crate::kv::client_api::protocol::{Refusal, RequestBody, Response};
 
 /// How long a caller waits before the next attempt, at first and at most.
 const PAUSE_MIN: Duration = Duration::from_millis(5);

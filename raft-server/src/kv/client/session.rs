@@ -5,8 +5,8 @@
 
 use tokio::time::Instant;
 
-use crate::client_api::protocol::RequestBody;
-use crate::state_machine::kv::{Command, Op, Outcome, Output, SessionId, SessionSerial};
+use crate::kv::client_api::protocol::RequestBody;
+use crate::kv::state_machine::{Command, Op, Outcome, Output, SessionId, SessionSerial};
 
 use super::call::{Asked, Caller, Repeat};
 use super::{Error, ends_session, output};

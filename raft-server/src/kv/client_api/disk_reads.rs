@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::Semaphore;
 
 use super::protocol::Refusal;
-use crate::state_machine::kv::{Answer, KeyRange, KvReader, RangeRequest, ReadError};
+use crate::kv::state_machine::{Answer, KeyRange, KvReader, RangeRequest, ReadError};
 
 /// The least and the most disk reads at a time by default.
 const READS_MIN: usize = 4;

@@ -22,8 +22,8 @@ use bytes::Bytes;
 pub use config::{ClientConfig, Retry};
 pub use error::Error;
 
-use crate::client_api::protocol::{Consistency, MemberReport, RequestBody, Response, StatusReport};
-use crate::state_machine::kv::{
+use crate::kv::client_api::protocol::{Consistency, MemberReport, RequestBody, Response, StatusReport};
+use crate::kv::state_machine::{
     Answer, AnswerBody, Command, DeleteRange, Deleted, KeyRange, KeyValue, Op, Outcome, Output,
     Put, RangeRequest, RangeResult, Refused, Revision, Txn, TxnResult,
 };

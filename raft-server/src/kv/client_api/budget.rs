@@ -17,7 +17,7 @@ use raft_transport_quic::tls::PeerIdentity;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::protocol::Response;
-use crate::state_machine::kv::{
+use crate::kv::state_machine::{
     AnswerBody, Command, KeyRange, KeyValue, Limits, Op, Outcome, Projection, RangeRequest, Rules,
     TxnOp, TxnOpResult,
 };
@@ -293,7 +293,7 @@ mod tests {
     use raft_core::ClusterId;
 
     use super::*;
-    use crate::state_machine::kv::{DeleteRange, Put, Txn};
+    use crate::kv::state_machine::{DeleteRange, Put, Txn};
 
     fn client(name: &str) -> PeerIdentity {
         PeerIdentity::Client { cluster: ClusterId(1), name: name.to_owned() }

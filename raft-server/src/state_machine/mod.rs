@@ -1,4 +1,0 @@
-//! State machines that ship with the server.
-
-#[cfg(feature = "server")]
-pub mod kv;
