@@ -1,7 +1,7 @@
 # Every way to build, try and test this repository. `make help` lists them.
 #
 # One profile (release) serves the demo, the tests, the lints and CI, so that RocksDB is compiled
-# once, and one folder holds what was built: CARGO_TARGET_DIR, or target.
+# once, and one directory holds what was built: CARGO_TARGET_DIR, or target.
 
 CARGO ?= cargo
 ROUNDS ?= 1000

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs every benchmark; the figures also land as JSON in the bench folder of cargo's target folder.
+# Runs every benchmark; the figures also land as JSON in the bench directory of cargo's target directory.
 # They mean something on a machine that does nothing else.
 set -euo pipefail
 

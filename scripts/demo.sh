@@ -4,10 +4,10 @@
 set -euo pipefail
 
 server="$1"
-folder="${DEMO_DIR:-${CARGO_TARGET_DIR:-target}/demo}"
+directory="${DEMO_DIR:-${CARGO_TARGET_DIR:-target}/demo}"
 
 keep=(--exit)
 if [ -t 0 ] && [ -t 1 ]; then
     keep=()
 fi
-exec "$server" dev --dir "$folder" --tour "${keep[@]}"
+exec "$server" dev --dir "$directory" --tour "${keep[@]}"

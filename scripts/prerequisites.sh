@@ -23,13 +23,13 @@ if [ "$oldest" != "$wanted" ]; then
 fi
 
 has_libclang() {
-    local folder
-    for folder in ${LIBCLANG_PATH:-} /usr/lib/llvm-*/lib /usr/lib/*-linux-gnu /usr/lib64 /usr/lib \
+    local directory
+    for directory in ${LIBCLANG_PATH:-} /usr/lib/llvm-*/lib /usr/lib/*-linux-gnu /usr/lib64 /usr/lib \
         /usr/local/lib /opt/homebrew/opt/llvm/lib /usr/local/opt/llvm/lib; do
         # Not libclang-cpp, which is another library and often there alone.
-        compgen -G "$folder/libclang.so*" >/dev/null && return 0
-        compgen -G "$folder/libclang-[0-9]*.so*" >/dev/null && return 0
-        compgen -G "$folder/libclang.dylib" >/dev/null && return 0
+        compgen -G "$directory/libclang.so*" >/dev/null && return 0
+        compgen -G "$directory/libclang-[0-9]*.so*" >/dev/null && return 0
+        compgen -G "$directory/libclang.dylib" >/dev/null && return 0
     done
     return 1
 }

@@ -32,7 +32,7 @@ struct Args {
     /// How long a turn takes, in milliseconds
     #[arg(long, default_value_t = 200)]
     turn_ms: u64,
-    /// Where the data is kept [default: a temporary folder beside this program]
+    /// Where the data is kept [default: a temporary directory beside this program]
     #[arg(long)]
     dir: Option<PathBuf>,
     /// Where the figures go as JSON
@@ -44,9 +44,9 @@ fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     ensure!(args.rounds > 0 && !args.batches.contains(&0), "nothing to measure");
     let own = std::env::current_exe().context("where is this program?")?;
-    // The system's folder for temporary files is often kept in memory, where a sync costs nothing.
-    let beside = own.parent().context("this program is in no folder")?;
-    let folder = tempfile::tempdir_in(args.dir.as_deref().unwrap_or(beside))?;
+    // The system's directory for temporary files is often kept in memory, where a sync costs nothing.
+    let beside = own.parent().context("this program is in no directory")?;
+    let directory = tempfile::tempdir_in(args.dir.as_deref().unwrap_or(beside))?;
     show(&format!(
         "{:>7}{:>16}{:>16}{:>8}{:>14}{:>14}{:>14}{:>14}",
         "batch",
@@ -60,7 +60,7 @@ fn main() -> anyhow::Result<()> {
     ));
     let mut cases = Vec::new();
     for (number, &batch) in args.batches.iter().enumerate() {
-        cases.push(case(&args, batch, &folder.path().join(number.to_string()))?);
+        cases.push(case(&args, batch, &directory.path().join(number.to_string()))?);
     }
     let report = json!({ "entry_bytes": args.entry_bytes, "rounds": args.rounds, "cases": cases });
     let Some(path) = &args.json else { return Ok(()) };
@@ -69,9 +69,9 @@ fn main() -> anyhow::Result<()> {
 }
 
 /// Measures both sides with one size of batch, on fresh databases.
-fn case(args: &Args, batch: u64, folder: &Path) -> anyhow::Result<Value> {
-    let mut packed = Side::new(Packed::open(&folder.join("packed"))?, args, batch);
-    let mut plain = Side::new(Plain::open(&folder.join("plain"))?, args, batch);
+fn case(args: &Args, batch: u64, directory: &Path) -> anyhow::Result<Value> {
+    let mut packed = Side::new(Packed::open(&directory.join("packed"))?, args, batch);
+    let mut plain = Side::new(Plain::open(&directory.join("plain"))?, args, batch);
     let turn = Duration::from_millis(args.turn_ms);
     packed.turn(turn)?;
     plain.turn(turn)?;
@@ -111,14 +111,14 @@ trait Log {
 struct Packed(RocksLogStore);
 
 impl Packed {
-    fn open(folder: &Path) -> anyhow::Result<Self> {
+    fn open(directory: &Path) -> anyhow::Result<Self> {
         let identity = Identity {
             cluster: ClusterId(1),
             group: GroupId(0),
             node: NodeId(1),
             incarnation: Incarnation(1),
         };
-        let mut store = RocksLogStore::open(folder, identity, RocksOptions::default())?;
+        let mut store = RocksLogStore::open(directory, identity, RocksOptions::default())?;
         store.recover()?;
         Ok(Self(store))
     }
@@ -135,11 +135,11 @@ impl Log for Packed {
 struct Plain(DB);
 
 impl Plain {
-    fn open(folder: &Path) -> anyhow::Result<Self> {
-        fs::create_dir_all(folder)?;
+    fn open(directory: &Path) -> anyhow::Result<Self> {
+        fs::create_dir_all(directory)?;
         let mut options = Options::default();
         options.create_if_missing(true);
-        Ok(Self(DB::open(&options, folder)?))
+        Ok(Self(DB::open(&options, directory)?))
     }
 }
 

@@ -209,7 +209,7 @@ impl Timestamp {
 }
 
 /// Who a node is: what the envelope of each of its messages says of the sender, and what its
-/// data folder must agree with.
+/// data directory must agree with.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Identity {
     /// The cluster it belongs to.

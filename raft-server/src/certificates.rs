@@ -156,13 +156,13 @@ mod tests {
 
     use super::*;
 
-    fn load(folder: &Path, validity: Validity) -> Result<TlsIdentity, TlsError> {
+    fn load(directory: &Path, validity: Validity) -> Result<TlsIdentity, TlsError> {
         let authority = Authority::new("an authority").unwrap();
         let holder = PeerIdentity::Node { cluster: ClusterId(7), node: NodeId(3) };
         let files = TlsFiles {
-            ca: folder.join("ca.pem"),
-            certificate: folder.join("node.pem"),
-            key: folder.join("node.key"),
+            ca: directory.join("ca.pem"),
+            certificate: directory.join("node.pem"),
+            key: directory.join("node.key"),
         };
         write(&files.ca, authority.certificate_pem(), 0o644).unwrap();
         let issued = authority.issue(&holder, validity).unwrap();
@@ -172,26 +172,27 @@ mod tests {
 
     #[test]
     fn an_issued_certificate_says_who_its_holder_is() {
-        let folder = tempfile::tempdir().unwrap();
-        let identity = load(folder.path(), Validity::ten_years()).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let identity = load(directory.path(), Validity::ten_years()).unwrap();
         assert_eq!(identity.identity().to_string(), format!("raft://{}/node/3", ClusterId(7)));
     }
 
     #[test]
     fn validity_is_what_was_asked_for() {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         let past = Validity { from_year: 2010, to_year: 2011 };
-        assert!(matches!(load(folder.path(), past), Err(TlsError::Expired { .. })));
+        assert!(matches!(load(directory.path(), past), Err(TlsError::Expired { .. })));
         let future = Validity { from_year: 2400, to_year: 2401 };
-        assert!(matches!(load(folder.path(), future), Err(TlsError::NotYetValid { .. })));
+        assert!(matches!(load(directory.path(), future), Err(TlsError::NotYetValid { .. })));
     }
 
     #[test]
     fn a_key_file_is_readable_by_its_owner_alone() {
         use std::os::unix::fs::PermissionsExt;
-        let folder = tempfile::tempdir().unwrap();
-        load(folder.path(), Validity::ten_years()).unwrap();
-        let mode = std::fs::metadata(folder.path().join("node.key")).unwrap().permissions().mode();
+        let directory = tempfile::tempdir().unwrap();
+        load(directory.path(), Validity::ten_years()).unwrap();
+        let mode =
+            std::fs::metadata(directory.path().join("node.key")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }
 }

@@ -13,7 +13,7 @@ Exit codes of commands that start or look at a node (after sysexits.h where it h
   70  the node stopped because of a defect or a failure of the state machine, or
       its log is marked broken since then
   74  the disk or the data on it failed; the node stopped rather than guess
-  75  the data folder is in use by another process
+  75  the data directory is in use by another process
   78  the configuration is wrong: a setting, a certificate, or data of another node
       or release";
 

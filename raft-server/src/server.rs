@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use raft_core::ports::{PeerAddress, Transport};
 use raft_core::{ConfigError, GroupId, Identity, Incarnation, Membership, NodeId};
 use raft_server::kv::client_api::{ClientApi, ClientApiConfig, ClientApiError, MemberAddresses};
+use raft_server::kv::state_machine::{KvOptions, KvStateMachine, OpenError as StoreOpenError};
 use raft_server::space::SpaceMonitor;
-use raft_server::kv::state_machine::{self, KvOptions, KvStateMachine};
 use raft_server::{Node, NodeHandle, StartError, StopReason};
 use raft_storage::{OpenError, RocksLogStore, RocksOptions};
 use raft_transport_quic::tls::TlsIdentity;
@@ -22,10 +22,10 @@ use crate::http::{About, HttpPort, Watched};
 use crate::identity;
 use crate::shutdown::Signals;
 
-/// The folder of the log inside the data folder.
-pub(crate) const LOG_FOLDER: &str = "log";
-/// The folder of the key-value store inside the data folder.
-const STORE_FOLDER: &str = "store";
+/// The directory of the log inside the data directory.
+pub(crate) const LOG_DIRECTORY: &str = "log";
+/// The directory of the key-value store inside the data directory.
+const STORE_DIRECTORY: &str = "store";
 
 /// A running node with its ports.
 #[derive(Debug)]
@@ -177,7 +177,7 @@ struct Opened {
 
 impl Opened {
     fn open(config: &Config) -> Result<Self, Failure> {
-        let log_dir = config.data_dir.join(LOG_FOLDER);
+        let log_dir = config.data_dir.join(LOG_DIRECTORY);
         let found = RocksLogStore::identity_of(&log_dir).map_err(|error| open_failure(&error))?;
         check_bootstrap(config, found.is_some())?;
         if let Some(warning) = data_dir::warning(&config.data_dir) {
@@ -190,32 +190,32 @@ impl Opened {
             Identity { cluster: config.cluster, group: GroupId(0), node: config.node, incarnation };
         let log = RocksLogStore::open(&log_dir, identity, RocksOptions::default())
             .map_err(|error| open_failure(&error))?;
-        let store_dir = config.data_dir.join(STORE_FOLDER);
+        let store_dir = config.data_dir.join(STORE_DIRECTORY);
         let store = KvStateMachine::open(&store_dir, identity, &KvOptions::default())
             .map_err(|error| store_failure(&error))?;
         Ok(Self { identity, log, store })
     }
 }
 
-/// An empty data folder is only filled on demand: a node that lost its disk has also forgotten
+/// An empty data directory is only filled on demand: a node that lost its disk has also forgotten
 /// whom it voted for and what it acknowledged, and must not come back as if nothing had happened.
 fn check_bootstrap(config: &Config, initialised: bool) -> Result<(), Failure> {
-    let folder = config.data_dir.display();
+    let directory = config.data_dir.display();
     match (initialised, config.bootstrap) {
-        (false, true) => tracing::info!(%folder, "a new data folder"),
+        (false, true) => tracing::info!(%directory, "a new data directory"),
         (false, false) => {
             return Err(Failure::new(
                 Exit::Config,
                 format!(
-                    "{folder} holds no data of node {}: if this is the node's first start, add \
+                    "{directory} holds no data of node {}: if this is the node's first start, add \
                      --bootstrap; if it has run before, its disk is lost, and starting it anew \
-                     under the same id could undo acknowledged writes: restore its data folder",
+                     under the same id could undo acknowledged writes: restore its data directory",
                     config.node
                 ),
             ));
         }
         (true, true) => tracing::warn!(
-            "bootstrap is set although the data folder is in use already: remove it, so that a \
+            "bootstrap is set although the data directory is in use already: remove it, so that a \
              lost disk is noticed"
         ),
         (true, false) => {}
@@ -254,7 +254,7 @@ async fn start_node(
     Ok((node, Arc::clone(transport)))
 }
 
-/// The monitor of the data folder's disk, with its first sample taken: a node that starts on a
+/// The monitor of the data directory's disk, with its first sample taken: a node that starts on a
 /// full disk refuses writes at once.
 fn space_monitor(config: &Config) -> Arc<SpaceMonitor> {
     let data_dir = config.data_dir.clone();
@@ -301,15 +301,15 @@ pub(crate) fn open_failure(error: &OpenError) -> Failure {
     Failure::with_sources(exit, error)
 }
 
-fn store_failure(error: &kv::OpenError) -> Failure {
+fn store_failure(error: &StoreOpenError) -> Failure {
     let exit = match error {
-        kv::OpenError::Locked { .. } => Exit::Locked,
-        kv::OpenError::OtherIdentity { .. } | kv::OpenError::NewerFormat { .. } => Exit::Config,
-        kv::OpenError::File { .. }
-        | kv::OpenError::DamagedIdentity { .. }
-        | kv::OpenError::Database { .. }
-        | kv::OpenError::Read { .. }
-        | kv::OpenError::Thread(_) => Exit::Storage,
+        StoreOpenError::Locked { .. } => Exit::Locked,
+        StoreOpenError::OtherIdentity { .. } | StoreOpenError::NewerFormat { .. } => Exit::Config,
+        StoreOpenError::File { .. }
+        | StoreOpenError::DamagedIdentity { .. }
+        | StoreOpenError::Database { .. }
+        | StoreOpenError::Read { .. }
+        | StoreOpenError::Thread(_) => Exit::Storage,
     };
     Failure::with_sources(exit, error)
 }

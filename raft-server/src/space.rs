@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn file_system_of_a_folder_has_free_space() {
+    fn file_system_of_a_directory_has_free_space() {
         let monitor = SpaceMonitor::of_file_system(1, std::env::temp_dir());
         monitor.sample().unwrap();
         assert!(monitor.report().free_bytes > 0);

@@ -1,4 +1,4 @@
-//! Why a data folder cannot be opened.
+//! Why a data directory cannot be opened.
 
 use std::io;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use raft_core::Identity;
 use raft_core::ports::StoreError;
 
-/// Why a data folder cannot be opened. Nothing was written by the attempt unless the folder was
+/// Why a data directory cannot be opened. Nothing was written by the attempt unless the directory was
 /// free, of the right format and of the right node.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -16,14 +16,14 @@ pub enum OpenError {
     Io {
         /// What was being done.
         action: &'static str,
-        /// To which file or folder.
+        /// To which file or directory.
         path: PathBuf,
         /// What the operating system said.
         source: io::Error,
     },
-    /// Another process, or another store of this one, uses the folder.
+    /// Another process, or another store of this one, uses the directory.
     #[error(
-        "the data folder {} is in use by {}; stop that one first, or use another folder",
+        "the data directory {} is in use by {}; stop that one first, or use another directory",
         path.display(),
         holder(*pid)
     )]
@@ -33,7 +33,7 @@ pub enum OpenError {
         /// The process that holds the lock, if it could be read.
         pid: Option<u32>,
     },
-    /// A later release wrote the folder.
+    /// A later release wrote the directory.
     #[error(
         "{} is of format {found}, this release reads up to format {supported}; nothing was \
          changed: run the release that wrote it, or a later one",
@@ -42,14 +42,14 @@ pub enum OpenError {
     NewerFormat {
         /// The file that says so.
         path: PathBuf,
-        /// The format of the folder.
+        /// The format of the directory.
         found: u32,
         /// The newest format that this build reads.
         supported: u32,
     },
-    /// The folder holds the log of somebody else.
+    /// The directory holds the log of somebody else.
     #[error(
-        "{} holds the log of {}, but this is {}; use the folder that belongs to this node, or an \
+        "{} holds the log of {}, but this is {}; use the directory that belongs to this node, or an \
          empty one with a new incarnation",
         path.display(),
         name(found),
@@ -66,11 +66,11 @@ pub enum OpenError {
     /// What is there is not what was written.
     #[error(
         "{} is damaged: {detail}; this node may have forgotten a vote or an entry it acknowledged, \
-         so it must not go on from here: empty the folder and join as a new incarnation",
+         so it must not go on from here: empty the directory and join as a new incarnation",
         path.display()
     )]
     Damaged {
-        /// The file or folder.
+        /// The file or directory.
         path: PathBuf,
         /// What does not fit.
         detail: String,
@@ -78,7 +78,7 @@ pub enum OpenError {
     /// The database could not be opened.
     #[error("cannot open the database in {}: {detail}", path.display())]
     Database {
-        /// Its folder.
+        /// Its directory.
         path: PathBuf,
         /// What the database said.
         detail: String,
@@ -86,7 +86,7 @@ pub enum OpenError {
     /// The database opened, and one of its records could not be read.
     #[error("cannot read {}", path.display())]
     Store {
-        /// The data folder.
+        /// The data directory.
         path: PathBuf,
         /// What went wrong.
         source: StoreError,

@@ -1,4 +1,4 @@
-//! Scenario files: each in the folder holds, and mistakes are pointed at.
+//! Scenario files: each in the directory holds, and mistakes are pointed at.
 
 use std::fs;
 use std::path::PathBuf;
@@ -7,9 +7,9 @@ use raft_testkit::script::{self, RunError, Script};
 
 #[test]
 fn every_scenario_file_holds() {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+    let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("scenarios");
     let mut ran = 0;
-    for file in fs::read_dir(folder).unwrap() {
+    for file in fs::read_dir(directory).unwrap() {
         let path = file.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "raft") {
             script::run_file(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -55,8 +55,8 @@ fn what_does_not_hold_is_told_with_its_line() {
 
 #[test]
 fn a_golden_trace_is_compared_and_differences_are_told_with_their_line() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("golden.raft");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("golden.raft");
     fs::write(&path, "cluster 1 voters\ncampaign 1\ntrace\nsomething else\n").unwrap();
     let Err(RunError::Trace { line, file, .. }) = script::run_file(&path) else {
         panic!("the trace differs");

@@ -242,8 +242,9 @@ fn certificates_that_do_not_fit_are_refused_by_file() {
     let early = ca.issue_for_years(&[&name.to_string()], 2400, 2500).load().unwrap_err();
     assert!(matches!(early, TlsError::NotYetValid { .. }), "{early}");
 
-    let folder = tempfile::tempdir().unwrap();
-    let [ca, certificate, key] = ["ca.pem", "node.pem", "node.key"].map(|f| folder.path().join(f));
+    let directory = tempfile::tempdir().unwrap();
+    let [ca, certificate, key] =
+        ["ca.pem", "node.pem", "node.key"].map(|f| directory.path().join(f));
     let files = raft_transport_quic::tls::TlsFiles { ca, certificate, key };
     let error = TlsIdentity::load(&files).unwrap_err().to_string();
     assert!(error.contains("ca.pem") && error.contains("os error 2"), "{error}");

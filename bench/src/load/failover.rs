@@ -65,7 +65,8 @@ const CLIENT: &str = "client";
 
 /// Logs what the client does to a file, in the format of the nodes' logs.
 pub(crate) fn log_client_to(path: &Path) -> anyhow::Result<()> {
-    let filter = "load=info,raft_server::kv::client=debug".parse::<tracing_subscriber::EnvFilter>()?;
+    let filter =
+        "load=info,raft_server::kv::client=debug".parse::<tracing_subscriber::EnvFilter>()?;
     let log = Mutex::new(File::create(path)?);
     let subscriber = tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(log);
     subscriber.try_init().map_err(|error| anyhow::anyhow!("{error}"))

@@ -1,6 +1,6 @@
 //! Drives a real cluster: processes of `raft-server`, QUIC with mutual TLS, RocksDB, synced
 //! writes, all on this machine. Shows throughput, latency, the CPU time of the nodes, and how long
-//! the death of a leader is felt; writes the figures to `bench/load.json` in the target folder.
+//! the death of a leader is felt; writes the figures to `bench/load.json` in the target directory.
 
 mod cluster;
 mod failover;
@@ -62,10 +62,10 @@ struct Args {
     /// The raft-server to run [default: the one beside this program]
     #[arg(long)]
     server: Option<PathBuf>,
-    /// Where the nodes keep their data [default: a temporary folder]
+    /// Where the nodes keep their data [default: a temporary directory]
     #[arg(long)]
     dir: Option<PathBuf>,
-    /// Where the figures go as JSON [default: bench/load.json in the target folder]
+    /// Where the figures go as JSON [default: bench/load.json in the target directory]
     #[arg(long)]
     json: Option<PathBuf>,
 }
@@ -85,7 +85,7 @@ fn main() -> anyhow::Result<()> {
 
 async fn run(args: Args) -> anyhow::Result<()> {
     let own = std::env::current_exe().context("where is this program?")?;
-    let built = own.parent().context("this program is in no folder")?;
+    let built = own.parent().context("this program is in no directory")?;
     let server = args.server.clone().unwrap_or_else(|| built.join("raft-server"));
     ensure!(
         server.exists(),

@@ -99,8 +99,8 @@ impl Report {
 
     pub(crate) fn write(&self, path: &Path) -> anyhow::Result<()> {
         let value = json!({ "cases": self.cases, "failover": self.failover, "idle": self.idle });
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
+        if let Some(directory) = path.parent() {
+            fs::create_dir_all(directory)?;
         }
         fs::write(path, format!("{value:#}\n"))
             .with_context(|| format!("cannot write {}", path.display()))?;

@@ -7,7 +7,7 @@ use raft_core::ports::LogStore;
 use raft_storage::{RocksLogStore, RocksOptions};
 
 use super::{Exit, Failure, show};
-use crate::server::{LOG_FOLDER, open_failure};
+use crate::server::{LOG_DIRECTORY, open_failure};
 
 /// What can be done with a log.
 #[derive(Subcommand, Debug)]
@@ -21,14 +21,14 @@ pub(super) enum LogCommand {
 /// Which log.
 #[derive(Args, Debug)]
 pub(super) struct LogArgs {
-    /// The node's data folder; the node must not be running
-    #[arg(long, value_name = "FOLDER", env = "RAFT_SERVER_DATA_DIR")]
+    /// The node's data directory; the node must not be running
+    #[arg(long, value_name = "DIRECTORY", env = "RAFT_SERVER_DATA_DIR")]
     data_dir: PathBuf,
 }
 
 impl LogArgs {
-    fn folder(&self) -> PathBuf {
-        self.data_dir.join(LOG_FOLDER)
+    fn directory(&self) -> PathBuf {
+        self.data_dir.join(LOG_DIRECTORY)
     }
 }
 
@@ -41,12 +41,12 @@ pub(super) fn run(command: &LogCommand) -> Result<(), Failure> {
 }
 
 fn status(args: &LogArgs) -> Result<(), Failure> {
-    let folder = args.folder();
-    let identity = RocksLogStore::identity_of(&folder).map_err(|error| open_failure(&error))?;
+    let directory = args.directory();
+    let identity = RocksLogStore::identity_of(&directory).map_err(|error| open_failure(&error))?;
     let Some(identity) = identity else {
-        return Err(Failure::new(Exit::Config, format!("{} holds no log", folder.display())));
+        return Err(Failure::new(Exit::Config, format!("{} holds no log", directory.display())));
     };
-    let mut store = RocksLogStore::open(&folder, identity, RocksOptions::default())
+    let mut store = RocksLogStore::open(&directory, identity, RocksOptions::default())
         .map_err(|error| open_failure(&error))?;
     let recovered =
         store.recover().map_err(|error| Failure::with_sources(Exit::Storage, &error))?;
@@ -68,7 +68,7 @@ fn status(args: &LogArgs) -> Result<(), Failure> {
 }
 
 fn mark_fixed(args: &LogArgs) -> Result<(), Failure> {
-    match RocksLogStore::mark_fixed(args.folder()).map_err(|error| open_failure(&error))? {
+    match RocksLogStore::mark_fixed(args.directory()).map_err(|error| open_failure(&error))? {
         Some(mark) => show(&format!(
             "marked fixed; the node will apply entry {} again (it said: {})",
             mark.index,

@@ -147,7 +147,7 @@ impl Checker {
         let remedy = match key {
             "cluster_id" => "32 hexadecimal digits of your choice, the same on every node",
             "node_id" => "this node's number among the members, from 1",
-            "data_dir" => "the folder for this node's log and data",
+            "data_dir" => "the directory for this node's log and data",
             "members" => "all nodes with their id, peer address and client address",
             "tls_ca" => "the PEM file with the authority's certificate",
             "tls_certificate" => "the PEM file with this node's certificate",

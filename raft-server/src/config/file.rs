@@ -51,7 +51,7 @@ fn hint(nearest: &Option<&'static str>, valid: &[&str]) -> String {
     }
 }
 
-/// Reads a file. Its paths are relative to the folder that it is in.
+/// Reads a file. Its paths are relative to the directory that it is in.
 pub(crate) fn read(path: &Path) -> Result<Settings, FileError> {
     let text = std::fs::read_to_string(path)
         .map_err(|source| FileError::Read { path: path.to_owned(), source })?;

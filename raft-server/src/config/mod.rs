@@ -24,9 +24,9 @@ pub(crate) struct Config {
     pub(crate) cluster: ClusterId,
     /// This node.
     pub(crate) node: NodeId,
-    /// The folder of its log and data.
+    /// The directory of its log and data.
     pub(crate) data_dir: PathBuf,
-    /// Whether an empty data folder may be initialised.
+    /// Whether an empty data directory may be initialised.
     pub(crate) bootstrap: bool,
     /// All members with distinct ids and addresses, ascending; this node is one of them.
     pub(crate) members: Vec<Member>,

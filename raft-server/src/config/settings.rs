@@ -46,10 +46,10 @@ settings! {
     /// This node's id, from 1, unlike every other member's
     #[arg(value_name = "N")]
     node_id: u64, "RAFT_SERVER_NODE_ID";
-    /// The folder of this node's log and data
-    #[arg(value_name = "FOLDER")]
+    /// The directory of this node's log and data
+    #[arg(value_name = "DIRECTORY")]
     data_dir: PathBuf, "RAFT_SERVER_DATA_DIR";
-    /// Initialise an empty data folder: say it at a node's first start and never again, because
+    /// Initialise an empty data directory: say it at a node's first start and never again, because
     /// a node that lost its disk must not come back as if nothing had happened
     #[arg(value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     bootstrap: bool, "RAFT_SERVER_BOOTSTRAP";
@@ -120,7 +120,7 @@ settings! {
     /// Bytes of recent durable log kept in memory; older entries are read back [default: 64MiB]
     #[arg(value_name = "BYTES")]
     limit_tail_bytes: Size, "RAFT_SERVER_LIMIT_TAIL_BYTES";
-    /// Free space on the disk of the data folder below which a leader refuses writes, so that
+    /// Free space on the disk of the data directory below which a leader refuses writes, so that
     /// reads, deletions, compactions and elections go on; below a quarter of it only compactions
     /// are accepted; 0 turns the check off [default: 512MiB]
     #[arg(value_name = "BYTES")]
@@ -163,12 +163,12 @@ pub(crate) enum LogFormat {
 }
 
 impl Settings {
-    /// Takes the paths of a file as relative to the folder that the file is in.
-    pub(crate) fn relative_to(mut self, folder: &Path) -> Self {
+    /// Takes the paths of a file as relative to the directory that the file is in.
+    pub(crate) fn relative_to(mut self, directory: &Path) -> Self {
         let paths =
             [&mut self.data_dir, &mut self.tls_ca, &mut self.tls_certificate, &mut self.tls_key];
         for path in paths.into_iter().flatten() {
-            *path = folder.join(&path);
+            *path = directory.join(&path);
         }
         self
     }

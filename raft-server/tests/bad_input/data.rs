@@ -1,4 +1,4 @@
-//! Data folders that are not this node's to use.
+//! Data directories that are not this node's to use.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -18,7 +18,7 @@ fn with_data() -> Cluster {
 }
 
 #[test]
-fn a_folder_in_use_is_refused_with_the_process_that_uses_it() {
+fn a_directory_in_use_is_refused_with_the_process_that_uses_it() {
     let cluster = Cluster::started(1);
     block_on(async { cluster.leader(&cluster.client()).await });
     let pid = cluster.pid(1).to_string();
@@ -38,9 +38,9 @@ fn the_data_of_another_node_is_refused() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_written_is_named() {
+fn a_directory_that_cannot_be_written_is_named() {
     let cluster = Cluster::new(1);
-    // A file where a folder should be cannot be written into even by root.
+    // A file where a directory should be cannot be written into even by root.
     std::fs::write(cluster.path("in-the-way"), "").unwrap();
     let flag = format!("--data-dir={}", cluster.path("in-the-way").display());
     serve(&cluster, &["--bootstrap", &flag]).expect(74, &["in-the-way", "Not a directory"]);

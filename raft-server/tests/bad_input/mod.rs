@@ -34,8 +34,8 @@ impl Ended {
 
 /// Runs a command that ends by itself.
 fn run(mut command: Command, stdin: &[u8]) -> Ended {
-    let folder = tempfile::tempdir().unwrap();
-    let log = folder.path().join("said");
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("said");
     let said = capture(&log);
     let mut process = command
         .stdin(Stdio::piped())

@@ -31,8 +31,8 @@ fn what_is_too_large_is_refused_with_the_limit_and_the_cluster_goes_on() {
 
 #[test]
 fn no_cluster_and_no_file_is_said_with_what_to_do() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let mut command = Command::new(BINARY);
-    command.args(["get", "key"]).env_remove("RAFT_CLIENT").current_dir(folder.path());
+    command.args(["get", "key"]).env_remove("RAFT_CLIENT").current_dir(directory.path());
     run(command, b"").expect(1, &["raft-server dev", "--endpoints"]);
 }

@@ -9,11 +9,11 @@ use raft_server::kv::client_api::protocol::{
     Consistency, LeaderHint, Refusal, Request, RequestBody, Response,
 };
 use raft_server::kv::client_api::{SUPPORTED_VERSIONS, Welcome};
-use raft_server::space::NoSpace;
 use raft_server::kv::state_machine::{
     Answer, AnswerBody, KeyRange, Op, Outcome, Output, Put, RangeRequest, RangeResult, Refused,
     Revision, SessionId,
 };
+use raft_server::space::NoSpace;
 use raft_transport_quic::VersionRange;
 
 use super::puppet::{Puppet, Visit, done};

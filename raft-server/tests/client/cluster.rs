@@ -12,11 +12,11 @@ use raft_core::{Config, GroupId, Identity, Incarnation, Membership, NodeId};
 use raft_server::kv::client::{Client, ClientConfig, Error};
 use raft_server::kv::client_api::protocol::{Consistency, Role};
 use raft_server::kv::client_api::{ClientApi, ClientApiConfig, MemberAddresses};
-use raft_server::space::{SpaceLevel, SpaceMonitor};
 use raft_server::kv::state_machine::{
     DeleteRange, KeyRange, KvOptions, KvStateMachine, Put, RangeRequest, Revision, Txn, TxnOp,
     TxnOpResult,
 };
+use raft_server::space::{SpaceLevel, SpaceMonitor};
 use raft_server::{Node, NodeHandle};
 use raft_storage::MemLogStore;
 use raft_transport_mem::Hub;

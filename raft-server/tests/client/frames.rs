@@ -9,12 +9,12 @@ use raft_server::kv::client_api::protocol::{
 use raft_server::kv::client_api::{
     FRAME_BYTES_MAX, FrameError, FrameReader, Hello, Welcome, read_message, write_frame,
 };
-use raft_server::space::{NoSpace, SpaceLevel, SpaceReport};
 use raft_server::kv::state_machine::{
     Answer, AnswerBody, Command, Compare, DeleteRange, Expected, KeyRange, KeyValue, Op, Outcome,
     Output, Put, RangeRequest, RangeResult, Relation, Revision, SessionId, SessionSerial, Txn,
     TxnOp,
 };
+use raft_server::space::{NoSpace, SpaceLevel, SpaceReport};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 

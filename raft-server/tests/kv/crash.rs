@@ -8,7 +8,7 @@ use raft_server::kv::state_machine::{AnswerBody, Command, HashAnswer, KvOptions,
 
 use super::store::{IDENTITY, OPTIONS, Store, put};
 
-/// Files in the folder's copy are the only thing that a crashed machine leaves.
+/// Files in the directory's copy are the only thing that a crashed machine leaves.
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to.join("db")).unwrap();
     fs::copy(from.join("IDENTITY"), to.join("IDENTITY")).unwrap();

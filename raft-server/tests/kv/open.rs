@@ -10,8 +10,8 @@ use super::store::{IDENTITY, OPTIONS, Store, bytes, put};
 
 fn snapshot_of(dir: &std::path::Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
     let mut files = Vec::new();
-    for folder in [dir.to_owned(), dir.join("db")] {
-        for entry in fs::read_dir(folder).unwrap() {
+    for directory in [dir.to_owned(), dir.join("db")] {
+        for entry in fs::read_dir(directory).unwrap() {
             let path = entry.unwrap().path();
             if path.is_file() {
                 files.push((path.clone(), fs::read(path).unwrap()));

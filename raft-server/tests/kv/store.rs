@@ -1,4 +1,4 @@
-//! A store in a folder of its own, driven as the node drives it.
+//! A store in a directory of its own, driven as the node drives it.
 
 use bytes::Bytes;
 use raft_core::ports::StateMachine;
@@ -21,7 +21,7 @@ pub(super) const IDENTITY: Identity = Identity {
 pub(super) const OPTIONS: KvOptions =
     KvOptions { block_cache_bytes: 1 << 20, write_buffer_bytes: 64 << 10 };
 
-/// A machine, its folder, and the log that it was fed from.
+/// A machine, its directory, and the log that it was fed from.
 pub(super) struct Store {
     machine: Option<KvStateMachine>,
     pub(super) dir: TempDir,

@@ -1,4 +1,4 @@
-//! A cluster of processes in a temporary folder.
+//! A cluster of processes in a temporary directory.
 
 use std::fs::{File, OpenOptions};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
@@ -23,7 +23,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Nodes that run as processes, and what belongs to them. Ends them when dropped.
 pub(crate) struct Cluster {
-    folder: TempDir,
+    directory: TempDir,
     id: ClusterId,
     authority: Authority,
     nodes: Vec<Node>,
@@ -45,12 +45,12 @@ pub(crate) struct Ports {
 impl Cluster {
     /// Configurations and certificates for some nodes, none of which is started.
     pub(crate) fn new(count: usize) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         let id = ClusterId(fastrand::u128(1..));
         let authority = Authority::new("process tests").unwrap();
         let nodes: Vec<_> =
             free_ports(count).into_iter().map(|ports| Node { ports, process: None }).collect();
-        let cluster = Self { folder, id, authority, nodes };
+        let cluster = Self { directory, id, authority, nodes };
         std::fs::write(cluster.path("ca.pem"), cluster.authority.certificate_pem()).unwrap();
         cluster.certify("client", &cluster.client_identity(), Validity::ten_years());
         for node in cluster.ids() {
@@ -80,9 +80,9 @@ impl Cluster {
         1..=self.nodes.len() as u64
     }
 
-    /// A file or folder of the cluster.
+    /// A file or directory of the cluster.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.directory.path().join(name)
     }
 
     pub(crate) fn config(&self, node: u64) -> PathBuf {
@@ -145,7 +145,7 @@ impl Cluster {
         text
     }
 
-    /// Starts a node; it may initialise its data folder the first time alone.
+    /// Starts a node; it may initialise its data directory the first time alone.
     pub(crate) fn start(&mut self, node: u64) {
         let log_path = self.path(&format!("node-{node}.log"));
         let log = OpenOptions::new().create(true).append(true).open(log_path).unwrap();

@@ -11,9 +11,9 @@ use super::cluster::{BINARY, ended};
 struct Dev(Child);
 
 impl Dev {
-    fn start(folder: &std::path::Path) -> Self {
+    fn start(directory: &std::path::Path) -> Self {
         let mut command = Command::new(BINARY);
-        command.arg("dev").arg("--dir").arg(folder).stdin(Stdio::null()).stdout(Stdio::piped());
+        command.arg("dev").arg("--dir").arg(directory).stdin(Stdio::null()).stdout(Stdio::piped());
         Self(command.spawn().unwrap())
     }
 
@@ -60,8 +60,8 @@ fn shell(script: &str) -> (bool, String) {
 /// there when the cluster is started again.
 #[test]
 fn the_printed_commands_work_and_the_data_outlives_the_cluster() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut dev = Dev::start(&folder.path().join("dev cluster"));
+    let directory = tempfile::tempdir().unwrap();
+    let mut dev = Dev::start(&directory.path().join("dev cluster"));
     let commands: Vec<_> = dev
         .printed_commands()
         .into_iter()
@@ -74,7 +74,7 @@ fn the_printed_commands_work_and_the_data_outlives_the_cluster() {
     assert!(said.contains("hello"), "{said}");
     dev.interrupt();
 
-    let mut again = Dev::start(&folder.path().join("dev cluster"));
+    let mut again = Dev::start(&directory.path().join("dev cluster"));
     let commands = again.printed_commands();
     let get = commands.iter().find(|command| command.ends_with("get greeting")).unwrap();
     let (worked, said) = shell(&format!("{}\n{get}", commands[0]));
@@ -85,10 +85,10 @@ fn the_printed_commands_work_and_the_data_outlives_the_cluster() {
 /// The tour is what `make demo` runs where nobody watches.
 #[test]
 fn the_tour_ends_by_itself_with_success() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let output = Command::new(BINARY)
         .args(["dev", "--tour", "--exit", "--dir"])
-        .arg(folder.path())
+        .arg(directory.path())
         .stdin(Stdio::null())
         .output()
         .unwrap();

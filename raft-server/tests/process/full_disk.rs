@@ -10,8 +10,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use raft_server::kv::client::{Client, Error};
 use raft_server::kv::client_api::protocol::StatusReport;
-use raft_server::space::SpaceLevel;
 use raft_server::kv::state_machine::{DeleteRange, KeyRange, Put};
+use raft_server::space::SpaceLevel;
 
 use super::cluster::{BINARY, Cluster};
 use super::history::{Acknowledged, History};
@@ -22,13 +22,13 @@ const FILE_SYSTEM_BYTES: u64 = 64 << 20;
 /// Exit codes of `raft-server`.
 const EXIT_STORAGE: i32 = 74;
 
-/// Runs a test with two small file systems, `a` and `b`, in a folder. They need a mount namespace
+/// Runs a test with two small file systems, `a` and `b`, in a directory. They need a mount namespace
 /// of their own: the test runs itself again in one. Without the right to make one it is skipped.
 fn with_small_file_systems(test_name: &str, test: impl FnOnce(&Path)) {
     if let Some(mounts) = std::env::var_os(MOUNTS) {
         return test(Path::new(&mounts));
     }
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let mut refused = String::new();
     for flags in ["-m", "-rm"] {
         let mount = format!(
@@ -38,7 +38,7 @@ fn with_small_file_systems(test_name: &str, test: impl FnOnce(&Path)) {
         let unshare = |script: &str, arguments: &[OsString]| {
             let mut command = Command::new("unshare");
             command.args([flags, "sh", "-c", script]).args(arguments);
-            command.env(MOUNTS, folder.path()).stdin(Stdio::null());
+            command.env(MOUNTS, directory.path()).stdin(Stdio::null());
             command
         };
         match unshare(&mount, &[]).output() {

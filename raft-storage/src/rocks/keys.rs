@@ -46,7 +46,7 @@ pub(super) fn encode<T: Serialize>(key: &[u8], value: &T) -> Vec<u8> {
 pub(super) fn decode<T: DeserializeOwned>(key: &[u8], bytes: &[u8]) -> Result<T, StoreError> {
     let corrupt = |detail: String| StoreError::Corrupt {
         what: format!("the record `{}`", key.escape_ascii()),
-        detail: format!("{detail}; empty the data folder and join as a new incarnation"),
+        detail: format!("{detail}; empty the data directory and join as a new incarnation"),
     };
     let Some((crc, payload)) = bytes.split_first_chunk::<CRC_BYTES>() else {
         return Err(corrupt(format!("only {} bytes are left of it", bytes.len())));

@@ -1,6 +1,6 @@
 //! The log on disk, in RocksDB.
 //!
-//! # The data folder
+//! # The data directory
 //! | name | what |
 //! | --- | --- |
 //! | `IDENTITY` | text: format, cluster, group, node, incarnation, state, checksum. Read before anything is opened or written |
@@ -8,7 +8,7 @@
 //! | `db/` | the database |
 //!
 //! `IDENTITY` is written twice, each time under another name, synced and renamed: as `creating`
-//! before the database is made, as `ready` after. A `ready` folder without a database has lost
+//! before the database is made, as `ready` after. A `ready` directory without a database has lost
 //! its log and is refused; a node that silently began anew there could vote twice.
 //!
 //! # Keys
@@ -55,7 +55,7 @@
 //! forget votes and acknowledged entries.
 
 mod compact;
-mod folder;
+mod directory;
 mod keys;
 mod open;
 mod persist;
@@ -71,7 +71,7 @@ use raft_core::ports::{LogReader, LogStore, StoreError};
 use raft_core::{LogId, LogIndex, Membership, Persist, Recovered};
 use rocksdb::{ColumnFamily, DB};
 
-pub use folder::FORMAT;
+pub use directory::FORMAT;
 
 use crate::shape::Shape;
 
@@ -94,7 +94,7 @@ impl Default for RocksOptions {
 
 /// A log store on disk. The layout and what is durable when are in the `rocks` module's source.
 ///
-/// The folder stays locked until the store and every reader made from it are dropped.
+/// The directory stays locked until the store and every reader made from it are dropped.
 #[derive(Debug)]
 pub struct RocksLogStore {
     shared: Arc<Shared>,
@@ -111,9 +111,9 @@ struct Shared {
     base: AtomicU64,
     /// Why the store refuses to go on.
     poison: OnceLock<String>,
-    folder: PathBuf,
+    directory: PathBuf,
     /// Released last, when the database is closed: fields drop in the order of their declaration.
-    _lock: folder::Lock,
+    _lock: directory::Lock,
 }
 
 /// The log as far as it is kept in memory.
@@ -180,7 +180,7 @@ impl Shared {
     /// Makes an error the last thing that this store says of itself.
     fn poison_on_error<T>(&self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
         if let Err(error) = &outcome {
-            let reason = format!("{}: {}", self.folder.display(), describe(error));
+            let reason = format!("{}: {}", self.directory.display(), describe(error));
             tracing::error!(%reason, "the log store stops");
             self.poison.get_or_init(|| reason);
         }
@@ -189,14 +189,17 @@ impl Shared {
 
     /// An error of the database, with what was being done.
     fn failed(&self, operation: &str, source: rocksdb::Error) -> StoreError {
-        let operation = format!("{operation} in {}", self.folder.display());
+        let operation = format!("{operation} in {}", self.directory.display());
         StoreError::Io { operation, source: Box::new(source) }
     }
 }
 
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared").field("folder", &self.folder).field("base", &self.base).finish()
+        f.debug_struct("Shared")
+            .field("directory", &self.directory)
+            .field("base", &self.base)
+            .finish()
     }
 }
 

@@ -1,4 +1,4 @@
-//! Opening a data folder.
+//! Opening a data directory.
 
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
@@ -7,102 +7,102 @@ use std::sync::{Arc, OnceLock};
 use raft_core::{Broken, Identity};
 use rocksdb::{ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, LogLevel, Options};
 
-use super::folder::{self, FORMAT, Lock, Stage};
+use super::directory::{self, FORMAT, Lock, Stage};
 use super::{RocksLogStore, RocksOptions, Shared, keys, persist};
 use crate::error::OpenError;
 
 impl RocksLogStore {
-    /// Opens the log in a folder, or makes an empty one there if the folder is empty or missing.
+    /// Opens the log in a directory, or makes an empty one there if the directory is empty or missing.
     ///
-    /// Refuses before anything is written if the folder is of a newer format or belongs to
+    /// Refuses before anything is written if the directory is of a newer format or belongs to
     /// another identity.
     ///
     /// # Errors
     /// See [`OpenError`].
     pub fn open(
-        folder: impl AsRef<Path>,
+        directory: impl AsRef<Path>,
         identity: Identity,
         options: RocksOptions,
     ) -> Result<Self, OpenError> {
-        let folder = folder.as_ref();
+        let directory = directory.as_ref();
         // Before the lock is taken, as that writes.
-        check_owner(folder, &identity)?;
-        folder::create(folder)?;
-        let lock = Lock::take(folder)?;
-        let stage = check_owner(folder, &identity)?;
-        let database = folder::database_of(folder);
+        check_owner(directory, &identity)?;
+        directory::create(directory)?;
+        let lock = Lock::take(directory)?;
+        let stage = check_owner(directory, &identity)?;
+        let database = directory::database_of(directory);
         let db = match stage {
             Some(Stage::Ready) => {
                 // Known by the file that names the newest manifest: a database has it from its
-                // birth, and `create_if_missing` would take its absence for an empty folder.
+                // birth, and `create_if_missing` would take its absence for an empty directory.
                 if !database.join("CURRENT").exists() {
                     return Err(OpenError::Damaged {
-                        path: folder.to_owned(),
+                        path: directory.to_owned(),
                         detail: "the database is gone".to_owned(),
                     });
                 }
                 open_database(&database, &options, false)?
             }
-            Some(Stage::Creating) => create_database(folder, &identity, &options)?,
+            Some(Stage::Creating) => create_database(directory, &identity, &options)?,
             None if database.exists() => {
                 return Err(OpenError::Damaged {
-                    path: folder.to_owned(),
+                    path: directory.to_owned(),
                     detail: "there is a database, but no file that says whose it is".to_owned(),
                 });
             }
             None => {
-                folder::write_identity(folder, &identity, Stage::Creating)?;
-                create_database(folder, &identity, &options)?
+                directory::write_identity(directory, &identity, Stage::Creating)?;
+                create_database(directory, &identity, &options)?
             }
         };
-        check_database_owner(folder, &db, &identity)?;
+        check_database_owner(directory, &db, &identity)?;
         let shared = Shared {
             db,
             base: AtomicU64::new(0),
             poison: OnceLock::new(),
-            folder: folder.to_owned(),
+            directory: directory.to_owned(),
             _lock: lock,
         };
         Ok(Self { shared: Arc::new(shared), options, log: None })
     }
 
-    /// Whose log a folder holds; `None` if it holds none. Writes nothing and takes no lock.
+    /// Whose log a directory holds; `None` if it holds none. Writes nothing and takes no lock.
     ///
     /// # Errors
-    /// When the folder cannot be read, is damaged, or is of a newer format.
-    pub fn identity_of(folder: impl AsRef<Path>) -> Result<Option<Identity>, OpenError> {
-        Ok(folder::read_identity(folder.as_ref())?.map(|(identity, _)| identity))
+    /// When the directory cannot be read, is damaged, or is of a newer format.
+    pub fn identity_of(directory: impl AsRef<Path>) -> Result<Option<Identity>, OpenError> {
+        Ok(directory::read_identity(directory.as_ref())?.map(|(identity, _)| identity))
     }
 
     /// Takes the broken mark off a log, once an operator has removed the reason, and returns what
     /// it said. The node must not be running.
     ///
     /// # Errors
-    /// When the folder is in use, holds no log, or cannot be read or written.
-    pub fn mark_fixed(folder: impl AsRef<Path>) -> Result<Option<Broken>, OpenError> {
-        let folder = folder.as_ref();
-        let Some(identity) = Self::identity_of(folder)? else {
+    /// When the directory is in use, holds no log, or cannot be read or written.
+    pub fn mark_fixed(directory: impl AsRef<Path>) -> Result<Option<Broken>, OpenError> {
+        let directory = directory.as_ref();
+        let Some(identity) = Self::identity_of(directory)? else {
             return Err(OpenError::Damaged {
-                path: folder.to_owned(),
+                path: directory.to_owned(),
                 detail: "it holds no log".to_owned(),
             });
         };
-        let store = Self::open(folder, identity, RocksOptions::default())?;
+        let store = Self::open(directory, identity, RocksOptions::default())?;
         let take = || {
             let broken = store.shared.small_record(keys::BROKEN)?;
             let deleted = store.shared.db.delete_opt(keys::BROKEN, &persist::synced());
             deleted.map_err(|error| store.shared.failed("removing the broken mark", error))?;
             Ok(broken)
         };
-        take().map_err(|source| OpenError::Store { path: folder.to_owned(), source })
+        take().map_err(|source| OpenError::Store { path: directory.to_owned(), source })
     }
 }
 
-/// Says whether the folder may be used by this node.
-fn check_owner(folder: &Path, identity: &Identity) -> Result<Option<Stage>, OpenError> {
-    let Some((found, stage)) = folder::read_identity(folder)? else { return Ok(None) };
+/// Says whether the directory may be used by this node.
+fn check_owner(directory: &Path, identity: &Identity) -> Result<Option<Stage>, OpenError> {
+    let Some((found, stage)) = directory::read_identity(directory)? else { return Ok(None) };
     if found != *identity {
-        let path = folder.to_owned();
+        let path = directory.to_owned();
         return Err(OpenError::OtherIdentity { path, found, expected: *identity });
     }
     Ok(Some(stage))
@@ -110,22 +110,22 @@ fn check_owner(folder: &Path, identity: &Identity) -> Result<Option<Stage>, Open
 
 /// Makes the database, or what an interrupted attempt left of it.
 fn create_database(
-    folder: &Path,
+    directory: &Path,
     identity: &Identity,
     options: &RocksOptions,
 ) -> Result<DB, OpenError> {
-    let database = folder::database_of(folder);
+    let database = directory::database_of(directory);
     let db = open_database(&database, options, true)?;
     let record = keys::encode(keys::IDENTITY, &(FORMAT, identity));
     db.put_opt(keys::IDENTITY, record, &persist::synced())
         .map_err(|error| OpenError::Database { path: database, detail: error.into_string() })?;
-    folder::write_identity(folder, identity, Stage::Ready)?;
+    directory::write_identity(directory, identity, Stage::Ready)?;
     Ok(db)
 }
 
-/// The database says itself whose it is, so that a folder put together from two is found out.
-fn check_database_owner(folder: &Path, db: &DB, identity: &Identity) -> Result<(), OpenError> {
-    let path = folder::database_of(folder);
+/// The database says itself whose it is, so that a directory put together from two is found out.
+fn check_database_owner(directory: &Path, db: &DB, identity: &Identity) -> Result<(), OpenError> {
+    let path = directory::database_of(directory);
     let bytes = db.get(keys::IDENTITY);
     let bytes = bytes
         .map_err(|error| OpenError::Database { path: path.clone(), detail: error.into_string() })?;

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use super::record::Record;
 use super::{Shared, keys};
 
-/// Reads durable entries beside the writer. Holds the folder's lock as the store does.
+/// Reads durable entries beside the writer. Holds the directory's lock as the store does.
 #[derive(Debug)]
 pub(super) struct RocksLogReader {
     pub(super) shared: Arc<Shared>,
@@ -144,7 +144,7 @@ pub(super) fn hole(missing: LogIndex, found: LogIndex) -> StoreError {
     StoreError::Corrupt {
         what: "the log".to_owned(),
         detail: format!(
-            "entry {missing} is missing, the next one is {found}; empty the data folder and join \
+            "entry {missing} is missing, the next one is {found}; empty the data directory and join \
              as a new incarnation"
         ),
     }

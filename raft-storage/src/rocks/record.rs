@@ -265,7 +265,7 @@ fn frame_checksum(index: LogIndex, rest: &[u8]) -> u32 {
 fn damaged(index: LogIndex, detail: &str) -> StoreError {
     StoreError::Corrupt {
         what: format!("entry {index}"),
-        detail: format!("{detail}; empty the data folder and join as a new incarnation"),
+        detail: format!("{detail}; empty the data directory and join as a new incarnation"),
     }
 }
 

@@ -28,7 +28,7 @@ impl Shared {
         self.recover_entries(&mut recovered)?;
         check_hard_state(&recovered)?;
         let last = recovered.terms.last();
-        tracing::info!(folder = %self.folder.display(), %base, %last, "log recovered");
+        tracing::info!(directory = %self.directory.display(), %base, %last, "log recovered");
         Ok(recovered)
     }
 
@@ -114,6 +114,6 @@ fn check_hard_state(recovered: &Recovered) -> Result<(), StoreError> {
 fn contradiction(detail: String) -> StoreError {
     StoreError::Corrupt {
         what: "the log".to_owned(),
-        detail: format!("{detail}; empty the data folder and join as a new incarnation"),
+        detail: format!("{detail}; empty the data directory and join as a new incarnation"),
     }
 }

@@ -22,12 +22,12 @@ pub(crate) const IDENTITY: Identity = Identity {
     incarnation: Incarnation(1),
 };
 
-fn open(folder: &Path) -> Result<RocksLogStore, OpenError> {
-    RocksLogStore::open(folder, IDENTITY, RocksOptions::default())
+fn open(directory: &Path) -> Result<RocksLogStore, OpenError> {
+    RocksLogStore::open(directory, IDENTITY, RocksOptions::default())
 }
 
-fn recovered(folder: &Path) -> RocksLogStore {
-    let mut store = open(folder).expect("opens");
+fn recovered(directory: &Path) -> RocksLogStore {
+    let mut store = open(directory).expect("opens");
     store.recover().expect("recovers");
     store
 }
@@ -46,23 +46,23 @@ fn append(first: u64, last: u64) -> Persist {
     }
 }
 
-/// A closed data folder with entries 1 to 5 in one record and 6 in another.
+/// A closed data directory with entries 1 to 5 in one record and 6 in another.
 fn written() -> TempDir {
-    let folder = TempDir::new().expect("a temporary folder");
-    let mut store = recovered(folder.path());
+    let directory = TempDir::new().expect("a temporary directory");
+    let mut store = recovered(directory.path());
     store.persist(&[append(1, 5)]).expect("persists");
     store.persist(&[append(6, 6)]).expect("persists");
-    folder
+    directory
 }
 
 /// Opens the database past the store, changes it, and closes it.
-fn behind_its_back(folder: &Path, change: impl FnOnce(&DB)) {
-    let db = DB::open_cf(&Options::default(), folder.join("db"), ["default", "log"]);
+fn behind_its_back(directory: &Path, change: impl FnOnce(&DB)) {
+    let db = DB::open_cf(&Options::default(), directory.join("db"), ["default", "log"]);
     change(&db.expect("the database opens"));
 }
 
-fn flip_in_record(folder: &Path, first: u64, byte: usize) {
-    behind_its_back(folder, |db| {
+fn flip_in_record(directory: &Path, first: u64, byte: usize) {
+    behind_its_back(directory, |db| {
         let family = db.cf_handle("log").expect("the log's column family");
         let mut record = db.get_cf(family, first.to_be_bytes()).unwrap().expect("the record");
         record[byte] ^= 0x10;
@@ -71,17 +71,17 @@ fn flip_in_record(folder: &Path, first: u64, byte: usize) {
 }
 
 /// The newest write-ahead log file that holds anything.
-fn write_ahead_log(folder: &Path) -> PathBuf {
-    let files = fs::read_dir(folder.join("db")).expect("the database's folder");
+fn write_ahead_log(directory: &Path) -> PathBuf {
+    let files = fs::read_dir(directory.join("db")).expect("the database's directory");
     let files = files.map(|file| file.expect("a file").path());
     let logs = files.filter(|path| path.extension().is_some_and(|end| end == "log"));
     logs.filter(|path| fs::metadata(path).unwrap().len() > 0).max().expect("a write-ahead log")
 }
 
-/// Every file of a folder with its content.
-fn content(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+/// Every file of a directory with its content.
+fn content(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
-    for file in fs::read_dir(folder).expect("a folder") {
+    for file in fs::read_dir(directory).expect("a directory") {
         let path = file.expect("a file").path();
         if path.is_dir() {
             found.extend(content(&path));
@@ -97,9 +97,9 @@ fn a_flipped_bit_in_an_entry_fails_the_recovery_and_names_the_entry() {
     // Record header 8 bytes, frame header 17; the third entry of the first record.
     let frame_bytes = 17 + "command number 1".len();
     for byte in [8 + 2 * frame_bytes + 17 + 3, 8 + 2 * frame_bytes + 9] {
-        let folder = written();
-        flip_in_record(folder.path(), 1, byte);
-        let error = open(folder.path()).expect("opens").recover().unwrap_err().to_string();
+        let directory = written();
+        flip_in_record(directory.path(), 1, byte);
+        let error = open(directory.path()).expect("opens").recover().unwrap_err().to_string();
         assert!(error.contains("entry 3 is damaged: its checksum does not match"), "{error}");
         assert!(error.contains("join as a new incarnation"), "says what to do: {error}");
     }
@@ -107,16 +107,16 @@ fn a_flipped_bit_in_an_entry_fails_the_recovery_and_names_the_entry() {
 
 #[test]
 fn a_damaged_entry_is_never_read() {
-    let folder = written();
-    let mut store = recovered(folder.path());
+    let directory = written();
+    let mut store = recovered(directory.path());
     let mut reader = store.reader();
     let sound = reader.read(LogIndex(1), LogIndex(6), u64::MAX).expect("reads");
     assert_eq!(sound.len(), 6);
     store.persist(&[append(7, 9)]).expect("persists");
     drop((store, reader));
-    flip_in_record(folder.path(), 7, 40);
+    flip_in_record(directory.path(), 7, 40);
     // Not recovered: the reader has nothing but its own checks.
-    let mut reader = open(folder.path()).expect("opens").reader();
+    let mut reader = open(directory.path()).expect("opens").reader();
     let sound = reader.read(LogIndex(1), LogIndex(6), u64::MAX).expect("the rest is sound");
     assert_eq!(sound.len(), 6);
     let error = reader.read(LogIndex(5), LogIndex(9), u64::MAX).unwrap_err();
@@ -126,12 +126,12 @@ fn a_damaged_entry_is_never_read() {
 
 #[test]
 fn a_lost_record_is_a_hole_and_not_the_end() {
-    let folder = written();
-    recovered(folder.path()).persist(&[append(7, 9)]).expect("persists");
-    behind_its_back(folder.path(), |db| {
+    let directory = written();
+    recovered(directory.path()).persist(&[append(7, 9)]).expect("persists");
+    behind_its_back(directory.path(), |db| {
         db.delete_cf(db.cf_handle("log").unwrap(), 6_u64.to_be_bytes()).unwrap();
     });
-    let mut store = open(folder.path()).expect("opens");
+    let mut store = open(directory.path()).expect("opens");
     let error = store.recover().unwrap_err().to_string();
     assert!(error.contains("entry 6 is missing, the next one is 7"), "{error}");
     let error = store.reader().read(LogIndex(6), LogIndex(9), u64::MAX).unwrap_err().to_string();
@@ -140,46 +140,46 @@ fn a_lost_record_is_a_hole_and_not_the_end() {
 
 #[test]
 fn a_lost_beginning_is_a_hole() {
-    let folder = written();
-    behind_its_back(folder.path(), |db| {
+    let directory = written();
+    behind_its_back(directory.path(), |db| {
         db.delete_cf(db.cf_handle("log").unwrap(), 1_u64.to_be_bytes()).unwrap();
     });
-    let error = open(folder.path()).expect("opens").recover().unwrap_err().to_string();
+    let error = open(directory.path()).expect("opens").recover().unwrap_err().to_string();
     assert!(error.contains("entry 1 is missing, the next one is 6"), "{error}");
 }
 
 #[test]
 fn a_lost_tail_below_the_commit_index_is_found() {
-    let folder = written();
-    let mut store = recovered(folder.path());
+    let directory = written();
+    let mut store = recovered(directory.path());
     let hard_state = HardState { term: Term(1), voted_for: None, commit: LogIndex(6) };
     let change = Persist { entries: vec![], hard_state: Some(hard_state), ..append(1, 1) };
     store.persist(&[change]).expect("persists");
     drop(store);
-    behind_its_back(folder.path(), |db| {
+    behind_its_back(directory.path(), |db| {
         db.delete_cf(db.cf_handle("log").unwrap(), 6_u64.to_be_bytes()).unwrap();
     });
-    let error = open(folder.path()).expect("opens").recover().unwrap_err().to_string();
+    let error = open(directory.path()).expect("opens").recover().unwrap_err().to_string();
     assert!(error.contains("entries up to 6 were committed, but the last one is 5@1"), "{error}");
 }
 
 #[test]
 fn a_flipped_bit_in_the_hard_state_fails_the_recovery() {
-    let folder = written();
-    behind_its_back(folder.path(), |db| {
+    let directory = written();
+    behind_its_back(directory.path(), |db| {
         let mut record = db.get(b"hard_state").unwrap().expect("the hard state");
         record[4] ^= 1;
         db.put(b"hard_state", record).unwrap();
     });
-    let error = open(folder.path()).expect("opens").recover().unwrap_err().to_string();
+    let error = open(directory.path()).expect("opens").recover().unwrap_err().to_string();
     assert!(error.contains("the record `hard_state` is damaged"), "{error}");
     assert!(error.contains("join as a new incarnation"), "says what to do: {error}");
 }
 
 #[test]
 fn the_log_of_somebody_else_is_refused_with_both_names_and_left_alone() {
-    let folder = written();
-    let before = content(folder.path());
+    let directory = written();
+    let before = content(directory.path());
     let others = [
         (Identity { cluster: ClusterId(0xc2), ..IDENTITY }, "000000c2"),
         (Identity { group: GroupId(9), ..IDENTITY }, "group 9"),
@@ -187,96 +187,97 @@ fn the_log_of_somebody_else_is_refused_with_both_names_and_left_alone() {
         (Identity { incarnation: Incarnation(4), ..IDENTITY }, "incarnation 4"),
     ];
     for (other, named) in others {
-        let error = RocksLogStore::open(folder.path(), other, RocksOptions::default()).unwrap_err();
+        let error =
+            RocksLogStore::open(directory.path(), other, RocksOptions::default()).unwrap_err();
         assert!(matches!(error, OpenError::OtherIdentity { .. }), "{error}");
         let error = error.to_string();
         assert!(error.contains("holds the log of node 1 (incarnation 1)"), "{error}");
         assert!(error.contains(named), "{error}");
     }
-    assert_eq!(content(folder.path()), before, "nothing was written");
-    assert_eq!(RocksLogStore::identity_of(folder.path()).unwrap(), Some(IDENTITY));
+    assert_eq!(content(directory.path()), before, "nothing was written");
+    assert_eq!(RocksLogStore::identity_of(directory.path()).unwrap(), Some(IDENTITY));
 }
 
 #[test]
-fn a_database_moved_from_another_folder_is_refused() {
-    let (folder, other) = (written(), TempDir::new().expect("a temporary folder"));
+fn a_database_moved_from_another_directory_is_refused() {
+    let (directory, other) = (written(), TempDir::new().expect("a temporary directory"));
     let identity = Identity { node: NodeId(2), ..IDENTITY };
     let made = RocksLogStore::open(other.path(), identity, RocksOptions::default());
     drop(made.expect("opens"));
-    fs::remove_dir_all(folder.path().join("db")).unwrap();
-    fs::rename(other.path().join("db"), folder.path().join("db")).unwrap();
-    let error = open(folder.path()).unwrap_err();
+    fs::remove_dir_all(directory.path().join("db")).unwrap();
+    fs::rename(other.path().join("db"), directory.path().join("db")).unwrap();
+    let error = open(directory.path()).unwrap_err();
     assert!(matches!(error, OpenError::OtherIdentity { .. }), "{error}");
 }
 
 #[test]
 fn a_newer_format_is_refused_with_both_numbers_and_nothing_is_written() {
-    let folder = written();
-    let path = folder.path().join("IDENTITY");
+    let directory = written();
+    let path = directory.path().join("IDENTITY");
     let newer = fs::read_to_string(&path).unwrap().replacen("raft-log 1", "raft-log 2", 1);
     fs::write(&path, newer).unwrap();
-    let before = content(folder.path());
-    let error = open(folder.path()).unwrap_err();
+    let before = content(directory.path());
+    let error = open(directory.path()).unwrap_err();
     let OpenError::NewerFormat { found: 2, supported: FORMAT, .. } = error else {
         panic!("{error}");
     };
     let error = error.to_string();
     assert!(error.contains("format 2") && error.contains("format 1"), "{error}");
-    assert_eq!(content(folder.path()), before, "nothing was written");
+    assert_eq!(content(directory.path()), before, "nothing was written");
 }
 
 #[test]
 fn a_damaged_identity_is_refused() {
-    let folder = written();
-    let path = folder.path().join("IDENTITY");
+    let directory = written();
+    let path = directory.path().join("IDENTITY");
     let damaged = fs::read_to_string(&path).unwrap().replace("node 1", "node 3");
     fs::write(&path, damaged).unwrap();
-    let error = open(folder.path()).unwrap_err();
+    let error = open(directory.path()).unwrap_err();
     assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
     assert!(error.to_string().contains("checksum"), "{error}");
 }
 
 #[test]
-fn a_folder_that_lost_its_database_or_its_identity_is_refused() {
-    let folder = written();
-    fs::remove_dir_all(folder.path().join("db")).unwrap();
-    let error = open(folder.path()).unwrap_err().to_string();
+fn a_directory_that_lost_its_database_or_its_identity_is_refused() {
+    let directory = written();
+    fs::remove_dir_all(directory.path().join("db")).unwrap();
+    let error = open(directory.path()).unwrap_err().to_string();
     assert!(error.contains("the database is gone"), "{error}");
     assert!(error.contains("join as a new incarnation"), "says what to do: {error}");
-    assert!(!folder.path().join("db").exists(), "nothing was made in its place");
+    assert!(!directory.path().join("db").exists(), "nothing was made in its place");
 
-    let folder = written();
-    fs::remove_file(folder.path().join("IDENTITY")).unwrap();
-    let error = open(folder.path()).unwrap_err().to_string();
+    let directory = written();
+    fs::remove_file(directory.path().join("IDENTITY")).unwrap();
+    let error = open(directory.path()).unwrap_err().to_string();
     assert!(error.contains("no file that says whose it is"), "{error}");
 }
 
 #[test]
-fn a_folder_whose_making_was_interrupted_is_made_again() {
+fn a_directory_whose_making_was_interrupted_is_made_again() {
     // Cut off after the file that announces the database, and before the one that vouches for it.
-    let whole = TempDir::new().expect("a temporary folder");
+    let whole = TempDir::new().expect("a temporary directory");
     drop(open(whole.path()).expect("opens"));
     let ready = fs::read_to_string(whole.path().join("IDENTITY")).unwrap();
     let body = ready.replace("state ready", "state creating");
     let body = body.split_inclusive('\n').take(6).collect::<String>();
     let creating = format!("{body}crc32c {:08x}\n", crc32c::crc32c(body.as_bytes()));
     for with_database in [false, true] {
-        let folder = TempDir::new().expect("a temporary folder");
+        let directory = TempDir::new().expect("a temporary directory");
         if with_database {
-            drop(open(folder.path()).expect("opens"));
+            drop(open(directory.path()).expect("opens"));
         }
-        fs::write(folder.path().join("IDENTITY"), &creating).unwrap();
-        recovered(folder.path()).persist(&[append(1, 1)]).expect("persists");
-        assert_eq!(fs::read_to_string(folder.path().join("IDENTITY")).unwrap(), ready);
+        fs::write(directory.path().join("IDENTITY"), &creating).unwrap();
+        recovered(directory.path()).persist(&[append(1, 1)]).expect("persists");
+        assert_eq!(fs::read_to_string(directory.path().join("IDENTITY")).unwrap(), ready);
     }
 }
 
 #[test]
-fn a_second_opener_is_told_who_holds_the_folder() {
-    let folder = TempDir::new().expect("a temporary folder");
-    let store = open(folder.path()).expect("opens");
-    let error = open(folder.path()).unwrap_err();
-    let path = folder.path().join("LOCK");
+fn a_second_opener_is_told_who_holds_the_directory() {
+    let directory = TempDir::new().expect("a temporary directory");
+    let store = open(directory.path()).expect("opens");
+    let error = open(directory.path()).unwrap_err();
+    let path = directory.path().join("LOCK");
     let own = std::process::id();
     assert!(
         matches!(&error, OpenError::Locked { path: found, pid: Some(pid) } if *found == path && *pid == own),
@@ -288,23 +289,23 @@ fn a_second_opener_is_told_who_holds_the_folder() {
     // A reader may outlive the store, and reads from the open database.
     let reader = store.reader();
     drop(store);
-    assert!(matches!(open(folder.path()), Err(OpenError::Locked { .. })), "a reader is left");
+    assert!(matches!(open(directory.path()), Err(OpenError::Locked { .. })), "a reader is left");
     drop(reader);
-    open(folder.path()).expect("free again");
+    open(directory.path()).expect("free again");
 }
 
 #[test]
-fn a_folder_that_cannot_be_used_is_named_with_the_reason() {
-    let folder = TempDir::new().expect("a temporary folder");
-    let file = folder.path().join("file");
+fn a_directory_that_cannot_be_used_is_named_with_the_reason() {
+    let directory = TempDir::new().expect("a temporary directory");
+    let file = directory.path().join("file");
     fs::write(&file, "in the way").unwrap();
     let inside = file.join("data");
     let error = open(&inside).unwrap_err().to_string();
     assert!(error.contains(&inside.display().to_string()), "{error}");
     assert!(error.contains("os error"), "{error}");
 
-    // Neither the administrator may open a folder as a file.
-    let blocked = folder.path().join("blocked");
+    // Neither the administrator may open a directory as a file.
+    let blocked = directory.path().join("blocked");
     fs::create_dir_all(blocked.join("LOCK")).unwrap();
     let error = open(&blocked).unwrap_err().to_string();
     assert!(error.contains(&blocked.join("LOCK").display().to_string()), "{error}");
@@ -313,11 +314,11 @@ fn a_folder_that_cannot_be_used_is_named_with_the_reason() {
 
 #[test]
 fn a_torn_tail_takes_the_unfinished_write_whole_and_nothing_else() {
-    let folder = written();
-    let log = write_ahead_log(folder.path());
+    let directory = written();
+    let log = write_ahead_log(directory.path());
     let length = fs::metadata(&log).unwrap().len();
     OpenOptions::new().write(true).open(&log).unwrap().set_len(length - 3).unwrap();
-    let mut store = open(folder.path()).expect("a torn tail is forgiven");
+    let mut store = open(directory.path()).expect("a torn tail is forgiven");
     let recovered = store.recover().expect("recovers");
     assert_eq!(recovered.terms.last(), LogId::new(Term(1), LogIndex(5)));
     store.persist(&[append(6, 7)]).expect("goes on");
@@ -326,53 +327,53 @@ fn a_torn_tail_takes_the_unfinished_write_whole_and_nothing_else() {
 
 #[test]
 fn damage_before_the_tail_of_the_write_ahead_log_fails_the_opening() {
-    let folder = written();
-    let log = write_ahead_log(folder.path());
+    let directory = written();
+    let log = write_ahead_log(directory.path());
     let mut bytes = fs::read(&log).unwrap();
     let command = b"command number 2";
     let at = bytes.windows(command.len()).position(|window| window == command).expect("entry 2");
     bytes[at] ^= 1;
     fs::write(&log, bytes).unwrap();
-    let error = open(folder.path()).unwrap_err();
+    let error = open(directory.path()).unwrap_err();
     assert!(matches!(error, OpenError::Database { .. }), "{error}");
     assert!(error.to_string().contains("Corruption"), "{error}");
 }
 
 #[test]
 fn the_broken_mark_stays_until_an_operator_takes_it_away() {
-    let folder = written();
+    let directory = written();
     let mark = Broken { index: LogIndex(4), reason: "division by zero".to_owned() };
     let change = Persist { entries: vec![], broken: Some(mark.clone()), ..append(1, 1) };
-    recovered(folder.path()).persist(&[change]).expect("persists");
+    recovered(directory.path()).persist(&[change]).expect("persists");
     for _ in 0..2 {
-        let found = open(folder.path()).unwrap().recover().unwrap().broken;
+        let found = open(directory.path()).unwrap().recover().unwrap().broken;
         assert_eq!(found, Some(mark.clone()));
     }
-    let store = open(folder.path()).unwrap();
-    let error = RocksLogStore::mark_fixed(folder.path()).unwrap_err();
+    let store = open(directory.path()).unwrap();
+    let error = RocksLogStore::mark_fixed(directory.path()).unwrap_err();
     assert!(matches!(error, OpenError::Locked { .. }), "not under a running node: {error}");
     drop(store);
-    assert_eq!(RocksLogStore::mark_fixed(folder.path()).unwrap(), Some(mark));
-    assert_eq!(RocksLogStore::mark_fixed(folder.path()).unwrap(), None);
-    assert_eq!(open(folder.path()).unwrap().recover().unwrap().broken, None);
+    assert_eq!(RocksLogStore::mark_fixed(directory.path()).unwrap(), Some(mark));
+    assert_eq!(RocksLogStore::mark_fixed(directory.path()).unwrap(), None);
+    assert_eq!(open(directory.path()).unwrap().recover().unwrap().broken, None);
 }
 
 #[test]
 fn marking_fixed_makes_no_log_where_there_is_none() {
-    let folder = TempDir::new().expect("a temporary folder");
-    RocksLogStore::mark_fixed(folder.path()).unwrap_err();
-    assert_eq!(content(folder.path()), BTreeMap::new());
-    assert_eq!(RocksLogStore::identity_of(folder.path()).unwrap(), None);
+    let directory = TempDir::new().expect("a temporary directory");
+    RocksLogStore::mark_fixed(directory.path()).unwrap_err();
+    assert_eq!(content(directory.path()), BTreeMap::new());
+    assert_eq!(RocksLogStore::identity_of(directory.path()).unwrap(), None);
 }
 
 #[test]
 fn compaction_gives_the_disk_space_back() {
-    let folder = TempDir::new().expect("a temporary folder");
+    let directory = TempDir::new().expect("a temporary directory");
     let options = RocksOptions { write_buffer_bytes: 256 << 10, ..RocksOptions::default() };
-    let mut store = RocksLogStore::open(folder.path(), IDENTITY, options).expect("opens");
+    let mut store = RocksLogStore::open(directory.path(), IDENTITY, options).expect("opens");
     store.recover().expect("recovers");
     let bytes_on_disk = || {
-        let files = fs::read_dir(folder.path().join("db")).expect("the database's folder");
+        let files = fs::read_dir(directory.path().join("db")).expect("the database's directory");
         // The database removes files meanwhile: one that is gone takes no space.
         let sizes = files.filter_map(|file| file.ok()?.metadata().ok());
         sizes.map(|metadata| metadata.len()).sum::<u64>()
@@ -394,7 +395,7 @@ fn compaction_gives_the_disk_space_back() {
     // Files in flight, files of the first level, write-ahead logs: a few buffers' worth.
     assert!(most_bytes < written_bytes / 2, "{most_bytes} on disk of {written_bytes} written");
     drop(store);
-    let mut store = RocksLogStore::open(folder.path(), IDENTITY, options).expect("opens");
+    let mut store = RocksLogStore::open(directory.path(), IDENTITY, options).expect("opens");
     let recovered = store.recover().expect("recovers");
     assert_eq!(recovered.base, LogId::new(Term(1), LogIndex(59 * 50 + 40)));
     assert_eq!(recovered.terms.last(), LogId::new(Term(1), LogIndex(3000)));

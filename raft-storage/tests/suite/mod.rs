@@ -39,13 +39,13 @@ mod rocks {
     use crate::damage::IDENTITY;
 
     struct OnDisk {
-        folder: TempDir,
+        directory: TempDir,
         options: RocksOptions,
     }
 
     impl OnDisk {
         fn new(options: RocksOptions) -> Self {
-            Self { folder: TempDir::new().expect("a temporary folder"), options }
+            Self { directory: TempDir::new().expect("a temporary directory"), options }
         }
     }
 
@@ -53,7 +53,7 @@ mod rocks {
         type Store = RocksLogStore;
 
         fn open(&mut self) -> RocksLogStore {
-            RocksLogStore::open(self.folder.path(), IDENTITY, self.options).expect("opens")
+            RocksLogStore::open(self.directory.path(), IDENTITY, self.options).expect("opens")
         }
     }
 

@@ -59,9 +59,9 @@ enum Command {
         /// The record's number.
         sequence: u64,
     },
-    /// Writes a page for every trace of a folder, and the matrix of features and scenarios.
+    /// Writes a page for every trace of a directory, and the matrix of features and scenarios.
     Docs {
-        /// The folder of the traces (*.jsonl).
+        /// The directory of the traces (*.jsonl).
         #[arg(long)]
         traces: PathBuf,
         /// Where the documents go.
@@ -180,7 +180,7 @@ fn why(path: &Path, sequence: u64) -> Result<ExitCode, Failure> {
 }
 
 fn docs(traces: &Path, out: &Path) -> Result<ExitCode, Failure> {
-    let written = documents::write(&documents::read_folder(traces)?, out)?;
+    let written = documents::write(&documents::read_directory(traces)?, out)?;
     let text = format!(
         "{} scenarios; {} features tested, {} not: {}\n",
         written.scenarios,

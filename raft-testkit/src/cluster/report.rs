@@ -58,13 +58,13 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         line
     }
 
-    /// Writes the trace in every form into the folder `traces` of cargo's target folder, named
+    /// Writes the trace in every form into the directory `traces` of cargo's target directory, named
     /// after the scenario. Returns where the facts lie.
     ///
     /// # Panics
     /// If it cannot be written.
     pub fn save_trace(&self) -> PathBuf {
-        files::write_all(&self.trace()).expect("the target folder can be written")
+        files::write_all(&self.trace()).expect("the target directory can be written")
     }
 }
 

@@ -62,22 +62,22 @@ fn read_page(trace: &Trace) -> Option<Value> {
         let _ = std::io::stderr().write_all(b"skipped a page in a browser: no chromium here\n");
         return None;
     };
-    let folder = tempfile::tempdir().expect("a temporary folder");
+    let directory = tempfile::tempdir().expect("a temporary directory");
     let page = Form::Html.draw(trace).replace("</body>", READER);
-    let path = folder.path().join("page.html");
-    std::fs::write(&path, page).expect("the folder takes a file");
-    let dom = dump(browser, folder.path(), &path);
+    let path = directory.path().join("page.html");
+    std::fs::write(&path, page).expect("the directory takes a file");
+    let dom = dump(browser, directory.path(), &path);
     let (_, after) = dom.split_once("<pre id=\"check\">").expect("the page has the element");
     let (json, _) = after.split_once("</pre>").expect("the element ends");
     let json = json.replace("&gt;", ">").replace("&lt;", "<").replace("&amp;", "&");
     Some(serde_json::from_str(&json).unwrap_or_else(|error| panic!("{error} in {json}")))
 }
 
-fn dump(browser: &str, folder: &Path, page: &Path) -> String {
+fn dump(browser: &str, directory: &Path, page: &Path) -> String {
     let output = Command::new(browser)
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"])
         .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
-        .arg(format!("--user-data-dir={}", folder.join("profile").display()))
+        .arg(format!("--user-data-dir={}", directory.join("profile").display()))
         .args(["--window-size=1400,900", "--dump-dom"])
         .arg(format!("file://{}", page.display()))
         .output()

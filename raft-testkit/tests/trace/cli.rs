@@ -8,16 +8,16 @@ use raft_testkit::trace::record::{RecordKind, Trace};
 
 use super::play::rewrite;
 
-struct Folder(tempfile::TempDir);
+struct Directory(tempfile::TempDir);
 
-impl Folder {
+impl Directory {
     fn new() -> Self {
-        Self(tempfile::tempdir().expect("a temporary folder"))
+        Self(tempfile::tempdir().expect("a temporary directory"))
     }
 
     fn put(&self, name: &str, text: &str) -> PathBuf {
         let path = self.0.path().join(name);
-        std::fs::write(&path, text).expect("the folder takes a file");
+        std::fs::write(&path, text).expect("the directory takes a file");
         path
     }
 
@@ -38,9 +38,9 @@ fn text(bytes: &[u8]) -> String {
 
 #[test]
 fn render_draws_every_form_and_a_pipe_gets_no_colours() {
-    let folder = Folder::new();
+    let directory = Directory::new();
     let trace = rewrite();
-    let path = folder.trace("rewrite.jsonl", &trace);
+    let path = directory.trace("rewrite.jsonl", &trace);
     for form in Form::ALL {
         let output = raft_testkit(&["render", "--to", form.name()], &[&path]);
         assert!(output.status.success(), "{form}: {}", text(&output.stderr));
@@ -50,9 +50,9 @@ fn render_draws_every_form_and_a_pipe_gets_no_colours() {
 
 #[test]
 fn render_writes_into_a_file_when_asked() {
-    let folder = Folder::new();
-    let path = folder.trace("rewrite.jsonl", &rewrite());
-    let out = folder.0.path().join("page.html");
+    let directory = Directory::new();
+    let path = directory.trace("rewrite.jsonl", &rewrite());
+    let out = directory.0.path().join("page.html");
     let output =
         raft_testkit(&["render", "--to", "html", "--out", &out.to_string_lossy()], &[&path]);
     assert!(output.status.success() && output.stdout.is_empty(), "{}", text(&output.stderr));
@@ -61,8 +61,8 @@ fn render_writes_into_a_file_when_asked() {
 
 #[test]
 fn why_ends_with_the_record_and_begins_with_the_lever() {
-    let folder = Folder::new();
-    let path = folder.trace("rewrite.jsonl", &rewrite());
+    let directory = Directory::new();
+    let path = directory.trace("rewrite.jsonl", &rewrite());
     let output = raft_testkit(&["why", "38"], &[&path]);
     let said = text(&output.stdout);
     assert!(output.status.success(), "{}", text(&output.stderr));
@@ -72,10 +72,10 @@ fn why_ends_with_the_record_and_begins_with_the_lever() {
 
 #[test]
 fn diff_exits_with_0_for_equal_and_1_for_different_traces() {
-    let folder = Folder::new();
+    let directory = Directory::new();
     let mut other = rewrite();
     other.records[30].kind = RecordKind::Note { text: "odd".to_owned() };
-    let (a, b) = (folder.trace("a.jsonl", &rewrite()), folder.trace("b.jsonl", &other));
+    let (a, b) = (directory.trace("a.jsonl", &rewrite()), directory.trace("b.jsonl", &other));
     assert_eq!(raft_testkit(&["diff"], &[&a, &a]).status.code(), Some(0));
     let output = raft_testkit(&["diff"], &[&a, &b]);
     assert_eq!(output.status.code(), Some(1));
@@ -84,15 +84,18 @@ fn diff_exits_with_0_for_equal_and_1_for_different_traces() {
 
 #[test]
 fn what_cannot_be_read_exits_with_2_and_says_where() {
-    let folder = Folder::new();
+    let directory = Directory::new();
     let good = Form::Records.draw(&rewrite());
-    let missing = folder.0.path().join("missing.jsonl");
+    let missing = directory.0.path().join("missing.jsonl");
     let cases = [
         (missing, "missing.jsonl: No such file"),
-        (folder.put("empty.jsonl", ""), "empty.jsonl: the trace is empty"),
-        (folder.put("bad.jsonl", &(good.clone() + "{oops}\n")), "bad.jsonl: line 118, column 2: "),
+        (directory.put("empty.jsonl", ""), "empty.jsonl: the trace is empty"),
         (
-            folder.put("later.jsonl", &good.replacen("\"version\":1", "\"version\":2", 1)),
+            directory.put("bad.jsonl", &(good.clone() + "{oops}\n")),
+            "bad.jsonl: line 118, column 2: ",
+        ),
+        (
+            directory.put("later.jsonl", &good.replacen("\"version\":1", "\"version\":2", 1)),
             "version 2, but this build reads \"raft-trace\" version 1",
         ),
     ];
@@ -106,8 +109,8 @@ fn what_cannot_be_read_exits_with_2_and_says_where() {
 
 #[test]
 fn an_unknown_form_or_record_exits_with_2() {
-    let folder = Folder::new();
-    let path = folder.trace("rewrite.jsonl", &rewrite());
+    let directory = Directory::new();
+    let path = directory.trace("rewrite.jsonl", &rewrite());
     let output = raft_testkit(&["render", "--to", "pdf"], &[&path]);
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("there are facts, rst"), "{}", text(&output.stderr));
@@ -125,8 +128,8 @@ expect leader 1 term 1
 
 #[test]
 fn run_says_that_a_scenario_holds_or_draws_its_trace() {
-    let folder = Folder::new();
-    let path = folder.put("one.raft", SCENARIO);
+    let directory = Directory::new();
+    let path = directory.put("one.raft", SCENARIO);
     let output = raft_testkit(&["run"], &[&path]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert!(text(&output.stdout).contains("one.raft: holds, "), "{}", text(&output.stdout));
@@ -137,9 +140,9 @@ fn run_says_that_a_scenario_holds_or_draws_its_trace() {
 
 #[test]
 fn run_exits_with_1_for_what_does_not_hold_and_with_2_for_what_is_no_scenario() {
-    let folder = Folder::new();
-    let path = folder.put("wrong.raft", &SCENARIO.replace("leader 1 term 1", "leader 2 term 1"));
-    let traces = folder.0.path().join("traces");
+    let directory = Directory::new();
+    let path = directory.put("wrong.raft", &SCENARIO.replace("leader 1 term 1", "leader 2 term 1"));
+    let traces = directory.0.path().join("traces");
     let output = Command::new(env!("CARGO_BIN_EXE_raft-testkit"))
         .env("RAFT_TRACES", &traces)
         .arg("run")
@@ -151,11 +154,11 @@ fn run_exits_with_1_for_what_does_not_hold_and_with_2_for_what_is_no_scenario() 
     assert!(traces.join("failures/wrong.html").is_file(), "the trace lies beside it in every form");
     assert!(said.contains("wrong.raft: line 5") && said.lines().count() <= 42, "{said}");
     assert!(!said.contains("panicked"), "{said}");
-    let path = folder.put("verb.raft", &SCENARIO.replace("elect 1", "erect 1"));
+    let path = directory.put("verb.raft", &SCENARIO.replace("elect 1", "erect 1"));
     let output = raft_testkit(&["run"], &[&path]);
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{said}");
     assert!(said.contains('^') && said.contains("erect 1"), "{said}");
-    let output = raft_testkit(&["run"], &[&folder.0.path().join("none.raft")]);
+    let output = raft_testkit(&["run"], &[&directory.0.path().join("none.raft")]);
     assert_eq!(output.status.code(), Some(2));
 }

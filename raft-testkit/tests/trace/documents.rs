@@ -7,11 +7,11 @@ use super::play::{Play, rewrite};
 
 #[test]
 fn every_scenario_gets_its_pages_and_every_section_its_picture() {
-    let folder = tempfile::tempdir().unwrap();
-    let (traces, out) = (folder.path().join("traces"), folder.path().join("out"));
+    let directory = tempfile::tempdir().unwrap();
+    let (traces, out) = (directory.path().join("traces"), directory.path().join("out"));
     std::fs::create_dir(&traces).unwrap();
     std::fs::write(traces.join("rewrite.jsonl"), Form::Records.draw(&rewrite())).unwrap();
-    let written = documents::write(&documents::read_folder(&traces).unwrap(), &out).unwrap();
+    let written = documents::write(&documents::read_directory(&traces).unwrap(), &out).unwrap();
     assert_eq!((written.scenarios, written.tested), (1, 5));
     for file in ["index.md", "index.rst", "rewrite.md", "rewrite.rst", "rewrite.html"] {
         assert!(out.join(file).is_file(), "{file}");
@@ -49,8 +49,8 @@ fn a_feature_that_the_registry_lacks_is_named_with_the_one_that_was_meant() {
 }
 
 #[test]
-fn a_folder_without_traces_says_what_to_do() {
-    let folder = tempfile::tempdir().unwrap();
-    let error = documents::read_folder(folder.path()).unwrap_err().to_string();
+fn a_directory_without_traces_says_what_to_do() {
+    let directory = tempfile::tempdir().unwrap();
+    let error = documents::read_directory(directory.path()).unwrap_err().to_string();
     assert!(error.contains("run the tests first"), "{error}");
 }

@@ -42,7 +42,7 @@ fn a_grid_table_has_a_triple_of_columns_a_node() {
 #[test]
 fn an_rst_page_names_the_features_and_folds_table_and_diagram() {
     let trace = short().trace();
-    let page = rst::page(&Reading::of(&trace), Diagrams::Folder("diagrams"));
+    let page = rst::page(&Reading::of(&trace), Diagrams::Directory("diagrams"));
     for expected in [
         ".. _short:\n\n=====================\nThe play called short\n",
         "\nSection 1: only \\| one\n======================\n",

@@ -1,6 +1,6 @@
 //! `raft-server dev`: a cluster of processes on this machine, for trying out.
 
-mod folder;
+mod directory;
 mod nodes;
 mod tour;
 
@@ -14,7 +14,7 @@ use raft_core::NodeId;
 use raft_server::kv::client::{Client, ClientConfig};
 use raft_transport_quic::tls::{TlsFiles, TlsIdentity};
 
-use self::folder::{DevFolder, FolderError, Wish};
+use self::directory::{DevDirectory, DirectoryError, Wish};
 use self::nodes::{Ended, Nodes};
 use super::verbs::connection::ClientFile;
 use super::{Exit, Failure, show};
@@ -30,11 +30,11 @@ const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// What `dev` takes.
 #[derive(Args, Debug)]
 pub(super) struct DevArgs {
-    /// How many nodes [default: 3, or as many as the folder has]
+    /// How many nodes [default: 3, or as many as the directory has]
     #[arg(long, value_name = "N")]
     nodes: Option<usize>,
-    /// The folder for certificates, configurations, data and logs
-    #[arg(long, value_name = "FOLDER", default_value = "raft-dev")]
+    /// The directory for certificates, configurations, data and logs
+    #[arg(long, value_name = "DIRECTORY", default_value = "raft-dev")]
     dir: PathBuf,
     /// The first of three consecutive ports a node [default: the system chooses once]
     #[arg(long, value_name = "PORT")]
@@ -52,7 +52,7 @@ pub(super) struct DevArgs {
 
 /// A running development cluster.
 struct Dev {
-    folder: DevFolder,
+    directory: DevDirectory,
     nodes: Nodes,
     client: Client,
     program: PathBuf,
@@ -78,7 +78,10 @@ pub(super) fn run(args: &DevArgs) -> Result<(), Failure> {
         };
         signals.next_one_kills();
         dev.nodes.stop().await;
-        show(&format!("all nodes have ended; their data stays in {}", dev.folder.path().display()));
+        show(&format!(
+            "all nodes have ended; their data stays in {}",
+            dev.directory.path().display()
+        ));
         outcome
     })
 }
@@ -86,21 +89,21 @@ pub(super) fn run(args: &DevArgs) -> Result<(), Failure> {
 impl Dev {
     fn start(args: &DevArgs) -> Result<Self, Failure> {
         let wish = Wish { nodes: args.nodes, base_port: args.base_port };
-        let folder = DevFolder::open(&args.dir, wish).map_err(folder_failure)?;
+        let directory = DevDirectory::open(&args.dir, wish).map_err(directory_failure)?;
         let program = std::env::current_exe()
             .map_err(|error| Failure::new(Exit::Failure, format!("where am I? {error}")))?;
-        let client = client(&folder)?;
+        let client = client(&directory)?;
         let mut nodes = Nodes::new(program.clone());
-        for node in folder.nodes() {
-            nodes.start(&folder, node).map_err(|error| start_failure(node.id, &error))?;
+        for node in directory.nodes() {
+            nodes.start(&directory, node).map_err(|error| start_failure(node.id, &error))?;
         }
-        Ok(Self { folder, nodes, client, program })
+        Ok(Self { directory, nodes, client, program })
     }
 
     /// Waits until the cluster works, shows it, and looks after it.
     async fn live(&mut self, args: &DevArgs) -> Result<(), Failure> {
         let leader = self.ready().await?;
-        self.folder.bootstrapped().map_err(folder_failure)?;
+        self.directory.bootstrapped().map_err(directory_failure)?;
         show(&self.overview(leader));
         let leader = if args.tour { self.tour().await? } else { leader };
         if args.exit {
@@ -129,14 +132,14 @@ impl Dev {
     }
 
     fn restart(&mut self, id: u64) -> Result<(), Failure> {
-        let node = self.folder.node(id).expect("only nodes of the folder were started");
-        self.nodes.start(&self.folder, node).map_err(|error| start_failure(id, &error))
+        let node = self.directory.node(id).expect("only nodes of the directory were started");
+        self.nodes.start(&self.directory, node).map_err(|error| start_failure(id, &error))
     }
 
     /// How a node ended, with the end of its log.
     fn obituary(&self, ended: &Ended) -> String {
         let how = ended.status.map_or_else(|| "for unknown reasons".to_owned(), |s| s.to_string());
-        let log = self.folder.log(ended.id);
+        let log = self.directory.log(ended.id);
         let lines = nodes::last_lines(&log, 3);
         format!("node {} has ended ({how}); its log {} ends with\n{lines}", ended.id, log.display())
     }
@@ -152,7 +155,7 @@ impl Dev {
             }
         };
         if outcome.is_err() {
-            let log = nodes::last_lines(&self.folder.log(1), 5);
+            let log = nodes::last_lines(&self.directory.log(1), 5);
             let message = format!("no leader within {READY_TIME_MAX:?}; node 1 says\n{log}");
             return Err(Failure::new(Exit::Failure, message));
         }
@@ -161,7 +164,7 @@ impl Dev {
 
     /// Who leads, as the nodes say.
     async fn leader(&self) -> Result<u64, Failure> {
-        for node in self.folder.nodes() {
+        for node in self.directory.nodes() {
             if self.nodes.pid(node.id).is_some()
                 && let Ok(report) = self.client.status_of(&node.client.to_string()).await
                 && let Some(NodeId(leader)) = report.leader
@@ -173,9 +176,9 @@ impl Dev {
     }
 
     fn overview(&self, leader: u64) -> String {
-        let nodes = self.folder.nodes();
+        let nodes = self.directory.nodes();
         let mut text =
-            format!("{} nodes are up in {}\n", nodes.len(), self.folder.path().display());
+            format!("{} nodes are up in {}\n", nodes.len(), self.directory.path().display());
         for node in nodes {
             let role = if node.id == leader { "leads" } else { "     " };
             let pid = self.nodes.pid(node.id).unwrap_or_default();
@@ -189,10 +192,10 @@ impl Dev {
 
     /// What to type to have the cluster again.
     fn how_to_go_on(&self) -> String {
-        let (program, folder) = (quote(&self.program), quote(self.folder.path()));
-        let client = quote(&self.folder.client_file());
+        let (program, directory) = (quote(&self.program), quote(self.directory.path()));
+        let client = quote(&self.directory.client_file());
         format!(
-            "To keep the cluster running and try it yourself:\n\n  {program} dev --dir {folder}\n\n\
+            "To keep the cluster running and try it yourself:\n\n  {program} dev --dir {directory}\n\n\
              and in another terminal:\n\n  \
                export RAFT_CLIENT={client}\n  \
                {program} put greeting hello\n  \
@@ -204,8 +207,9 @@ impl Dev {
     /// Commands for another terminal, exactly as they can be typed there.
     fn next_commands(&self, leader: u64) -> String {
         let program = quote(&self.program);
-        let client = quote(&self.folder.client_file());
-        let http = self.folder.node(leader).map_or_else(String::new, |node| node.http.to_string());
+        let client = quote(&self.directory.client_file());
+        let http =
+            self.directory.node(leader).map_or_else(String::new, |node| node.http.to_string());
         let pid = self.nodes.pid(leader).unwrap_or_default();
         format!(
             "Try it, in another terminal:\n\n  \
@@ -230,16 +234,16 @@ async fn answered(client: &Client) {
     }
 }
 
-fn client(folder: &DevFolder) -> Result<Client, Failure> {
+fn client(directory: &DevDirectory) -> Result<Client, Failure> {
     let fail = |error: &dyn std::fmt::Display| Failure::new(Exit::Config, error);
-    let file = ClientFile::read(&folder.client_file()).map_err(|error| fail(&error))?;
+    let file = ClientFile::read(&directory.client_file()).map_err(|error| fail(&error))?;
     let files = TlsFiles { ca: file.ca, certificate: file.certificate, key: file.key };
     let tls = TlsIdentity::load(&files).map_err(|error| fail(&error))?;
     Client::new(ClientConfig::new(file.endpoints, tls)).map_err(|error| fail(&error))
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "used with map_err")]
-fn folder_failure(error: FolderError) -> Failure {
+fn directory_failure(error: DirectoryError) -> Failure {
     Failure::new(Exit::Config, error)
 }
 

@@ -11,7 +11,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::folder::{DevFolder, DevNode};
+use super::directory::{DevDirectory, DevNode};
 
 /// How long nodes may take to leave before they are killed.
 const GRACE: Duration = Duration::from_secs(10);
@@ -51,13 +51,13 @@ impl Nodes {
 
     /// Starts a node. It ends with this process, whatever happens to this one; its own process
     /// group keeps the terminal's Ctrl-C from it, so that it is told to end in good time and once.
-    pub(super) fn start(&mut self, folder: &DevFolder, node: &DevNode) -> io::Result<()> {
-        let log = OpenOptions::new().create(true).append(true).open(folder.log(node.id))?;
+    pub(super) fn start(&mut self, directory: &DevDirectory, node: &DevNode) -> io::Result<()> {
+        let log = OpenOptions::new().create(true).append(true).open(directory.log(node.id))?;
         let mut command = Command::new(&self.program);
         command
             .arg("serve")
             .arg("--config")
-            .arg(folder.config(node.id))
+            .arg(directory.config(node.id))
             .arg("--end-with-parent")
             .arg(std::process::id().to_string())
             .stdin(Stdio::null())
@@ -65,7 +65,7 @@ impl Nodes {
             .stderr(log)
             .process_group(0)
             .kill_on_drop(true);
-        if folder.may_bootstrap() {
+        if directory.may_bootstrap() {
             command.arg("--bootstrap");
         }
         let child = command.spawn()?;

@@ -47,7 +47,7 @@ impl Dev {
         show(&format!("$ raft-server {}", shown.join(" ")));
         let status = Command::new(&self.program)
             .args(arguments)
-            .env("RAFT_CLIENT", self.folder.client_file())
+            .env("RAFT_CLIENT", self.directory.client_file())
             .stdin(Stdio::null())
             .kill_on_drop(true)
             .status()
@@ -63,12 +63,12 @@ impl Dev {
     /// Waits until a node has applied what the others had committed when this was called.
     async fn caught_up(&mut self, id: u64) -> Result<(), Failure> {
         let mut wanted = None;
-        for node in self.folder.nodes().iter().filter(|node| node.id != id) {
+        for node in self.directory.nodes().iter().filter(|node| node.id != id) {
             if let Ok(report) = self.client.status_of(&node.client.to_string()).await {
                 wanted = wanted.max(Some(report.commit_index));
             }
         }
-        let address = self.folder.node(id).map(|node| node.client.to_string());
+        let address = self.directory.node(id).map(|node| node.client.to_string());
         let Some((address, wanted)) = address.zip(wanted) else { return Ok(()) };
         let waiting = async {
             loop {

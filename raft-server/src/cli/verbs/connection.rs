@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 const DEFAULT_FILE: &str = "raft-dev/client.toml";
 
 /// The client's file: everything that a command needs to reach a cluster. Paths in it are relative
-/// to its own folder.
+/// to its own directory.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ClientFile {
@@ -54,7 +54,7 @@ pub(crate) struct ConnectionArgs {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConnectionError {
     #[error(
-        "no cluster is named: start one with `raft-server dev` in this folder, or name the \
+        "no cluster is named: start one with `raft-server dev` in this directory, or name the \
          client's file with --client FILE, or set --endpoints, --cacert, --cert and --key"
     )]
     NoFile,
@@ -69,7 +69,7 @@ pub(crate) enum ConnectionError {
 }
 
 impl ClientFile {
-    /// Reads a client's file and makes its paths absolute or relative to the working folder.
+    /// Reads a client's file and makes its paths absolute or relative to the working directory.
     pub(crate) fn read(path: &Path) -> Result<Self, ConnectionError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConnectionError::Unreadable { path: path.to_owned(), source })?;
@@ -77,9 +77,9 @@ impl ClientFile {
             path: path.to_owned(),
             detail: error.to_string(),
         })?;
-        let folder = path.parent().unwrap_or_else(|| Path::new(""));
+        let directory = path.parent().unwrap_or_else(|| Path::new(""));
         for file in [&mut file.ca, &mut file.certificate, &mut file.key] {
-            *file = folder.join(&*file);
+            *file = directory.join(&*file);
         }
         Ok(file)
     }
@@ -143,9 +143,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_client_file_reads_back_with_its_paths_in_its_own_folder() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("client.toml");
+    fn a_client_file_reads_back_with_its_paths_in_its_own_directory() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("client.toml");
         let written = ClientFile {
             endpoints: vec!["127.0.0.1:1".to_owned(), "localhost:2".to_owned()],
             ca: "ca.pem".into(),
@@ -155,15 +155,15 @@ mod tests {
         std::fs::write(&path, written.to_toml()).unwrap();
         let read = ClientFile::read(&path).unwrap();
         assert_eq!(read.endpoints, written.endpoints);
-        assert_eq!(read.ca, folder.path().join("ca.pem"));
+        assert_eq!(read.ca, directory.path().join("ca.pem"));
         assert_eq!(read.certificate, Path::new("/elsewhere/client.pem"));
-        assert_eq!(read.key, folder.path().join("client.key"));
+        assert_eq!(read.key, directory.path().join("client.key"));
     }
 
     #[test]
     fn an_unknown_key_in_a_client_file_is_an_error_that_names_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("client.toml");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("client.toml");
         std::fs::write(&path, "endpoint = []\n").unwrap();
         let error = ClientFile::read(&path).unwrap_err().to_string();
         assert!(error.contains("`endpoint`") && error.contains("endpoints"), "{error}");

@@ -2,8 +2,8 @@
 
 use raft_transport_quic::tls::TlsError;
 
-use crate::space::NoSpace;
 use crate::kv::state_machine::Refused;
+use crate::space::NoSpace;
 
 /// How a call ended badly. [`Error::Unknown`] alone leaves open what became of a write; after any
 /// other error it was not carried out, except as [`Error::Failed`] and [`Error::ReplyNotKept`]

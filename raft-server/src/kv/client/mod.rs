@@ -22,7 +22,9 @@ use bytes::Bytes;
 pub use config::{ClientConfig, Retry};
 pub use error::Error;
 
-use crate::kv::client_api::protocol::{Consistency, MemberReport, RequestBody, Response, StatusReport};
+use crate::kv::client_api::protocol::{
+    Consistency, MemberReport, RequestBody, Response, StatusReport,
+};
 use crate::kv::state_machine::{
     Answer, AnswerBody, Command, DeleteRange, Deleted, KeyRange, KeyValue, Op, Outcome, Output,
     Put, RangeRequest, RangeResult, Refused, Revision, Txn, TxnResult,

@@ -13,8 +13,8 @@ use super::protocol::{
     Consistency, FollowerReport, LeaderHint, MemberReport, Refusal, RequestBody, Response,
     StatusReport,
 };
-use crate::space::{SpaceMonitor, SpaceReport};
 use crate::kv::state_machine::{Command, KvReader, LimitExceeded, Limits, Output, RangeRequest};
+use crate::space::{SpaceMonitor, SpaceReport};
 use crate::{NodeHandle, ProposeError, ReadError};
 
 /// When a client that found everything full should come back, in milliseconds: drawn from here.

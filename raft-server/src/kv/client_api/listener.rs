@@ -24,8 +24,8 @@ use super::execute::Executor;
 use super::hello::{SUPPORTED_VERSIONS, Welcome};
 use super::monitor::ClientApiMonitor;
 use crate::NodeHandle;
-use crate::space::SpaceMonitor;
 use crate::kv::state_machine::{KvReader, Limits};
+use crate::space::SpaceMonitor;
 
 /// How long a connection may be silent; clients send a sign of life more often.
 const IDLE_TIMEOUT_MS: u32 = 10_000;

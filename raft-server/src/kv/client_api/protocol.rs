@@ -4,8 +4,8 @@
 use raft_core::{ClusterId, LogId, LogIndex, NodeId, Term};
 use serde::{Deserialize, Serialize};
 
-use crate::space::{NoSpace, SpaceReport};
 use crate::kv::state_machine::{Answer, Command, Output, RangeRequest, Revision};
+use crate::space::{NoSpace, SpaceReport};
 
 /// One request. Several may be under way on a connection; they are answered in any order.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

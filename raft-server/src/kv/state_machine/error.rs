@@ -37,23 +37,25 @@ impl From<Damaged> for ReadError {
     }
 }
 
-/// Why the store could not be opened. Nothing was written, unless the folder was empty before.
+/// Why the store could not be opened. Nothing was written, unless the directory was empty before.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// A file or folder could not be read or made.
+    /// A file or directory could not be read or made.
     #[error("{operation} {path} failed: {source}")]
     File {
         /// What was being done.
         operation: &'static str,
-        /// To which file or folder.
+        /// To which file or directory.
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
     },
     /// Another process has the store open.
-    #[error("{path} is in use by another process: stop that one, or give this node its own folder")]
+    #[error(
+        "{path} is in use by another process: stop that one, or give this node its own directory"
+    )]
     Locked {
-        /// The database's folder.
+        /// The database's directory.
         path: PathBuf,
     },
     /// A later release wrote it.
@@ -72,7 +74,7 @@ pub enum OpenError {
     /// The data belongs to someone else.
     #[error(
         "{path} holds the data of {}, but this node is {}: correct the node's id or its data \
-         folder", describe(.found), describe(.expected)
+         directory", describe(.found), describe(.expected)
     )]
     OtherIdentity {
         /// The identity file.
@@ -93,7 +95,7 @@ pub enum OpenError {
     /// The database could not be opened.
     #[error("opening the database {path} failed: {source}")]
     Database {
-        /// Its folder.
+        /// Its directory.
         path: PathBuf,
         /// What the database said.
         source: rocksdb::Error,
@@ -101,7 +103,7 @@ pub enum OpenError {
     /// The database opened but could not be read.
     #[error("reading the database {path} failed")]
     Read {
-        /// Its folder.
+        /// Its directory.
         path: PathBuf,
         /// What failed.
         source: ReadError,

@@ -1,6 +1,6 @@
 //! The identity file beside the database: its format, and whose data it is.
 //!
-//! A few lines of text, so that a person can read whom a folder belongs to. It is looked at
+//! A few lines of text, so that a person can read whom a directory belongs to. It is looked at
 //! before the database is touched: a release that does not know the format changes nothing.
 
 use std::fs::{self, File, OpenOptions};
@@ -16,7 +16,7 @@ const TITLE: &str = "raft-server key-value store";
 /// The layout that this release reads and writes.
 const FORMAT: u64 = 1;
 
-/// Checks that the folder is this node's and of a known format; marks an empty one as such.
+/// Checks that the directory is this node's and of a known format; marks an empty one as such.
 pub(super) fn claim(dir: &Path, database: &Path, expected: &Identity) -> Result<(), OpenError> {
     let path = dir.join(FILE_NAME);
     let text = match fs::read_to_string(&path) {
@@ -60,7 +60,7 @@ fn create(dir: &Path, path: &Path, identity: &Identity) -> Result<(), OpenError>
     }
     fs::remove_file(&draft).map_err(|source| file_error("removing", &draft, source))?;
     File::open(dir)
-        .and_then(|folder| folder.sync_all())
+        .and_then(|directory| directory.sync_all())
         .map_err(|source| file_error("syncing", dir, source))
 }
 

@@ -70,14 +70,14 @@ impl fmt::Debug for KvStateMachine {
 }
 
 impl KvStateMachine {
-    /// Opens the store in `dir`, or makes an empty one if the folder is missing or empty.
+    /// Opens the store in `dir`, or makes an empty one if the directory is missing or empty.
     ///
     /// # Errors
-    /// When the folder is another node's, of a newer format, in use, or cannot be read. Nothing
+    /// When the directory is another node's, of a newer format, in use, or cannot be read. Nothing
     /// of what is there is changed then.
     pub fn open(dir: &Path, identity: Identity, options: &KvOptions) -> Result<Self, OpenError> {
         std::fs::create_dir_all(dir).map_err(|source| OpenError::File {
-            operation: "making the folder",
+            operation: "making the directory",
             path: dir.to_owned(),
             source,
         })?;

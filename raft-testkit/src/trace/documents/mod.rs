@@ -16,7 +16,7 @@ use super::table::{Diagrams, markdown, rst};
 
 pub use matrix::{Matrix, Row};
 
-/// The folder of the pictures, beside the pages.
+/// The directory of the pictures, beside the pages.
 const PICTURES: &str = "diagrams";
 
 /// What was written.
@@ -35,7 +35,7 @@ pub struct Written {
 /// Why documents could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum DocumentsError {
-    /// A file or folder could not be read or written.
+    /// A file or directory could not be read or written.
     #[error("{}: {source}", path.display())]
     File {
         /// Which.
@@ -54,7 +54,7 @@ pub enum DocumentsError {
     /// There is nothing to make documents from.
     #[error("{}: no traces (*.jsonl) are here; run the tests first", path.display())]
     NoTraces {
-        /// The folder.
+        /// The directory.
         path: PathBuf,
     },
     /// A section names a feature that the registry lacks.
@@ -69,18 +69,18 @@ pub enum DocumentsError {
     },
 }
 
-/// Reads every trace of a folder, in the order of their names.
+/// Reads every trace of a directory, in the order of their names.
 ///
 /// # Errors
-/// When the folder or a trace cannot be read, or there is none.
-pub fn read_folder(folder: &Path) -> Result<Vec<Trace>, DocumentsError> {
+/// When the directory or a trace cannot be read, or there is none.
+pub fn read_directory(directory: &Path) -> Result<Vec<Trace>, DocumentsError> {
     let at = |path: &Path| {
         let path = path.to_owned();
         move |source| DocumentsError::File { path, source }
     };
     let mut files: Vec<PathBuf> = Vec::new();
-    for entry in fs::read_dir(folder).map_err(at(folder))? {
-        let path = entry.map_err(at(folder))?.path();
+    for entry in fs::read_dir(directory).map_err(at(directory))? {
+        let path = entry.map_err(at(directory))?.path();
         if path.extension().is_some_and(|extension| extension == Form::Records.extension()) {
             files.push(path);
         }
@@ -93,7 +93,7 @@ pub fn read_folder(folder: &Path) -> Result<Vec<Trace>, DocumentsError> {
         traces.push(trace.map_err(|source| DocumentsError::Trace { path, source })?);
     }
     if traces.is_empty() {
-        return Err(DocumentsError::NoTraces { path: folder.to_owned() });
+        return Err(DocumentsError::NoTraces { path: directory.to_owned() });
     }
     Ok(traces)
 }
@@ -122,7 +122,7 @@ pub fn write(traces: &[Trace], out: &Path) -> Result<Written, DocumentsError> {
 fn scenario(trace: &Trace, out: &Path, pictures: &Path) -> Result<(), DocumentsError> {
     let reading = Reading::of(trace);
     let name = &trace.header.scenario;
-    let diagrams = Diagrams::Folder(PICTURES);
+    let diagrams = Diagrams::Directory(PICTURES);
     put(&out.join(format!("{name}.md")), &markdown::page(&reading, diagrams))?;
     put(&out.join(format!("{name}.rst")), &rst::page(&reading, diagrams))?;
     put(&out.join(format!("{name}.html")), &Form::Html.draw(trace))?;

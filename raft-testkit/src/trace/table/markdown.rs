@@ -51,9 +51,9 @@ fn section(
     feature_list(out, "Raft features used", part.uses);
     feature_list(out, "Raft features tested", part.tests);
     match diagrams {
-        Diagrams::Folder(folder) => {
+        Diagrams::Directory(directory) => {
             let (scenario, number) = (&reading.trace.header.scenario, part.number.unwrap_or(0));
-            let _ = writeln!(out, "![{}]({folder}/{scenario}_{number}.svg)\n", escaped(&title));
+            let _ = writeln!(out, "![{}]({directory}/{scenario}_{number}.svg)\n", escaped(&title));
         }
         Diagrams::Inline => {
             let diagram = mermaid::diagram(reading, part);

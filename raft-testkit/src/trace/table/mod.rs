@@ -18,8 +18,8 @@ use crate::features::{self, Feature};
 pub enum Diagrams<'a> {
     /// In the page itself, as the text of a diagram language.
     Inline,
-    /// In this folder, one `SCENARIO_SECTION.svg` a section.
-    Folder(&'a str),
+    /// In this directory, one `SCENARIO_SECTION.svg` a section.
+    Directory(&'a str),
 }
 
 /// The two head lines of a table: the node's name over each of its columns, then their names.

@@ -71,9 +71,9 @@ fn section(
     }
     let _ = writeln!(out, "\n.. collapse:: section {number} sequence diagram (click to open)\n");
     match diagrams {
-        Diagrams::Folder(folder) => {
+        Diagrams::Directory(directory) => {
             let scenario = &reading.trace.header.scenario;
-            let _ = writeln!(out, "   .. image:: {folder}/{scenario}_{number}.svg");
+            let _ = writeln!(out, "   .. image:: {directory}/{scenario}_{number}.svg");
             let _ = writeln!(out, "      :alt: {}", heading(part));
         }
         Diagrams::Inline => {

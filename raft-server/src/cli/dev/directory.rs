@@ -1,4 +1,4 @@
-//! The folder of a development cluster: who its nodes are, their certificates, configurations,
+//! The directory of a development cluster: who its nodes are, their certificates, configurations,
 //! data and logs. Made once, found again later.
 
 use std::fs::File;
@@ -13,27 +13,27 @@ use serde::{Deserialize, Serialize};
 
 use crate::cli::verbs::connection::ClientFile;
 
-/// The file that says what the folder holds.
+/// The file that says what the directory holds.
 const CLUSTER_FILE: &str = "cluster.toml";
 const LOCK_FILE: &str = "LOCK";
 const CA_FILE: &str = "ca.pem";
 const CLIENT_FILE: &str = "client.toml";
 
-/// A development cluster's folder, held by this process alone.
+/// A development cluster's directory, held by this process alone.
 #[derive(Debug)]
-pub(super) struct DevFolder {
+pub(super) struct DevDirectory {
     path: PathBuf,
     cluster: Cluster,
     /// Locked until this process ends.
     _lock: File,
 }
 
-/// What the folder holds.
+/// What the directory holds.
 #[derive(Serialize, Deserialize, Debug)]
 #[serde(deny_unknown_fields)]
 struct Cluster {
     cluster_id: String,
-    /// Whether every node has once come up: from then on an empty data folder is a lost disk.
+    /// Whether every node has once come up: from then on an empty data directory is a lost disk.
     bootstrapped: bool,
     nodes: Vec<DevNode>,
 }
@@ -61,22 +61,22 @@ pub(super) struct Wish {
     pub(super) base_port: Option<u16>,
 }
 
-/// Why there is no such folder.
+/// Why there is no such directory.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum FolderError {
+pub(super) enum DirectoryError {
     #[error("cannot {operation} {}: {source}", path.display())]
     File { operation: &'static str, path: PathBuf, source: std::io::Error },
     #[error(
-        "{} is in use by another `raft-server dev`: stop that one, or name another folder with \
+        "{} is in use by another `raft-server dev`: stop that one, or name another directory with \
          --dir", .0.display()
     )]
     InUse(PathBuf),
     #[error(
-        "{} holds a cluster of {found} nodes, not {wanted}: name another folder with --dir, or \
+        "{} holds a cluster of {found} nodes, not {wanted}: name another directory with --dir, or \
          delete this one", path.display()
     )]
     OtherSize { path: PathBuf, found: usize, wanted: usize },
-    #[error("{} is damaged: {detail}; delete the folder to begin anew", path.display())]
+    #[error("{} is damaged: {detail}; delete the directory to begin anew", path.display())]
     Damaged { path: PathBuf, detail: String },
     #[error("--nodes must be 1 to {MEMBERS_MAX}, not {0}")]
     Nodes(usize),
@@ -88,16 +88,16 @@ pub(super) enum FolderError {
     Certificate(#[from] CertificateError),
 }
 
-impl DevFolder {
-    /// Finds the cluster in a folder, or makes one there.
-    pub(super) fn open(path: &Path, wish: Wish) -> Result<Self, FolderError> {
+impl DevDirectory {
+    /// Finds the cluster in a directory, or makes one there.
+    pub(super) fn open(path: &Path, wish: Wish) -> Result<Self, DirectoryError> {
         std::fs::create_dir_all(path).map_err(|source| file_error("create", path, source))?;
         let path = path.canonicalize().map_err(|source| file_error("find", path, source))?;
         let lock_path = path.join(LOCK_FILE);
         let lock =
             File::create(&lock_path).map_err(|source| file_error("create", &lock_path, source))?;
         flock(&lock, FlockOperation::NonBlockingLockExclusive)
-            .map_err(|_| FolderError::InUse(path.clone()))?;
+            .map_err(|_| DirectoryError::InUse(path.clone()))?;
         let cluster_path = path.join(CLUSTER_FILE);
         let cluster = match std::fs::read_to_string(&cluster_path) {
             Ok(text) => found(&path, &text, wish)?,
@@ -137,13 +137,13 @@ impl DevFolder {
         self.path.join(CLIENT_FILE)
     }
 
-    /// Whether empty data folders may be filled: until all nodes were up once.
+    /// Whether empty data directories may be filled: until all nodes were up once.
     pub(super) const fn may_bootstrap(&self) -> bool {
         !self.cluster.bootstrapped
     }
 
     /// Notes that every node has data now.
-    pub(super) fn bootstrapped(&mut self) -> Result<(), FolderError> {
+    pub(super) fn bootstrapped(&mut self) -> Result<(), DirectoryError> {
         if self.cluster.bootstrapped {
             return Ok(());
         }
@@ -162,19 +162,19 @@ fn config_name(id: u64) -> String {
     format!("node-{id}.toml")
 }
 
-fn file_error(operation: &'static str, path: &Path, source: std::io::Error) -> FolderError {
-    FolderError::File { operation, path: path.to_owned(), source }
+fn file_error(operation: &'static str, path: &Path, source: std::io::Error) -> DirectoryError {
+    DirectoryError::File { operation, path: path.to_owned(), source }
 }
 
-fn found(path: &Path, text: &str, wish: Wish) -> Result<Cluster, FolderError> {
-    let cluster: Cluster = toml::from_str(text).map_err(|error| FolderError::Damaged {
+fn found(path: &Path, text: &str, wish: Wish) -> Result<Cluster, DirectoryError> {
+    let cluster: Cluster = toml::from_str(text).map_err(|error| DirectoryError::Damaged {
         path: path.join(CLUSTER_FILE),
         detail: error.to_string().trim_end().to_owned(),
     })?;
     let found = cluster.nodes.len();
     match wish.nodes {
         Some(wanted) if wanted != found => {
-            Err(FolderError::OtherSize { path: path.to_owned(), found, wanted })
+            Err(DirectoryError::OtherSize { path: path.to_owned(), found, wanted })
         }
         Some(_) | None => Ok(cluster),
     }
@@ -182,14 +182,14 @@ fn found(path: &Path, text: &str, wish: Wish) -> Result<Cluster, FolderError> {
 
 /// Makes certificates and configurations; the file that names the cluster comes last, so that an
 /// interrupted attempt is simply made again.
-fn create(path: &Path, wish: Wish) -> Result<Cluster, FolderError> {
+fn create(path: &Path, wish: Wish) -> Result<Cluster, DirectoryError> {
     let count = wish.nodes.unwrap_or(3);
     if count == 0 || count > MEMBERS_MAX {
-        return Err(FolderError::Nodes(count));
+        return Err(DirectoryError::Nodes(count));
     }
     let nodes = match wish.base_port {
         Some(base) => consecutive_ports(base, count)?,
-        None => free_ports(count).map_err(FolderError::Ports)?,
+        None => free_ports(count).map_err(DirectoryError::Ports)?,
     };
     let cluster_id = ClusterId(fastrand::u128(1..));
     certify(path, cluster_id, &nodes)?;
@@ -209,7 +209,7 @@ fn create(path: &Path, wish: Wish) -> Result<Cluster, FolderError> {
 }
 
 /// Certificates for the nodes and a client. The authority's own key is thrown away.
-fn certify(path: &Path, cluster: ClusterId, nodes: &[DevNode]) -> Result<(), FolderError> {
+fn certify(path: &Path, cluster: ClusterId, nodes: &[DevNode]) -> Result<(), DirectoryError> {
     let authority = Authority::new(&format!("raft-server dev {cluster}"))?;
     write(path, CA_FILE, authority.certificate_pem())?;
     let mut holders =
@@ -263,10 +263,10 @@ fn free_ports(count: usize) -> Result<Vec<DevNode>, std::io::Error> {
     Ok(held.into_iter().map(|(node, ..)| node).collect())
 }
 
-fn consecutive_ports(base: u16, count: usize) -> Result<Vec<DevNode>, FolderError> {
+fn consecutive_ports(base: u16, count: usize) -> Result<Vec<DevNode>, DirectoryError> {
     let wanted = u64::from(base) + 3 * count as u64 - 1;
     if base == 0 || wanted > u64::from(u16::MAX) {
-        return Err(FolderError::BasePort(base));
+        return Err(DirectoryError::BasePort(base));
     }
     let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let node = |(id, first): (u64, u16)| DevNode {
@@ -279,9 +279,9 @@ fn consecutive_ports(base: u16, count: usize) -> Result<Vec<DevNode>, FolderErro
 }
 
 /// Writes a file whole or not at all.
-fn write(folder: &Path, name: &str, text: &str) -> Result<(), FolderError> {
-    let path = folder.join(name);
-    let draft = folder.join(format!(".{name}.draft"));
+fn write(directory: &Path, name: &str, text: &str) -> Result<(), DirectoryError> {
+    let path = directory.join(name);
+    let draft = directory.join(format!(".{name}.draft"));
     std::fs::write(&draft, text)
         .and_then(|()| std::fs::rename(&draft, &path))
         .map_err(|source| file_error("write", &path, source))
@@ -295,28 +295,31 @@ mod tests {
     const ANY: Wish = Wish { nodes: None, base_port: None };
 
     #[test]
-    fn a_made_folder_is_found_again_with_the_same_ports() {
-        let folder = tempfile::tempdir().unwrap();
-        let first = DevFolder::open(folder.path(), ANY).unwrap();
-        let addresses = |folder: &DevFolder| format!("{:?}", folder.nodes());
+    fn a_made_directory_is_found_again_with_the_same_ports() {
+        let directory = tempfile::tempdir().unwrap();
+        let first = DevDirectory::open(directory.path(), ANY).unwrap();
+        let addresses = |directory: &DevDirectory| format!("{:?}", directory.nodes());
         let before = addresses(&first);
         assert_eq!(first.nodes().len(), 3);
-        assert!(matches!(DevFolder::open(folder.path(), ANY), Err(FolderError::InUse(_))));
+        assert!(matches!(DevDirectory::open(directory.path(), ANY), Err(DirectoryError::InUse(_))));
         drop(first);
-        let mut again = DevFolder::open(folder.path(), ANY).unwrap();
+        let mut again = DevDirectory::open(directory.path(), ANY).unwrap();
         assert_eq!(addresses(&again), before);
         assert!(again.may_bootstrap());
         again.bootstrapped().unwrap();
         drop(again);
-        assert!(!DevFolder::open(folder.path(), ANY).unwrap().may_bootstrap());
+        assert!(!DevDirectory::open(directory.path(), ANY).unwrap().may_bootstrap());
         let five = Wish { nodes: Some(5), base_port: None };
-        assert!(matches!(DevFolder::open(folder.path(), five), Err(FolderError::OtherSize { .. })));
+        assert!(matches!(
+            DevDirectory::open(directory.path(), five),
+            Err(DirectoryError::OtherSize { .. })
+        ));
     }
 
     #[test]
     fn its_configurations_pass_the_check_and_its_client_file_reads() {
-        let folder = tempfile::tempdir().unwrap();
-        let dev = DevFolder::open(folder.path(), ANY).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let dev = DevDirectory::open(directory.path(), ANY).unwrap();
         for node in dev.nodes() {
             let (config, warnings) =
                 config::load(Settings::default(), Some(&dev.config(node.id))).unwrap();

@@ -1,4 +1,4 @@
-//! The data folder around the database: whose it is, and who uses it.
+//! The data directory around the database: whose it is, and who uses it.
 
 use std::fmt::Display;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
@@ -10,16 +10,16 @@ use raft_core::{GroupId, Identity, Incarnation, NodeId};
 
 use crate::error::OpenError;
 
-/// The format of the data folder that this release writes, and the newest that it reads.
+/// The format of the data directory that this release writes, and the newest that it reads.
 pub const FORMAT: u32 = 1;
 
 const IDENTITY_FILE: &str = "IDENTITY";
 const LOCK_FILE: &str = "LOCK";
-const DATABASE_FOLDER: &str = "db";
+const DATABASE_DIRECTORY: &str = "db";
 /// The first word of the identity file.
 const MAGIC: &str = "raft-log";
 
-/// How far the making of a data folder has come.
+/// How far the making of a data directory has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Stage {
     /// The database may or may not be there yet; it holds nothing that was promised.
@@ -28,12 +28,12 @@ pub(super) enum Stage {
     Ready,
 }
 
-/// Where the database of a data folder is.
-pub(super) fn database_of(folder: &Path) -> PathBuf {
-    folder.join(DATABASE_FOLDER)
+/// Where the database of a data directory is.
+pub(super) fn database_of(directory: &Path) -> PathBuf {
+    directory.join(DATABASE_DIRECTORY)
 }
 
-/// An exclusive lock on a data folder, until dropped or the process ends.
+/// An exclusive lock on a data directory, until dropped or the process ends.
 #[derive(Debug)]
 pub(super) struct Lock {
     _file: File,
@@ -41,8 +41,8 @@ pub(super) struct Lock {
 
 impl Lock {
     /// Takes the lock and leaves this process's id in the file.
-    pub(super) fn take(folder: &Path) -> Result<Self, OpenError> {
-        let path = folder.join(LOCK_FILE);
+    pub(super) fn take(directory: &Path) -> Result<Self, OpenError> {
+        let path = directory.join(LOCK_FILE);
         let mut file = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -70,10 +70,10 @@ impl Lock {
     }
 }
 
-/// Reads whose folder this is, without writing anything; `None` if the folder or the file is not
+/// Reads whose directory this is, without writing anything; `None` if the directory or the file is not
 /// there.
-pub(super) fn read_identity(folder: &Path) -> Result<Option<(Identity, Stage)>, OpenError> {
-    let path = folder.join(IDENTITY_FILE);
+pub(super) fn read_identity(directory: &Path) -> Result<Option<(Identity, Stage)>, OpenError> {
+    let path = directory.join(IDENTITY_FILE);
     let bytes = match fs::read(&path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -82,14 +82,14 @@ pub(super) fn read_identity(folder: &Path) -> Result<Option<(Identity, Stage)>, 
     parse(&String::from_utf8_lossy(&bytes), &path).map(Some)
 }
 
-/// Says that the folder is this node's and how far it has been made; durable on return.
+/// Says that the directory is this node's and how far it has been made; durable on return.
 pub(super) fn write_identity(
-    folder: &Path,
+    directory: &Path,
     identity: &Identity,
     stage: Stage,
 ) -> Result<(), OpenError> {
-    let path = folder.join(IDENTITY_FILE);
-    let draft = folder.join(format!("{IDENTITY_FILE}.new"));
+    let path = directory.join(IDENTITY_FILE);
+    let draft = directory.join(format!("{IDENTITY_FILE}.new"));
     let write = || {
         let mut file = File::create(&draft)?;
         file.write_all(render(identity, stage).as_bytes())?;
@@ -97,21 +97,21 @@ pub(super) fn write_identity(
         fs::rename(&draft, &path)
     };
     write().map_err(io_error("write", &path))?;
-    sync_folder(folder)
+    sync_directory(directory)
 }
 
-/// Makes the folder if it is not there, and missing parents, each accessible by its owner alone.
-/// The names of folders that were made are durable on return.
-pub(super) fn create(folder: &Path) -> Result<(), OpenError> {
-    let mut missing: Vec<&Path> = folder.ancestors().take_while(|path| !path.exists()).collect();
+/// Makes the directory if it is not there, and missing parents, each accessible by its owner alone.
+/// The names of directories that were made are durable on return.
+pub(super) fn create(directory: &Path) -> Result<(), OpenError> {
+    let mut missing: Vec<&Path> = directory.ancestors().take_while(|path| !path.exists()).collect();
     let mut builder = DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder).map_err(io_error("create the folder", folder))?;
+    builder.create(directory).map_err(io_error("create the directory", directory))?;
     while let Some(made) = missing.pop() {
         match made.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => sync_folder(parent)?,
+            Some(parent) if !parent.as_os_str().is_empty() => sync_directory(parent)?,
             Some(_) | None => {}
         }
     }
@@ -124,9 +124,9 @@ pub(super) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Err
     move |source| OpenError::Io { action, path, source }
 }
 
-fn sync_folder(folder: &Path) -> Result<(), OpenError> {
-    let sync = || File::open(folder)?.sync_all();
-    sync().map_err(io_error("sync the folder", folder))
+fn sync_directory(directory: &Path) -> Result<(), OpenError> {
+    let sync = || File::open(directory)?.sync_all();
+    sync().map_err(io_error("sync the directory", directory))
 }
 
 fn render(identity: &Identity, stage: Stage) -> String {
