@@ -74,7 +74,7 @@ impl World {
                         self.inputs.push_back((at, Input::Applied(last)));
                     }
                     Effect::FetchEntries(fetch) => panic!("nothing is evicted: {fetch:?}"),
-                    Effect::Reply(reply) => panic!("nothing is refused: {reply:?}"),
+                    Effect::Respond(reply) => panic!("nothing is refused: {reply:?}"),
                     Effect::Halt(reason) => panic!("{reason}"),
                     Effect::Event(_) => {}
                 }

@@ -6,11 +6,11 @@ use core::time::Duration;
 
 use crate::config::ApplyFailurePolicy;
 use crate::core::Core;
-use crate::effect::{Committed, Effect, HaltReason, Outcome};
+use crate::effect::{CommittedEntry, Effect, HaltReason, Outcome};
 use crate::entry::Entry;
 use crate::event::Event;
 use crate::input::{ApplyFailure, EntriesFetched};
-use crate::ports::Broken;
+use crate::ports::BrokenMark;
 use crate::types::{FetchId, LogIndex, RequestId, Timestamp};
 
 /// The first retry of a failed entry is due at once, the second after this delay; the delay doubles
@@ -132,7 +132,7 @@ impl Core {
         let queue = &mut self.apply;
         let batch = entries
             .into_iter()
-            .map(|entry| Committed { request: queue.request_at(entry.index()), entry })
+            .map(|entry| CommittedEntry { request: queue.request_at(entry.index()), entry })
             .collect();
         queue.handed = last;
         queue.outstanding.push_back((last, bytes));
@@ -207,7 +207,7 @@ impl Core {
         match self.config.apply_failure {
             ApplyFailurePolicy::Retry => None,
             ApplyFailurePolicy::Halt => {
-                self.mark_broken(Broken { index, reason: reason.clone() });
+                self.mark_broken(BrokenMark { index, reason: reason.clone() });
                 Some(HaltReason::ApplyFailed { index, reason })
             }
         }

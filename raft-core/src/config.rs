@@ -32,7 +32,7 @@ pub struct Config {
     /// followers that hear from a leader refuse to vote (thesis §6.2, §4.2.3).
     pub check_quorum: bool,
     /// When followers learn how far the leader has committed.
-    pub commit_spread: CommitSpread,
+    pub commit_notification: CommitNotification,
     /// Whether a command at which the state machine failed may be tried again.
     pub apply_failure: ApplyFailurePolicy,
     /// Limits.
@@ -41,11 +41,11 @@ pub struct Config {
 
 /// When followers learn of a commitment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum CommitSpread {
+pub enum CommitNotification {
     /// With the next append or heartbeat that goes out anyway.
     NextMessage,
     /// At once, with an append of its own if there is nothing else to send.
-    AtOnce,
+    Immediate,
 }
 
 /// What happens when the state machine fails at a command.
@@ -127,7 +127,7 @@ pub enum ConfigError {
         "heartbeat_interval is {heartbeat:?} but must be above zero and at most a third of \
          election_timeout_min ({election:?}): raise the timeout or lower the interval"
     )]
-    HeartbeatTooSlow {
+    HeartbeatIntervalTooLong {
         /// The interval that was set.
         heartbeat: Duration,
         /// The timeout that was set.
@@ -153,7 +153,7 @@ pub enum ConfigError {
          unapplied_bytes_max is {unapplied}, so that it would always be refused: raise \
          unapplied_bytes_max to {needed} or lower command_bytes_max"
     )]
-    CommandNeverFits {
+    CommandExceedsBudget {
         /// `command_bytes_max`.
         command: u64,
         /// What such a command weighs.
@@ -167,7 +167,7 @@ pub enum ConfigError {
          command_bytes_max is {command}) but the transport drops messages of more than \
          {transport} bytes: lower the limits or raise the transport's"
     )]
-    MessageNeverFits {
+    MessageExceedsTransport {
         /// What a message may take.
         message: u64,
         /// `append_bytes_max`.
@@ -212,7 +212,7 @@ impl Config {
             storage_stall_timeout: None,
             pre_vote: true,
             check_quorum: true,
-            commit_spread: CommitSpread::NextMessage,
+            commit_notification: CommitNotification::NextMessage,
             apply_failure: ApplyFailurePolicy::Halt,
             limits: Limits::default(),
         }
@@ -234,7 +234,7 @@ impl Config {
         }
         let heartbeat = self.heartbeat_interval;
         if heartbeat.is_zero() || heartbeat.saturating_mul(3) > self.election_timeout_min {
-            return Err(ConfigError::HeartbeatTooSlow {
+            return Err(ConfigError::HeartbeatIntervalTooLong {
                 heartbeat,
                 election: self.election_timeout_min,
             });
@@ -262,7 +262,7 @@ impl Config {
         let (needed, unapplied) = (limits.command_weight_max(), limits.unapplied_bytes_max);
         if needed > unapplied {
             let command = limits.command_bytes_max;
-            return Err(ConfigError::CommandNeverFits { command, needed, unapplied });
+            return Err(ConfigError::CommandExceedsBudget { command, needed, unapplied });
         }
         Ok(())
     }
@@ -275,7 +275,7 @@ impl Config {
     pub fn check_transport(&self, message_bytes_max: u64) -> Result<(), ConfigError> {
         let message = self.limits.message_bytes_max();
         if message > message_bytes_max {
-            return Err(ConfigError::MessageNeverFits {
+            return Err(ConfigError::MessageExceedsTransport {
                 message,
                 append: self.limits.append_bytes_max,
                 command: self.limits.command_bytes_max,

@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use crate::apply::ApplyQueue;
 use crate::config::Config;
-use crate::effect::{Effect, Outcome, Refusal, Reply};
+use crate::effect::{Effect, Outcome, Refusal, Response};
 use crate::entry::{Entry, Payload};
 use crate::event::Event;
 use crate::fetches::Fetches;
@@ -15,7 +15,7 @@ use crate::log::Log;
 use crate::membership::Membership;
 use crate::message::{Body, Message};
 use crate::outbox::{HardStateIn, Outbox, Promise};
-use crate::ports::{Broken, HardState, Persist};
+use crate::ports::{BrokenMark, HardState, Persist};
 use crate::prng::Prng;
 use crate::types::{Incarnation, LogIndex, NodeId, PersistId, RequestId, Term, Timestamp};
 
@@ -42,7 +42,7 @@ pub(crate) struct Core {
     pub(crate) commit_seen: LogIndex,
     hard_state: HardState,
     hard_state_changed: bool,
-    broken: Option<Broken>,
+    broken: Option<BrokenMark>,
     last_persist: PersistId,
     /// While a persist is outstanding: when one last completed, or else when it was emitted.
     storage_waiting_since: Option<Timestamp>,
@@ -147,7 +147,7 @@ impl Core {
     }
 
     /// Marks the log as broken with the next persist.
-    pub(crate) fn mark_broken(&mut self, broken: Broken) {
+    pub(crate) fn mark_broken(&mut self, broken: BrokenMark) {
         self.broken = Some(broken);
     }
 
@@ -178,7 +178,7 @@ impl Core {
     }
 
     pub(crate) fn reply(&mut self, id: RequestId, outcome: Outcome) {
-        self.effects.push(Effect::Reply(Reply { id, outcome }));
+        self.effects.push(Effect::Respond(Response { id, outcome }));
     }
 
     pub(crate) fn refuse(&mut self, id: RequestId, refusal: Refusal) {

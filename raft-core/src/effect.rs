@@ -27,9 +27,9 @@ pub enum Effect {
     /// Hand these to the state machine, then say [`Input::Applied`](crate::Input::Applied) or
     /// [`Input::ApplyFailed`](crate::Input::ApplyFailed). After a failure, the `Apply` effects
     /// that are still queued behind it are dropped: the core emits them again when it retries.
-    Apply(Vec<Committed>),
+    Apply(Vec<CommittedEntry>),
     /// A request has ended here.
-    Reply(Reply),
+    Respond(Response),
     /// Something worth a log line or a metric.
     Event(Event),
     /// Stop this node: it ignores every input from now on. The reason is durable only if a
@@ -52,7 +52,7 @@ pub struct FetchEntries {
 
 /// A committed entry on its way to the state machine.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Committed {
+pub struct CommittedEntry {
     /// The entry.
     pub entry: Entry,
     /// The request that proposed it, if that was made at this node and its caller still waits:
@@ -62,7 +62,7 @@ pub struct Committed {
 
 /// How a request ended, as far as the core decides it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Reply {
+pub struct Response {
     /// Which request.
     pub id: RequestId,
     /// How it ended.
@@ -70,7 +70,7 @@ pub struct Reply {
 }
 
 /// How a request ended. A proposal that was applied has no variant here: its caller is answered
-/// with the state machine's output (see [`Committed::request`]).
+/// with the state machine's output (see [`CommittedEntry::request`]).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Outcome {
     /// It was refused and is not in the log: asking again is safe.

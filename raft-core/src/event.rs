@@ -18,7 +18,7 @@ pub enum Event {
         cause: RoleCause,
     },
     /// A follower learned who leads.
-    LeaderKnown {
+    LeaderDiscovered {
         /// The leader.
         leader: NodeId,
         /// Its term.
@@ -75,7 +75,7 @@ pub enum RoleCause {
     /// No leader was heard from for an election timeout.
     ElectionTimeout,
     /// The shell asked for it.
-    Asked,
+    Requested,
     /// A quorum would vote.
     PreVoteWon,
     /// A quorum voted.
@@ -83,11 +83,11 @@ pub enum RoleCause {
     /// A quorum refused.
     ElectionLost,
     /// It voted for another node while asking around for itself.
-    VoteGiven,
+    VoteGranted,
     /// A message carried a higher term.
     HigherTerm,
     /// The leader of this term showed itself.
-    LeaderAppeared,
+    LeaderDiscovered,
     /// A leader heard from no quorum for an election timeout (check-quorum, thesis §6.2).
     QuorumLost,
     /// The node's own disk made no progress for

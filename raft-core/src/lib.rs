@@ -33,8 +33,8 @@ mod role;
 mod types;
 pub mod wire;
 
-pub use config::{ApplyFailurePolicy, CommitSpread, Config, ConfigError, Limits};
-pub use effect::{Committed, Effect, FetchEntries, HaltReason, Outcome, Refusal, Reply};
+pub use config::{ApplyFailurePolicy, CommitNotification, Config, ConfigError, Limits};
+pub use effect::{CommittedEntry, Effect, FetchEntries, HaltReason, Outcome, Refusal, Response};
 pub use entry::{Entry, Payload};
 pub use event::{Event, RoleCause, RoleKind};
 pub use input::{ApplyFailure, EntriesFetched, Input, Proposal};
@@ -46,7 +46,7 @@ pub use message::{
     RequestVote, RequestVoteResponse,
 };
 pub use node::{Node, ProgressKind, ProgressStatus, Status};
-pub use ports::{Broken, HardState, Persist, Recovered};
+pub use ports::{BrokenMark, HardState, Persist, Recovered};
 pub use quorum::majority_of;
 pub use types::{
     ClusterId, FetchId, GroupId, Identity, Incarnation, LogId, LogIndex, NodeId, PersistId,

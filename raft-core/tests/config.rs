@@ -21,7 +21,7 @@ fn a_command_that_never_fits_into_the_budget_is_refused() {
     config.limits.unapplied_bytes_max = 1 << 20;
     let needed = (1 << 20) + Entry::COMMAND_OVERHEAD_BYTES;
     let (command, unapplied) = (1 << 20, 1 << 20);
-    let refused = ConfigError::CommandNeverFits { command, needed, unapplied };
+    let refused = ConfigError::CommandExceedsBudget { command, needed, unapplied };
     assert_eq!(config.check(), Err(refused));
     config.limits.unapplied_bytes_max = needed - 1;
     assert!(config.check().is_err());
@@ -60,7 +60,7 @@ fn an_append_that_the_transport_drops_is_refused() {
 
     // A single command may be larger than an append otherwise is.
     config.limits.command_bytes_max = 2 << 20;
-    let refused = ConfigError::MessageNeverFits {
+    let refused = ConfigError::MessageExceedsTransport {
         message: config.limits.message_bytes_max(),
         append: 1 << 20,
         command: 2 << 20,

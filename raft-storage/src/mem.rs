@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use raft_core::ports::{LogReader, LogStore, StoreError};
 use raft_core::{
-    Broken, Entry, HardState, LogId, LogIndex, Membership, Payload, Persist, Recovered,
+    BrokenMark, Entry, HardState, LogId, LogIndex, Membership, Payload, Persist, Recovered,
 };
 
 use crate::shape::Shape;
@@ -32,7 +32,7 @@ struct Disk {
     entries: VecDeque<Entry>,
     /// The newest configuration at or before the base.
     base_membership: Option<(LogIndex, Membership)>,
-    broken: Option<Broken>,
+    broken: Option<BrokenMark>,
 }
 
 impl MemLogStore {
@@ -75,12 +75,12 @@ impl MemLogStore {
 
     /// The broken mark, if there is one.
     #[must_use]
-    pub fn broken(&self) -> Option<Broken> {
+    pub fn broken(&self) -> Option<BrokenMark> {
         self.disk().broken.clone()
     }
 
     /// Takes the broken mark away, as an operator does; returns what it said.
-    pub fn mark_fixed(&mut self) -> Option<Broken> {
+    pub fn mark_fixed(&mut self) -> Option<BrokenMark> {
         self.disk().broken.take()
     }
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use raft_core::ports::{ApplyError, LogStore, StateMachine, StoreError};
 use raft_core::{
-    ApplyFailure, Committed, Config, EntriesFetched, FetchEntries, Node, NodeId, Payload, Persist,
-    PersistId, RoleKind, Status, Timestamp,
+    ApplyFailure, CommittedEntry, Config, EntriesFetched, FetchEntries, Node, NodeId, Payload,
+    Persist, PersistId, RoleKind, Status, Timestamp,
 };
 
 use crate::trace::record::{Liveness, NodeState, Side};
@@ -62,7 +62,7 @@ pub(crate) struct SimNode<M, S> {
     /// The last change that the node was told to be durable, in this life.
     pub(crate) last_reported: PersistId,
     pub(crate) fetches: VecDeque<(FetchEntries, u64)>,
-    pub(crate) applies: VecDeque<(Vec<Committed>, u64)>,
+    pub(crate) applies: VecDeque<(Vec<CommittedEntry>, u64)>,
     pub(crate) rig: Option<Rig>,
     /// The disk fails at the next write, or the next read.
     pub(crate) write_fault: bool,
@@ -72,8 +72,8 @@ pub(crate) struct SimNode<M, S> {
 /// How a batch went through the state machine.
 pub(crate) struct BatchResult {
     /// The entries that were applied, each with its output if it carried a command.
-    pub(crate) done: Vec<(Committed, Option<Bytes>)>,
-    pub(crate) failure: Option<(Committed, ApplyFailure)>,
+    pub(crate) done: Vec<(CommittedEntry, Option<Bytes>)>,
+    pub(crate) failure: Option<(CommittedEntry, ApplyFailure)>,
 }
 
 impl<M: StateMachine, S: LogStore> SimNode<M, S> {
@@ -150,7 +150,7 @@ impl<M: StateMachine, S: LogStore> SimNode<M, S> {
         Some((Ok(result), record))
     }
 
-    fn apply_one(&mut self, committed: &Committed) -> Result<Option<Bytes>, ApplyError> {
+    fn apply_one(&mut self, committed: &CommittedEntry) -> Result<Option<Bytes>, ApplyError> {
         let Payload::Command(command) = &committed.entry.payload else { return Ok(None) };
         let rigged = match &self.rig {
             None => false,

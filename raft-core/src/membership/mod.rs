@@ -36,7 +36,7 @@ pub enum MembershipError {
     VoterAndLearner(NodeId),
     /// Zero names nobody.
     #[error("node id 0 is not a name")]
-    ZeroId,
+    ZeroNodeId,
 }
 
 impl Membership {
@@ -97,7 +97,7 @@ impl Membership {
             return Err(MembershipError::TooMany(self.size()));
         }
         if self.members().contains(&NodeId(0)) {
-            return Err(MembershipError::ZeroId);
+            return Err(MembershipError::ZeroNodeId);
         }
         match self.voters.iter().find(|node| self.learners.contains(node)) {
             Some(&both) => Err(MembershipError::VoterAndLearner(both)),

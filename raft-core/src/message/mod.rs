@@ -114,12 +114,12 @@ pub enum AppendOutcome {
         match_index: LogIndex,
     },
     /// The follower has no entry like `prev`.
-    Mismatched {
+    Rejected {
         /// The `prev.index` that did not fit.
-        rejected: LogIndex,
+        prev_index: LogIndex,
         /// The follower's last index.
         last_index: LogIndex,
-        /// The follower's highest entry at or below `rejected` whose term is at most `prev.term`:
+        /// The follower's highest entry at or below `prev_index` whose term is at most `prev.term`:
         /// the leader need look no higher (Raft §5.3, the last paragraphs).
         hint: LogId,
     },

@@ -23,25 +23,25 @@ pub enum InvalidMessage {
     WrongIncarnation(Incarnation),
     /// The sender's disk has had a later life since.
     #[error("its sender has been replaced since by incarnation {0}")]
-    StaleSender(Incarnation),
+    SupersededSender(Incarnation),
     /// It names this node, or nobody, as its sender.
     #[error("its sender cannot be this node or node 0")]
-    ImpossibleSender,
+    InvalidSender,
     /// An index or a term is absurdly large.
     #[error("an index or a term is too large to be true")]
     NumberTooLarge,
     /// A term in it contradicts another term in it.
     #[error("its terms contradict each other")]
-    TermsContradict,
+    InconsistentTerms,
     /// Its entries leave gaps, or their terms fall.
     #[error("its entries do not follow each other")]
     EntriesNotContiguous,
     /// A configuration in it can be none.
     #[error("it carries an impossible membership")]
-    BadMembership,
+    InvalidMembership,
     /// Indexes in it contradict each other.
     #[error("its indexes contradict each other")]
-    IndexesContradict,
+    InconsistentIndexes,
     /// A second leader shows itself in one term.
     #[error("its sender claims to lead a term that another node leads")]
     SecondLeader,
@@ -50,7 +50,7 @@ pub enum InvalidMessage {
     ConflictsWithCommitted,
     /// An answer to something that was never said.
     #[error("it answers something that was never sent")]
-    NeverAsked,
+    UnexpectedResponse,
 }
 
 impl Message {
@@ -72,7 +72,7 @@ impl Message {
             Some(_) | None => {}
         }
         if self.from == receiver.node || self.from == NodeId(0) {
-            return Err(InvalidMessage::ImpossibleSender);
+            return Err(InvalidMessage::InvalidSender);
         }
         self.validate_body()
     }
@@ -88,23 +88,23 @@ impl Message {
                 term_in_range(ask.campaign_term)?;
                 index_in_range(ask.last_log.index)?;
                 let ordered = ask.campaign_term > self.term && ask.last_log.term <= self.term;
-                if ordered { Ok(()) } else { Err(InvalidMessage::TermsContradict) }
+                if ordered { Ok(()) } else { Err(InvalidMessage::InconsistentTerms) }
             }
             Body::PreVoteResponse(answer) => term_in_range(answer.campaign_term),
             Body::RequestVote(ask) => {
                 index_in_range(ask.last_log.index)?;
                 let ordered = ask.last_log.term < self.term;
-                if ordered { Ok(()) } else { Err(InvalidMessage::TermsContradict) }
+                if ordered { Ok(()) } else { Err(InvalidMessage::InconsistentTerms) }
             }
             Body::RequestVoteResponse(_) => Ok(()),
             Body::AppendEntries(append) => append.validate(self.term),
             Body::AppendEntriesResponse(answer) => match answer.outcome {
                 AppendOutcome::Matched { match_index } => index_in_range(match_index),
-                AppendOutcome::Mismatched { rejected, last_index, hint } => {
-                    index_in_range(rejected)?;
+                AppendOutcome::Rejected { prev_index, last_index, hint } => {
+                    index_in_range(prev_index)?;
                     index_in_range(last_index)?;
-                    let ordered = hint.index <= rejected && hint.index <= last_index;
-                    if ordered { Ok(()) } else { Err(InvalidMessage::IndexesContradict) }
+                    let ordered = hint.index <= prev_index && hint.index <= last_index;
+                    if ordered { Ok(()) } else { Err(InvalidMessage::InconsistentIndexes) }
                 }
             },
         }
@@ -116,7 +116,7 @@ impl AppendEntries {
         index_in_range(self.prev.index)?;
         index_in_range(self.commit)?;
         if self.prev.term > term {
-            return Err(InvalidMessage::TermsContradict);
+            return Err(InvalidMessage::InconsistentTerms);
         }
         let mut last = self.prev;
         for entry in &self.entries {
@@ -124,12 +124,12 @@ impl AppendEntries {
                 return Err(InvalidMessage::EntriesNotContiguous);
             }
             if let crate::entry::Payload::Membership(membership) = &entry.payload {
-                membership.check().map_err(|_| InvalidMessage::BadMembership)?;
+                membership.check().map_err(|_| InvalidMessage::InvalidMembership)?;
             }
             last = entry.id;
         }
         if last.term > term {
-            return Err(InvalidMessage::TermsContradict);
+            return Err(InvalidMessage::InconsistentTerms);
         }
         Ok(())
     }

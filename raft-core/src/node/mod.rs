@@ -156,7 +156,7 @@ impl Node {
                 if let Some(reason) = self.core.on_apply_failed(failure) {
                     self.halted = true;
                     self.core.effects.push(Effect::Halt(reason));
-                    let cause = RoleCause::Asked;
+                    let cause = RoleCause::Requested;
                     return Some(Transition::Follower { leader: self.core.leader, cause });
                 }
                 None
@@ -211,14 +211,14 @@ impl Node {
         if is_leader || !is_voter || self.core.storage_is_stalled() {
             return None;
         }
-        Some(self.core.campaign(RoleCause::Asked))
+        Some(self.core.campaign(RoleCause::Requested))
     }
 
     const fn on_step_down(&self) -> Option<Transition> {
         match self.role {
             Role::Follower(_) => None,
             Role::PreCandidate(_) | Role::Candidate(_) | Role::Leader(_) => {
-                Some(Transition::Follower { leader: None, cause: RoleCause::Asked })
+                Some(Transition::Follower { leader: None, cause: RoleCause::Requested })
             }
         }
     }
@@ -262,8 +262,9 @@ impl Node {
 
 /// A halted node answers requests and ignores everything else.
 fn refuse_after_halt(input: Input, effects: &mut Vec<Effect>) {
-    use crate::effect::{Outcome, Reply};
-    let refused = |id| Effect::Reply(Reply { id, outcome: Outcome::Refused(Refusal::Stopped) });
+    use crate::effect::{Outcome, Response};
+    let refused =
+        |id| Effect::Respond(Response { id, outcome: Outcome::Refused(Refusal::Stopped) });
     match input {
         Input::Propose(proposals) => {
             effects.extend(proposals.into_iter().map(|proposal| refused(proposal.id)));

@@ -46,7 +46,7 @@ impl Node {
         incarnation: Incarnation,
     ) -> Result<(), InvalidMessage> {
         match self.core.incarnations.get(&from) {
-            Some(&known) if known > incarnation => Err(InvalidMessage::StaleSender(known)),
+            Some(&known) if known > incarnation => Err(InvalidMessage::SupersededSender(known)),
             Some(&known) if known == incarnation => Ok(()),
             known => {
                 let replaced = known.is_some();
@@ -141,7 +141,7 @@ impl Node {
             match &mut self.role {
                 Role::Follower(follower) => follower.on_vote_given(&mut self.core),
                 Role::PreCandidate(_) => {
-                    let cause = RoleCause::VoteGiven;
+                    let cause = RoleCause::VoteGranted;
                     next = Some(Transition::Follower { leader: None, cause });
                 }
                 // Both voted for themselves in this term.
@@ -187,7 +187,7 @@ impl Node {
         match &self.role {
             Role::Follower(_) => {}
             Role::PreCandidate(_) | Role::Candidate(_) => {
-                let cause = RoleCause::LeaderAppeared;
+                let cause = RoleCause::LeaderDiscovered;
                 let follow = Transition::Follower { leader: Some(from), cause };
                 let next = self.role.enter(&mut self.core, follow);
                 assert!(next.is_none(), "a follower asks for nothing");
@@ -205,7 +205,7 @@ impl Node {
             Some(_) => {}
             None => {
                 self.core.leader = Some(from);
-                self.core.event(Event::LeaderKnown { leader: from, term });
+                self.core.event(Event::LeaderDiscovered { leader: from, term });
             }
         }
         if let Role::Follower(follower) = &mut self.role {

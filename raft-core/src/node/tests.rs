@@ -18,7 +18,7 @@ use crate::message::{
     AppendEntries, AppendEntriesResponse, AppendOutcome, Body, Message, PreVote, PreVoteResponse,
     RequestVote, RequestVoteResponse,
 };
-use crate::ports::{Broken, HardState, Recovered};
+use crate::ports::{BrokenMark, HardState, Recovered};
 use crate::prng::Prng;
 use crate::types::{
     ClusterId, GroupId, Identity, Incarnation, LogId, LogIndex, NodeId, PersistId, RequestId,
@@ -120,7 +120,7 @@ fn a_batch_is_refused_entry_by_entry_when_the_budget_is_used_up() {
     let refused: Vec<_> = effects
         .iter()
         .filter_map(|effect| match effect {
-            Effect::Reply(reply) => Some((reply.id.get(), reply.outcome)),
+            Effect::Respond(reply) => Some((reply.id.get(), reply.outcome)),
             _ => None,
         })
         .collect();
@@ -170,8 +170,8 @@ fn older_entries_are_fetched_and_checked_before_they_are_applied() {
 #[test]
 fn fetched_entries_are_sent_only_as_far_as_they_are_the_logs() {
     let mut node = leader_with_recovered_log(3);
-    let mismatch = AppendOutcome::Mismatched {
-        rejected: LogIndex(3),
+    let mismatch = AppendOutcome::Rejected {
+        prev_index: LogIndex(3),
         last_index: LogIndex(0),
         hint: LogId::ORIGIN,
     };
@@ -243,12 +243,12 @@ fn a_failed_apply_halts_the_node_and_marks_its_log() {
         Effect::Persist(persist) => persist.broken.clone(),
         _ => None,
     });
-    let broken = Broken { index: LogIndex(2), reason: "disk full".into() };
+    let broken = BrokenMark { index: LogIndex(2), reason: "disk full".into() };
     assert_eq!(mark, Some(broken.clone()));
     assert!(effects.iter().any(|effect| matches!(effect, Effect::Halt(_))));
     let effects = step(&mut node, Input::Read(vec![RequestId(2)]));
     assert!(
-        matches!(&effects[..], [Effect::Reply(r)] if r.outcome == Outcome::Refused(Refusal::Stopped))
+        matches!(&effects[..], [Effect::Respond(r)] if r.outcome == Outcome::Refused(Refusal::Stopped))
     );
 
     let recovered = Recovered { broken: Some(broken), ..Recovered::default() };
@@ -324,10 +324,10 @@ fn hostile_input(prng: &mut Prng) -> Input {
         3 => Body::RequestVoteResponse(RequestVoteResponse { granted: prng.below(2) == 0 }),
         4 | 5 => {
             let match_index = LogIndex(small(prng));
-            let (rejected, last_index) = (LogIndex(small(prng)), LogIndex(small(prng)));
+            let (prev_index, last_index) = (LogIndex(small(prng)), LogIndex(small(prng)));
             let outcome = match prng.below(2) {
                 0 => AppendOutcome::Matched { match_index },
-                _ => AppendOutcome::Mismatched { rejected, last_index, hint: log_id(prng) },
+                _ => AppendOutcome::Rejected { prev_index, last_index, hint: log_id(prng) },
             };
             let round = Round(small(prng));
             Body::AppendEntriesResponse(AppendEntriesResponse { round, outcome })

@@ -26,7 +26,7 @@ pub struct HardState {
 /// A mark that the state machine failed at an entry and the log must not be applied further
 /// before an operator has looked.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Broken {
+pub struct BrokenMark {
     /// The entry that failed.
     pub index: LogIndex,
     /// What the state machine said.
@@ -46,7 +46,7 @@ pub struct Persist {
     /// Contiguous entries, beginning right after what the log holds then.
     pub entries: Vec<Entry>,
     /// Mark the log as broken.
-    pub broken: Option<Broken>,
+    pub broken: Option<BrokenMark>,
 }
 
 /// What a store holds when it is opened.
@@ -61,7 +61,7 @@ pub struct Recovered {
     /// Every configuration in the kept log with its index, ascending; `base` may carry the first.
     pub memberships: Vec<(LogIndex, Membership)>,
     /// The broken mark, if there is one.
-    pub broken: Option<Broken>,
+    pub broken: Option<BrokenMark>,
 }
 
 /// Why a store could not do what it was asked. After an error of `persist` the store refuses

@@ -139,8 +139,8 @@ impl Core {
     }
 
     fn reject_append(&mut self, leader: NodeId, prev: LogId, round: Round) {
-        let outcome = AppendOutcome::Mismatched {
-            rejected: prev.index,
+        let outcome = AppendOutcome::Rejected {
+            prev_index: prev.index,
             last_index: self.log.last().index,
             hint: self.log.terms().highest_at_most(prev.index, prev.term),
         };

@@ -43,8 +43,8 @@ fn samples() -> Vec<Message> {
         },
     ];
     let matched = AppendOutcome::Matched { match_index: LogIndex(6) };
-    let mismatched = AppendOutcome::Mismatched {
-        rejected: LogIndex(9),
+    let mismatched = AppendOutcome::Rejected {
+        prev_index: LogIndex(9),
         last_index: LogIndex(6),
         hint: id(6, 5),
     };
@@ -168,7 +168,7 @@ fn entries_with_gaps_or_from_the_future_are_refused() {
     let falling = append(vec![Entry::empty(id(4, 6)), Entry::empty(id(5, 5))]);
     assert_eq!(falling, Err(DecodeError::Invalid(InvalidMessage::EntriesNotContiguous)));
     let future = append(vec![Entry::empty(id(4, 8))]);
-    assert_eq!(future, Err(DecodeError::Invalid(InvalidMessage::TermsContradict)));
+    assert_eq!(future, Err(DecodeError::Invalid(InvalidMessage::InconsistentTerms)));
 }
 
 /// Flips, cuts and splices valid messages: whatever comes out is a message or an error. What

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use raft_core::wire::ENVELOPE_BYTES_MAX;
-use raft_core::{ApplyFailurePolicy, CommitSpread, Entry, Limits, MEMBERS_MAX, NodeId};
+use raft_core::{ApplyFailurePolicy, CommitNotification, Entry, Limits, MEMBERS_MAX, NodeId};
 use raft_server::space::RESERVE_BYTES_DEFAULT;
 use raft_transport_quic::FRAME_BYTES_MAX_DEFAULT;
 
@@ -314,10 +314,10 @@ impl Checker {
             storage_stall_timeout: self.storage_stall_timeout(settings, election_timeout),
             pre_vote: settings.pre_vote.unwrap_or(true),
             check_quorum: settings.check_quorum.unwrap_or(true),
-            commit_spread: if settings.commit_at_once.unwrap_or(false) {
-                CommitSpread::AtOnce
+            commit_notification: if settings.commit_at_once.unwrap_or(false) {
+                CommitNotification::Immediate
             } else {
-                CommitSpread::NextMessage
+                CommitNotification::NextMessage
             },
             apply_failure: default_policy,
             limits,

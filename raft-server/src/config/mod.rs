@@ -87,7 +87,7 @@ pub(crate) struct RaftSettings {
     pub(crate) storage_stall_timeout: Option<Duration>,
     pub(crate) pre_vote: bool,
     pub(crate) check_quorum: bool,
-    pub(crate) commit_spread: raft_core::CommitSpread,
+    pub(crate) commit_notification: raft_core::CommitNotification,
     pub(crate) apply_failure: raft_core::ApplyFailurePolicy,
     pub(crate) limits: raft_core::Limits,
 }
@@ -136,7 +136,7 @@ impl Config {
         core.storage_stall_timeout = raft.storage_stall_timeout;
         core.pre_vote = raft.pre_vote;
         core.check_quorum = raft.check_quorum;
-        core.commit_spread = raft.commit_spread;
+        core.commit_notification = raft.commit_notification;
         core.apply_failure = raft.apply_failure;
         core.limits = raft.limits;
         core

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use raft_core::ports::{ApplyError, QueryError, StateMachine, StorageFailure};
-use raft_core::{ApplyFailure, Committed, LogId, LogIndex, Payload, RequestId};
+use raft_core::{ApplyFailure, CommittedEntry, LogId, LogIndex, Payload, RequestId};
 
 use super::error::StopReason;
 use super::mailbox::Mailbox;
@@ -22,7 +22,7 @@ const UNFLUSHED_BYTES_MAX: u64 = 16 << 20;
 #[derive(Debug)]
 pub(super) enum Job {
     /// Apply these.
-    Apply(Vec<Committed>),
+    Apply(Vec<CommittedEntry>),
     /// The core has heard of the last failure: what follows was emitted after it.
     Resume,
     /// Answer this.
@@ -135,10 +135,10 @@ impl Applier {
 
     fn apply(
         &mut self,
-        entries: Vec<Committed>,
+        entries: Vec<CommittedEntry>,
         at: &mut Option<LogIndex>,
     ) -> Result<(), StopReason> {
-        for Committed { entry, request } in entries {
+        for CommittedEntry { entry, request } in entries {
             if self.mood == Mood::Dropping {
                 return Ok(());
             }

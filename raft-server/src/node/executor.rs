@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use raft_core::ports::{QueryError, Transport};
 use raft_core::{
-    ApplyFailure, Effect, Event, FetchEntries, HaltReason, NodeId, Persist, Reply, RequestId,
+    ApplyFailure, Effect, Event, FetchEntries, HaltReason, NodeId, Persist, RequestId, Response,
     RoleCause, Term,
 };
 use tokio::time::Instant;
@@ -94,7 +94,7 @@ impl Executor {
                 Effect::Persist(persist) => self.persist(persist),
                 Effect::FetchEntries(fetch) => self.fetches.push(fetch),
                 Effect::Apply(entries) => self.jobs.push(Job::Apply(entries)),
-                Effect::Reply(reply) => self.reply(reply),
+                Effect::Respond(reply) => self.reply(reply),
                 Effect::Event(event) => self.event(event),
                 Effect::Halt(reason) => self.news.halt = Some(reason),
             }
@@ -167,7 +167,7 @@ impl Executor {
         self.persists.push(persist);
     }
 
-    fn reply(&mut self, Reply { id, outcome }: Reply) {
+    fn reply(&mut self, Response { id, outcome }: Response) {
         match self.waiters.ended(id, outcome) {
             Next::Nothing => {}
             Next::ProposalFailed => self.counters.proposals_failed.add(1),
@@ -189,7 +189,7 @@ impl Executor {
                 }
                 tracing::info!(?role, %term, ?cause, "role changed");
             }
-            Event::LeaderKnown { leader, term } => {
+            Event::LeaderDiscovered { leader, term } => {
                 self.news.leadership = true;
                 tracing::info!(%leader, %term, "leader known");
             }

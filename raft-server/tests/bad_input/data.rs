@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use raft_core::ports::LogStore;
-use raft_core::{Broken, LogIndex, Persist, PersistId};
+use raft_core::{BrokenMark, LogIndex, Persist, PersistId};
 use raft_storage::{RocksLogStore, RocksOptions};
 
 use super::{block_on, check, run, serve};
@@ -53,7 +53,7 @@ fn a_log_marked_broken_stays_so_until_somebody_says_that_it_is_fixed() {
     let mut store =
         RocksLogStore::open(&log, cluster.identity(1), RocksOptions::default()).unwrap();
     store.recover().unwrap();
-    let broken = Broken { index: LogIndex(2), reason: "the sky fell".to_owned() };
+    let broken = BrokenMark { index: LogIndex(2), reason: "the sky fell".to_owned() };
     let mark = Persist {
         id: PersistId(1),
         hard_state: None,

@@ -315,7 +315,7 @@ async fn a_node_does_not_start_with_a_transport_that_drops_its_appends() {
         .start()
         .await
         .expect_err("it does not start");
-    let StartError::Config(ConfigError::MessageNeverFits { transport, .. }) = refused else {
+    let StartError::Config(ConfigError::MessageExceedsTransport { transport, .. }) = refused else {
         panic!("{refused:?}")
     };
     assert_eq!(transport, 1024);

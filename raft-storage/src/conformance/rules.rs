@@ -6,7 +6,9 @@ use std::thread;
 
 use bytes::Bytes;
 use raft_core::ports::{LogReader, LogStore, StoreError};
-use raft_core::{Broken, Entry, HardState, LogIndex, Membership, NodeId, Persist, Recovered, Term};
+use raft_core::{
+    BrokenMark, Entry, HardState, LogIndex, Membership, NodeId, Persist, Recovered, Term,
+};
 
 use super::StoreFactory;
 use super::changes::{
@@ -395,7 +397,7 @@ pub fn the_membership_at_the_base_is_kept<F: StoreFactory>(factory: &mut F) {
 
 /// The broken mark stays until somebody takes it away; the newest one counts.
 pub fn the_broken_mark_is_kept<F: StoreFactory>(factory: &mut F) {
-    let mark = |index| Broken { index: LogIndex(index), reason: format!("failed at {index}") };
+    let mark = |index| BrokenMark { index: LogIndex(index), reason: format!("failed at {index}") };
     let mut store = open_with(factory, &[append(entries(1, 1, 3))]);
     store.persist(&[Persist { broken: Some(mark(2)), ..nothing() }]).expect("persists");
     store.persist(&[append(entries(1, 4, 4))]).expect("persists");

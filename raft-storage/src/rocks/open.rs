@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 
-use raft_core::{Broken, Identity};
+use raft_core::{BrokenMark, Identity};
 use rocksdb::{ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, LogLevel, Options};
 
 use super::directory::{self, FORMAT, Lock, Stage};
@@ -79,7 +79,7 @@ impl RocksLogStore {
     ///
     /// # Errors
     /// When the directory is in use, holds no log, or cannot be read or written.
-    pub fn mark_fixed(directory: impl AsRef<Path>) -> Result<Option<Broken>, OpenError> {
+    pub fn mark_fixed(directory: impl AsRef<Path>) -> Result<Option<BrokenMark>, OpenError> {
         let directory = directory.as_ref();
         let Some(identity) = Self::identity_of(directory)? else {
             return Err(OpenError::Damaged {

@@ -1,7 +1,7 @@
 //! Making changes durable: folded into one, packed, one batch, one sync.
 
 use raft_core::ports::StoreError;
-use raft_core::{Broken, Entry, HardState, LogIndex, Payload, Persist};
+use raft_core::{BrokenMark, Entry, HardState, LogIndex, Payload, Persist};
 use rocksdb::{WriteBatch, WriteOptions};
 
 use super::record::RecordWriter;
@@ -52,7 +52,7 @@ struct Change<'a> {
     /// Contiguous, beginning after what then remains.
     entries: Vec<&'a Entry>,
     hard_state: Option<HardState>,
-    broken: Option<&'a Broken>,
+    broken: Option<&'a BrokenMark>,
 }
 
 impl<'a> Change<'a> {

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use raft_core::ports::{LogStore, StoreError};
 use raft_core::{
-    Broken, ClusterId, Entry, GroupId, HardState, Identity, Incarnation, LogId, LogIndex, NodeId,
-    Persist, PersistId, Term,
+    BrokenMark, ClusterId, Entry, GroupId, HardState, Identity, Incarnation, LogId, LogIndex,
+    NodeId, Persist, PersistId, Term,
 };
 use raft_storage::{FORMAT, OpenError, RocksLogStore, RocksOptions};
 use rocksdb::{DB, Options};
@@ -342,7 +342,7 @@ fn damage_before_the_tail_of_the_write_ahead_log_fails_the_opening() {
 #[test]
 fn the_broken_mark_stays_until_an_operator_takes_it_away() {
     let directory = written();
-    let mark = Broken { index: LogIndex(4), reason: "division by zero".to_owned() };
+    let mark = BrokenMark { index: LogIndex(4), reason: "division by zero".to_owned() };
     let change = Persist { entries: vec![], broken: Some(mark.clone()), ..append(1, 1) };
     recovered(directory.path()).persist(&[change]).expect("persists");
     for _ in 0..2 {

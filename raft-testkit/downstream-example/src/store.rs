@@ -2,7 +2,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use raft_core::ports::{LogReader, LogStore, StoreError};
 use raft_core::{
-    Broken, Entry, HardState, LogId, LogIndex, Membership, Payload, Persist, Recovered, TermRuns,
+    BrokenMark, Entry, HardState, LogId, LogIndex, Membership, Payload, Persist, Recovered, TermRuns,
 };
 
 /// A log in a vector. What two of them share outlives each: see [`VecStore::reopen`].
@@ -19,7 +19,7 @@ struct Pages {
     entries: Vec<Entry>,
     hard_state: HardState,
     base_membership: Option<(LogIndex, Membership)>,
-    broken: Option<Broken>,
+    broken: Option<BrokenMark>,
 }
 
 impl VecStore {

@@ -27,7 +27,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
                 }
                 Effect::FetchEntries(ask) => self.nodes[at].fetches.push_back((ask, record)),
                 Effect::Apply(batch) => self.nodes[at].applies.push_back((batch, record)),
-                Effect::Reply(reply) => self.on_reply(at, reply, record),
+                Effect::Respond(reply) => self.on_reply(at, reply, record),
                 Effect::Event(event) => self.on_event(at, event, record),
                 Effect::Halt(reason) => self.on_halt(at, &reason, record),
             }
@@ -63,7 +63,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
                 RecordKind::MessageRefused { why: reason.to_string() }
             }
             // The failure has a record already: the one that told the node of it.
-            Event::ApplyFailed { .. } | Event::LeaderKnown { .. } => return,
+            Event::ApplyFailed { .. } | Event::LeaderDiscovered { .. } => return,
         };
         self.note_at(at, kind, Some(record));
     }
@@ -172,13 +172,13 @@ const fn why(cause: RoleCause) -> &'static str {
     match cause {
         RoleCause::Started => "started",
         RoleCause::ElectionTimeout => "no leader was heard from",
-        RoleCause::Asked => "asked to",
+        RoleCause::Requested => "asked to",
         RoleCause::PreVoteWon => "a quorum would vote",
         RoleCause::ElectionWon => "a quorum voted",
         RoleCause::ElectionLost => "a quorum refused",
-        RoleCause::VoteGiven => "it voted for another",
+        RoleCause::VoteGranted => "it voted for another",
         RoleCause::HigherTerm => "saw a higher term",
-        RoleCause::LeaderAppeared => "the leader appeared",
+        RoleCause::LeaderDiscovered => "the leader appeared",
         RoleCause::QuorumLost => "no quorum was heard from",
         RoleCause::StorageStalled => "its disk made no progress",
         RoleCause::Forced => "forced by the test",

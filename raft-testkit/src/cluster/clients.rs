@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use raft_core::ports::{LogStore, StateMachine};
-use raft_core::{Input, LogIndex, NodeId, Outcome, Proposal, Refusal, Reply, RequestId, RoleKind};
+use raft_core::{
+    Input, LogIndex, NodeId, Outcome, Proposal, Refusal, RequestId, Response, RoleKind,
+};
 
 use super::Cluster;
 use crate::network::place;
@@ -79,7 +81,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         let applied = status.applied_index == status.commit_index;
         if outcome.is_none() && status.role == RoleKind::Leader && applied {
             let outcome = Outcome::ReadReady { read_index: status.commit_index };
-            self.on_reply(at, Reply { id: RequestId(read.0), outcome }, record);
+            self.on_reply(at, Response { id: RequestId(read.0), outcome }, record);
             self.stop_if_broken();
         }
     }
@@ -134,7 +136,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         self.clients.requests.iter().filter_map(|request| request.outcome.as_ref())
     }
 
-    pub(super) fn on_reply(&mut self, at: usize, reply: Reply, record: u64) {
+    pub(super) fn on_reply(&mut self, at: usize, reply: Response, record: u64) {
         let outcome = match reply.outcome {
             Outcome::Unknown { .. } => CommandOutcome::Unknown,
             Outcome::ReadReady { read_index } => {

@@ -1,6 +1,6 @@
 //! What a seed decides before the first event.
 
-use raft_core::{ApplyFailurePolicy, CommitSpread, Config};
+use raft_core::{ApplyFailurePolicy, CommitNotification, Config};
 
 use crate::prng::Prng;
 
@@ -57,7 +57,7 @@ pub(super) struct Plan {
 pub(super) struct Settings {
     pre_vote: bool,
     check_quorum: bool,
-    spread: CommitSpread,
+    spread: CommitNotification,
     policy: ApplyFailurePolicy,
     entries: usize,
     appends: usize,
@@ -95,7 +95,7 @@ impl Settings {
         Self {
             pre_vote: !prng.one_in(3),
             check_quorum: prng.one_in(2),
-            spread: *prng.pick(&[CommitSpread::NextMessage, CommitSpread::AtOnce]),
+            spread: *prng.pick(&[CommitNotification::NextMessage, CommitNotification::Immediate]),
             policy: *prng.pick(&[
                 ApplyFailurePolicy::Retry,
                 ApplyFailurePolicy::Retry,
@@ -112,7 +112,7 @@ impl Settings {
     pub(super) const fn adjust(self, config: &mut Config) {
         config.pre_vote = self.pre_vote;
         config.check_quorum = self.check_quorum;
-        config.commit_spread = self.spread;
+        config.commit_notification = self.spread;
         config.apply_failure = self.policy;
         config.limits.append_entries_max = self.entries;
         config.limits.inflight_appends_max = self.appends;

@@ -645,8 +645,13 @@ impl MessageView {
                 AppendOutcome::Matched { match_index } => {
                     BodyView::AppendMatched { match_index, round: answer.round }
                 }
-                AppendOutcome::Mismatched { rejected, last_index, hint } => {
-                    BodyView::AppendMismatched { rejected, last_index, hint, round: answer.round }
+                AppendOutcome::Rejected { prev_index, last_index, hint } => {
+                    BodyView::AppendMismatched {
+                        rejected: prev_index,
+                        last_index,
+                        hint,
+                        round: answer.round,
+                    }
                 }
             },
         };

@@ -1,7 +1,7 @@
 //! Committing by counting durable copies (Raft §5.3, §5.4.2).
 
 use super::Leader;
-use crate::config::CommitSpread;
+use crate::config::CommitNotification;
 use crate::core::Core;
 use crate::types::LogIndex;
 
@@ -22,9 +22,9 @@ impl Leader {
             return;
         }
         core.commit_to(held);
-        match core.config.commit_spread {
-            CommitSpread::NextMessage => {}
-            CommitSpread::AtOnce => self.send_heartbeats(core),
+        match core.config.commit_notification {
+            CommitNotification::NextMessage => {}
+            CommitNotification::Immediate => self.send_heartbeats(core),
         }
     }
 

@@ -47,7 +47,7 @@ impl Leader {
     ) -> Result<(), InvalidMessage> {
         let Some(progress) = self.progress.get_mut(&from) else { return Ok(()) };
         if answer.round > self.round {
-            return Err(InvalidMessage::NeverAsked);
+            return Err(InvalidMessage::UnexpectedResponse);
         }
         if answer.round == Round::NONE {
             // It answers an append of an earlier term in which this node led.
@@ -56,18 +56,18 @@ impl Leader {
         match answer.outcome {
             AppendOutcome::Matched { match_index } => {
                 if match_index > core.log.last().index {
-                    return Err(InvalidMessage::NeverAsked);
+                    return Err(InvalidMessage::UnexpectedResponse);
                 }
                 progress.on_matched(match_index);
             }
-            AppendOutcome::Mismatched { rejected, last_index, hint } => {
-                if rejected > core.log.last().index {
-                    return Err(InvalidMessage::NeverAsked);
+            AppendOutcome::Rejected { prev_index, last_index, hint } => {
+                if prev_index > core.log.last().index {
+                    return Err(InvalidMessage::UnexpectedResponse);
                 }
                 // Below the hint the logs may agree; above it they cannot (Raft §5.3).
                 let agreeing = core.log.terms().highest_at_most(hint.index, hint.term);
                 let agrees_to = if agreeing == hint { hint.index } else { LogIndex::ZERO };
-                let meaning = meaning_of(progress, answer.round, rejected, last_index, agrees_to);
+                let meaning = meaning_of(progress, answer.round, prev_index, last_index, agrees_to);
                 match meaning {
                     Rejection::Mismatch => progress.probe_from(agreeing.index.next()),
                     Rejection::SignOfLife { sent } => {
@@ -152,24 +152,24 @@ enum Rejection {
 fn meaning_of(
     progress: &Progress,
     round: Round,
-    rejected: LogIndex,
+    prev_index: LogIndex,
     last_index: LogIndex,
     agrees_to: LogIndex,
 ) -> Rejection {
-    if rejected <= progress.match_index {
+    if prev_index <= progress.match_index {
         return Rejection::Echo;
     }
     match &progress.feed {
         // Nobody's log is shorter than what it acknowledged: this answer is an old one.
         Feed::Replicate { .. } if last_index < progress.match_index => Rejection::Echo,
-        Feed::Replicate { .. } => match progress.heartbeats.find(round, rejected) {
+        Feed::Replicate { .. } => match progress.heartbeats.find(round, prev_index) {
             Some(sent) if agrees_to >= sent => Rejection::SignOfLife { sent },
             Some(_) | None => Rejection::Mismatch,
         },
         // Messages keep their order: an answer to a heartbeat that left after the probe shows
         // that the probe is lost or was refused.
         Feed::Probe { outstanding: Some(probe) } => {
-            if rejected == progress.next_index.previous() || round > *probe {
+            if prev_index == progress.next_index.previous() || round > *probe {
                 Rejection::Mismatch
             } else {
                 Rejection::Echo

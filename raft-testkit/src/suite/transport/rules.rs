@@ -306,8 +306,8 @@ fn every_kind() -> Vec<Body> {
         }),
         Body::AppendEntriesResponse(AppendEntriesResponse {
             round: Round(2),
-            outcome: AppendOutcome::Mismatched {
-                rejected: LogIndex(70),
+            outcome: AppendOutcome::Rejected {
+                prev_index: LogIndex(70),
                 last_index: LogIndex(60),
                 hint: at(7, 55),
             },
