@@ -5,12 +5,12 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::config::ApplyFailurePolicy;
-use crate::core::Core;
 use crate::effect::{CommittedEntry, Effect, HaltReason, Outcome};
 use crate::entry::Entry;
 use crate::event::Event;
 use crate::input::{ApplyFailure, EntriesFetched};
 use crate::ports::BrokenMark;
+use crate::state::NodeState;
 use crate::types::{FetchId, LogIndex, RequestId, Timestamp};
 
 /// The first retry of a failed entry is due at once, the second after this delay; the delay doubles
@@ -25,7 +25,7 @@ const RETRY_DELAY_MAX: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ApplyQueue {
     applied: LogIndex,
-    handed: LogIndex,
+    dispatched: LogIndex,
     /// Batches handed out and not applied yet: (last index, bytes).
     outstanding: VecDeque<(LogIndex, u64)>,
     outstanding_bytes: u64,
@@ -60,8 +60,8 @@ impl ApplyQueue {
         self.applied
     }
 
-    pub(crate) const fn handed(&self) -> LogIndex {
-        self.handed
+    pub(crate) const fn dispatched(&self) -> LogIndex {
+        self.dispatched
     }
 
     pub(crate) const fn failed(&self) -> Option<LogIndex> {
@@ -74,7 +74,7 @@ impl ApplyQueue {
     }
 
     /// Remembers the request that waits for an entry. Called in ascending order of index.
-    pub(crate) fn expect_result(&mut self, entry: &Entry, request: RequestId) {
+    pub(crate) fn register_request(&mut self, entry: &Entry, request: RequestId) {
         let weight_bytes = entry.weight_bytes();
         self.requests.push_back(ProposedEntry { index: entry.index(), request, weight_bytes });
         self.requests_bytes += weight_bytes;
@@ -87,14 +87,14 @@ impl ApplyQueue {
         Some(proposed.request)
     }
 
-    fn forget_requests_to(&mut self, index: LogIndex) {
+    fn remove_requests_to(&mut self, index: LogIndex) {
         let done = self.requests.partition_point(|proposed| proposed.index <= index);
         let done_bytes: u64 = self.requests.drain(..done).map(|done| done.weight_bytes).sum();
         self.requests_bytes -= done_bytes;
     }
 
     /// Takes the requests for entries after `index`.
-    fn take_requests_after(&mut self, index: LogIndex) -> Vec<RequestId> {
+    fn remove_requests_after(&mut self, index: LogIndex) -> Vec<RequestId> {
         let first = self.requests.partition_point(|proposed| proposed.index <= index);
         let taken = self.requests.split_off(first);
         self.requests_bytes -= taken.iter().map(|proposed| proposed.weight_bytes).sum::<u64>();
@@ -102,21 +102,21 @@ impl ApplyQueue {
     }
 }
 
-impl Core {
+impl NodeState {
     /// Hands committed and durable entries to the state machine, within its budget.
-    pub(crate) fn hand_out_committed(&mut self) {
+    pub(crate) fn dispatch_committed(&mut self) {
         let limit = self.config.limits.apply_bytes_max;
         loop {
             let target = self.commit_index().min(self.log.persisted());
             let queue = &self.apply;
             let stalled = queue.failed.is_some() || queue.fetching.is_some() || queue.fetch_failed;
-            if stalled || queue.handed >= target || queue.outstanding_bytes >= limit {
+            if stalled || queue.dispatched >= target || queue.outstanding_bytes >= limit {
                 return;
             }
-            let from = queue.handed.next();
+            let from = queue.dispatched.next();
             let room = limit - queue.outstanding_bytes;
             match self.log.slice(from, target, usize::MAX, room) {
-                Some(entries) => self.hand_out(entries),
+                Some(entries) => self.dispatch(entries),
                 None => {
                     let last = target.min(self.log.tail_first().previous());
                     self.apply.fetching = Some(self.fetch(from, last, room));
@@ -126,7 +126,7 @@ impl Core {
         }
     }
 
-    fn hand_out(&mut self, entries: Vec<Entry>) {
+    fn dispatch(&mut self, entries: Vec<Entry>) {
         let Some(last) = entries.last().map(Entry::index) else { return };
         let bytes = entries.iter().map(Entry::weight_bytes).sum();
         let queue = &mut self.apply;
@@ -134,7 +134,7 @@ impl Core {
             .into_iter()
             .map(|entry| CommittedEntry { request: queue.request_at(entry.index()), entry })
             .collect();
-        queue.handed = last;
+        queue.dispatched = last;
         queue.outstanding.push_back((last, bytes));
         queue.outstanding_bytes += bytes;
         self.effects.push(Effect::Apply(batch));
@@ -154,11 +154,11 @@ impl Core {
             .take_while(|entry| entry.index() <= target && self.log.terms().contains(entry.id))
             .cloned()
             .collect();
-        if from != self.apply.handed.next() {
+        if from != self.apply.dispatched.next() {
             return;
         }
         if usable.first().is_some_and(|entry| entry.index() == from) {
-            self.hand_out(usable);
+            self.dispatch(usable);
         } else {
             self.apply.fetch_failed = true;
         }
@@ -175,31 +175,31 @@ impl Core {
         let queue = &mut self.apply;
         queue.applied = index;
         queue.retry_delay = Duration::ZERO;
-        queue.handed = queue.handed.max(index);
+        queue.dispatched = queue.dispatched.max(index);
         while let Some(&(last, bytes)) = queue.outstanding.front()
             && last <= index
         {
             queue.outstanding_bytes -= bytes;
             queue.outstanding.pop_front();
         }
-        queue.forget_requests_to(index);
-        self.answer_ready_reads();
+        queue.remove_requests_to(index);
+        self.complete_ready_reads();
     }
 
     /// The state machine failed at an entry.
     pub(crate) fn on_apply_failed(&mut self, failure: ApplyFailure) -> Option<HaltReason> {
         let ApplyFailure { index, reason } = failure;
-        let expected = index > self.apply.applied && index <= self.apply.handed;
+        let expected = index > self.apply.applied && index <= self.apply.dispatched;
         if !expected {
             return None;
         }
         self.on_applied(index.previous());
         let queue = &mut self.apply;
         // The caller of the failed entry was answered by the shell.
-        queue.forget_requests_to(index);
+        queue.remove_requests_to(index);
         queue.outstanding.clear();
         queue.outstanding_bytes = 0;
-        queue.handed = index.previous();
+        queue.dispatched = index.previous();
         queue.failed = Some(index);
         queue.retry_at = self.now.after(queue.retry_delay);
         queue.retry_delay = (queue.retry_delay * 2).clamp(RETRY_DELAY_MIN, RETRY_DELAY_MAX);
@@ -237,18 +237,18 @@ impl Core {
     }
 
     /// A confirmed read may be answered once the state machine has come this far.
-    pub(crate) fn answer_read_at(&mut self, index: LogIndex, requests: Vec<RequestId>) {
+    pub(crate) fn complete_reads_at(&mut self, index: LogIndex, requests: Vec<RequestId>) {
         self.apply.reads.push_back((index, requests));
-        self.answer_ready_reads();
+        self.complete_ready_reads();
     }
 
     /// Leadership ends because the disk makes no progress: what it has not made durable is not
     /// applied here, even if it is committed. The outcome of such commands is unknown, and reads
     /// behind them are refused.
-    pub(crate) fn give_up_what_waits_for_storage(&mut self) {
+    pub(crate) fn end_requests_that_wait_for_storage(&mut self) {
         let durable = self.log.persisted();
-        for id in self.apply.take_requests_after(durable) {
-            self.reply(id, Outcome::Unknown { leader: None });
+        for id in self.apply.remove_requests_after(durable) {
+            self.respond(id, Outcome::Unknown { leader: None });
         }
         let refusal = self.not_leader();
         let first = self.apply.reads.partition_point(|&(index, _)| index <= durable);
@@ -259,25 +259,25 @@ impl Core {
         }
     }
 
-    fn answer_ready_reads(&mut self) {
+    fn complete_ready_reads(&mut self) {
         while let Some((read_index, requests)) = self.apply.reads.pop_front() {
             if read_index > self.apply.applied {
                 self.apply.reads.push_front((read_index, requests));
                 return;
             }
             for id in requests {
-                self.reply(id, Outcome::ReadReady { read_index });
+                self.respond(id, Outcome::ReadReady { read_index });
             }
         }
     }
 
     /// Leadership is lost: requests whose entries are not known to be committed have an unknown
     /// end. The others will be applied here, so their callers still get the true answer.
-    pub(crate) fn give_up_requests(&mut self) {
+    pub(crate) fn end_uncommitted_requests(&mut self) {
         let commit = self.commit_index();
         let leader = self.leader.filter(|&leader| leader != self.id());
-        for id in self.apply.take_requests_after(commit) {
-            self.reply(id, Outcome::Unknown { leader });
+        for id in self.apply.remove_requests_after(commit) {
+            self.respond(id, Outcome::Unknown { leader });
         }
     }
 }

@@ -3,8 +3,8 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use crate::core::Core;
 use crate::effect::{Effect, FetchEntries};
+use crate::state::NodeState;
 use crate::types::{FetchId, LogIndex, NodeId};
 
 /// Unanswered fetches on behalf of followers, and the numbers of all fetches.
@@ -22,7 +22,7 @@ pub(crate) struct Fetches {
 
 impl Fetches {
     /// Takes the followers that wait for this fetch: it was answered.
-    pub(crate) fn answered(&mut self, id: FetchId) -> Vec<NodeId> {
+    pub(crate) fn complete(&mut self, id: FetchId) -> Vec<NodeId> {
         let waiting: Vec<NodeId> = self
             .followers
             .iter()
@@ -36,7 +36,7 @@ impl Fetches {
     }
 }
 
-impl Core {
+impl NodeState {
     /// Requests entries from the store; returns the number of the request.
     pub(crate) fn fetch(&mut self, from: LogIndex, last: LogIndex, bytes_max: u64) -> FetchId {
         let id = FetchId(self.fetches.last.get() + 1);

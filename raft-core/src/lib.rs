@@ -13,7 +13,6 @@ extern crate alloc;
 
 mod apply;
 mod config;
-mod core;
 mod effect;
 mod entry;
 mod event;
@@ -30,6 +29,7 @@ mod prng;
 mod progress;
 mod quorum;
 mod role;
+mod state;
 mod types;
 pub mod wire;
 

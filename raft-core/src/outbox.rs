@@ -9,7 +9,7 @@ use crate::types::{PersistId, Term};
 
 /// What must be durable before a message may leave.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Promise {
+pub(crate) enum DependsOn {
     /// The term and the vote.
     HardState,
     /// The term, the vote, and the log as it is at the end of this step.
@@ -21,18 +21,18 @@ pub(crate) enum Promise {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Outbox {
     /// Written in this step: which persist they wait for is known at its end.
-    fresh: VecDeque<(Message, Promise)>,
+    unassigned: VecDeque<(Message, DependsOn)>,
     /// Those that wait for the term and vote, and those that wait for entries as well. In each
     /// queue neither the persist that a message waits for nor the order of writing ever falls, so
     /// that a release finds what it sends at the front.
     for_hard_state: VecDeque<Held>,
     for_log: VecDeque<Held>,
     /// How many messages were written.
-    written: u64,
+    sequence: u64,
     /// The term of all held messages.
     term: Term,
     /// The last persist that carried the hard state.
-    hard_state_in: PersistId,
+    last_hard_state_persist: PersistId,
     /// Every persist up to this one is durable.
     durable: PersistId,
     /// How often a release looked for a message to send.
@@ -43,41 +43,41 @@ pub(crate) struct Outbox {
 /// A message and what it waits for.
 #[derive(Clone, Debug)]
 struct Held {
-    needs: PersistId,
+    persist_id: PersistId,
     /// How many messages were written before it.
-    written: u64,
+    sequence: u64,
     message: Message,
 }
 
 impl Outbox {
     /// Writes a message that leaves once the promise is durable.
-    pub(crate) fn hold(&mut self, message: Message, promise: Promise) {
-        self.fresh.push_back((message, promise));
+    pub(crate) fn hold(&mut self, message: Message, depends_on: DependsOn) {
+        self.unassigned.push_back((message, depends_on));
     }
 
     /// The step ends with this persist (or none): fresh messages learn what they wait for. Beyond
     /// [`HELD_MAX`] responses to appends are dropped, as a network may: while the disk hangs, every
     /// heartbeat would add one, and the response to a later heartbeat names the same index.
-    pub(crate) fn seal(&mut self, persist: Option<(PersistId, HardStateIn)>) {
-        if let Some((id, HardStateIn::Yes)) = persist {
-            self.hard_state_in = id;
+    pub(crate) fn assign(&mut self, persist: Option<(PersistId, CarriesHardState)>) {
+        if let Some((id, CarriesHardState::Yes)) = persist {
+            self.last_hard_state_persist = id;
         }
-        while let Some((message, promise)) = self.fresh.pop_front() {
+        while let Some((message, depends_on)) = self.unassigned.pop_front() {
             let held_count = self.held_count();
-            let (queue, needs) = match (promise, persist) {
-                (Promise::HardStateAndLog, Some((id, _))) => (&mut self.for_log, id),
-                (Promise::HardStateAndLog, None) | (Promise::HardState, _) => {
-                    (&mut self.for_hard_state, self.hard_state_in)
+            let (queue, persist_id) = match (depends_on, persist) {
+                (DependsOn::HardStateAndLog, Some((id, _))) => (&mut self.for_log, id),
+                (DependsOn::HardStateAndLog, None) | (DependsOn::HardState, _) => {
+                    (&mut self.for_hard_state, self.last_hard_state_persist)
                 }
             };
             let is_append_response = matches!(message.body, Body::AppendEntriesResponse(_));
-            if is_append_response && needs > self.durable && held_count >= HELD_MAX {
+            if is_append_response && persist_id > self.durable && held_count >= HELD_MAX {
                 continue;
             }
-            let ascends = queue.back().is_none_or(|last| last.needs <= needs);
+            let ascends = queue.back().is_none_or(|last| last.persist_id <= persist_id);
             assert!(ascends, "a later message never waits for an earlier persist");
-            queue.push_back(Held { needs, written: self.written, message });
-            self.written += 1;
+            queue.push_back(Held { persist_id, sequence: self.sequence, message });
+            self.sequence += 1;
         }
     }
 
@@ -102,7 +102,7 @@ impl Outbox {
             self.retain_held(|message| message.term == current);
         }
         let first_released = effects.len();
-        while let Some(message) = self.take_next_durable() {
+        while let Some(message) = self.pop_next_durable() {
             match effects.get_mut(first_released..).and_then(<[Effect]>::last_mut) {
                 Some(Effect::Send(earlier)) if supersedes(&message, earlier) => *earlier = message,
                 Some(_) | None => effects.push(Effect::Send(message)),
@@ -112,19 +112,19 @@ impl Outbox {
 
     /// Drops vote requests that wait: the node is no candidate any more.
     pub(crate) fn discard_vote_requests(&mut self) {
-        self.fresh.retain(|(message, _)| !matches!(message.body, Body::RequestVote(_)));
+        self.unassigned.retain(|(message, _)| !matches!(message.body, Body::RequestVote(_)));
         self.retain_held(|message| !matches!(message.body, Body::RequestVote(_)));
     }
 
     /// Takes the message that was written first among those whose promise is durable.
-    fn take_next_durable(&mut self) -> Option<Message> {
+    fn pop_next_durable(&mut self) -> Option<Message> {
         #[cfg(test)]
         {
             self.visited += 1;
         }
         let durable = self.durable;
         let front = |queue: &VecDeque<Held>| {
-            queue.front().filter(|held| held.needs <= durable).map(|held| held.written)
+            queue.front().filter(|held| held.persist_id <= durable).map(|held| held.sequence)
         };
         let queue = match (front(&self.for_hard_state), front(&self.for_log)) {
             (None, None) => return None,
@@ -147,7 +147,7 @@ impl Outbox {
 
     /// Whether the term and vote last emitted are durable.
     pub(crate) const fn hard_state_is_durable(&self) -> bool {
-        self.hard_state_in.get() <= self.durable.get()
+        self.last_hard_state_persist.get() <= self.durable.get()
     }
 }
 
@@ -157,7 +157,7 @@ const HELD_MAX: usize = 4096;
 
 /// Whether a persist carries the hard state.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum HardStateIn {
+pub(crate) enum CarriesHardState {
     Yes,
     No,
 }
@@ -207,17 +207,17 @@ mod tests {
     /// During one slow sync every step holds another response: looking at all of them in each step
     /// makes the work quadratic.
     #[test]
-    fn the_work_of_a_release_does_not_grow_with_what_is_held() {
+    fn cost_of_a_release_does_not_grow_with_the_number_of_held_messages() {
         const STEPS: u64 = HELD_MAX as u64;
         let mut outbox = Outbox::default();
         let mut effects = Vec::new();
         for step in 1..=STEPS {
-            outbox.hold(message(2, 1, matched(step, step)), Promise::HardStateAndLog);
-            outbox.seal(Some((PersistId(step), HardStateIn::No)));
+            outbox.hold(message(2, 1, matched(step, step)), DependsOn::HardStateAndLog);
+            outbox.assign(Some((PersistId(step), CarriesHardState::No)));
             outbox.release(Term(1), &mut effects);
             // The response to a heartbeat leaves at once.
-            outbox.hold(message(2, 1, matched(step, 0)), Promise::HardState);
-            outbox.seal(None);
+            outbox.hold(message(2, 1, matched(step, 0)), DependsOn::HardState);
+            outbox.assign(None);
             outbox.release(Term(1), &mut effects);
         }
         assert_eq!(effects.len() as u64, STEPS, "one response to each heartbeat");
@@ -230,18 +230,18 @@ mod tests {
 
     /// A term that never becomes durable holds back the responses to all heartbeats of its leader.
     #[test]
-    fn a_hanging_disk_does_not_make_the_outbox_grow_without_bound() {
+    fn stalled_disk_does_not_make_the_outbox_grow_without_bound() {
         let mut outbox = Outbox::default();
         let mut effects = Vec::new();
         for step in 1..=3 * HELD_MAX as u64 {
-            outbox.hold(message(2, 1, matched(step, 0)), Promise::HardState);
-            outbox.seal((step == 1).then_some((PersistId(1), HardStateIn::Yes)));
+            outbox.hold(message(2, 1, matched(step, 0)), DependsOn::HardState);
+            outbox.assign((step == 1).then_some((PersistId(1), CarriesHardState::Yes)));
             outbox.release(Term(1), &mut effects);
         }
         assert_eq!((effects.len(), outbox.held_count()), (0, HELD_MAX));
         let vote = Body::RequestVoteResponse(RequestVoteResponse { granted: true });
-        outbox.hold(message(3, 1, vote), Promise::HardState);
-        outbox.seal(None);
+        outbox.hold(message(3, 1, vote), DependsOn::HardState);
+        outbox.assign(None);
         outbox.on_persisted(PersistId(1));
         outbox.release(Term(1), &mut effects);
         assert_eq!(effects.len(), 2, "the responses in one, and the vote");
@@ -249,7 +249,7 @@ mod tests {
 
     /// The order of what leaves is that of a queue which is searched from its beginning.
     #[test]
-    fn released_messages_keep_the_order_in_which_they_were_written() {
+    fn released_messages_keep_the_order_in_which_they_were_held() {
         for seed in 0..200 {
             let mut prng = Prng::new(seed);
             let (mut outbox, mut queue) = (Outbox::default(), Queue::default());
@@ -257,25 +257,25 @@ mod tests {
             for step in 0..100 {
                 for _ in 0..prng.below(3) {
                     let body = any_body(&mut prng);
-                    let promise = match prng.below(2) {
-                        0 => Promise::HardState,
-                        _ => Promise::HardStateAndLog,
+                    let depends_on = match prng.below(2) {
+                        0 => DependsOn::HardState,
+                        _ => DependsOn::HardStateAndLog,
                     };
                     let message = message(2 + prng.below(2), term, body);
-                    outbox.hold(message.clone(), promise);
-                    queue.fresh.push_back((message, promise));
+                    outbox.hold(message.clone(), depends_on);
+                    queue.unassigned.push_back((message, depends_on));
                 }
                 term += u64::from(prng.below(20) == 0);
                 let persist = (prng.below(2) == 0).then(|| {
                     last += 1;
-                    let hard_state_in = match prng.below(4) {
-                        0 => HardStateIn::Yes,
-                        _ => HardStateIn::No,
+                    let carries_hard_state = match prng.below(4) {
+                        0 => CarriesHardState::Yes,
+                        _ => CarriesHardState::No,
                     };
-                    (PersistId(last), hard_state_in)
+                    (PersistId(last), carries_hard_state)
                 });
-                outbox.seal(persist);
-                queue.seal(persist);
+                outbox.assign(persist);
+                queue.assign(persist);
                 if prng.below(3) == 0 {
                     durable += prng.below(last - durable + 1);
                     outbox.on_persisted(PersistId(durable));
@@ -302,32 +302,32 @@ mod tests {
     /// The outbox as a plain queue.
     #[derive(Default)]
     struct Queue {
-        fresh: VecDeque<(Message, Promise)>,
+        unassigned: VecDeque<(Message, DependsOn)>,
         held: VecDeque<(Message, PersistId)>,
-        hard_state_in: PersistId,
+        last_hard_state_persist: PersistId,
     }
 
     impl Queue {
-        fn seal(&mut self, persist: Option<(PersistId, HardStateIn)>) {
-            if let Some((id, HardStateIn::Yes)) = persist {
-                self.hard_state_in = id;
+        fn assign(&mut self, persist: Option<(PersistId, CarriesHardState)>) {
+            if let Some((id, CarriesHardState::Yes)) = persist {
+                self.last_hard_state_persist = id;
             }
-            for (message, promise) in self.fresh.drain(..) {
-                let log_in = match (promise, persist) {
-                    (Promise::HardStateAndLog, Some((id, _))) => id,
-                    (Promise::HardStateAndLog, None) | (Promise::HardState, _) => PersistId(0),
+            for (message, depends_on) in self.unassigned.drain(..) {
+                let log_in = match (depends_on, persist) {
+                    (DependsOn::HardStateAndLog, Some((id, _))) => id,
+                    (DependsOn::HardStateAndLog, None) | (DependsOn::HardState, _) => PersistId(0),
                 };
-                self.held.push_back((message, self.hard_state_in.max(log_in)));
+                self.held.push_back((message, self.last_hard_state_persist.max(log_in)));
             }
         }
 
         fn release(&mut self, current: Term, durable: PersistId, effects: &mut Vec<Effect>) {
-            for (message, needs) in core::mem::take(&mut self.held) {
+            for (message, persist_id) in core::mem::take(&mut self.held) {
                 if message.term != current {
                     continue;
                 }
-                if needs > durable {
-                    self.held.push_back((message, needs));
+                if persist_id > durable {
+                    self.held.push_back((message, persist_id));
                     continue;
                 }
                 match effects.last_mut() {

@@ -6,7 +6,7 @@ use raft_testkit::{Cluster, Crash, append, append_response};
 /// Raft figure 8; logcabin #44: an entry of an older term on a majority is not committed by
 /// counting, since a later leader may still replace it.
 #[test]
-fn an_entry_of_an_older_term_is_not_committed_by_counting() {
+fn entry_of_an_older_term_is_not_committed_by_counting_copies() {
     let mut c = figure_8();
     c.section("the majority does not commit it").tests(&["log_replication/old_term_not_counted"]);
     c.expect_commit(1, 1);
@@ -154,7 +154,7 @@ fn acknowledgements_of_an_older_term_form_no_quorum() {
 
 /// A client is told of success only when its command is committed, even if everybody has it.
 #[test]
-fn a_write_is_answered_only_when_it_is_committed() {
+fn client_gets_a_response_only_when_its_command_is_committed() {
     let mut c = Cluster::new(3);
     c.elect(1);
     let write = c.propose(1, "add 5");
@@ -168,7 +168,7 @@ fn a_write_is_answered_only_when_it_is_committed() {
 
 /// A leader that loses its office cannot say whether its last command takes effect.
 #[test]
-fn a_write_whose_leader_is_deposed_is_unknown_and_may_yet_happen() {
+fn write_whose_leader_is_deposed_is_unknown_and_may_still_be_applied() {
     let mut c = Cluster::new(3).scenario("an unknown write may yet happen");
     c.elect(1);
     let write = c.propose(1, "add 1");

@@ -15,7 +15,7 @@ fn config() -> Config {
 
 /// Such a command would be refused as busy each time that it is proposed.
 #[test]
-fn a_command_that_never_fits_into_the_budget_is_refused() {
+fn command_that_never_fits_into_the_limits_is_refused() {
     let mut config = config();
     config.limits.command_bytes_max = 1 << 20;
     config.limits.unapplied_bytes_max = 1 << 20;
@@ -33,7 +33,7 @@ fn a_command_that_never_fits_into_the_budget_is_refused() {
 
 /// The smallest budget that passes the check takes the largest command.
 #[test]
-fn the_largest_command_fits_into_the_smallest_budget() {
+fn largest_command_fits_into_the_smallest_limit() {
     const COMMAND: &str = "add 1";
     let mut c = Cluster::new(1).config(|config| {
         let bytes = COMMAND.len() as u64;
@@ -49,7 +49,7 @@ fn the_largest_command_fits_into_the_smallest_budget() {
 
 /// A message that is longer than the transport delivers is dropped each time that it is sent.
 #[test]
-fn an_append_that_the_transport_drops_is_refused() {
+fn limits_that_permit_an_append_the_transport_drops_are_refused() {
     let mut config = config();
     config.limits.append_bytes_max = 1 << 20;
     config.limits.command_bytes_max = 100;

@@ -5,7 +5,7 @@ use raft_testkit::{Cluster, Crash, append, append_response, vote, vote_response}
 
 /// Raft §5.6: a vote leaves only when it is on the disk.
 #[test]
-fn a_vote_waits_for_the_disk() {
+fn vote_waits_for_the_disk() {
     let mut c = Cluster::new(3).pre_vote(false).scenario("a vote waits for the disk");
     c.disk_by_hand(2);
     c.campaign(1);
@@ -21,7 +21,7 @@ fn a_vote_waits_for_the_disk() {
 
 /// A voter that crashes before its vote is durable has not voted.
 #[test]
-fn a_vote_lost_in_a_crash_was_never_given() {
+fn vote_that_was_not_durable_is_lost_in_a_crash() {
     let mut c = Cluster::new(3).pre_vote(false);
     c.disk_by_hand(2);
     c.campaign(1);
@@ -37,7 +37,7 @@ fn a_vote_lost_in_a_crash_was_never_given() {
 
 /// A vote that became durable in the moment of the crash binds.
 #[test]
-fn a_vote_that_was_written_before_the_crash_binds() {
+fn vote_that_was_durable_before_a_crash_binds() {
     let mut c = Cluster::new(3).pre_vote(false);
     c.disk_by_hand(2);
     c.campaign(1);
@@ -53,7 +53,7 @@ fn a_vote_that_was_written_before_the_crash_binds() {
 
 /// A candidate asks for votes only when its own is durable, and counts it only then.
 #[test]
-fn a_candidate_asks_when_its_own_vote_is_durable() {
+fn candidate_requests_votes_when_its_own_vote_is_durable() {
     let mut c = Cluster::new(3).pre_vote(false);
     c.disk_by_hand(1);
     c.campaign(1);
@@ -64,7 +64,7 @@ fn a_candidate_asks_when_its_own_vote_is_durable() {
 
 /// etcd #14370: a cluster of one must not answer before its disk has.
 #[test]
-fn a_single_node_answers_only_when_its_disk_has() {
+fn single_node_responds_only_when_the_entry_is_durable() {
     let mut c = Cluster::new(1).scenario("a single node answers when its disk has");
     c.campaign(1);
     c.section("the write waits").tests(&["leader_election/single_node"]);
@@ -85,7 +85,7 @@ fn a_single_node_answers_only_when_its_disk_has() {
 
 /// A follower's answer waits for its disk.
 #[test]
-fn a_follower_acknowledges_what_is_durable() {
+fn follower_acknowledges_only_durable_entries() {
     let mut c = Cluster::new(3);
     c.elect(1);
     c.disk_by_hand(2);
@@ -103,7 +103,7 @@ fn a_follower_acknowledges_what_is_durable() {
 
 /// thesis §10.2.1: the leader's disk works beside the network; a majority without it commits.
 #[test]
-fn a_leader_with_a_slow_disk_commits_by_the_others() {
+fn leader_with_a_slow_disk_commits_with_the_copies_of_its_followers() {
     let mut c = Cluster::new(3).scenario("a leader with a slow disk");
     c.elect(1);
     c.disk_by_hand(1);
@@ -119,7 +119,7 @@ fn a_leader_with_a_slow_disk_commits_by_the_others() {
 
 /// The leader's own copy counts once it is durable, not before.
 #[test]
-fn a_leaders_own_copy_counts_when_it_is_durable() {
+fn copy_of_the_leader_counts_only_when_it_is_durable() {
     let mut c = Cluster::new(3);
     c.elect(1);
     c.disk_by_hand(1);
@@ -133,7 +133,7 @@ fn a_leaders_own_copy_counts_when_it_is_durable() {
 
 /// A report that comes a second time, late, says nothing new.
 #[test]
-fn a_report_that_comes_twice_says_nothing_new() {
+fn repeated_persist_report_has_no_effect() {
     let mut c = Cluster::new(3);
     c.elect(1);
     c.disk_by_hand(2);
@@ -148,7 +148,7 @@ fn a_report_that_comes_twice_says_nothing_new() {
 
 /// A disk that fails stops its node; the others go on, and it comes back.
 #[test]
-fn a_failing_disk_stops_its_node_only() {
+fn failing_disk_stops_only_its_own_node() {
     let mut c = Cluster::new(3);
     c.elect(1);
     c.fail_next_write(2);

@@ -10,7 +10,7 @@ use raft_testkit::{
 
 /// etcd #8243: a node in a later term that stays silent leaves everybody without a leader.
 #[test]
-fn a_refused_pre_vote_tells_of_the_later_term() {
+fn refused_pre_vote_carries_the_later_term() {
     let mut c = Cluster::new(3).scenario("a refused pre-vote tells of the later term");
     c.elect(1);
     c.crash(2, Crash::LoseUnsynced);
@@ -32,7 +32,7 @@ fn a_refused_pre_vote_tells_of_the_later_term() {
 /// etcd #8501, raft-rs #42: a node with a later term and a shorter log, left over from before
 /// pre-votes, must not keep the cluster from electing anyone.
 #[test]
-fn a_later_term_with_a_shorter_log_does_not_deadlock() {
+fn later_term_with_a_shorter_log_does_not_block_elections() {
     let mut c = Cluster::new(3).scenario("a later term with a shorter log does not deadlock");
     c.elect(1);
     c.crash(3, Crash::LoseUnsynced);
@@ -56,7 +56,7 @@ fn a_later_term_with_a_shorter_log_does_not_deadlock() {
 /// etcd #8334, tikv #3270, raft-rs #83 and #84: with check-quorum, a pre-candidate that still
 /// believes in the leader that is gone, or remembers old votes, never finds a quorum.
 #[test]
-fn check_quorum_and_pre_votes_together_elect_after_a_crash() {
+fn check_quorum_and_pre_vote_together_elect_a_leader_after_a_crash() {
     for seed in 0..20 {
         let mut c = Cluster::new(3)
             .scenario("check-quorum and pre-votes elect after a crash")
@@ -78,7 +78,7 @@ fn wait_for_leader(c: &mut Cluster, among: &[u64]) -> u64 {
 
 /// openraft 511f33c7: pre-vote grants that come late must not start another election.
 #[test]
-fn a_late_pre_vote_grant_does_not_disturb_the_leader() {
+fn late_pre_vote_grant_does_not_disturb_the_leader() {
     let mut c = Cluster::new(3).scenario("a late pre-vote grant does not disturb the leader");
     c.campaign(1);
     c.send(pre_vote());
@@ -114,7 +114,7 @@ fn in_a_cluster_of_four_two_votes_do_not_elect() {
 /// Raft §5.4.1: a candidate whose log is old loses, however high its term: what counts is the
 /// true term of its last entry.
 #[test]
-fn a_stale_log_at_a_higher_term_loses() {
+fn candidate_with_a_stale_log_loses_at_any_term() {
     let mut c =
         Cluster::new(3).pre_vote(false).scenario("a stale log at a higher term loses").described(
             "A node that missed a committed entry campaigns again and again until its term is far \
@@ -149,7 +149,7 @@ fn a_stale_log_at_a_higher_term_loses() {
 
 /// Raft §5.2: one vote a term, remembered over a crash.
 #[test]
-fn a_voter_that_crashes_remembers_whom_it_voted_for() {
+fn vote_is_kept_across_a_crash() {
     let mut c = Cluster::new(3).pre_vote(false).scenario("a voter remembers its vote");
     c.campaign(1);
     c.campaign(3);
@@ -167,7 +167,7 @@ fn a_voter_that_crashes_remembers_whom_it_voted_for() {
 
 /// Raft §5.2: nobody wins a split vote; the next election has a winner.
 #[test]
-fn a_split_vote_ends_without_a_leader() {
+fn split_vote_elects_no_leader() {
     let mut c = Cluster::new(4).pre_vote(false).scenario("a split vote ends without a leader");
     c.section("two candidates, two votes each").tests(&["leader_election/split_vote"]);
     c.campaign(1);
@@ -182,7 +182,7 @@ fn a_split_vote_ends_without_a_leader() {
 
 /// thesis §6.2: a leader that hears from no quorum gives up, so that its clients look elsewhere.
 #[test]
-fn a_leader_cut_off_from_its_quorum_steps_down() {
+fn leader_without_contact_to_a_quorum_steps_down() {
     let mut c = Cluster::new(3).scenario("a cut-off leader steps down").timers(Timers::On);
     let leader = wait_for_leader(&mut c, &[1, 2, 3]);
     c.section("the leader is alone").tests(&["leader_election/check_quorum"]);
@@ -195,7 +195,7 @@ fn a_leader_cut_off_from_its_quorum_steps_down() {
 
 /// thesis §4.2.3: a node that lost touch must not depose a leader that everybody else hears.
 #[test]
-fn a_follower_that_hears_from_its_leader_does_not_help_to_overthrow_it() {
+fn follower_with_recent_contact_to_its_leader_ignores_vote_requests() {
     let mut c =
         Cluster::new(3).pre_vote(false).scenario("a heard leader is protected").timers(Timers::On);
     let leader = wait_for_leader(&mut c, &[1, 2, 3]);
@@ -212,7 +212,7 @@ fn a_follower_that_hears_from_its_leader_does_not_help_to_overthrow_it() {
 
 /// etcd: a leader of an older term that comes back follows, and its late appends are refused.
 #[test]
-fn a_deposed_leader_learns_of_it_from_the_answer_to_its_append() {
+fn response_to_a_stale_append_deposes_its_sender() {
     let mut c = Cluster::new(3).scenario("a deposed leader learns of it");
     c.elect(1);
     c.cut_off(1);
@@ -233,7 +233,7 @@ fn a_deposed_leader_learns_of_it_from_the_answer_to_its_append() {
 
 /// hashicorp/raft #526: who is not a member has no vote.
 #[test]
-fn a_stranger_has_no_vote() {
+fn vote_of_a_non_member_does_not_count() {
     let mut c = Cluster::new(3).pre_vote(false).scenario("a stranger has no vote");
     c.campaign(1);
     c.deliver(vote().to(2));

@@ -28,7 +28,7 @@ fn small_tail(size: usize) -> Cluster {
 /// Heartbeats are more frequent than answers of a slow store: each of them used to discard the
 /// request, so that the answer was ignored and the follower never advanced.
 #[test]
-fn a_lagging_follower_advances_although_a_heartbeat_precedes_every_read_from_the_store() {
+fn lagging_follower_advances_although_a_heartbeat_precedes_every_fetch_result() {
     let c = small_tail(3).scenario("heartbeats overtake the store");
     let mut c = cluster_with_lagging(c, &[3], 3);
     for _ in 0..20 {
@@ -44,7 +44,7 @@ fn a_lagging_follower_advances_although_a_heartbeat_precedes_every_read_from_the
 /// Each read from clients begins a round of heartbeats. None of them may repeat a request that
 /// the store has not answered.
 #[test]
-fn many_read_rounds_leave_one_unanswered_fetch_for_each_follower() {
+fn many_read_rounds_leave_one_pending_fetch_for_each_follower() {
     let c = Cluster::new(5).config(|config| {
         config.limits.tail_bytes_max = 1;
         config.limits.append_entries_max = 1;
@@ -122,7 +122,7 @@ fn weight_of(message: &Message) -> u64 {
 /// A read that was requested in an earlier leadership is still under way in the next one: it is
 /// counted, and its answer is used as far as it is still true.
 #[test]
-fn a_new_leadership_does_not_repeat_an_unanswered_fetch() {
+fn new_leadership_does_not_repeat_a_pending_fetch() {
     let mut c = cluster_with_lagging(small_tail(3), &[3], 3);
     c.heartbeat(1);
     c.deliver_all();

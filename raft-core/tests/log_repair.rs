@@ -7,7 +7,7 @@ use raft_testkit::{
 /// openraft 9540c904: an append that comes late and ends earlier than the log must not take away
 /// what came after it, which may be committed.
 #[test]
-fn a_delayed_shorter_append_removes_nothing() {
+fn delayed_shorter_append_truncates_nothing() {
     let mut c = Cluster::new(3).scenario("a delayed shorter append removes nothing");
     c.elect(1);
     c.propose(1, "add 1");
@@ -28,7 +28,7 @@ fn a_delayed_shorter_append_removes_nothing() {
 
 /// Raft §5.5: an append that arrives twice changes nothing the second time.
 #[test]
-fn an_append_that_arrives_twice_changes_nothing() {
+fn duplicate_append_has_no_effect() {
     let mut c = Cluster::new(3).scenario("an append twice");
     c.elect(1);
     c.section("twice").tests(&["log_replication/duplicate_append"]);
@@ -46,7 +46,7 @@ fn an_append_that_arrives_twice_changes_nothing() {
 /// etcd-io/raft `async_storage_writes_append_aba_race`: the disk finishes a write whose entries
 /// have been replaced meanwhile; that must not make their replacements count as durable.
 #[test]
-fn a_late_disk_does_not_vouch_for_replaced_entries() {
+fn late_persist_does_not_make_replaced_entries_durable() {
     let mut c = Cluster::new(5).scenario("a late disk does not vouch for replaced entries");
     c.elect(1);
     c.section("node 2 has an entry of term 1 on its way to the disk");
@@ -69,7 +69,7 @@ fn a_late_disk_does_not_vouch_for_replaced_entries() {
 
 /// hashicorp/raft #695: heartbeats that overtake appends and vote requests break nothing.
 #[test]
-fn heartbeats_that_overtake_everything_break_nothing() {
+fn reordered_heartbeats_have_no_effect_on_the_log() {
     let mut c = Cluster::new(3).scenario("heartbeats overtake");
     c.elect(1);
     let write = c.propose(1, "add 1");
@@ -100,7 +100,7 @@ fn heartbeats_that_overtake_everything_break_nothing() {
 /// CCF #2803 and #2835: after a collision of suffixes the follower must name an index that the
 /// leader can build on, or the leader never finds where the logs agree.
 #[test]
-fn a_leader_backs_up_below_a_long_conflicting_suffix() {
+fn leader_finds_the_last_common_entry_below_a_long_conflicting_suffix() {
     let mut c = Cluster::new(3).scenario("a long conflicting suffix");
     c.elect(1);
     c.cut_off(1);
@@ -129,7 +129,7 @@ fn a_leader_backs_up_below_a_long_conflicting_suffix() {
 /// A conflicting suffix that is longer than all the leader ever sent must not be taken for a
 /// follower that has everything.
 #[test]
-fn a_longer_conflicting_suffix_is_not_taken_for_the_leaders_log() {
+fn longer_conflicting_suffix_is_not_taken_for_the_log_of_the_leader() {
     let mut c = Cluster::new(3).scenario("a suffix longer than what was sent");
     c.elect(1);
     c.cut_off(1);
@@ -155,7 +155,7 @@ fn a_longer_conflicting_suffix_is_not_taken_for_the_leaders_log() {
 
 /// When the answers of a full window are lost, nothing but the leader's asking frees it.
 #[test]
-fn a_full_window_whose_answers_are_lost_opens_again() {
+fn full_window_whose_responses_are_lost_opens_again() {
     let mut c = Cluster::new(3).window(1, 1).scenario("a full window opens again");
     c.elect(1);
     for _ in 0..4 {
@@ -175,7 +175,7 @@ fn a_full_window_whose_answers_are_lost_opens_again() {
 
 /// Appends that are lost are sent again from where the follower stands.
 #[test]
-fn lost_appends_are_sent_again() {
+fn lost_appends_are_retransmitted() {
     let mut c = Cluster::new(3).scenario("lost appends are sent again");
     c.elect(1);
     for _ in 0..5 {
@@ -194,7 +194,7 @@ fn lost_appends_are_sent_again() {
 
 /// A follower that lost what was not durable gets it again: it had never acknowledged it.
 #[test]
-fn a_follower_that_lost_its_unsynced_suffix_gets_it_again() {
+fn follower_that_lost_its_unsynced_suffix_receives_it_again() {
     let mut c = Cluster::new(3).scenario("a lost unsynced suffix comes again");
     c.elect(1);
     c.disk_by_hand(2);

@@ -41,7 +41,7 @@ fn expect_bounded(c: &mut Cluster, leader: u64, before: u64) {
 
 /// Durable entries leave memory although the state machine has not seen them: they are read back.
 #[test]
-fn a_follower_with_a_slow_state_machine_holds_a_bounded_tail() {
+fn follower_with_a_slow_state_machine_holds_a_bounded_tail() {
     let mut c = small_limits(3).scenario("a follower with a slow state machine");
     c.elect(1);
     c.apply_by_hand(2);
@@ -65,7 +65,7 @@ fn a_follower_with_a_slow_state_machine_holds_a_bounded_tail() {
 
 /// The budget of a leader is held until its own state machine has applied a command.
 #[test]
-fn a_leader_with_a_slow_state_machine_refuses_commands_beyond_its_limit() {
+fn leader_with_a_slow_state_machine_refuses_commands_beyond_its_limit() {
     let mut c = small_limits(3).scenario("a leader with a slow state machine");
     c.elect(1);
     c.apply_by_hand(1);
@@ -83,7 +83,7 @@ fn a_leader_with_a_slow_state_machine_refuses_commands_beyond_its_limit() {
 /// Followers commit without the leader's disk; its persist queue and its tail are bounded all the
 /// same.
 #[test]
-fn a_leader_with_a_slow_disk_refuses_commands_beyond_its_limit() {
+fn leader_with_a_slow_disk_refuses_commands_beyond_its_limit() {
     let mut c = small_limits(3).scenario("a leader with a slow disk and many writes");
     c.elect(1);
     c.disk_by_hand(1);
@@ -104,7 +104,7 @@ fn a_leader_with_a_slow_disk_refuses_commands_beyond_its_limit() {
 
 /// Commands of an earlier leadership whose callers still wait count in the next one.
 #[test]
-fn a_new_leadership_counts_what_the_last_one_left_unapplied() {
+fn new_leadership_counts_unapplied_commands_of_the_last_one() {
     let mut c = small_limits(3).scenario("unapplied commands outlive a leadership");
     c.elect(1);
     c.apply_by_hand(1);
@@ -128,7 +128,7 @@ fn a_new_leadership_counts_what_the_last_one_left_unapplied() {
 
 /// A leader that steps down answers the callers of uncommitted commands, which then do not count.
 #[test]
-fn a_leader_that_steps_down_keeps_no_budget_for_answered_callers() {
+fn leader_that_steps_down_no_longer_counts_ended_requests() {
     let mut c = small_limits(3).scenario("answered callers hold no budget");
     c.elect(1);
     c.cut_off(1);

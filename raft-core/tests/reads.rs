@@ -5,7 +5,7 @@ use raft_testkit::{Cluster, CommandOutcome, Crash, append, append_response, lead
 /// etcd #7331 and #7332, tikv #6340: before it has committed in its term, a leader does not know
 /// what is committed.
 #[test]
-fn a_leader_refuses_reads_until_it_has_committed_in_its_term() {
+fn leader_refuses_reads_until_it_has_committed_in_its_term() {
     let mut c = Cluster::new(3).scenario("no reads before the first commit of a term");
     c.campaign(1);
     c.deliver_until(leader_is(1));
@@ -20,7 +20,7 @@ fn a_leader_refuses_reads_until_it_has_committed_in_its_term() {
 
 /// A leader that was deposed without knowing answers no read.
 #[test]
-fn a_deposed_leader_answers_no_read() {
+fn deposed_leader_completes_no_read() {
     let mut c = Cluster::new(3).scenario("a deposed leader answers no read");
     c.elect(1);
     c.cut_off(1);
@@ -42,7 +42,7 @@ fn a_deposed_leader_answers_no_read() {
 
 /// An answer to a heartbeat of before the read confirms nothing.
 #[test]
-fn an_older_answer_confirms_no_read() {
+fn response_to_an_earlier_round_confirms_no_read() {
     let mut c = Cluster::new(3);
     c.elect(1);
     c.heartbeat(1);
@@ -62,7 +62,7 @@ fn an_older_answer_confirms_no_read() {
 /// A node that leads again gets the answer to an append of its earlier term: rounds are numbered
 /// anew in each term, so the answer must not be taken for one to the round of the same number.
 #[test]
-fn an_answer_to_an_append_of_an_earlier_term_confirms_no_read() {
+fn response_to_an_append_of_an_earlier_term_confirms_no_read() {
     let mut c = Cluster::new(3).scenario("an answer to an older term confirms no read");
     c.elect(1);
     c.section("node 1 sends its round 3 of term 1 to node 2, late");
@@ -102,7 +102,7 @@ fn an_answer_to_an_append_of_an_earlier_term_confirms_no_read() {
 
 /// etcd-io/raft PR #105: a node that restarts must not read from a commit index that it forgot.
 #[test]
-fn a_restarted_leader_does_not_read_what_it_forgot() {
+fn restarted_leader_does_not_read_at_an_older_commit_index() {
     let mut c = Cluster::new(1).scenario("a restarted leader does not read what it forgot");
     c.campaign(1);
     let write = c.propose(1, "add 1");
@@ -120,7 +120,7 @@ fn a_restarted_leader_does_not_read_what_it_forgot() {
 
 /// A read waits until the state machine is where the log was committed when it was asked.
 #[test]
-fn a_read_waits_for_the_state_machine() {
+fn read_waits_for_the_state_machine() {
     let mut c = Cluster::new(3);
     c.elect(1);
     c.apply_by_hand(1);

@@ -99,7 +99,7 @@ fn disks_that_take_250_ms_elect_a_leader_in_one_or_two_elections() {
 
 /// The own disk of a candidate does not show how slow the disks of its voters are.
 #[test]
-fn a_candidate_with_a_fast_disk_waits_for_voters_with_slow_ones() {
+fn candidate_with_a_fast_disk_waits_for_voters_with_slow_disks() {
     elections(100, &[0, 600, 600], millis(10_000));
     elections(100, &[600, 0, 0], millis(10_000));
     elections(100, &[5, 250, 600], millis(10_000));
@@ -108,7 +108,7 @@ fn a_candidate_with_a_fast_disk_waits_for_voters_with_slow_ones() {
 /// A candidate whose vote does not become durable cannot win. It gives up after the stall timeout,
 /// and its vote requests do not leave later: no candidate would count the votes.
 #[test]
-fn a_candidate_whose_own_vote_is_never_durable_gives_up() {
+fn candidate_whose_own_vote_is_never_durable_steps_down() {
     let mut c = Cluster::new(3).pre_vote(false).timers(Timers::On).scenario("a candidate's disk");
     c.disk_by_hand(1);
     c.campaign(1);
@@ -129,7 +129,7 @@ fn a_candidate_whose_own_vote_is_never_durable_gives_up() {
 
 /// While a candidate waits for its disk it answers others, and a later term ends its candidacy.
 #[test]
-fn a_candidate_that_waits_for_its_disk_follows_into_a_later_term() {
+fn candidate_that_waits_for_its_disk_follows_a_later_term() {
     let mut c = Cluster::new(3).scenario("a waiting candidate");
     c.disk_by_hand(1);
     c.campaign(1);
@@ -153,7 +153,7 @@ fn a_candidate_that_waits_for_its_disk_follows_into_a_later_term() {
 /// A voter answers after its candidate's election timeout: the vote still elects as long as no
 /// later term has begun.
 #[test]
-fn a_late_vote_elects_a_candidate_that_already_asks_for_the_next_term() {
+fn late_vote_elects_a_pre_candidate_of_the_next_term() {
     let mut c = Cluster::new(3).timers(Timers::On).scenario("a late vote elects");
     c.disk_by_hand(2);
     c.block(3);

@@ -41,7 +41,7 @@ fn causes_since(c: &Cluster, first: usize) -> Vec<String> {
 /// Followers commit without the leader's disk, so that nothing else would depose such a leader:
 /// it would lead forever and answer no request.
 #[test]
-fn a_leader_whose_disk_hangs_steps_down_and_says_why() {
+fn leader_with_a_stalled_disk_steps_down_and_reports_the_cause() {
     let (mut c, old) = cluster_with_leader(3, "a leader whose disk hangs steps down");
     c.disk_by_hand(old);
     let records = c.records().len();
@@ -71,7 +71,7 @@ fn a_leader_whose_disk_hangs_steps_down_and_says_why() {
 
 /// A disk that is slow and makes progress deposes no leader.
 #[test]
-fn a_leader_whose_writes_take_600_ms_keeps_leading() {
+fn leader_whose_writes_take_600_ms_stays_leader() {
     let (mut c, leader) = cluster_with_leader(3, "a leader with writes of 600 ms");
     let term = c.status(leader).term;
     c.disk_takes(leader, millis(600));
@@ -87,7 +87,7 @@ fn a_leader_whose_writes_take_600_ms_keeps_leading() {
 
 /// A pause of one second, as storage devices have them, costs no election.
 #[test]
-fn a_pause_of_one_second_deposes_no_leader() {
+fn disk_pause_of_one_second_deposes_no_leader() {
     let (mut c, leader) = cluster_with_leader(3, "a pause of one second");
     let term = c.status(leader).term;
     for node in 1..=3 {
@@ -105,7 +105,7 @@ fn a_pause_of_one_second_deposes_no_leader() {
 /// The only node of its cluster has no successor: it leads again once its disk makes progress, and
 /// does not raise its term before.
 #[test]
-fn a_single_node_leads_again_once_its_disk_makes_progress() {
+fn single_node_leads_again_once_its_disk_makes_progress() {
     let (mut c, _) = cluster_with_leader(1, "a single node with a hanging disk");
     let term = c.status(1).term;
     c.disk_by_hand(1);
@@ -120,7 +120,7 @@ fn a_single_node_leads_again_once_its_disk_makes_progress() {
 
 /// A node whose disk hangs can neither cast a vote nor use one.
 #[test]
-fn a_node_whose_disk_hangs_neither_asks_for_nor_grants_pre_votes() {
+fn node_with_a_stalled_disk_neither_requests_nor_grants_pre_votes() {
     let (mut c, leader) = cluster_with_leader(3, "pre-votes and a hanging disk");
     let [stalled, other] =
         [1, 2, 3].into_iter().filter(|&node| node != leader).collect::<Vec<_>>()[..]

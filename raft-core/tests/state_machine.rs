@@ -8,7 +8,7 @@ use raft_testkit::{Cluster, Timers};
 
 /// The caller of a command at which the leader's own state machine fails gets the error.
 #[test]
-fn the_leaders_caller_hears_of_its_state_machines_failure() {
+fn caller_of_a_command_that_fails_at_the_leader_gets_the_error() {
     let mut c = Cluster::new(3)
         .scenario("the leader's state machine fails")
         .apply_failure(ApplyFailurePolicy::Retry);
@@ -30,7 +30,7 @@ fn the_leaders_caller_hears_of_its_state_machines_failure() {
 
 /// While it is broken, it is tried again with each append or heartbeat, and nothing is skipped.
 #[test]
-fn a_failed_command_is_retried_and_never_skipped() {
+fn failed_command_is_retried_and_never_skipped() {
     let mut c = Cluster::new(3).apply_failure(ApplyFailurePolicy::Retry);
     c.elect(1);
     c.rig_at(2, "add 10");
@@ -54,7 +54,7 @@ fn a_failed_command_is_retried_and_never_skipped() {
 /// Where commands must not run twice, the node stops, and its log stays marked over restarts
 /// until an operator says that the cause is mended.
 #[test]
-fn a_node_that_must_not_retry_stops_until_it_is_marked_fixed() {
+fn node_that_must_not_retry_stops_until_its_log_is_marked_fixed() {
     let mut c = Cluster::new(3)
         .scenario("a broken log stays broken until it is fixed")
         .apply_failure(ApplyFailurePolicy::Halt);
@@ -91,7 +91,7 @@ fn retries_of(c: &Cluster, node: u64, start: u64) -> Vec<u64> {
 /// Traffic does not set the rate of retries: without a limit each append costs a call of the state
 /// machine that fails, and a line in the log.
 #[test]
-fn a_failed_command_is_not_retried_at_the_rate_of_appends() {
+fn failed_command_is_not_retried_at_the_rate_of_appends() {
     let mut c = Cluster::new(3).apply_failure(ApplyFailurePolicy::Retry);
     c.elect(1);
     c.rig(2);
@@ -115,7 +115,7 @@ fn a_failed_command_is_not_retried_at_the_rate_of_appends() {
 /// The deadline of the node covers the retry: no message is needed for it. The delay doubles up to
 /// its bound, and a success resets it.
 #[test]
-fn a_failed_command_is_retried_without_traffic() {
+fn failed_command_is_retried_without_traffic() {
     let policy = ApplyFailurePolicy::Retry;
     let mut c = Cluster::new(1).timers(Timers::On).apply_failure(policy);
     c.campaign(1);

@@ -94,13 +94,13 @@ impl Log {
         }
         self.emitted = self.emitted.min(kept);
         self.persisted = self.persisted.min(kept);
-        for (_, proves) in &mut self.in_flight {
-            *proves = (*proves).min(kept);
+        for (_, covers) in &mut self.in_flight {
+            *covers = (*covers).min(kept);
         }
     }
 
     /// Takes what the store has not been told yet, if anything.
-    pub(crate) fn take_change(&mut self, id: PersistId) -> Option<LogChange> {
+    pub(crate) fn emit_change(&mut self, id: PersistId) -> Option<LogChange> {
         let last = self.last().index;
         if self.truncate_from.is_none() && self.emitted == last {
             return None;
@@ -118,10 +118,10 @@ impl Log {
 
     /// Every persist up to this number is durable.
     pub(crate) fn on_persisted(&mut self, id: PersistId) {
-        while let Some(&(number, proves)) = self.in_flight.front()
+        while let Some(&(number, covers)) = self.in_flight.front()
             && number <= id
         {
-            self.persisted = self.persisted.max(proves);
+            self.persisted = self.persisted.max(covers);
             self.in_flight.pop_front();
         }
     }
@@ -160,13 +160,13 @@ mod tests {
     }
 
     #[test]
-    fn a_late_completion_does_not_make_replaced_entries_durable() {
+    fn late_completion_does_not_make_replaced_entries_durable() {
         let mut log = log_with(&[1, 1, 1]);
-        log.take_change(PersistId(1)).expect("three entries");
+        log.emit_change(PersistId(1)).expect("three entries");
         log.truncate_from(LogIndex(2));
         log.append(entry(2, 2));
         log.append(entry(3, 2));
-        let change = log.take_change(PersistId(2)).expect("the replacement");
+        let change = log.emit_change(PersistId(2)).expect("the replacement");
         assert_eq!(change.truncate_from, Some(LogIndex(2)));
         assert_eq!(change.entries.len(), 2);
 
@@ -177,28 +177,28 @@ mod tests {
     }
 
     #[test]
-    fn completions_may_be_merged() {
+    fn one_completion_may_cover_several_persists() {
         let mut log = log_with(&[1]);
-        log.take_change(PersistId(1)).expect("one entry");
+        log.emit_change(PersistId(1)).expect("one entry");
         log.append(entry(2, 1));
-        log.take_change(PersistId(2)).expect("one more");
+        log.emit_change(PersistId(2)).expect("one more");
         log.on_persisted(PersistId(2));
         assert_eq!(log.persisted(), LogIndex(2));
     }
 
     #[test]
-    fn entries_that_never_went_out_are_truncated_in_silence() {
+    fn truncation_of_entries_that_were_never_emitted_needs_no_persist() {
         let mut log = log_with(&[1]);
-        log.take_change(PersistId(1)).expect("one entry");
+        log.emit_change(PersistId(1)).expect("one entry");
         log.append(entry(2, 1));
         log.truncate_from(LogIndex(2));
-        assert!(log.take_change(PersistId(2)).is_none());
+        assert!(log.emit_change(PersistId(2)).is_none());
     }
 
     #[test]
-    fn the_tail_keeps_what_is_not_durable_whatever_the_budget() {
+    fn tail_keeps_entries_that_are_not_durable_whatever_the_limit() {
         let mut log = log_with(&[1, 1, 1]);
-        log.take_change(PersistId(1)).expect("three entries");
+        log.emit_change(PersistId(1)).expect("three entries");
         log.shrink(0);
         assert_eq!(log.tail_first(), LogIndex(1));
         log.on_persisted(PersistId(1));

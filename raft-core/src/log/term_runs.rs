@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn compacting_inside_a_run_keeps_its_rest() {
+    fn compacting_inside_a_run_keeps_the_rest_of_the_run() {
         let mut runs = runs(&[1, 1, 1, 2, 2]);
         runs.compact(LogIndex(2));
         assert_eq!(runs.base(), LogId::new(Term(1), LogIndex(2)));
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn the_highest_entry_of_at_most_a_term_is_found() {
+    fn highest_entry_of_at_most_a_term_is_found() {
         let runs = runs(&[1, 1, 3, 3, 5]);
         let find = |index, term| runs.highest_at_most(LogIndex(index), Term(term)).index.get();
         assert_eq!(find(5, 5), 5);

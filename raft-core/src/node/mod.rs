@@ -10,7 +10,6 @@ use alloc::vec::Vec;
 pub use status::{ProgressKind, ProgressStatus, Status};
 
 use crate::config::{Config, ConfigError};
-use crate::core::Core;
 use crate::effect::{Effect, Refusal};
 use crate::event::{Event, RoleCause};
 use crate::input::{EntriesFetched, Input, Proposal};
@@ -19,6 +18,7 @@ use crate::log::Log;
 use crate::membership::Membership;
 use crate::ports::Recovered;
 use crate::role::{Follower, Role, Transition};
+use crate::state::NodeState;
 use crate::types::{LogIndex, PersistId, RequestId, Timestamp};
 
 /// One node's part in one Raft group.
@@ -50,7 +50,7 @@ use crate::types::{LogIndex, PersistId, RequestId, Timestamp};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Node {
-    core: Core,
+    state: NodeState,
     role: Role,
     halted: bool,
 }
@@ -86,16 +86,16 @@ impl Node {
         if hard_state.commit > last.index {
             return Err(ConfigError::Recovered("more is committed than the log holds"));
         }
-        let mut core = Core::new(config, hard_state, Log::recovered(terms, last.index), now);
-        core.commit_to(base.index.max(hard_state.commit));
-        core.memberships.push((LogIndex::ZERO, bootstrap));
-        core.memberships.extend(memberships);
-        for (_, membership) in &core.memberships {
+        let mut state = NodeState::new(config, hard_state, Log::recovered(terms, last.index), now);
+        state.commit_to(base.index.max(hard_state.commit));
+        state.memberships.push((LogIndex::ZERO, bootstrap));
+        state.memberships.extend(memberships);
+        for (_, membership) in &state.memberships {
             membership.check()?;
         }
-        let role = Role::Follower(Follower::new(&mut core));
-        let mut node = Self { core, role, halted: false };
-        node.core.effects.clear();
+        let role = Role::Follower(Follower::new(&mut state));
+        let mut node = Self { state, role, halted: false };
+        node.state.effects.clear();
         Ok(node)
     }
 
@@ -105,22 +105,22 @@ impl Node {
     /// When an assertion of the algorithm is broken, or a shell breaks its contract (reports a
     /// persist that was never asked for): the node must not go on.
     pub fn step(&mut self, now: Timestamp, input: Input, effects: &mut Vec<Effect>) {
-        self.core.now = self.core.now.max(now);
+        self.state.now = self.state.now.max(now);
         if self.halted {
             refuse_after_halt(input, effects);
             return;
         }
-        core::mem::swap(&mut self.core.effects, effects);
-        let commit_before = self.core.commit_index();
+        core::mem::swap(&mut self.state.effects, effects);
+        let commit_before = self.state.commit_index();
         let mut next = self.dispatch(input);
         while let Some(transition) = next {
-            next = self.role.enter(&mut self.core, transition);
+            next = self.role.enter(&mut self.state, transition);
         }
-        self.core.finish_step();
-        core::mem::swap(&mut self.core.effects, effects);
-        invariants::check(self.core());
+        self.state.finish_step();
+        core::mem::swap(&mut self.state.effects, effects);
+        invariants::check(self.state());
         if matches!(self.role, Role::Leader(_)) {
-            invariants::check_leader_commit(self.core(), commit_before);
+            invariants::check_leader_commit(self.state(), commit_before);
         }
     }
 
@@ -128,14 +128,14 @@ impl Node {
     #[must_use]
     pub fn deadline(&self) -> Timestamp {
         let role_deadline = self.role.deadline();
-        match self.core.apply_retry_deadline() {
+        match self.state.apply_retry_deadline() {
             Some(retry) => role_deadline.min(retry),
             None => role_deadline,
         }
     }
 
-    pub(crate) const fn core(&self) -> &Core {
-        &self.core
+    pub(crate) const fn state(&self) -> &NodeState {
+        &self.state
     }
 
     fn dispatch(&mut self, input: Input) -> Option<Transition> {
@@ -149,15 +149,15 @@ impl Node {
             Input::Persisted(id) => self.on_persisted(id),
             Input::EntriesFetched(fetched) => self.on_entries_fetched(&fetched),
             Input::Applied(index) => {
-                self.core.on_applied(index);
+                self.state.on_applied(index);
                 None
             }
             Input::ApplyFailed(failure) => {
-                if let Some(reason) = self.core.on_apply_failed(failure) {
+                if let Some(reason) = self.state.on_apply_failed(failure) {
                     self.halted = true;
-                    self.core.effects.push(Effect::Halt(reason));
+                    self.state.effects.push(Effect::Halt(reason));
                     let cause = RoleCause::Requested;
-                    return Some(Transition::Follower { leader: self.core.leader, cause });
+                    return Some(Transition::Follower { leader: self.state.leader, cause });
                 }
                 None
             }
@@ -171,23 +171,23 @@ impl Node {
     }
 
     fn on_tick(&mut self) -> Option<Transition> {
-        let core = &mut self.core;
-        core.retry_failed_apply();
+        let state = &mut self.state;
+        state.retry_failed_apply();
         match &mut self.role {
-            Role::Follower(follower) => follower.on_tick(core),
-            Role::PreCandidate(candidate) => candidate.on_tick(core),
-            Role::Candidate(candidate) => candidate.on_tick(core),
-            Role::Leader(leader) => leader.on_tick(core),
+            Role::Follower(follower) => follower.on_tick(state),
+            Role::PreCandidate(candidate) => candidate.on_tick(state),
+            Role::Candidate(candidate) => candidate.on_tick(state),
+            Role::Leader(leader) => leader.on_tick(state),
         }
     }
 
     fn on_propose(&mut self, proposals: Vec<Proposal>) -> Option<Transition> {
         if let Role::Leader(leader) = &mut self.role {
-            leader.on_propose(&mut self.core, proposals);
+            leader.on_propose(&mut self.state, proposals);
         } else {
-            let refusal = self.core.not_leader();
+            let refusal = self.state.not_leader();
             for Proposal { id, .. } in proposals {
-                self.core.refuse(id, refusal);
+                self.state.refuse(id, refusal);
             }
         }
         None
@@ -195,11 +195,11 @@ impl Node {
 
     fn on_read(&mut self, requests: Vec<RequestId>) -> Option<Transition> {
         if let Role::Leader(leader) = &mut self.role {
-            leader.on_read(&mut self.core, requests);
+            leader.on_read(&mut self.state, requests);
         } else {
-            let refusal = self.core.not_leader();
+            let refusal = self.state.not_leader();
             for id in requests {
-                self.core.refuse(id, refusal);
+                self.state.refuse(id, refusal);
             }
         }
         None
@@ -207,11 +207,11 @@ impl Node {
 
     fn on_campaign(&self) -> Option<Transition> {
         let is_leader = matches!(self.role, Role::Leader(_));
-        let is_voter = self.core.membership().is_voter(self.core.id());
-        if is_leader || !is_voter || self.core.storage_is_stalled() {
+        let is_voter = self.state.membership().is_voter(self.state.id());
+        if is_leader || !is_voter || self.state.storage_is_stalled() {
             return None;
         }
-        Some(self.core.campaign(RoleCause::Requested))
+        Some(self.state.campaign(RoleCause::Requested))
     }
 
     const fn on_step_down(&self) -> Option<Transition> {
@@ -224,17 +224,17 @@ impl Node {
     }
 
     fn on_persisted(&mut self, id: PersistId) -> Option<Transition> {
-        let hard_state_became_durable = self.core.on_persisted(id);
+        let hard_state_became_durable = self.state.on_persisted(id);
         match &mut self.role {
-            Role::PreCandidate(candidate) => candidate.on_persisted(&self.core),
-            Role::Candidate(candidate) => candidate.on_persisted(&mut self.core),
+            Role::PreCandidate(candidate) => candidate.on_persisted(&self.state),
+            Role::Candidate(candidate) => candidate.on_persisted(&mut self.state),
             Role::Leader(leader) => {
-                leader.advance_commit(&mut self.core);
+                leader.advance_commit(&mut self.state);
                 None
             }
             Role::Follower(follower) => {
                 if hard_state_became_durable {
-                    follower.on_hard_state_durable(&mut self.core);
+                    follower.on_hard_state_durable(&mut self.state);
                 }
                 None
             }
@@ -242,10 +242,10 @@ impl Node {
     }
 
     fn on_entries_fetched(&mut self, fetched: &EntriesFetched) -> Option<Transition> {
-        self.core.on_fetched_for_apply(fetched);
-        let followers = self.core.fetches.answered(fetched.id);
+        self.state.on_fetched_for_apply(fetched);
+        let followers = self.state.fetches.complete(fetched.id);
         if let Role::Leader(leader) = &mut self.role {
-            leader.on_entries_fetched(&mut self.core, &followers, fetched);
+            leader.on_entries_fetched(&mut self.state, &followers, fetched);
         }
         None
     }
@@ -256,7 +256,7 @@ impl Node {
         kind: &'static str,
         reason: crate::message::validate::InvalidMessage,
     ) {
-        self.core.event(Event::MessageRefused { from, kind, reason });
+        self.state.event(Event::MessageRefused { from, kind, reason });
     }
 }
 

@@ -6,7 +6,7 @@ use crate::message::validate::InvalidMessage;
 use crate::message::{
     AppendEntries, Body, Message, PreVote, PreVoteResponse, RequestVote, RequestVoteResponse,
 };
-use crate::outbox::Promise;
+use crate::outbox::DependsOn;
 use crate::role::{Role, Transition};
 use crate::types::{Incarnation, NodeId, Term};
 
@@ -15,21 +15,23 @@ impl Node {
         let kind = message.body.kind();
         let Message { from, from_incarnation, term, .. } = message;
         let checked = message
-            .validate(&self.core.config.identity)
+            .validate(&self.state.config.identity)
             .and_then(|()| self.check_incarnation(from, from_incarnation));
         if let Err(reason) = checked {
             self.refuse_message(from, kind, reason);
             return None;
         }
         match message.body {
-            Body::PreVote(ask) => self.on_pre_vote(from, term, ask),
-            Body::PreVoteResponse(answer) => self.on_pre_vote_response(from, term, answer),
-            Body::RequestVote(ask) => self.on_request_vote(from, term, ask),
-            Body::RequestVoteResponse(answer) => self.on_request_vote_response(from, term, answer),
+            Body::PreVote(request) => self.on_pre_vote(from, term, request),
+            Body::PreVoteResponse(response) => self.on_pre_vote_response(from, term, response),
+            Body::RequestVote(request) => self.on_request_vote(from, term, request),
+            Body::RequestVoteResponse(response) => {
+                self.on_request_vote_response(from, term, response)
+            }
             Body::AppendEntries(append) => self.on_append_entries(from, term, append),
-            Body::AppendEntriesResponse(answer) => self.with_term_of_response(term, |node| {
+            Body::AppendEntriesResponse(response) => self.if_current_term(term, |node| {
                 let Role::Leader(leader) = &mut node.role else { return None };
-                let taken = leader.on_append_response(&mut node.core, from, answer);
+                let taken = leader.on_append_response(&mut node.state, from, response);
                 if let Err(reason) = taken {
                     node.refuse_message(from, kind, reason);
                 }
@@ -45,17 +47,17 @@ impl Node {
         from: NodeId,
         incarnation: Incarnation,
     ) -> Result<(), InvalidMessage> {
-        match self.core.incarnations.get(&from) {
+        match self.state.incarnations.get(&from) {
             Some(&known) if known > incarnation => Err(InvalidMessage::SupersededSender(known)),
             Some(&known) if known == incarnation => Ok(()),
             known => {
                 let replaced = known.is_some();
                 // Only members are remembered: strangers must not grow the map.
-                if self.core.membership().contains(from) {
-                    self.core.incarnations.insert(from, incarnation);
+                if self.state.membership().contains(from) {
+                    self.state.incarnations.insert(from, incarnation);
                 }
                 if replaced && let Role::Leader(leader) = &mut self.role {
-                    leader.on_new_incarnation(&self.core, from);
+                    leader.on_new_incarnation(&self.state, from);
                 }
                 Ok(())
             }
@@ -64,34 +66,34 @@ impl Node {
 
     /// Follows into a later term. The change of role happens at once, so that what comes next is
     /// handled by a follower of that term.
-    fn follow_into(&mut self, term: Term) {
-        self.core.enter_term(term);
+    fn adopt_term(&mut self, term: Term) {
+        self.state.enter_term(term);
         let cause = RoleCause::HigherTerm;
         if matches!(self.role, Role::Follower(_)) {
             // Keeps the election deadline: hearing of a term is not hearing from its leader.
             return;
         }
-        let next = self.role.enter(&mut self.core, Transition::Follower { leader: None, cause });
+        let next = self.role.enter(&mut self.state, Transition::Follower { leader: None, cause });
         assert!(next.is_none(), "a follower asks for nothing");
     }
 
     /// "Would you vote for me?" (thesis §9.6). Nothing changes here but, possibly, the term.
-    fn on_pre_vote(&mut self, from: NodeId, term: Term, ask: PreVote) -> Option<Transition> {
-        let protected = self.role.protects_leader(&self.core);
-        if term > self.core.term() && !protected {
+    fn on_pre_vote(&mut self, from: NodeId, term: Term, request: PreVote) -> Option<Transition> {
+        let protected = self.role.protects_leader(&self.state);
+        if term > self.state.term() && !protected {
             // Nobody leads and the asker has been further: without this, a node with a higher
             // term and a shorter log and one with a lower term and a longer log block each other.
-            self.follow_into(term);
+            self.adopt_term(term);
         }
         // A vote of this node would not become durable while its disk is stalled.
         let granted = !protected
-            && !self.core.storage_is_stalled()
-            && ask.campaign_term > self.core.term()
-            && self.core.is_up_to_date(ask.last_log);
+            && !self.state.storage_is_stalled()
+            && request.campaign_term > self.state.term()
+            && self.state.is_up_to_date(request.last_log);
         // A refusal carries this node's term: one that was left behind learns of it.
-        let answer = PreVoteResponse { campaign_term: ask.campaign_term, granted };
-        let answer = Body::PreVoteResponse(answer);
-        self.core.send_when_durable(from, answer, Promise::HardState);
+        let response = PreVoteResponse { campaign_term: request.campaign_term, granted };
+        let response = Body::PreVoteResponse(response);
+        self.state.send_when_durable(from, response, DependsOn::HardState);
         None
     }
 
@@ -99,16 +101,16 @@ impl Node {
         &mut self,
         from: NodeId,
         term: Term,
-        answer: PreVoteResponse,
+        response: PreVoteResponse,
     ) -> Option<Transition> {
-        if term > self.core.term() {
-            self.follow_into(term);
+        if term > self.state.term() {
+            self.adopt_term(term);
             return None;
         }
         // An answer from an earlier term still tells what its sender would do.
         match &mut self.role {
             Role::PreCandidate(candidate) => {
-                candidate.on_pre_vote_response(&self.core, from, answer)
+                candidate.on_pre_vote_response(&self.state, from, response)
             }
             // A grant that comes late, after the election it asked about (openraft's
             // PR 1839): it must not start another.
@@ -120,26 +122,27 @@ impl Node {
         &mut self,
         from: NodeId,
         term: Term,
-        ask: RequestVote,
+        request: RequestVote,
     ) -> Option<Transition> {
-        if term > self.core.term() {
-            if self.role.protects_leader(&self.core) && !ask.leadership_transfer {
+        if term > self.state.term() {
+            if self.role.protects_leader(&self.state) && !request.leadership_transfer {
                 // Neither term nor vote: a healthy leader is not disturbed (thesis §4.2.3).
                 return None;
             }
-            self.follow_into(term);
+            self.adopt_term(term);
         }
-        let voted_for = self.core.voted_for();
+        let voted_for = self.state.voted_for();
         let may_vote = match voted_for {
             Some(voted) => voted == from,
-            None => self.core.leader.is_none(),
+            None => self.state.leader.is_none(),
         };
-        let granted = term == self.core.term() && may_vote && self.core.is_up_to_date(ask.last_log);
+        let granted =
+            term == self.state.term() && may_vote && self.state.is_up_to_date(request.last_log);
         let mut next = None;
         if granted {
-            self.core.vote_for(from);
+            self.state.vote_for(from);
             match &mut self.role {
-                Role::Follower(follower) => follower.on_vote_given(&mut self.core),
+                Role::Follower(follower) => follower.on_vote_given(&mut self.state),
                 Role::PreCandidate(_) => {
                     let cause = RoleCause::VoteGranted;
                     next = Some(Transition::Follower { leader: None, cause });
@@ -148,8 +151,8 @@ impl Node {
                 Role::Candidate(_) | Role::Leader(_) => {}
             }
         }
-        let answer = Body::RequestVoteResponse(RequestVoteResponse { granted });
-        self.core.send_when_durable(from, answer, Promise::HardState);
+        let response = Body::RequestVoteResponse(RequestVoteResponse { granted });
+        self.state.send_when_durable(from, response, DependsOn::HardState);
         next
     }
 
@@ -157,14 +160,14 @@ impl Node {
         &mut self,
         from: NodeId,
         term: Term,
-        answer: RequestVoteResponse,
+        response: RequestVoteResponse,
     ) -> Option<Transition> {
-        self.with_term_of_response(term, |node| match &mut node.role {
+        self.if_current_term(term, |node| match &mut node.role {
             Role::Candidate(candidate) => {
-                candidate.on_request_vote_response(&node.core, from, answer)
+                candidate.on_request_vote_response(&node.state, from, response)
             }
             Role::PreCandidate(candidate) => {
-                candidate.on_late_vote_response(&node.core, from, answer)
+                candidate.on_late_vote_response(&node.state, from, response)
             }
             Role::Follower(_) | Role::Leader(_) => None,
         })
@@ -176,20 +179,20 @@ impl Node {
         term: Term,
         append: AppendEntries,
     ) -> Option<Transition> {
-        if term < self.core.term() {
+        if term < self.state.term() {
             // A deposed leader: the answer's term tells it so, its outcome means nothing.
-            self.core.answer_stale_append(from, &append);
+            self.state.respond_to_stale_append(from, &append);
             return None;
         }
-        if term > self.core.term() {
-            self.follow_into(term);
+        if term > self.state.term() {
+            self.adopt_term(term);
         }
         match &self.role {
             Role::Follower(_) => {}
             Role::PreCandidate(_) | Role::Candidate(_) => {
                 let cause = RoleCause::LeaderDiscovered;
                 let follow = Transition::Follower { leader: Some(from), cause };
-                let next = self.role.enter(&mut self.core, follow);
+                let next = self.role.enter(&mut self.state, follow);
                 assert!(next.is_none(), "a follower asks for nothing");
             }
             Role::Leader(_) => {
@@ -197,39 +200,39 @@ impl Node {
                 return None;
             }
         }
-        match self.core.leader {
+        match self.state.leader {
             Some(leader) if leader != from => {
                 self.refuse_message(from, "append_entries", InvalidMessage::SecondLeader);
                 return None;
             }
             Some(_) => {}
             None => {
-                self.core.leader = Some(from);
-                self.core.event(Event::LeaderDiscovered { leader: from, term });
+                self.state.leader = Some(from);
+                self.state.event(Event::LeaderDiscovered { leader: from, term });
             }
         }
         if let Role::Follower(follower) = &mut self.role {
-            follower.on_leader_heard(&mut self.core);
+            follower.on_leader_contact(&mut self.state);
         }
-        self.core.retry_failed_apply();
-        self.core.retry_failed_fetch();
-        if let Err(reason) = self.core.accept_append(from, append) {
+        self.state.retry_failed_apply();
+        self.state.retry_failed_fetch();
+        if let Err(reason) = self.state.accept_append(from, append) {
             self.refuse_message(from, "append_entries", reason);
         }
         None
     }
 
     /// Answers of an older term mean nothing any more; one of a later term ends this one.
-    fn with_term_of_response(
+    fn if_current_term(
         &mut self,
         term: Term,
         handle: impl FnOnce(&mut Self) -> Option<Transition>,
     ) -> Option<Transition> {
-        if term < self.core.term() {
+        if term < self.state.term() {
             return None;
         }
-        if term > self.core.term() {
-            self.follow_into(term);
+        if term > self.state.term() {
+            self.adopt_term(term);
             return None;
         }
         handle(self)

@@ -6,7 +6,7 @@ use core::time::Duration;
 use super::Node;
 use crate::event::RoleKind;
 use crate::membership::Membership;
-use crate::progress::{Feed, Progress};
+use crate::progress::{Progress, ReplicationMode};
 use crate::role::Role;
 use crate::types::{LogId, LogIndex, NodeId, Term};
 
@@ -81,7 +81,7 @@ impl Node {
     /// The node's state now. Costs a few allocations: not for every step.
     #[must_use]
     pub fn status(&self) -> Status {
-        let core = self.core();
+        let state = self.state();
         let progress = match &self.role {
             Role::Leader(leader) => {
                 leader.progress().iter().map(|(&peer, p)| (peer, p.into())).collect()
@@ -89,22 +89,22 @@ impl Node {
             Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => BTreeMap::new(),
         };
         Status {
-            node: core.id(),
+            node: state.id(),
             role: self.role.kind(),
-            term: core.term(),
-            voted_for: core.voted_for(),
-            leader: core.leader,
-            first_index: core.log.terms().base().index.next(),
-            last_log: core.log.last(),
-            persisted_index: core.log.persisted(),
-            commit_index: core.commit_index(),
-            commit_index_seen: core.commit_index().max(core.commit_seen),
-            applied_index: core.apply.applied(),
-            apply_failed_at: core.apply.failed(),
-            storage_waiting: core.storage_waiting(),
-            tail_bytes: core.log.tail_bytes(),
-            membership: core.membership().clone(),
-            unapplied_bytes: core.apply.unapplied_bytes(),
+            term: state.term(),
+            voted_for: state.voted_for(),
+            leader: state.leader,
+            first_index: state.log.terms().base().index.next(),
+            last_log: state.log.last(),
+            persisted_index: state.log.persisted(),
+            commit_index: state.commit_index(),
+            commit_index_seen: state.commit_index().max(state.leader_commit),
+            applied_index: state.apply.applied(),
+            apply_failed_at: state.apply.failed(),
+            storage_waiting: state.storage_waiting(),
+            tail_bytes: state.log.tail_bytes(),
+            membership: state.membership().clone(),
+            unapplied_bytes: state.apply.unapplied_bytes(),
             progress,
         }
     }
@@ -118,59 +118,61 @@ impl Node {
     /// Its term; cheap.
     #[must_use]
     pub const fn term(&self) -> Term {
-        self.core().term()
+        self.state().term()
     }
 
     /// Who leads this term, if known, itself included; cheap.
     #[must_use]
     pub const fn leader(&self) -> Option<NodeId> {
-        self.core().leader
+        self.state().leader
     }
 
     /// How far it knows the log to be committed; cheap.
     #[must_use]
     pub const fn commit_index(&self) -> LogIndex {
-        self.core().commit_index()
+        self.state().commit_index()
     }
 
     /// How far its state machine has applied; cheap.
     #[must_use]
     pub const fn applied_index(&self) -> LogIndex {
-        self.core().apply.applied()
+        self.state().apply.applied()
     }
 
     /// Its last entry, durable or not; cheap.
     #[must_use]
     pub fn last_log(&self) -> LogId {
-        self.core().log.last()
+        self.state().log.last()
     }
 
     /// The last entry that is durable; cheap.
     #[must_use]
     pub const fn persisted_index(&self) -> LogIndex {
-        self.core().log.persisted()
+        self.state().log.persisted()
     }
 
     /// Whom it voted for in this term; cheap.
     #[must_use]
     pub const fn voted_for(&self) -> Option<NodeId> {
-        self.core().voted_for()
+        self.state().voted_for()
     }
 
     /// The term of an entry that is in its log, or of the one before the first.
     #[must_use]
     pub fn term_at(&self, index: LogIndex) -> Option<Term> {
-        self.core().log.term_at(index)
+        self.state().log.term_at(index)
     }
 }
 
 impl From<&Progress> for ProgressStatus {
     fn from(progress: &Progress) -> Self {
-        let (kind, inflight_appends) = match &progress.feed {
-            Feed::Probe { outstanding } => {
+        let (kind, inflight_appends) = match &progress.mode {
+            ReplicationMode::Probe { outstanding } => {
                 (ProgressKind::Probe, usize::from(outstanding.is_some()))
             }
-            Feed::Replicate { inflights } => (ProgressKind::Replicate, inflights.count()),
+            ReplicationMode::Replicate { inflights } => {
+                (ProgressKind::Replicate, inflights.count())
+            }
         };
         Self {
             kind,

@@ -80,10 +80,10 @@ fn sole_leader(config: Config) -> Node {
 }
 
 #[test]
-fn a_vote_leaves_only_once_it_is_durable() {
+fn vote_is_sent_only_once_it_is_durable() {
     let mut node = node_with(Config::new(IDENTITY, 1), Recovered::default(), 3);
-    let ask = RequestVote { last_log: LogId::ORIGIN, leadership_transfer: false };
-    let effects = step(&mut node, message(2, 1, Body::RequestVote(ask)));
+    let request = RequestVote { last_log: LogId::ORIGIN, leadership_transfer: false };
+    let effects = step(&mut node, message(2, 1, Body::RequestVote(request)));
     assert_eq!(persists(&effects), [PersistId(1)]);
     assert_eq!(sends(&effects), 0, "the vote is not durable yet");
     let effects = step(&mut node, Input::Persisted(PersistId(1)));
@@ -92,7 +92,7 @@ fn a_vote_leaves_only_once_it_is_durable() {
 
 /// etcd #14370: a cluster of one acknowledged before its disk did.
 #[test]
-fn a_cluster_of_one_commits_only_what_is_durable() {
+fn cluster_of_one_commits_only_durable_entries() {
     let mut node = sole_leader(Config::new(IDENTITY, 1));
     let proposal = Proposal { id: RequestId(1), command: Bytes::from_static(b"x") };
     let effects = step(&mut node, Input::Propose(vec![proposal]));
@@ -108,7 +108,7 @@ fn a_cluster_of_one_commits_only_what_is_durable() {
 }
 
 #[test]
-fn a_batch_is_refused_entry_by_entry_when_the_budget_is_used_up() {
+fn batch_is_refused_entry_by_entry_when_the_limit_is_reached() {
     let mut config = Config::new(IDENTITY, 1);
     config.limits.command_bytes_max = 100;
     let weight = |bytes| Entry::command(LogId::ORIGIN, Bytes::from(vec![0; bytes])).weight_bytes();
@@ -120,7 +120,7 @@ fn a_batch_is_refused_entry_by_entry_when_the_budget_is_used_up() {
     let refused: Vec<_> = effects
         .iter()
         .filter_map(|effect| match effect {
-            Effect::Respond(reply) => Some((reply.id.get(), reply.outcome)),
+            Effect::Respond(response) => Some((response.id.get(), response.outcome)),
             _ => None,
         })
         .collect();
@@ -168,7 +168,7 @@ fn older_entries_are_fetched_and_checked_before_they_are_applied() {
 /// An answer of the store may be older than the log: entries that were replaced meanwhile are not
 /// sent, and an answer without use is repeated after the next heartbeat, not before.
 #[test]
-fn fetched_entries_are_sent_only_as_far_as_they_are_the_logs() {
+fn fetched_entries_are_sent_only_as_far_as_they_match_the_log() {
     let mut node = leader_with_recovered_log(3);
     let mismatch = AppendOutcome::Rejected {
         prev_index: LogIndex(3),
@@ -182,8 +182,8 @@ fn fetched_entries_are_sent_only_as_far_as_they_are_the_logs() {
     assert_eq!(from, LogIndex(1));
 
     let replaced = vec![Entry::empty(LogId::new(Term(7), from))];
-    let answer = EntriesFetched { id, from, entries: replaced };
-    let effects = step(&mut node, Input::EntriesFetched(answer));
+    let fetched = EntriesFetched { id, from, entries: replaced };
+    let effects = step(&mut node, Input::EntriesFetched(fetched));
     assert!(effects.is_empty(), "an entry of another term: {effects:?}");
     let effects = step(&mut node, message(3, 2, response));
     assert_eq!(fetches(&effects), [], "the failed request is not repeated at once");
@@ -193,15 +193,15 @@ fn fetched_entries_are_sent_only_as_far_as_they_are_the_logs() {
     let [FetchEntries { id, from, .. }] = fetches(&effects)[..] else { panic!("{effects:?}") };
     let entries = [(1, 1), (2, 1), (3, 9)]
         .map(|(index, term)| Entry::empty(LogId::new(Term(term), LogIndex(index))));
-    let answer = EntriesFetched { id, from, entries: entries.to_vec() };
-    let effects = step(&mut node, Input::EntriesFetched(answer.clone()));
+    let fetched = EntriesFetched { id, from, entries: entries.to_vec() };
+    let effects = step(&mut node, Input::EntriesFetched(fetched.clone()));
     let sent = effects.iter().find_map(|effect| match effect {
         Effect::Send(Message { body: Body::AppendEntries(append), .. }) => Some(&append.entries),
         _ => None,
     });
     assert_eq!(sent.map(Vec::as_slice), Some(&entries[..2]), "up to the entry that was replaced");
-    let effects = step(&mut node, Input::EntriesFetched(answer));
-    assert!(effects.is_empty(), "an answer counts once: {effects:?}");
+    let effects = step(&mut node, Input::EntriesFetched(fetched));
+    assert!(effects.is_empty(), "a result counts once: {effects:?}");
 }
 
 /// A leader of term 2 whose log was recovered with this many entries of term 1.
@@ -232,7 +232,7 @@ fn fetches(effects: &[Effect]) -> Vec<FetchEntries> {
 }
 
 #[test]
-fn a_failed_apply_halts_the_node_and_marks_its_log() {
+fn failed_apply_halts_the_node_and_marks_its_log() {
     let mut node = sole_leader(Config::new(IDENTITY, 1));
     let proposal = Proposal { id: RequestId(1), command: Bytes::from_static(b"x") };
     let effects = step(&mut node, Input::Propose(vec![proposal]));
@@ -258,7 +258,7 @@ fn a_failed_apply_halts_the_node_and_marks_its_log() {
 }
 
 #[test]
-fn a_failed_apply_is_retried_with_the_next_heartbeat_when_commands_are_idempotent() {
+fn failed_apply_is_retried_with_the_next_heartbeat_when_commands_are_idempotent() {
     let mut config = Config::new(IDENTITY, 1);
     config.apply_failure = ApplyFailurePolicy::Retry;
     let mut node = sole_leader(config);
@@ -282,7 +282,7 @@ fn a_failed_apply_is_retried_with_the_next_heartbeat_when_commands_are_idempoten
 /// Well-formed nonsense in every order: the node may refuse, it may be led astray by a liar, but
 /// it does not panic, does not un-commit, and does not fall back in term.
 #[test]
-fn hostile_messages_never_panic() {
+fn invalid_or_contradictory_messages_never_panic() {
     for seed in 0..300 {
         let mut prng = Prng::new(seed);
         let mut node = node_with(Config::new(IDENTITY, seed), Recovered::default(), 3);
@@ -357,7 +357,7 @@ fn heartbeat(prev: LogId, commit: u64) -> AppendEntries {
 /// A node whose log is far behind must report it. A wrong value must not make a node that has
 /// caught up look behind for longer than the term of the leader that sent it.
 #[test]
-fn the_commit_index_seen_is_the_highest_that_the_leader_of_the_term_named() {
+fn commit_index_seen_is_the_highest_that_the_leader_of_the_term_sent() {
     let mut node = node_with(Config::new(IDENTITY, 1), Recovered::default(), 3);
     let unknown = LogId::new(Term(1), LogIndex(60_000));
     step(&mut node, message(2, 1, Body::AppendEntries(heartbeat(unknown, 50_000))));
@@ -372,7 +372,7 @@ fn the_commit_index_seen_is_the_highest_that_the_leader_of_the_term_named() {
 }
 
 #[test]
-fn a_refused_append_does_not_change_the_commit_index_seen() {
+fn refused_append_does_not_change_the_commit_index_seen() {
     let mut terms = TermRuns::default();
     for index in 1..=3 {
         terms.push(LogId::new(Term(1), LogIndex(index))).expect("continues");

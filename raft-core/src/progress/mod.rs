@@ -17,11 +17,11 @@ pub(crate) struct Progress {
     pub(crate) match_index: LogIndex,
     /// The next entry to send; always above `match_index`.
     pub(crate) next_index: LogIndex,
-    pub(crate) feed: Feed,
+    pub(crate) mode: ReplicationMode,
     /// When the follower last answered in this term.
-    pub(crate) last_heard: Timestamp,
+    pub(crate) last_contact: Timestamp,
     /// The highest round it has answered.
-    pub(crate) round_answered: Round,
+    pub(crate) round_acknowledged: Round,
     /// Heartbeats that are not answered yet.
     pub(crate) heartbeats: Heartbeats,
     /// The store could not deliver the next entries; they are requested again after the next
@@ -31,7 +31,7 @@ pub(crate) struct Progress {
 
 /// The two ways of feeding a follower.
 #[derive(Clone, Debug)]
-pub(crate) enum Feed {
+pub(crate) enum ReplicationMode {
     /// Where the logs agree is not known: one append at a time.
     Probe {
         /// The round in which the unanswered probe went out, if one did.
@@ -47,9 +47,9 @@ impl Progress {
         Self {
             match_index: LogIndex::ZERO,
             next_index,
-            feed: Feed::Probe { outstanding: None },
-            last_heard: now,
-            round_answered: Round(0),
+            mode: ReplicationMode::Probe { outstanding: None },
+            last_contact: now,
+            round_acknowledged: Round(0),
             heartbeats: Heartbeats::new(),
             fetch_failed: false,
         }
@@ -59,19 +59,19 @@ impl Progress {
     pub(crate) fn on_matched(&mut self, match_index: LogIndex) {
         self.match_index = self.match_index.max(match_index);
         self.next_index = self.next_index.max(self.match_index.next());
-        match &mut self.feed {
-            Feed::Probe { .. } => {
-                self.feed = Feed::Replicate { inflights: Inflights::default() };
+        match &mut self.mode {
+            ReplicationMode::Probe { .. } => {
+                self.mode = ReplicationMode::Replicate { inflights: Inflights::default() };
             }
-            Feed::Replicate { inflights } => inflights.free_to(self.match_index),
+            ReplicationMode::Replicate { inflights } => inflights.free_to(self.match_index),
         }
     }
 
     /// Whether another append with entries may go out.
     pub(crate) fn window_has_room(&self, limits: &Limits) -> bool {
-        match &self.feed {
-            Feed::Probe { outstanding } => outstanding.is_none(),
-            Feed::Replicate { inflights } => {
+        match &self.mode {
+            ReplicationMode::Probe { outstanding } => outstanding.is_none(),
+            ReplicationMode::Replicate { inflights } => {
                 inflights.has_room(limits.inflight_appends_max, limits.inflight_bytes_max)
             }
         }
@@ -80,6 +80,6 @@ impl Progress {
     /// Something was lost, or the logs disagree: look for the place from `next_index` on.
     pub(crate) fn probe_from(&mut self, next_index: LogIndex) {
         self.next_index = next_index.max(self.match_index.next());
-        self.feed = Feed::Probe { outstanding: None };
+        self.mode = ReplicationMode::Probe { outstanding: None };
     }
 }

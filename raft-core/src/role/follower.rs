@@ -1,11 +1,11 @@
 //! Following: keeping the log as the leader says, and noticing when no leader is left.
 
 use super::Transition;
-use crate::core::Core;
 use crate::event::RoleCause;
 use crate::message::validate::InvalidMessage;
 use crate::message::{AppendEntries, AppendEntriesResponse, AppendOutcome, Body};
-use crate::outbox::Promise;
+use crate::outbox::DependsOn;
+use crate::state::NodeState;
 use crate::types::{LogId, NodeId, Round, Timestamp};
 
 /// Answers; never asks (Raft §5.1).
@@ -13,59 +13,59 @@ use crate::types::{LogId, NodeId, Round, Timestamp};
 pub(crate) struct Follower {
     pub(crate) election_deadline: Timestamp,
     /// When the leader of this term was last heard from.
-    leader_heard: Option<Timestamp>,
+    last_contact: Option<Timestamp>,
 }
 
 impl Follower {
-    pub(crate) fn new(core: &mut Core) -> Self {
-        Self { election_deadline: core.draw_election_deadline(), leader_heard: None }
+    pub(crate) fn new(state: &mut NodeState) -> Self {
+        Self { election_deadline: state.draw_election_deadline(), last_contact: None }
     }
 
     /// The leader showed itself: it has another election timeout.
-    pub(crate) fn on_leader_heard(&mut self, core: &mut Core) {
-        self.leader_heard = Some(core.now);
-        self.election_deadline = core.draw_election_deadline();
+    pub(crate) fn on_leader_contact(&mut self, state: &mut NodeState) {
+        self.last_contact = Some(state.now);
+        self.election_deadline = state.draw_election_deadline();
     }
 
     /// A vote was given: the candidate has an election timeout to make something of it.
-    pub(crate) fn on_vote_given(&mut self, core: &mut Core) {
-        self.election_deadline = core.draw_election_deadline();
+    pub(crate) fn on_vote_given(&mut self, state: &mut NodeState) {
+        self.election_deadline = state.draw_election_deadline();
     }
 
     /// The node's term and vote became durable. Its response to a candidate leaves only now, so
     /// that the candidate's election timeout begins now.
-    pub(crate) fn on_hard_state_durable(&mut self, core: &mut Core) {
-        if core.leader.is_none() && core.voted_for().is_some() {
-            self.election_deadline = core.draw_election_deadline();
+    pub(crate) fn on_hard_state_durable(&mut self, state: &mut NodeState) {
+        if state.leader.is_none() && state.voted_for().is_some() {
+            self.election_deadline = state.draw_election_deadline();
         }
     }
 
     /// Whether a leader showed itself within the shortest election timeout.
-    pub(crate) fn heard_recently(&self, core: &Core) -> bool {
-        core.leader.is_some()
+    pub(crate) fn has_recent_contact(&self, state: &NodeState) -> bool {
+        state.leader.is_some()
             && self
-                .leader_heard
-                .is_some_and(|heard| core.now.since(heard) < core.config.election_timeout_min)
+                .last_contact
+                .is_some_and(|contact| state.now.since(contact) < state.config.election_timeout_min)
     }
 
-    pub(crate) fn on_tick(&mut self, core: &mut Core) -> Option<Transition> {
-        if core.now < self.election_deadline {
+    pub(crate) fn on_tick(&mut self, state: &mut NodeState) -> Option<Transition> {
+        if state.now < self.election_deadline {
             return None;
         }
         // Before its last vote is durable the node can neither answer for it nor cast another: the
         // election timeout begins again when it is.
-        let may_campaign = core.membership().is_voter(core.id())
-            && core.hard_state_is_durable()
-            && !core.storage_is_stalled();
+        let may_campaign = state.membership().is_voter(state.id())
+            && state.hard_state_is_durable()
+            && !state.storage_is_stalled();
         if !may_campaign {
-            self.election_deadline = core.draw_election_deadline();
+            self.election_deadline = state.draw_election_deadline();
             return None;
         }
-        Some(core.campaign(RoleCause::ElectionTimeout))
+        Some(state.campaign(RoleCause::ElectionTimeout))
     }
 }
 
-impl Core {
+impl NodeState {
     /// The change of role that starts an election.
     pub(crate) const fn campaign(&self, cause: RoleCause) -> Transition {
         if self.config.pre_vote {
@@ -100,7 +100,7 @@ impl Core {
             // What was compacted is committed, so it agrees; only what follows is looked at.
             entries.retain(|entry| entry.index() > base.index);
         } else if !self.log.terms().contains(prev) {
-            self.commit_seen = self.commit_seen.max(commit);
+            self.leader_commit = self.leader_commit.max(commit);
             self.reject_append(leader, prev, round);
             return Ok(());
         }
@@ -117,24 +117,24 @@ impl Core {
                 self.truncate_from(from);
             }
         }
-        self.commit_seen = self.commit_seen.max(commit);
+        self.leader_commit = self.leader_commit.max(commit);
         let appends_anything = known < entries.len();
         for entry in entries.drain(known..) {
             self.append(entry);
         }
         // A delayed append may end before what is committed or even before what is here.
         self.commit_to(commit.min(last_new).min(self.log.last().index));
-        let (match_index, promise) = if appends_anything {
-            (last_new, Promise::HardStateAndLog)
+        let (match_index, depends_on) = if appends_anything {
+            (last_new, DependsOn::HardStateAndLog)
         } else {
             // Says at once what is durable already, so that a sign of life never waits for the
             // disk; what is still on its way there is promised by the answer to its own append.
             let agreed = last_new.max(base.index.min(self.commit_index()));
-            (agreed.min(self.log.persisted()), Promise::HardState)
+            (agreed.min(self.log.persisted()), DependsOn::HardState)
         };
         let outcome = AppendOutcome::Matched { match_index };
-        let answer = Body::AppendEntriesResponse(AppendEntriesResponse { round, outcome });
-        self.send_when_durable(leader, answer, promise);
+        let response = Body::AppendEntriesResponse(AppendEntriesResponse { round, outcome });
+        self.send_when_durable(leader, response, depends_on);
         Ok(())
     }
 
@@ -144,14 +144,14 @@ impl Core {
             last_index: self.log.last().index,
             hint: self.log.terms().highest_at_most(prev.index, prev.term),
         };
-        let answer = Body::AppendEntriesResponse(AppendEntriesResponse { round, outcome });
-        self.send_when_durable(leader, answer, Promise::HardState);
+        let response = Body::AppendEntriesResponse(AppendEntriesResponse { round, outcome });
+        self.send_when_durable(leader, response, DependsOn::HardState);
     }
 
     /// Tells a deposed leader, by the term of the answer, that it is one. The answer carries no
     /// round: its receiver may lead the answer's term by now, and rounds of two terms that share a
     /// number must not be taken for each other.
-    pub(crate) fn answer_stale_append(&mut self, from: NodeId, append: &AppendEntries) {
+    pub(crate) fn respond_to_stale_append(&mut self, from: NodeId, append: &AppendEntries) {
         self.reject_append(from, append.prev, Round::NONE);
     }
 

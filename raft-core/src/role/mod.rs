@@ -8,10 +8,10 @@ mod votes;
 pub(crate) use candidate::{Candidate, PreCandidate};
 pub(crate) use follower::Follower;
 pub(crate) use leader::Leader;
-pub(crate) use votes::{QuorumOfVotes, Tally};
+pub(crate) use votes::{QuorumOfVotes, VoteCount};
 
-use crate::core::Core;
 use crate::event::{Event, RoleCause, RoleKind};
+use crate::state::NodeState;
 use crate::types::{NodeId, Timestamp};
 
 /// What a node is at present, with the data that only this role needs.
@@ -58,46 +58,50 @@ impl Role {
 
     /// Leaves this role for another. May ask for a further change: a cluster of one elects itself
     /// without a message.
-    pub(crate) fn enter(&mut self, core: &mut Core, transition: Transition) -> Option<Transition> {
+    pub(crate) fn enter(
+        &mut self,
+        state: &mut NodeState,
+        transition: Transition,
+    ) -> Option<Transition> {
         let was_leader = matches!(self, Self::Leader(_));
         let (role, cause, next) = match transition {
             Transition::Follower { leader, cause } => {
-                core.leader = leader;
-                core.outbox.discard_vote_requests();
-                (Self::Follower(Follower::new(core)), cause, None)
+                state.leader = leader;
+                state.outbox.discard_vote_requests();
+                (Self::Follower(Follower::new(state)), cause, None)
             }
             Transition::PreCandidate { cause } => {
-                core.leader = None;
-                let (candidate, next) = PreCandidate::begin(core, self.take_votes());
+                state.leader = None;
+                let (candidate, next) = PreCandidate::begin(state, self.take_votes());
                 (Self::PreCandidate(candidate), cause, next)
             }
             Transition::Candidate { cause } => {
-                let term = core.term().next();
-                core.enter_term(term);
-                core.vote_for(core.id());
-                (Self::Candidate(Candidate::begin(core)), cause, None)
+                let term = state.term().next();
+                state.enter_term(term);
+                state.vote_for(state.id());
+                (Self::Candidate(Candidate::begin(state)), cause, None)
             }
             Transition::Leader(proof) => {
-                core.leader = Some(core.id());
-                (Self::Leader(Leader::begin(core, &proof)), RoleCause::ElectionWon, None)
+                state.leader = Some(state.id());
+                (Self::Leader(Leader::begin(state, &proof)), RoleCause::ElectionWon, None)
             }
         };
         if was_leader {
-            core.give_up_requests();
+            state.end_uncommitted_requests();
             if cause == RoleCause::StorageStalled {
-                core.give_up_what_waits_for_storage();
+                state.end_requests_that_wait_for_storage();
             }
         }
         let left = core::mem::replace(self, role);
         if let Self::Leader(leader) = left {
-            leader.refuse_waiting_reads(core);
+            leader.refuse_unconfirmed_reads(state);
         }
-        core.event(Event::RoleChanged { role: self.kind(), term: core.term(), cause });
+        state.event(Event::RoleChanged { role: self.kind(), term: state.term(), cause });
         next
     }
 
     /// The votes of the current term that this node has as a candidate, if it is or was one.
-    fn take_votes(&mut self) -> Option<Tally> {
+    fn take_votes(&mut self) -> Option<VoteCount> {
         match self {
             Self::PreCandidate(candidate) => candidate.take_votes(),
             Self::Candidate(candidate) => Some(candidate.take_votes()),
@@ -106,13 +110,13 @@ impl Role {
     }
 
     /// Whether this node knows of a leader that must not be disturbed (thesis §4.2.3).
-    pub(crate) fn protects_leader(&self, core: &Core) -> bool {
-        if !core.config.check_quorum {
+    pub(crate) fn protects_leader(&self, state: &NodeState) -> bool {
+        if !state.config.check_quorum {
             return false;
         }
         match self {
             Self::Leader(_) => true,
-            Self::Follower(follower) => follower.heard_recently(core),
+            Self::Follower(follower) => follower.has_recent_contact(state),
             Self::PreCandidate(_) | Self::Candidate(_) => false,
         }
     }

@@ -2,35 +2,35 @@
 
 use super::Leader;
 use crate::config::CommitNotification;
-use crate::core::Core;
+use crate::state::NodeState;
 use crate::types::LogIndex;
 
 impl Leader {
     /// Moves the commit index to what a quorum holds durably, if that ends in an entry of this
     /// term: entries of older terms are committed only along with one (Raft §5.4.2, figure 8).
-    pub(crate) fn advance_commit(&mut self, core: &mut Core) {
-        let me = core.id();
-        let persisted_here = core.log.persisted();
-        let held = core.membership().quorum_index(|voter| {
+    pub(crate) fn advance_commit(&mut self, state: &mut NodeState) {
+        let me = state.id();
+        let persisted_here = state.log.persisted();
+        let held = state.membership().quorum_index(|voter| {
             if voter == me {
                 persisted_here
             } else {
                 self.progress.get(&voter).map_or(LogIndex::ZERO, |progress| progress.match_index)
             }
         });
-        if held <= core.commit_index() || core.log.term_at(held) != Some(core.term()) {
+        if held <= state.commit_index() || state.log.term_at(held) != Some(state.term()) {
             return;
         }
-        core.commit_to(held);
-        match core.config.commit_notification {
+        state.commit_to(held);
+        match state.config.commit_notification {
             CommitNotification::NextMessage => {}
-            CommitNotification::Immediate => self.send_heartbeats(core),
+            CommitNotification::Immediate => self.send_heartbeats(state),
         }
     }
 
     /// Whether an entry of this leader's own term is committed: only then does it know what is
     /// committed at all (Raft §8).
-    pub(super) fn has_committed_in_term(core: &Core) -> bool {
-        core.log.term_at(core.commit_index()) == Some(core.term())
+    pub(super) fn has_committed_in_term(state: &NodeState) -> bool {
+        state.log.term_at(state.commit_index()) == Some(state.term())
     }
 }

@@ -7,12 +7,12 @@ mod replication;
 use alloc::collections::BTreeMap;
 
 use super::{QuorumOfVotes, Transition};
-use crate::core::Core;
 use crate::effect::Refusal;
 use crate::entry::Entry;
 use crate::event::RoleCause;
 use crate::input::Proposal;
 use crate::progress::Progress;
+use crate::state::NodeState;
 use crate::types::{LogId, NodeId, Round, Timestamp};
 
 use self::read_index::ReadQueue;
@@ -30,23 +30,23 @@ pub(crate) struct Leader {
 
 impl Leader {
     /// Begins to lead the term that was won: an empty entry, sent to everyone (Raft §8).
-    pub(crate) fn begin(core: &mut Core, proof: &QuorumOfVotes) -> Self {
-        assert!(proof.term() == core.term(), "votes elect in their own term only");
-        let next_index = core.log.last().index.next();
-        let now = core.now;
+    pub(crate) fn begin(state: &mut NodeState, proof: &QuorumOfVotes) -> Self {
+        assert!(proof.term() == state.term(), "votes elect in their own term only");
+        let next_index = state.log.last().index.next();
+        let now = state.now;
         let mut leader = Self {
-            progress: core
+            progress: state
                 .peers()
                 .into_iter()
                 .map(|peer| (peer, Progress::new(next_index, now)))
                 .collect(),
-            heartbeat_deadline: now.after(core.config.heartbeat_interval),
-            quorum_check_deadline: now.after(core.config.election_timeout_min),
+            heartbeat_deadline: now.after(state.config.heartbeat_interval),
+            quorum_check_deadline: now.after(state.config.election_timeout_min),
             round: Round(1),
             reads: ReadQueue::default(),
         };
-        core.append(Entry::empty(LogId::new(core.term(), next_index)));
-        leader.replicate_to_all(core);
+        state.append(Entry::empty(LogId::new(state.term(), next_index)));
+        leader.replicate_to_all(state);
         leader
     }
 
@@ -58,61 +58,65 @@ impl Leader {
         &self.progress
     }
 
-    pub(crate) fn on_tick(&mut self, core: &mut Core) -> Option<Transition> {
-        if core.now >= self.quorum_check_deadline {
-            self.quorum_check_deadline = core.now.after(core.config.election_timeout_min);
-            if core.config.check_quorum && !self.hears_from_quorum(core) {
+    pub(crate) fn on_tick(&mut self, state: &mut NodeState) -> Option<Transition> {
+        if state.now >= self.quorum_check_deadline {
+            self.quorum_check_deadline = state.now.after(state.config.election_timeout_min);
+            if state.config.check_quorum && !self.has_recent_contact_with_quorum(state) {
                 let cause = RoleCause::QuorumLost;
                 return Some(Transition::Follower { leader: None, cause });
             }
         }
-        if core.storage_is_stalled() {
+        if state.storage_is_stalled() {
             let cause = RoleCause::StorageStalled;
             return Some(Transition::Follower { leader: None, cause });
         }
-        if core.now >= self.heartbeat_deadline {
-            self.heartbeat_deadline = core.now.after(core.config.heartbeat_interval);
-            core.retry_failed_fetch();
-            self.retry_failed_fetches(core);
-            self.begin_round(core);
+        if state.now >= self.heartbeat_deadline {
+            self.heartbeat_deadline = state.now.after(state.config.heartbeat_interval);
+            state.retry_failed_fetch();
+            self.retry_failed_fetches(state);
+            self.begin_round(state);
         }
         None
     }
 
     /// Appends a batch of commands and sends it on its way (Raft §5.3).
-    pub(crate) fn on_propose(&mut self, core: &mut Core, proposals: alloc::vec::Vec<Proposal>) {
-        let limits = core.config.limits;
-        let last_before = core.log.last();
+    pub(crate) fn on_propose(
+        &mut self,
+        state: &mut NodeState,
+        proposals: alloc::vec::Vec<Proposal>,
+    ) {
+        let limits = state.config.limits;
+        let last_before = state.log.last();
         for Proposal { id, command } in proposals {
             let bytes = command.len() as u64;
             if bytes > limits.command_bytes_max {
                 let bytes_max = limits.command_bytes_max;
-                core.refuse(id, Refusal::TooLarge { bytes, bytes_max });
+                state.refuse(id, Refusal::TooLarge { bytes, bytes_max });
                 continue;
             }
             let entry =
-                Entry::command(LogId::new(core.term(), core.log.last().index.next()), command);
+                Entry::command(LogId::new(state.term(), state.log.last().index.next()), command);
             // Entries of an earlier leadership that no caller waits for are not counted: they are
             // durable, since this node's vote for itself was made durable after them.
-            let unapplied_bytes = core.apply.unapplied_bytes() + entry.weight_bytes();
+            let unapplied_bytes = state.apply.unapplied_bytes() + entry.weight_bytes();
             if unapplied_bytes > limits.unapplied_bytes_max {
-                core.refuse(id, Refusal::Busy);
+                state.refuse(id, Refusal::Busy);
                 continue;
             }
-            core.apply.expect_result(&entry, id);
-            core.append(entry);
+            state.apply.register_request(&entry, id);
+            state.append(entry);
         }
-        if core.log.last() != last_before {
-            self.replicate_to_all(core);
+        if state.log.last() != last_before {
+            self.replicate_to_all(state);
         }
     }
 
     /// Whether a quorum answered within the last election timeout (thesis §6.2).
-    fn hears_from_quorum(&self, core: &Core) -> bool {
-        core.membership().is_quorum(|voter| {
-            voter == core.id()
+    fn has_recent_contact_with_quorum(&self, state: &NodeState) -> bool {
+        state.membership().is_quorum(|voter| {
+            voter == state.id()
                 || self.progress.get(&voter).is_some_and(|progress| {
-                    core.now.since(progress.last_heard) <= core.config.election_timeout_min
+                    state.now.since(progress.last_contact) <= state.config.election_timeout_min
                 })
         })
     }

@@ -3,8 +3,8 @@
 use alloc::vec::Vec;
 
 use super::Leader;
-use crate::core::Core;
 use crate::effect::Refusal;
+use crate::state::NodeState;
 use crate::types::{LogIndex, RequestId, Round};
 
 /// Reads on their way. One confirmation is under way at a time; what arrives meanwhile shares
@@ -25,55 +25,55 @@ struct Confirmation {
 }
 
 impl Leader {
-    pub(crate) fn on_read(&mut self, core: &mut Core, requests: Vec<RequestId>) {
-        if !Self::has_committed_in_term(core) {
+    pub(crate) fn on_read(&mut self, state: &mut NodeState, requests: Vec<RequestId>) {
+        if !Self::has_committed_in_term(state) {
             for id in requests {
-                core.refuse(id, Refusal::NotReady);
+                state.refuse(id, Refusal::NotReady);
             }
             return;
         }
         self.reads.waiting.extend(requests);
-        self.confirm_next(core);
+        self.confirm_next(state);
     }
 
     /// Starts a confirmation for everything that waits, unless one is under way.
-    fn confirm_next(&mut self, core: &mut Core) {
+    fn confirm_next(&mut self, state: &mut NodeState) {
         if self.reads.confirming.is_some() || self.reads.waiting.is_empty() {
             return;
         }
-        self.begin_round(core);
+        self.begin_round(state);
         self.reads.confirming = Some(Confirmation {
             round: self.round,
-            read_index: core.commit_index(),
+            read_index: state.commit_index(),
             requests: core::mem::take(&mut self.reads.waiting),
         });
-        self.check_confirmation(core);
+        self.check_confirmation(state);
     }
 
     /// An answer came in: perhaps a quorum has confirmed.
-    pub(super) fn check_confirmation(&mut self, core: &mut Core) {
+    pub(super) fn check_confirmation(&mut self, state: &mut NodeState) {
         let Some(confirming) = &self.reads.confirming else { return };
         let round = confirming.round;
-        let me = core.id();
-        let confirmed = core.membership().is_quorum(|voter| {
+        let me = state.id();
+        let confirmed = state.membership().is_quorum(|voter| {
             voter == me
                 || self
                     .progress
                     .get(&voter)
-                    .is_some_and(|progress| progress.round_answered >= round)
+                    .is_some_and(|progress| progress.round_acknowledged >= round)
         });
         if confirmed && let Some(confirmed) = self.reads.confirming.take() {
-            core.answer_read_at(confirmed.read_index, confirmed.requests);
-            self.confirm_next(core);
+            state.complete_reads_at(confirmed.read_index, confirmed.requests);
+            self.confirm_next(state);
         }
     }
 
     /// Leadership is over: reads that were not confirmed are refused; asking again is safe.
-    pub(crate) fn refuse_waiting_reads(self, core: &mut Core) {
-        let refusal = core.not_leader();
+    pub(crate) fn refuse_unconfirmed_reads(self, state: &mut NodeState) {
+        let refusal = state.not_leader();
         let confirming = self.reads.confirming.into_iter().flat_map(|c| c.requests);
         for id in confirming.chain(self.reads.waiting) {
-            core.refuse(id, refusal);
+            state.refuse(id, refusal);
         }
     }
 }

@@ -14,14 +14,14 @@ use crate::fetches::Fetches;
 use crate::log::Log;
 use crate::membership::Membership;
 use crate::message::{Body, Message};
-use crate::outbox::{HardStateIn, Outbox, Promise};
+use crate::outbox::{CarriesHardState, DependsOn, Outbox};
 use crate::ports::{BrokenMark, HardState, Persist};
 use crate::prng::Prng;
 use crate::types::{Incarnation, LogIndex, NodeId, PersistId, RequestId, Term, Timestamp};
 
 /// The part of a node that outlives its roles.
 #[derive(Clone, Debug)]
-pub(crate) struct Core {
+pub(crate) struct NodeState {
     pub(crate) config: Config,
     pub(crate) now: Timestamp,
     pub(crate) log: Log,
@@ -39,7 +39,7 @@ pub(crate) struct Core {
     /// The highest commit index that a valid append of this term has carried, possibly past the
     /// log. For the status alone: nothing is committed by it. It is forgotten with the term, so
     /// that a wrong value of one leader lasts no longer.
-    pub(crate) commit_seen: LogIndex,
+    pub(crate) leader_commit: LogIndex,
     hard_state: HardState,
     hard_state_changed: bool,
     broken: Option<BrokenMark>,
@@ -48,7 +48,7 @@ pub(crate) struct Core {
     storage_waiting_since: Option<Timestamp>,
 }
 
-impl Core {
+impl NodeState {
     pub(crate) fn new(config: Config, hard_state: HardState, log: Log, now: Timestamp) -> Self {
         Self {
             prng: Prng::new(config.seed),
@@ -62,7 +62,7 @@ impl Core {
             incarnations: BTreeMap::new(),
             leader: None,
             effects: Vec::new(),
-            commit_seen: LogIndex::ZERO,
+            leader_commit: LogIndex::ZERO,
             hard_state,
             hard_state_changed: false,
             broken: None,
@@ -94,7 +94,7 @@ impl Core {
         self.hard_state.voted_for = None;
         self.hard_state_changed = true;
         self.leader = None;
-        self.commit_seen = LogIndex::ZERO;
+        self.leader_commit = LogIndex::ZERO;
     }
 
     /// Votes in the current term, once.
@@ -172,17 +172,17 @@ impl Core {
     }
 
     /// Sends once the promise is durable.
-    pub(crate) fn send_when_durable(&mut self, to: NodeId, body: Body, promise: Promise) {
+    pub(crate) fn send_when_durable(&mut self, to: NodeId, body: Body, depends_on: DependsOn) {
         let message = self.message(to, body);
-        self.outbox.hold(message, promise);
+        self.outbox.hold(message, depends_on);
     }
 
-    pub(crate) fn reply(&mut self, id: RequestId, outcome: Outcome) {
+    pub(crate) fn respond(&mut self, id: RequestId, outcome: Outcome) {
         self.effects.push(Effect::Respond(Response { id, outcome }));
     }
 
     pub(crate) fn refuse(&mut self, id: RequestId, refusal: Refusal) {
-        self.reply(id, Outcome::Refused(refusal));
+        self.respond(id, Outcome::Refused(refusal));
     }
 
     /// The refusal of a node that does not lead.
@@ -240,22 +240,22 @@ impl Core {
     pub(crate) fn finish_step(&mut self) {
         self.emit_persist();
         self.outbox.release(self.hard_state.term, &mut self.effects);
-        self.hand_out_committed();
+        self.dispatch_committed();
         self.log.shrink(self.config.limits.tail_bytes_max);
     }
 
     fn emit_persist(&mut self) {
         let id = PersistId(self.last_persist.get() + 1);
-        let change = self.log.take_change(id);
+        let change = self.log.emit_change(id);
         if change.is_none() && !self.hard_state_changed && self.broken.is_none() {
-            self.outbox.seal(None);
+            self.outbox.assign(None);
             return;
         }
         self.last_persist = id;
         self.storage_waiting_since.get_or_insert(self.now);
-        let hard_state_in =
-            if self.hard_state_changed { HardStateIn::Yes } else { HardStateIn::No };
-        self.outbox.seal(Some((id, hard_state_in)));
+        let carries_hard_state =
+            if self.hard_state_changed { CarriesHardState::Yes } else { CarriesHardState::No };
+        self.outbox.assign(Some((id, carries_hard_state)));
         self.hard_state_changed = false;
         let (truncate_from, entries) =
             change.map_or((None, Vec::new()), |change| (change.truncate_from, change.entries));
