@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use raft_core::RoleKind;
 use raft_testkit::trace::record::RecordKind;
-use raft_testkit::{Cluster, Handle, Timers, pre_vote, pre_vote_response};
+use raft_testkit::{Cluster, RequestHandle, Timers, pre_vote, pre_vote_response};
 
 const fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -23,7 +23,7 @@ fn leaders(c: &mut Cluster) -> Vec<u64> {
     nodes.filter(|&node| c.status(node).role == RoleKind::Leader).collect()
 }
 
-fn expect_applied(c: &mut Cluster, write: Handle) {
+fn expect_applied(c: &mut Cluster, write: RequestHandle) {
     c.run_for(millis(200));
     c.expect(write).is_applied();
 }

@@ -13,7 +13,7 @@ fn caller_of_a_command_that_fails_at_the_leader_gets_the_error() {
         .scenario("the leader's state machine fails")
         .apply_failure(ApplyFailurePolicy::Retry);
     c.elect(1);
-    c.rig(1);
+    c.fail_commands(1);
     c.section("committed, and not applied here")
         .tests(&["state_machine_command/leader_apply_fails"]);
     let write = c.propose(1, "add 1");
@@ -21,7 +21,7 @@ fn caller_of_a_command_that_fails_at_the_leader_gets_the_error() {
     c.expect_commit(1, 2);
     c.expect(write).has_failed_to_apply();
     c.section("the next heartbeat tries again");
-    c.disarm(1);
+    c.clear_command_failures(1);
     c.heartbeat(1);
     c.deliver_all();
     c.expect_converged();
@@ -33,7 +33,7 @@ fn caller_of_a_command_that_fails_at_the_leader_gets_the_error() {
 fn failed_command_is_retried_and_never_skipped() {
     let mut c = Cluster::new(3).apply_failure(ApplyFailurePolicy::Retry);
     c.elect(1);
-    c.rig_at(2, "add 10");
+    c.fail_command(2, "add 10");
     for command in ["add 1", "add 10", "add 100"] {
         c.propose(1, command);
         c.deliver_all();
@@ -44,7 +44,7 @@ fn failed_command_is_retried_and_never_skipped() {
         assert_eq!(c.machine(2).total(), 1);
         assert_eq!(c.status(2).apply_failed_at.map(raft_core::LogIndex::get), Some(3));
     }
-    c.disarm(2);
+    c.clear_command_failures(2);
     c.heartbeat(1);
     c.deliver_all();
     assert_eq!(c.machine(2).total(), 111);
@@ -59,7 +59,7 @@ fn node_that_must_not_retry_stops_until_its_log_is_marked_fixed() {
         .scenario("a broken log stays broken until it is fixed")
         .apply_failure(ApplyFailurePolicy::Halt);
     c.elect(1);
-    c.rig(3);
+    c.fail_commands(3);
     let write = c.propose(1, "add 1");
     c.deliver_all();
     c.heartbeat(1);
@@ -67,7 +67,7 @@ fn node_that_must_not_retry_stops_until_its_log_is_marked_fixed() {
     c.expect(write).is_applied();
     c.section("node 3 has stopped, and does not start")
         .tests(&["state_machine_command/follower_apply_fails"]);
-    c.disarm(3);
+    c.clear_command_failures(3);
     let refused = c.try_restart(3).expect_err("its log is marked");
     assert!(matches!(&refused, ConfigError::Broken { index, .. } if index.get() == 2), "{refused}");
     assert!(c.mark_fixed(3));
@@ -94,7 +94,7 @@ fn retries_of(c: &Cluster, node: u64, start: u64) -> Vec<u64> {
 fn failed_command_is_not_retried_at_the_rate_of_appends() {
     let mut c = Cluster::new(3).apply_failure(ApplyFailurePolicy::Retry);
     c.elect(1);
-    c.rig(2);
+    c.fail_commands(2);
     let start = c.now().0;
     for _ in 0..1_000 {
         c.propose(1, "add 1");
@@ -102,7 +102,7 @@ fn failed_command_is_not_retried_at_the_rate_of_appends() {
         c.advance(Duration::from_millis(1));
     }
     assert_eq!(retries_of(&c, 2, start), [2, 52, 152, 352, 752]);
-    c.disarm(2);
+    c.clear_command_failures(2);
     c.advance(Duration::from_secs(5));
     for _ in 0..2 {
         c.heartbeat(1);
@@ -119,16 +119,16 @@ fn failed_command_is_retried_without_traffic() {
     let policy = ApplyFailurePolicy::Retry;
     let mut c = Cluster::new(1).timers(Timers::On).apply_failure(policy);
     c.campaign(1);
-    c.rig(1);
+    c.fail_commands(1);
     let start = c.now().0;
     c.propose(1, "add 1");
     c.run_for(Duration::from_secs(20));
     let expected = [0, 50, 150, 350, 750, 1_550, 3_150, 6_350, 11_350, 16_350];
     assert_eq!(retries_of(&c, 1, start), expected);
-    c.disarm(1);
+    c.clear_command_failures(1);
     c.run_for(Duration::from_secs(5));
     assert_eq!(c.machine(1).total(), 1);
-    c.rig(1);
+    c.fail_commands(1);
     let start = c.now().0;
     c.propose(1, "add 1");
     c.run_for(Duration::from_millis(100));

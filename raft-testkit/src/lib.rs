@@ -19,8 +19,8 @@
 //! | to | see |
 //! | --- | --- |
 //! | move single messages, crash nodes, cut links | [`Cluster`] |
-//! | pick messages | [`Select`] |
-//! | wait for something | [`Until`] |
+//! | pick messages | [`Selector`] |
+//! | wait for something | [`Condition`] |
 //! | know what is checked after every event | [`Rule`] |
 //! | write a scenario without Rust | [`script`] |
 //! | run thousands of random schedules | [`swarm`] |
@@ -29,6 +29,7 @@
 
 mod check;
 mod cluster;
+mod condition;
 mod counter;
 pub mod features;
 pub mod files;
@@ -36,24 +37,22 @@ mod network;
 mod prng;
 mod recorder;
 pub mod script;
-mod select;
+mod selector;
 mod sim_node;
 pub mod suite;
 pub mod swarm;
 pub mod trace;
-mod until;
 
-pub use check::{Rule, Violation, Witness};
-pub use cluster::{Cluster, Crash, CutOff, Expectation, Handle, SectionNotes, Timers};
+pub use check::{Observation, Rule, Violation};
+pub use cluster::{Cluster, Crash, CutOff, Expectation, RequestHandle, SectionNotes, Timers};
+pub use condition::{
+    Condition, all_handled, all_sent, applied_at, commit_at, commit_sent, election_settled,
+    follows, handled, handled_times, leader_is, log_at, sent, sent_times,
+};
 pub use counter::Counter;
 pub use raft_storage::{MemLogStore, log_store_suite};
-pub use select::{
-    Select, any, append, append_response, heartbeat, pre_vote, pre_vote_response, vote,
+pub use selector::{
+    Selector, any, append, append_response, heartbeat, pre_vote, pre_vote_response, vote,
     vote_response,
 };
-pub use sim_node::Pace;
 pub use trace::record::CommandOutcome;
-pub use until::{
-    Until, all_handled, all_sent, applied_at, commit_at, commit_sent, election_settled, follows,
-    handled, handled_times, leader_is, log_at, sent, sent_times,
-};

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use raft_core::{Message, NodeId};
 
-use crate::select::Select;
+use crate::selector::Selector;
 
 /// One message on its way.
 #[derive(Clone, Debug)]
@@ -38,14 +38,14 @@ pub(crate) struct Network {
     /// What is under way, in the order of sending.
     pub(crate) wire: VecDeque<InFlight>,
     /// What is lost right after it was sent.
-    pub(crate) lossy: Vec<Select>,
+    pub(crate) loss_rules: Vec<Selector>,
     links: Vec<Link>,
     size: usize,
     last_id: u64,
 }
 
 /// The place of a node in the lists of a cluster.
-pub(crate) fn place(node: NodeId) -> usize {
+pub(crate) fn slot_of(node: NodeId) -> usize {
     usize::try_from(node.get()).unwrap_or(usize::MAX).wrapping_sub(1)
 }
 
@@ -54,7 +54,7 @@ impl Network {
         Self {
             outboxes: vec![VecDeque::new(); size],
             wire: VecDeque::new(),
-            lossy: Vec::new(),
+            loss_rules: Vec::new(),
             links: vec![Link::Open; size * size],
             size,
             last_id: 0,
@@ -64,7 +64,7 @@ impl Network {
     /// Puts a message into its sender's outbox.
     pub(crate) fn emit(&mut self, message: Message, cause: Option<u64>) {
         self.last_id += 1;
-        let from = place(message.from);
+        let from = slot_of(message.from);
         let in_flight = InFlight { id: self.last_id, message, cause, held: false };
         if let Some(outbox) = self.outboxes.get_mut(from) {
             outbox.push_back(in_flight);
@@ -78,7 +78,7 @@ impl Network {
     }
 
     pub(crate) fn link(&self, from: NodeId, to: NodeId) -> Link {
-        let (from, to) = (place(from), place(to));
+        let (from, to) = (slot_of(from), slot_of(to));
         if from >= self.size || to >= self.size {
             return Link::Losing;
         }
@@ -106,7 +106,7 @@ impl Network {
         })
     }
 
-    pub(crate) fn links_of(&self, message: &Message) -> Link {
+    pub(crate) fn link_of(&self, message: &Message) -> Link {
         self.link(message.from, message.to)
     }
 
@@ -120,13 +120,13 @@ impl Network {
         self.outboxes
             .iter()
             .flatten()
-            .all(|in_flight| in_flight.held || self.links_of(&in_flight.message) == Link::Holding)
+            .all(|in_flight| in_flight.held || self.link_of(&in_flight.message) == Link::Holding)
     }
 
     /// Whether the wire holds nothing that would be handled unasked.
     pub(crate) fn nothing_to_handle(&self) -> bool {
         self.wire
             .iter()
-            .all(|in_flight| in_flight.held || self.links_of(&in_flight.message) == Link::Holding)
+            .all(|in_flight| in_flight.held || self.link_of(&in_flight.message) == Link::Holding)
     }
 }

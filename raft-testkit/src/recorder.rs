@@ -11,12 +11,12 @@ use crate::trace::record::{
 pub(crate) struct Recorder {
     pub(crate) header: Header,
     records: Vec<Record>,
-    on: bool,
+    enabled: bool,
     last: u64,
 }
 
 /// What is recorded, number and time aside.
-pub(crate) struct Note {
+pub(crate) struct NewRecord {
     pub(crate) node: Option<NodeId>,
     pub(crate) kind: RecordKind,
     pub(crate) cause: Option<u64>,
@@ -35,15 +35,15 @@ impl Recorder {
             nodes,
             seed: 0,
         };
-        Self { header, records: Vec::new(), on: true, last: 0 }
+        Self { header, records: Vec::new(), enabled: true, last: 0 }
     }
 
-    pub(crate) const fn set_on(&mut self, on: bool) {
-        self.on = on;
+    pub(crate) const fn set_enabled(&mut self, enabled: bool) {
+        self.enabled = enabled;
     }
 
-    pub(crate) const fn is_on(&self) -> bool {
-        self.on
+    pub(crate) const fn is_enabled(&self) -> bool {
+        self.enabled
     }
 
     /// Takes the next number without a record, when nobody reads them.
@@ -52,10 +52,10 @@ impl Recorder {
         self.last
     }
 
-    pub(crate) fn push(&mut self, now: Timestamp, note: Note) -> u64 {
+    pub(crate) fn push(&mut self, now: Timestamp, new: NewRecord) -> u64 {
         self.last += 1;
-        if self.on {
-            let Note { node, kind, cause, message, state } = note;
+        if self.enabled {
+            let NewRecord { node, kind, cause, message, state } = new;
             let time = now.0;
             self.records.push(Record {
                 sequence: self.last,

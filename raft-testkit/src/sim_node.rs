@@ -16,21 +16,21 @@ use crate::trace::record::{Liveness, NodeState, Side};
 
 /// When work that a shell does beside the core gets done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Pace {
+pub(crate) enum Completion {
     /// Before anything else happens.
     #[default]
-    AtOnce,
+    Immediate,
     /// When the test says so.
-    ByHand,
+    Manual,
 }
 
 /// Makes a state machine fail.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Rig {
+pub(crate) enum CommandFault {
     /// At every command, from the next one on.
-    Any,
+    Every,
     /// At every command that reads like this.
-    Command(Bytes),
+    Matching(Bytes),
 }
 
 /// A node and what surrounds it.
@@ -48,13 +48,13 @@ pub(crate) struct SimNode<M, S> {
     /// As of the last step, or of the moment of the crash.
     pub(crate) status: Status,
     /// The role that the trace showed last.
-    pub(crate) shown_role: RoleKind,
-    pub(crate) disk_pace: Pace,
-    /// How long a write takes in virtual time, if the disk is slow; its pace is by hand then.
+    pub(crate) recorded_role: RoleKind,
+    pub(crate) disk_completion: Completion,
+    /// How long a write takes in virtual time, if the disk is slow; its completion is by hand then.
     pub(crate) write_time: Option<Duration>,
     /// The write that a slow disk is at: its end, and how many changes it covers.
     pub(crate) slow_write: Option<(Timestamp, usize)>,
-    pub(crate) apply_pace: Pace,
+    pub(crate) apply_completion: Completion,
     /// Handed to the disk and not durable, each with the record of its start.
     pub(crate) persists: VecDeque<(Persist, u64)>,
     /// Durable, and the node does not know it yet.
@@ -63,7 +63,7 @@ pub(crate) struct SimNode<M, S> {
     pub(crate) last_reported: PersistId,
     pub(crate) fetches: VecDeque<(FetchEntries, u64)>,
     pub(crate) applies: VecDeque<(Vec<CommittedEntry>, u64)>,
-    pub(crate) rig: Option<Rig>,
+    pub(crate) command_fault: Option<CommandFault>,
     /// The disk fails at the next write, or the next read.
     pub(crate) write_fault: bool,
     pub(crate) read_fault: bool,
@@ -109,15 +109,15 @@ impl<M: StateMachine, S: LogStore> SimNode<M, S> {
 
     /// Answers the oldest fetch from the store.
     pub(crate) fn fetch(&mut self) -> Option<(EntriesFetched, u64)> {
-        let (ask, record) = self.fetches.pop_front()?;
+        let (request, record) = self.fetches.pop_front()?;
         let store = self.store.as_ref().expect("a store is away only while its node restarts");
         let entries = if std::mem::take(&mut self.read_fault) {
             Vec::new()
         } else {
             // A store that cannot read says so to its operator; the core asks again.
-            store.reader().read(ask.from, ask.last, ask.bytes_max).unwrap_or_default()
+            store.reader().read(request.from, request.last, request.bytes_max).unwrap_or_default()
         };
-        Some((EntriesFetched { id: ask.id, from: ask.from, entries }, record))
+        Some((EntriesFetched { id: request.id, from: request.from, entries }, record))
     }
 
     /// Puts the oldest batch through the state machine, and returns what became of it with the
@@ -152,12 +152,12 @@ impl<M: StateMachine, S: LogStore> SimNode<M, S> {
 
     fn apply_one(&mut self, committed: &CommittedEntry) -> Result<Option<Bytes>, ApplyError> {
         let Payload::Command(command) = &committed.entry.payload else { return Ok(None) };
-        let rigged = match &self.rig {
+        let fails = match &self.command_fault {
             None => false,
-            Some(Rig::Any) => true,
-            Some(Rig::Command(target)) => target == command,
+            Some(CommandFault::Every) => true,
+            Some(CommandFault::Matching(target)) => target == command,
         };
-        if rigged {
+        if fails {
             return Err(ApplyError::Command { reason: "rigged to fail by the test".to_owned() });
         }
         self.machine.apply(committed.entry.id, command).map(Some)

@@ -142,7 +142,7 @@ fn a_link_is_cut_one_way() {
     c.send(append_response().from(2));
     assert!(c.messages(&append_response().from(2)).is_empty(), "the other way loses");
     c.expect(write).is_pending();
-    c.mend(2, 1);
+    c.reconnect(2, 1);
     c.deliver_all();
     c.expect(write).is_applied();
 }

@@ -1,6 +1,6 @@
 //! Many random schedules, and the proof that they are repeatable and really broken.
 
-use raft_testkit::swarm::{Mutant, Swarm};
+use raft_testkit::swarm::{KnownBug, Swarm};
 
 /// Each known bug is found within this many seeds.
 const KNOWN_BUG_SEEDS: u64 = 100;
@@ -8,10 +8,10 @@ const KNOWN_BUG_SEEDS: u64 = 100;
 #[test]
 fn every_seed_keeps_the_rules_and_converges() {
     let swarm = Swarm::of_seeds(0..10_000);
-    let tally = swarm.run();
-    println!("{tally}");
-    if tally.runs >= 1_000 {
-        assert_eq!(tally.missing(), Vec::<&str>::new(), "each fault really happens");
+    let statistics = swarm.run();
+    println!("{statistics}");
+    if statistics.runs >= 1_000 {
+        assert_eq!(statistics.missing(), Vec::<&str>::new(), "each fault really happens");
     }
 }
 
@@ -30,24 +30,25 @@ fn a_seed_gives_the_same_trace_to_the_bit() {
 
 #[test]
 fn known_bugs_are_found_and_told_in_forty_lines() {
-    for mutant in Mutant::ALL {
-        let rules: &[&str] = match mutant {
-            Mutant::ReportsBeforeWriting => &["no promise before its persist"],
-            Mutant::RefusalsBecomeVotes => &["election safety", "leader completeness"],
-            Mutant::AcknowledgesOneTooMany => &["committed means durable on a majority"],
-            Mutant::ForgetsItsVote => &["what was durable survives a restart"],
-            Mutant::CommitsByCounting => &["leaders commit entries of their own term"],
-            Mutant::AnswersReadsUnconfirmed | Mutant::AcceptsOlderRounds => {
+    for known_bug in KnownBug::ALL {
+        let rules: &[&str] = match known_bug {
+            KnownBug::PersistReportedBeforeWrite => &["no promise before its persist"],
+            KnownBug::RefusedVotesArriveGranted => &["election safety", "leader completeness"],
+            KnownBug::AcknowledgesOneEntryTooMany => &["committed means durable on a majority"],
+            KnownBug::VoteLostAtRestart => &["what was durable survives a restart"],
+            KnownBug::CommitsOlderTermsByCounting => &["leaders commit entries of their own term"],
+            KnownBug::RespondsToUnconfirmedReads
+            | KnownBug::AcceptsAcknowledgementsOfOlderRounds => {
                 &["reads are confirmed by a quorum"]
             }
         };
-        let (_, failure) = Swarm::of_seeds(0..KNOWN_BUG_SEEDS).mutant(mutant).search();
-        let failure =
-            failure.unwrap_or_else(|| panic!("{mutant:?} is not found in {KNOWN_BUG_SEEDS} seeds"));
+        let (_, failure) = Swarm::of_seeds(0..KNOWN_BUG_SEEDS).known_bug(known_bug).search();
+        let failure = failure
+            .unwrap_or_else(|| panic!("{known_bug:?} is not found in {KNOWN_BUG_SEEDS} seeds"));
         let report = failure.report;
-        println!("{mutant:?}, seed {}\n{report}\n", failure.seed);
-        assert!(rules.iter().any(|rule| report.contains(rule)), "{mutant:?}:\n{report}");
-        assert!(report.lines().count() <= 40, "{mutant:?}:\n{report}");
-        assert!(report.contains("RAFT_SWARM_SEED="), "{mutant:?}:\n{report}");
+        println!("{known_bug:?}, seed {}\n{report}\n", failure.seed);
+        assert!(rules.iter().any(|rule| report.contains(rule)), "{known_bug:?}:\n{report}");
+        assert!(report.lines().count() <= 40, "{known_bug:?}:\n{report}");
+        assert!(report.contains("RAFT_SWARM_SEED="), "{known_bug:?}:\n{report}");
     }
 }

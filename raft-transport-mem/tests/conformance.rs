@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use raft_core::ports::{Inbox, PeerAddress};
 use raft_core::{ClusterId, NodeId};
-use raft_testkit::suite::transport::Network;
+use raft_testkit::suite::transport::TransportFactory;
 use raft_transport_mem::{Hub, MemTransport};
 
 struct OneHub(Hub);
 
-impl Network for OneHub {
+impl TransportFactory for OneHub {
     type Transport = MemTransport;
 
     const CLUSTER: ClusterId = ClusterId(1);

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use raft_core::ports::{Inbox, PeerAddress};
 use raft_core::{ClusterId, NodeId};
-use raft_testkit::suite::transport::{Network, WAIT_MAX};
+use raft_testkit::suite::transport::{TransportFactory, WAIT_MAX};
 use raft_transport_quic::{QuicConfig, QuicTransport};
 use tokio::runtime::Runtime;
 
@@ -31,7 +31,7 @@ impl Loopback {
     }
 }
 
-impl Network for Loopback {
+impl TransportFactory for Loopback {
     type Transport = QuicTransport;
 
     const CLUSTER: ClusterId = CLUSTER;

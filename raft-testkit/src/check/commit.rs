@@ -3,11 +3,11 @@
 use raft_core::{Entry, LogIndex, RoleKind, Status, Term};
 
 use super::log::node_id;
-use super::{Checker, Mark, Rule, Shadow, place_of};
+use super::{Checker, EntryDigest, ObservedNode, Rule, offset_of};
 
 /// Every entry that some node held to be committed, by index.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Committed {
+pub(super) struct CommittedEntries {
     entries: Vec<CommittedEntry>,
     /// The digest of the state machine's output at an index, and who gave it.
     outputs: Vec<Option<(u64, usize, u64)>>,
@@ -15,15 +15,15 @@ pub(super) struct Committed {
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CommittedEntry {
-    pub(super) mark: Mark,
+    pub(super) digest: EntryDigest,
     /// The term of the node that first held it to be committed.
     pub(super) in_term: Term,
     pub(super) record: u64,
 }
 
-impl Committed {
+impl CommittedEntries {
     pub(super) fn at(&self, index: LogIndex) -> Option<CommittedEntry> {
-        self.entries.get(place_of(index)?).copied()
+        self.entries.get(offset_of(index)?).copied()
     }
 
     /// The last entry that was committed in a term before this one.
@@ -41,7 +41,7 @@ impl Checker {
         if now < before {
             let earlier = (format!("{:?} had committed {before}", status.node), record);
             let later = (format!("{:?} has committed {now}", status.node), record);
-            self.broke(Rule::CommitMonotonic, earlier, later);
+            self.violate(Rule::CommitMonotonic, earlier, later);
             return;
         }
         self.check_commit_term(at, status, record);
@@ -55,53 +55,60 @@ impl Checker {
     fn check_commit_term(&mut self, at: usize, status: &Status, record: u64) {
         let (id, term, commit) = (status.node, status.term, status.commit_index);
         if status.role == RoleKind::Leader {
-            let held = self.nodes.get(at).and_then(|node| Shadow::at(&node.log, commit));
-            if let Some(mark) = held.filter(|mark| mark.term != term) {
+            let held = self.nodes.get(at).and_then(|node| ObservedNode::at(&node.log, commit));
+            if let Some(digest) = held.filter(|digest| digest.term != term) {
                 let earlier =
-                    (format!("entry {commit} of {id:?} is of term {}", mark.term), record);
+                    (format!("entry {commit} of {id:?} is of term {}", digest.term), record);
                 let later = (format!("{id:?} commits it as the leader of term {term}"), record);
-                self.broke(Rule::CommitInOwnTerm, earlier, later);
+                self.violate(Rule::CommitInOwnTerm, earlier, later);
             }
         } else if self.committed.at(commit).is_none() {
             let earlier = (format!("no leader has committed entry {commit}"), record);
             let later = (format!("{id:?} commits it as {:?} of term {term}", status.role), record);
-            self.broke(Rule::CommitInOwnTerm, earlier, later);
+            self.violate(Rule::CommitInOwnTerm, earlier, later);
         }
     }
 
     fn check_committed(&mut self, at: usize, index: LogIndex, status: &Status, record: u64) {
-        let Some(held) = self.nodes.get(at).and_then(|node| Shadow::at(&node.log, index)) else {
+        let Some(held) = self.nodes.get(at).and_then(|node| ObservedNode::at(&node.log, index))
+        else {
             let earlier = (format!("{:?} has committed {index}", status.node), record);
             let later = (format!("its log ends at {}", status.last_log), record);
-            self.broke(Rule::StateMachineSafety, earlier, later);
+            self.violate(Rule::StateMachineSafety, earlier, later);
             return;
         };
         match self.committed.at(index) {
-            Some(known) if known.mark == held => {}
+            Some(known) if known.digest == held => {}
             Some(known) => {
                 let earlier = (
-                    format!("entry {index} was committed with term {}", known.mark.term),
+                    format!("entry {index} was committed with term {}", known.digest.term),
                     known.record,
                 );
                 let later = (
                     format!("{:?} commits entry {index} with term {}", status.node, held.term),
                     record,
                 );
-                self.broke(Rule::StateMachineSafety, earlier, later);
+                self.violate(Rule::StateMachineSafety, earlier, later);
             }
             None => self.on_first_commit(index, held, status, record),
         }
     }
 
     /// A node is the first to hold an entry to be committed.
-    fn on_first_commit(&mut self, index: LogIndex, mark: Mark, status: &Status, record: u64) {
+    fn on_first_commit(
+        &mut self,
+        index: LogIndex,
+        digest: EntryDigest,
+        status: &Status,
+        record: u64,
+    ) {
         let in_term = status.term;
-        self.committed.entries.push(CommittedEntry { mark, in_term, record });
+        self.committed.entries.push(CommittedEntry { digest, in_term, record });
         let nodes = &self.nodes;
         let holds_durably = |id: raft_core::NodeId| {
             nodes
-                .get(crate::network::place(id))
-                .is_some_and(|node| Shadow::at(&node.durable, index) == Some(mark))
+                .get(crate::network::slot_of(id))
+                .is_some_and(|node| ObservedNode::at(&node.durable, index) == Some(digest))
         };
         if !self.membership.is_quorum(holds_durably) {
             let holders: Vec<String> = self
@@ -114,20 +121,20 @@ impl Checker {
             let earlier = (
                 format!(
                     "entry {index} of term {} is durable on [{}] only",
-                    mark.term,
+                    digest.term,
                     holders.join(" ")
                 ),
                 record,
             );
             let later = (format!("{:?} commits it in term {in_term}", status.node), record);
-            self.broke(Rule::CommitOnQuorum, earlier, later);
+            self.violate(Rule::CommitOnQuorum, earlier, later);
             return;
         }
         // A leader of a later term that is there already must have it as well.
         let lacking = nodes.iter().enumerate().find(|(_, node)| {
             node.role == Some(RoleKind::Leader)
                 && node.term > in_term
-                && Shadow::at(&node.log, index) != Some(mark)
+                && ObservedNode::at(&node.log, index) != Some(digest)
         });
         if let Some((other, node)) = lacking {
             let earlier =
@@ -135,11 +142,11 @@ impl Checker {
             let later = (
                 format!(
                     "{:?} commits entry {index} of term {} in term {in_term}",
-                    status.node, mark.term
+                    status.node, digest.term
                 ),
                 record,
             );
-            self.broke(Rule::LeaderCompleteness, earlier, later);
+            self.violate(Rule::LeaderCompleteness, earlier, later);
         }
     }
 
@@ -148,12 +155,12 @@ impl Checker {
         let Some(node) = self.nodes.get_mut(at) else { return };
         let (id, index) = (node_id(at), entry.index());
         let expected = node.applied.next();
-        let durable = Shadow::at(&node.durable, index) == Some(Mark::of(entry));
+        let durable = ObservedNode::at(&node.durable, index) == Some(EntryDigest::of(entry));
         node.applied = index;
         if index != expected {
             let earlier = (format!("{id:?} has applied up to {}", expected.previous()), record);
             let later = (format!("{id:?} applies entry {index} next"), record);
-            self.broke(Rule::AppliedInOrder, earlier, later);
+            self.violate(Rule::AppliedInOrder, earlier, later);
             return;
         }
         if !durable {
@@ -162,23 +169,23 @@ impl Checker {
                 record,
             );
             let later = (format!("{id:?} applies it"), record);
-            self.broke(Rule::AppliedInOrder, earlier, later);
+            self.violate(Rule::AppliedInOrder, earlier, later);
             return;
         }
         match self.committed.at(index) {
-            Some(known) if known.mark == Mark::of(entry) => {}
+            Some(known) if known.digest == EntryDigest::of(entry) => {}
             Some(known) => {
                 let earlier = (
-                    format!("entry {index} was committed with term {}", known.mark.term),
+                    format!("entry {index} was committed with term {}", known.digest.term),
                     known.record,
                 );
                 let later = (format!("{id:?} applies it with term {}", entry.term()), record);
-                self.broke(Rule::StateMachineSafety, earlier, later);
+                self.violate(Rule::StateMachineSafety, earlier, later);
             }
             None => {
                 let earlier = (format!("entry {index} is committed nowhere"), record);
                 let later = (format!("{id:?} applies it with term {}", entry.term()), record);
-                self.broke(Rule::StateMachineSafety, earlier, later);
+                self.violate(Rule::StateMachineSafety, earlier, later);
             }
         }
     }
@@ -186,7 +193,7 @@ impl Checker {
     /// The state machine answered a command.
     pub(crate) fn on_output(&mut self, at: usize, index: LogIndex, output: &[u8], record: u64) {
         use std::hash::{DefaultHasher, Hash, Hasher};
-        let Some(place) = place_of(index) else { return };
+        let Some(place) = offset_of(index) else { return };
         let outputs = &mut self.committed.outputs;
         if outputs.len() <= place {
             outputs.resize(place + 1, None);
@@ -202,14 +209,14 @@ impl Checker {
                 let earlier =
                     (format!("{:?} gave one output for entry {index}", node_id(other)), then);
                 let later = (format!("{:?} gave another for it", node_id(at)), record);
-                self.broke(Rule::SameOutputs, earlier, later);
+                self.violate(Rule::SameOutputs, earlier, later);
             }
         }
     }
 
     /// What a read that begins now must see.
-    pub(crate) const fn seen(&self) -> (LogIndex, u64) {
-        self.seen
+    pub(crate) const fn client_seen(&self) -> (LogIndex, u64) {
+        self.client_seen
     }
 
     /// A read may be answered; `floor` is what was seen when it began.
@@ -222,7 +229,7 @@ impl Checker {
     ) {
         let (must_see, then) = floor;
         let applied = self.nodes.get(at).map_or(LogIndex::ZERO, |node| node.applied);
-        self.seen = self.seen.max((read_index, record));
+        self.client_seen = self.client_seen.max((read_index, record));
         if read_index < must_see || applied < read_index {
             let earlier = (format!("a client has seen the effect of entry {must_see}"), then);
             let later = (
@@ -232,20 +239,20 @@ impl Checker {
                 ),
                 record,
             );
-            self.broke(Rule::ReadsAreCurrent, earlier, later);
+            self.violate(Rule::ReadsAreCurrent, earlier, later);
         }
     }
 
     /// A client is told that its command was applied at this index.
     pub(crate) fn on_acknowledged(&mut self, at: usize, entry: &Entry, record: u64) {
-        let mark = Mark::of(entry);
-        self.seen = self.seen.max((entry.index(), record));
+        let digest = EntryDigest::of(entry);
+        self.client_seen = self.client_seen.max((entry.index(), record));
         let known = self.committed.at(entry.index());
-        if known.is_none_or(|known| known.mark != mark) {
+        if known.is_none_or(|known| known.digest != digest) {
             let earlier =
                 (format!("entry {} is committed otherwise or not at all", entry.index()), record);
             let later = (format!("{:?} tells its client that it took effect", node_id(at)), record);
-            self.broke(Rule::AcknowledgedKept, earlier, later);
+            self.violate(Rule::AcknowledgedKept, earlier, later);
         }
     }
 }

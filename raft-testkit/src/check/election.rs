@@ -4,39 +4,39 @@ use std::collections::HashMap;
 
 use raft_core::{NodeId, Status, Term};
 
-use super::{Checker, Rule, Shadow};
+use super::{Checker, ObservedNode, Rule};
 
 /// Who led which term.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Leadership {
+pub(super) struct Leaders {
     /// The leader of each term and the record at which it was seen to lead.
     terms: HashMap<Term, (NodeId, u64)>,
 }
 
 impl Checker {
     pub(super) fn on_leader(&mut self, at: usize, status: &Status, record: u64) {
-        let known = *self.leadership.terms.entry(status.term).or_insert((status.node, record));
+        let known = *self.leaders.terms.entry(status.term).or_insert((status.node, record));
         if known.0 != status.node {
             let earlier = (format!("{:?} leads term {}", known.0, status.term), known.1);
             let later = (format!("{:?} leads term {} as well", status.node, status.term), record);
-            self.broke(Rule::ElectionSafety, earlier, later);
+            self.violate(Rule::ElectionSafety, earlier, later);
             return;
         }
         // The logs match entry by entry, so the last one that must be there tells for all.
         let Some((index, entry)) = self.committed.last_before(status.term) else { return };
         let Some(node) = self.nodes.get(at) else { return };
-        let held = Shadow::at(&node.log, index);
-        if held != Some(entry.mark) {
+        let held = ObservedNode::at(&node.log, index);
+        if held != Some(entry.digest) {
             let earlier = (
                 format!(
                     "entry {index} of term {} was committed in term {}",
-                    entry.mark.term, entry.in_term
+                    entry.digest.term, entry.in_term
                 ),
                 entry.record,
             );
             let holds = held.map_or_else(
                 || "no entry".to_owned(),
-                |mark| format!("an entry of term {}", mark.term),
+                |digest| format!("an entry of term {}", digest.term),
             );
             let later = (
                 format!(
@@ -45,7 +45,7 @@ impl Checker {
                 ),
                 record,
             );
-            self.broke(Rule::LeaderCompleteness, earlier, later);
+            self.violate(Rule::LeaderCompleteness, earlier, later);
         }
     }
 }

@@ -5,9 +5,9 @@
 //! became durable, what it sends, commits and applies - never the inside of a node.
 
 mod commit;
+mod durability;
 mod election;
 mod log;
-mod promise;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -19,10 +19,10 @@ use raft_core::{
     Entry, HardState, LogIndex, Membership, NodeId, Payload, Persist, RoleKind, Status, Term,
 };
 
-use self::commit::Committed;
-use self::election::Leadership;
-use self::log::Registry;
-use self::read::Confirmations;
+use self::commit::CommittedEntries;
+use self::election::Leaders;
+use self::log::EntryRegistry;
+use self::read::ReadConfirmations;
 
 /// A rule that broke.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -30,16 +30,16 @@ pub struct Violation {
     /// The rule's name and what it says.
     pub rule: Rule,
     /// What was known before.
-    pub earlier: Witness,
+    pub earlier: Observation,
     /// What contradicts it.
-    pub later: Witness,
+    pub later: Observation,
 }
 
 /// One side of a contradiction.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Witness {
+pub struct Observation {
     /// What was seen.
-    pub saw: String,
+    pub text: String,
     /// The record of the trace that it was seen at.
     pub record: u64,
 }
@@ -68,7 +68,7 @@ pub enum Rule {
     /// At most one vote a term is durable, and no other is given.
     OneVote,
     /// Nothing is promised before it is durable.
-    PromiseAfterPersist,
+    PersistBeforeSend,
     /// What is committed is durable on a majority.
     CommitOnQuorum,
     /// A leader's commit index advances only to an entry of its own term, and no other node
@@ -102,7 +102,7 @@ impl Rule {
             Self::TermMonotonic => "monotonic term",
             Self::CommitMonotonic => "monotonic commit",
             Self::OneVote => "one vote a term",
-            Self::PromiseAfterPersist => "no promise before its persist",
+            Self::PersistBeforeSend => "no promise before its persist",
             Self::CommitOnQuorum => "committed means durable on a majority",
             Self::CommitInOwnTerm => "leaders commit entries of their own term",
             Self::CommittedKept => "committed entries are kept",
@@ -116,18 +116,18 @@ impl Rule {
 
 /// What an entry is, for comparing: its term and a digest of what it carries.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Mark {
+pub(crate) struct EntryDigest {
     pub(crate) term: Term,
-    pub(crate) digest: u64,
+    pub(crate) payload: u64,
 }
 
-impl Mark {
+impl EntryDigest {
     fn of(entry: &Entry) -> Self {
-        Self { term: entry.term(), digest: digest_of(&entry.payload) }
+        Self { term: entry.term(), payload: payload_digest(&entry.payload) }
     }
 }
 
-fn digest_of(payload: &Payload) -> u64 {
+fn payload_digest(payload: &Payload) -> u64 {
     let mut hasher = DefaultHasher::new();
     match payload {
         Payload::Empty => 0_u8.hash(&mut hasher),
@@ -141,12 +141,12 @@ fn digest_of(payload: &Payload) -> u64 {
 
 /// What the checker knows of one node.
 #[derive(Clone, Debug, Default)]
-struct Shadow {
+struct ObservedNode {
     /// Its log as it stands in memory: everything that it ever handed to its disk, less what it
     /// took back. `log[i]` is the entry at index i + 1.
-    log: Vec<Mark>,
+    log: Vec<EntryDigest>,
     /// Its log as it is durable.
-    durable: Vec<Mark>,
+    durable: Vec<EntryDigest>,
     hard_state: HardState,
     term: Term,
     commit: LogIndex,
@@ -154,44 +154,44 @@ struct Shadow {
     role: Option<RoleKind>,
 }
 
-impl Shadow {
-    fn at(log: &[Mark], index: LogIndex) -> Option<Mark> {
-        log.get(place_of(index)?).copied()
+impl ObservedNode {
+    fn at(log: &[EntryDigest], index: LogIndex) -> Option<EntryDigest> {
+        log.get(offset_of(index)?).copied()
     }
 }
 
 /// Where an index lies in a list that begins with index 1.
-fn place_of(index: LogIndex) -> Option<usize> {
+fn offset_of(index: LogIndex) -> Option<usize> {
     usize::try_from(index.get().checked_sub(1)?).ok()
 }
 
 /// Watches a cluster.
 #[derive(Clone, Debug)]
 pub(crate) struct Checker {
-    nodes: Vec<Shadow>,
+    nodes: Vec<ObservedNode>,
     membership: Membership,
-    registry: Registry,
-    leadership: Leadership,
-    committed: Committed,
+    registry: EntryRegistry,
+    leaders: Leaders,
+    committed: CommittedEntries,
     /// The candidate that each node has given its vote to, a term.
     votes: HashMap<(NodeId, Term), (NodeId, u64)>,
     /// The highest index that a client has seen the effect of, and when.
-    seen: (LogIndex, u64),
-    confirmations: Confirmations,
+    client_seen: (LogIndex, u64),
+    confirmations: ReadConfirmations,
     violation: Option<Violation>,
 }
 
 impl Checker {
     pub(crate) fn new(size: usize, membership: Membership) -> Self {
         Self {
-            nodes: vec![Shadow::default(); size],
+            nodes: vec![ObservedNode::default(); size],
             membership,
-            registry: Registry::default(),
-            leadership: Leadership::default(),
-            committed: Committed::default(),
+            registry: EntryRegistry::default(),
+            leaders: Leaders::default(),
+            committed: CommittedEntries::default(),
             votes: HashMap::new(),
-            seen: (LogIndex::ZERO, 0),
-            confirmations: Confirmations::new(size),
+            client_seen: (LogIndex::ZERO, 0),
+            confirmations: ReadConfirmations::new(size),
             violation: None,
         }
     }
@@ -201,9 +201,9 @@ impl Checker {
     }
 
     /// Keeps the first violation: what follows from it is noise.
-    fn broke(&mut self, rule: Rule, earlier: (String, u64), later: (String, u64)) {
+    fn violate(&mut self, rule: Rule, earlier: (String, u64), later: (String, u64)) {
         if self.violation.is_none() {
-            let witness = |(saw, record)| Witness { saw, record };
+            let witness = |(text, record)| Observation { text, record };
             self.violation =
                 Some(Violation { rule, earlier: witness(earlier), later: witness(later) });
         }
@@ -224,9 +224,9 @@ impl Checker {
         }
         let Some(node) = self.nodes.get_mut(at) else { return };
         if let Some(from) = change.truncate_from {
-            node.durable.truncate(place_of(from).unwrap_or(0));
+            node.durable.truncate(offset_of(from).unwrap_or(0));
         }
-        node.durable.extend(change.entries.iter().map(Mark::of));
+        node.durable.extend(change.entries.iter().map(EntryDigest::of));
     }
 
     /// The node is as this says after an event.
@@ -236,7 +236,7 @@ impl Checker {
             if status.term < node.term {
                 let earlier = (format!("{:?} was in term {}", status.node, node.term), record);
                 let later = (format!("{:?} is in term {}", status.node, status.term), record);
-                self.broke(Rule::TermMonotonic, earlier, later);
+                self.violate(Rule::TermMonotonic, earlier, later);
                 return;
             }
             node.term = status.term;
@@ -279,7 +279,7 @@ impl Checker {
         let kept = node.durable.len() as u64;
         let hard_state = node.hard_state;
         let same = status.last_log.index.get() == kept
-            && status.last_log.term == node.durable.last().map_or(Term(0), |mark| mark.term)
+            && status.last_log.term == node.durable.last().map_or(Term(0), |digest| digest.term)
             && status.term == hard_state.term
             && status.voted_for == hard_state.voted_for;
         if !same {
@@ -291,7 +291,7 @@ impl Checker {
                 "{:?} came back with last entry {}, term {} and vote {:?}",
                 status.node, status.last_log, status.term, status.voted_for
             );
-            self.broke(Rule::DurableKept, (had, record), (has, record));
+            self.violate(Rule::DurableKept, (had, record), (has, record));
             return;
         }
         self.observe(at, status, record);

@@ -7,7 +7,7 @@ use super::{Checker, Rule};
 
 /// The reads that are under way, and the nodes that have confirmed each of them so far.
 #[derive(Clone, Debug)]
-pub(super) struct Confirmations {
+pub(super) struct ReadConfirmations {
     /// Of each node, the latest round of appends that it began, and the term in which it did.
     rounds: Vec<(Term, Round)>,
     reads: Vec<PendingRead>,
@@ -27,7 +27,7 @@ struct PendingRead {
     acknowledged_by: Vec<NodeId>,
 }
 
-impl Confirmations {
+impl ReadConfirmations {
     pub(super) fn new(size: usize) -> Self {
         Self { rounds: vec![(Term(0), Round::NONE); size], reads: Vec::new() }
     }
@@ -38,7 +38,7 @@ impl Confirmations {
 
     /// The latest round that this node began in this term.
     fn round_of(&self, node: NodeId, term: Term) -> Round {
-        match self.rounds.get(crate::network::place(node)) {
+        match self.rounds.get(crate::network::slot_of(node)) {
             Some(&(in_term, round)) if in_term == term => round,
             Some(_) | None => Round::NONE,
         }
@@ -50,7 +50,7 @@ impl Confirmations {
         let Message { from, to, term, .. } = *message;
         match &message.body {
             Body::AppendEntries(append) => {
-                if let Some(latest) = self.rounds.get_mut(crate::network::place(from)) {
+                if let Some(latest) = self.rounds.get_mut(crate::network::slot_of(from)) {
                     *latest = (*latest).max((term, append.round));
                 }
             }
@@ -81,8 +81,8 @@ impl Checker {
 
     /// A read arrived at a node.
     pub(crate) fn on_read_arrived(&mut self, at: usize, request: RequestId, record: u64) {
-        let Some(shadow) = self.nodes.get(at) else { return };
-        let (node, term) = (node_id(at), shadow.term);
+        let Some(observed) = self.nodes.get(at) else { return };
+        let (node, term) = (node_id(at), observed.term);
         let round_before = self.confirmations.round_of(node, term);
         let acknowledged_by = Vec::new();
         let read = PendingRead { request, node, term, round_before, record, acknowledged_by };
@@ -96,7 +96,7 @@ impl Checker {
 
     /// A read was answered. The node may have lost its leadership since the read was confirmed: it
     /// then waited for its state machine.
-    pub(crate) fn on_read_answered(&mut self, request: RequestId, record: u64) {
+    pub(crate) fn on_read_response(&mut self, request: RequestId, record: u64) {
         let reads = &mut self.confirmations.reads;
         let Some(place) = reads.iter().position(|read| read.request == request) else { return };
         let read = reads.swap_remove(place);
@@ -115,7 +115,7 @@ impl Checker {
                 ),
                 record,
             );
-            self.broke(Rule::ReadsAreConfirmed, earlier, later);
+            self.violate(Rule::ReadsAreConfirmed, earlier, later);
         }
     }
 }

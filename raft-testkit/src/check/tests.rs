@@ -1,4 +1,4 @@
-//! Each rule fires at the smallest story that breaks it, and at none that keeps it.
+//! Each rule fires at the smallest scenario that breaks it, and at none that keeps it.
 
 use std::collections::BTreeMap;
 
@@ -12,13 +12,13 @@ use raft_core::{
 use super::{Checker, Rule};
 
 /// A cluster of three under the checker's eyes. Nodes are 1 to 3.
-struct Story {
+struct Scenario {
     checker: Checker,
     members: Membership,
     record: u64,
 }
 
-impl Story {
+impl Scenario {
     fn new() -> Self {
         let members = Membership::of_voters([1, 2, 3].map(NodeId));
         Self { checker: Checker::new(3, members.clone()), members, record: 0 }
@@ -63,7 +63,7 @@ impl Story {
         self
     }
 
-    fn is(&mut self, node: u64, role: RoleKind, term: u64, commit: u64) -> &mut Self {
+    fn observe(&mut self, node: u64, role: RoleKind, term: u64, commit: u64) -> &mut Self {
         let record = self.next();
         let status = self.status(node, role, term, commit);
         self.checker.observe(at(node), &status, record);
@@ -72,7 +72,7 @@ impl Story {
 
     fn status(&self, node: u64, role: RoleKind, term: u64, commit: u64) -> Status {
         let log = &self.checker.nodes[at(node)].log;
-        let last = log.last().map_or(Term(0), |mark| mark.term);
+        let last = log.last().map_or(Term(0), |digest| digest.term);
         Status {
             node: NodeId(node),
             role,
@@ -94,7 +94,7 @@ impl Story {
         }
     }
 
-    fn says(&mut self, from: u64, to: u64, term: u64, body: Body) -> &mut Self {
+    fn send(&mut self, from: u64, to: u64, term: u64, body: Body) -> &mut Self {
         let record = self.next();
         let message = Message {
             cluster: ClusterId(1),
@@ -112,21 +112,21 @@ impl Story {
 
     /// One entry of term 1 everywhere, committed by node 1, which leads term 1.
     fn committed_one() -> Self {
-        let mut story = Self::new();
+        let mut scenario = Self::new();
         for node in 1..=3 {
-            story.write(node, 1, &[1], true);
+            scenario.write(node, 1, &[1], true);
         }
-        story.is(1, RoleKind::Leader, 1, 1);
-        story
+        scenario.observe(1, RoleKind::Leader, 1, 1);
+        scenario
     }
 
-    fn broken(&self) -> Option<Rule> {
+    fn violated(&self) -> Option<Rule> {
         self.checker.violation().map(|violation| violation.rule)
     }
 }
 
 fn at(node: u64) -> usize {
-    crate::network::place(NodeId(node))
+    crate::network::slot_of(NodeId(node))
 }
 
 fn entry(index: u64, term: u64, command: &'static [u8]) -> Entry {
@@ -137,34 +137,34 @@ const GRANTED: Body = Body::RequestVoteResponse(RequestVoteResponse { granted: t
 
 #[test]
 fn election_safety() {
-    let mut story = Story::new();
-    story.is(1, RoleKind::Leader, 1, 0).is(2, RoleKind::Leader, 2, 0);
-    assert_eq!(story.broken(), None);
-    story.is(3, RoleKind::Leader, 2, 0);
-    assert_eq!(story.broken(), Some(Rule::ElectionSafety));
-    let violation = story.checker.violation().unwrap();
-    assert_eq!(violation.earlier.saw, "n2 leads term 2");
+    let mut scenario = Scenario::new();
+    scenario.observe(1, RoleKind::Leader, 1, 0).observe(2, RoleKind::Leader, 2, 0);
+    assert_eq!(scenario.violated(), None);
+    scenario.observe(3, RoleKind::Leader, 2, 0);
+    assert_eq!(scenario.violated(), Some(Rule::ElectionSafety));
+    let violation = scenario.checker.violation().unwrap();
+    assert_eq!(violation.earlier.text, "n2 leads term 2");
     assert_eq!((violation.earlier.record, violation.later.record), (2, 3));
 }
 
 #[test]
 fn leader_append_only() {
-    let mut story = Story::new();
-    story.write(1, 1, &[1, 1], true).is(1, RoleKind::Leader, 1, 0);
-    story.write(1, 2, &[1], true);
-    assert_eq!(story.broken(), Some(Rule::LeaderAppendOnly));
+    let mut scenario = Scenario::new();
+    scenario.write(1, 1, &[1, 1], true).observe(1, RoleKind::Leader, 1, 0);
+    scenario.write(1, 2, &[1], true);
+    assert_eq!(scenario.violated(), Some(Rule::LeaderAppendOnly));
 }
 
 #[test]
 fn log_matching_by_predecessor_and_by_content() {
-    let mut story = Story::new();
-    story.write(1, 1, &[1, 2], true).write(2, 1, &[1, 2], true);
-    assert_eq!(story.broken(), None);
-    story.write(3, 1, &[2, 2], true);
-    assert_eq!(story.broken(), Some(Rule::LogMatching));
+    let mut scenario = Scenario::new();
+    scenario.write(1, 1, &[1, 2], true).write(2, 1, &[1, 2], true);
+    assert_eq!(scenario.violated(), None);
+    scenario.write(3, 1, &[2, 2], true);
+    assert_eq!(scenario.violated(), Some(Rule::LogMatching));
 
-    let mut story = Story::new();
-    story.write(1, 1, &[1], true);
+    let mut scenario = Scenario::new();
+    scenario.write(1, 1, &[1], true);
     let other = Persist {
         id: PersistId(1),
         hard_state: None,
@@ -172,157 +172,157 @@ fn log_matching_by_predecessor_and_by_content() {
         entries: vec![entry(1, 1, b"sub 1")],
         broken: None,
     };
-    story.checker.on_persist(1, &other, 9);
-    assert_eq!(story.broken(), Some(Rule::LogMatching));
+    scenario.checker.on_persist(1, &other, 9);
+    assert_eq!(scenario.violated(), Some(Rule::LogMatching));
 }
 
 #[test]
 fn leader_completeness() {
-    let mut story = Story::new();
-    story.write(1, 1, &[1], true).write(2, 1, &[1], true).is(1, RoleKind::Leader, 1, 1);
-    story.is(2, RoleKind::Leader, 2, 0);
-    assert_eq!(story.broken(), None, "it has the entry");
-    story.is(3, RoleKind::Leader, 3, 0);
-    assert_eq!(story.broken(), Some(Rule::LeaderCompleteness));
+    let mut scenario = Scenario::new();
+    scenario.write(1, 1, &[1], true).write(2, 1, &[1], true).observe(1, RoleKind::Leader, 1, 1);
+    scenario.observe(2, RoleKind::Leader, 2, 0);
+    assert_eq!(scenario.violated(), None, "it has the entry");
+    scenario.observe(3, RoleKind::Leader, 3, 0);
+    assert_eq!(scenario.violated(), Some(Rule::LeaderCompleteness));
 
-    let mut late = Story::new();
+    let mut late = Scenario::new();
     late.write(1, 1, &[1], true).write(2, 1, &[1], true);
-    late.is(3, RoleKind::Leader, 2, 0).is(1, RoleKind::Leader, 1, 1);
-    assert_eq!(late.broken(), Some(Rule::LeaderCompleteness), "committed behind its back");
+    late.observe(3, RoleKind::Leader, 2, 0).observe(1, RoleKind::Leader, 1, 1);
+    assert_eq!(late.violated(), Some(Rule::LeaderCompleteness), "committed behind its back");
 }
 
 #[test]
 fn state_machine_safety() {
-    let mut story = Story::new();
-    story.write(1, 1, &[1], true).write(2, 1, &[1], true).is(1, RoleKind::Leader, 1, 1);
-    story.write(3, 1, &[2], true).is(3, RoleKind::Follower, 2, 1);
-    assert_eq!(story.broken(), Some(Rule::StateMachineSafety));
+    let mut scenario = Scenario::new();
+    scenario.write(1, 1, &[1], true).write(2, 1, &[1], true).observe(1, RoleKind::Leader, 1, 1);
+    scenario.write(3, 1, &[2], true).observe(3, RoleKind::Follower, 2, 1);
+    assert_eq!(scenario.violated(), Some(Rule::StateMachineSafety));
 }
 
 #[test]
 fn committed_means_durable_on_a_majority() {
-    let mut story = Story::new();
-    story.write(1, 1, &[1], true).write(2, 1, &[1], false).is(1, RoleKind::Leader, 1, 1);
-    assert_eq!(story.broken(), Some(Rule::CommitOnQuorum));
+    let mut scenario = Scenario::new();
+    scenario.write(1, 1, &[1], true).write(2, 1, &[1], false).observe(1, RoleKind::Leader, 1, 1);
+    assert_eq!(scenario.violated(), Some(Rule::CommitOnQuorum));
 }
 
 #[test]
 fn leaders_commit_only_entries_of_their_own_term() {
     let held_by_two = || {
-        let mut story = Story::new();
-        story.write(1, 1, &[1, 2], true).write(2, 1, &[1, 2], true);
-        story
+        let mut scenario = Scenario::new();
+        scenario.write(1, 1, &[1, 2], true).write(2, 1, &[1, 2], true);
+        scenario
     };
-    let mut story = held_by_two();
-    story.is(1, RoleKind::Leader, 2, 2);
-    assert_eq!(story.broken(), None, "the entry of the older term is committed along with it");
+    let mut scenario = held_by_two();
+    scenario.observe(1, RoleKind::Leader, 2, 2);
+    assert_eq!(scenario.violated(), None, "the entry of the older term is committed along with it");
 
-    let mut story = held_by_two();
-    story.is(1, RoleKind::Leader, 2, 1);
-    assert_eq!(story.broken(), Some(Rule::CommitInOwnTerm));
+    let mut scenario = held_by_two();
+    scenario.observe(1, RoleKind::Leader, 2, 1);
+    assert_eq!(scenario.violated(), Some(Rule::CommitInOwnTerm));
 
-    let mut story = held_by_two();
-    story.is(1, RoleKind::Follower, 1, 1).is(1, RoleKind::Leader, 2, 1);
-    assert_eq!(story.broken(), Some(Rule::CommitInOwnTerm), "no leader has committed it");
+    let mut scenario = held_by_two();
+    scenario.observe(1, RoleKind::Follower, 1, 1).observe(1, RoleKind::Leader, 2, 1);
+    assert_eq!(scenario.violated(), Some(Rule::CommitInOwnTerm), "no leader has committed it");
 
-    let mut story = Story::committed_one();
-    story.is(2, RoleKind::Follower, 1, 1).is(2, RoleKind::Leader, 2, 1);
-    assert_eq!(story.broken(), None, "it was committed there before the node led");
+    let mut scenario = Scenario::committed_one();
+    scenario.observe(2, RoleKind::Follower, 1, 1).observe(2, RoleKind::Leader, 2, 1);
+    assert_eq!(scenario.violated(), None, "it was committed there before the node led");
 }
 
 #[test]
 fn committed_entries_are_kept() {
-    let mut story = Story::committed_one();
-    story.write(2, 1, &[2], true);
-    assert_eq!(story.broken(), Some(Rule::CommittedKept));
+    let mut scenario = Scenario::committed_one();
+    scenario.write(2, 1, &[2], true);
+    assert_eq!(scenario.violated(), Some(Rule::CommittedKept));
 }
 
 #[test]
 fn terms_and_commits_only_rise() {
-    let mut story = Story::new();
-    story.is(1, RoleKind::Follower, 5, 0).is(1, RoleKind::Follower, 4, 0);
-    assert_eq!(story.broken(), Some(Rule::TermMonotonic));
-    let mut story = Story::new();
-    story.vote(1, 5, None).vote(1, 4, None);
-    assert_eq!(story.broken(), Some(Rule::TermMonotonic));
-    let mut story = Story::committed_one();
-    story.is(1, RoleKind::Leader, 1, 0);
-    assert_eq!(story.broken(), Some(Rule::CommitMonotonic));
+    let mut scenario = Scenario::new();
+    scenario.observe(1, RoleKind::Follower, 5, 0).observe(1, RoleKind::Follower, 4, 0);
+    assert_eq!(scenario.violated(), Some(Rule::TermMonotonic));
+    let mut scenario = Scenario::new();
+    scenario.vote(1, 5, None).vote(1, 4, None);
+    assert_eq!(scenario.violated(), Some(Rule::TermMonotonic));
+    let mut scenario = Scenario::committed_one();
+    scenario.observe(1, RoleKind::Leader, 1, 0);
+    assert_eq!(scenario.violated(), Some(Rule::CommitMonotonic));
 }
 
 #[test]
 fn one_vote_a_term() {
-    let mut story = Story::new();
-    story.vote(1, 5, None).vote(1, 5, Some(2)).vote(1, 6, Some(3));
-    assert_eq!(story.broken(), None);
-    story.vote(1, 6, Some(2));
-    assert_eq!(story.broken(), Some(Rule::OneVote));
+    let mut scenario = Scenario::new();
+    scenario.vote(1, 5, None).vote(1, 5, Some(2)).vote(1, 6, Some(3));
+    assert_eq!(scenario.violated(), None);
+    scenario.vote(1, 6, Some(2));
+    assert_eq!(scenario.violated(), Some(Rule::OneVote));
 
-    let mut story = Story::new();
-    story.vote(1, 5, Some(2)).says(1, 2, 5, GRANTED).says(1, 2, 5, GRANTED);
-    assert_eq!(story.broken(), None);
-    story.says(1, 3, 5, GRANTED);
-    assert_eq!(story.broken(), Some(Rule::OneVote));
+    let mut scenario = Scenario::new();
+    scenario.vote(1, 5, Some(2)).send(1, 2, 5, GRANTED).send(1, 2, 5, GRANTED);
+    assert_eq!(scenario.violated(), None);
+    scenario.send(1, 3, 5, GRANTED);
+    assert_eq!(scenario.violated(), Some(Rule::OneVote));
 }
 
 #[test]
 fn no_promise_before_its_persist() {
-    let mut story = Story::new();
-    story.says(1, 2, 5, GRANTED);
-    assert_eq!(story.broken(), Some(Rule::PromiseAfterPersist));
+    let mut scenario = Scenario::new();
+    scenario.send(1, 2, 5, GRANTED);
+    assert_eq!(scenario.violated(), Some(Rule::PersistBeforeSend));
 
     let matched = |index| {
         let outcome = AppendOutcome::Matched { match_index: LogIndex(index) };
         Body::AppendEntriesResponse(AppendEntriesResponse { round: Round(1), outcome })
     };
-    let mut story = Story::new();
-    story.vote(2, 1, None).write(2, 1, &[1], true).write(2, 2, &[1], false);
-    story.says(2, 1, 1, matched(1));
-    assert_eq!(story.broken(), None);
-    story.says(2, 1, 1, matched(2));
-    assert_eq!(story.broken(), Some(Rule::PromiseAfterPersist));
+    let mut scenario = Scenario::new();
+    scenario.vote(2, 1, None).write(2, 1, &[1], true).write(2, 2, &[1], false);
+    scenario.send(2, 1, 1, matched(1));
+    assert_eq!(scenario.violated(), None);
+    scenario.send(2, 1, 1, matched(2));
+    assert_eq!(scenario.violated(), Some(Rule::PersistBeforeSend));
 }
 
 #[test]
 fn entries_are_applied_in_order_and_alike() {
-    let mut story = Story::committed_one();
-    story.checker.on_apply(0, &entry(1, 1, b"add 1"), 20);
-    story.checker.on_output(0, LogIndex(1), b"1", 20);
-    assert_eq!(story.broken(), None);
-    story.checker.on_apply(0, &entry(1, 1, b"add 1"), 21);
-    assert_eq!(story.broken(), Some(Rule::AppliedInOrder), "twice");
+    let mut scenario = Scenario::committed_one();
+    scenario.checker.on_apply(0, &entry(1, 1, b"add 1"), 20);
+    scenario.checker.on_output(0, LogIndex(1), b"1", 20);
+    assert_eq!(scenario.violated(), None);
+    scenario.checker.on_apply(0, &entry(1, 1, b"add 1"), 21);
+    assert_eq!(scenario.violated(), Some(Rule::AppliedInOrder), "twice");
 
-    let mut story = Story::committed_one();
-    story.checker.on_output(0, LogIndex(1), b"1", 20);
-    story.checker.on_output(1, LogIndex(1), b"2", 21);
-    assert_eq!(story.broken(), Some(Rule::SameOutputs));
+    let mut scenario = Scenario::committed_one();
+    scenario.checker.on_output(0, LogIndex(1), b"1", 20);
+    scenario.checker.on_output(1, LogIndex(1), b"2", 21);
+    assert_eq!(scenario.violated(), Some(Rule::SameOutputs));
 }
 
 #[test]
 fn what_was_durable_survives_a_restart() {
-    let mut story = Story::new();
-    story.write(1, 1, &[1, 1], true);
-    story.checker.on_crash(0);
-    let mut status = story.status(1, RoleKind::Follower, 0, 0);
-    story.checker.on_restart(0, &status, LogIndex::ZERO, 9);
-    assert_eq!(story.broken(), None);
+    let mut scenario = Scenario::new();
+    scenario.write(1, 1, &[1, 1], true);
+    scenario.checker.on_crash(0);
+    let mut status = scenario.status(1, RoleKind::Follower, 0, 0);
+    scenario.checker.on_restart(0, &status, LogIndex::ZERO, 9);
+    assert_eq!(scenario.violated(), None);
     status.last_log.index = LogIndex(1);
-    story.checker.on_restart(0, &status, LogIndex::ZERO, 10);
-    assert_eq!(story.broken(), Some(Rule::DurableKept));
+    scenario.checker.on_restart(0, &status, LogIndex::ZERO, 10);
+    assert_eq!(scenario.violated(), Some(Rule::DurableKept));
 }
 
 #[test]
 fn clients_see_what_was_committed_and_nothing_older_later() {
-    let mut story = Story::committed_one();
-    story.checker.on_acknowledged(0, &entry(1, 1, b"add 1"), 20);
-    assert_eq!(story.broken(), None);
-    let floor = story.checker.seen();
-    story.checker.on_read_ready(0, floor, LogIndex(0), 21);
-    assert_eq!(story.broken(), Some(Rule::ReadsAreCurrent));
+    let mut scenario = Scenario::committed_one();
+    scenario.checker.on_acknowledged(0, &entry(1, 1, b"add 1"), 20);
+    assert_eq!(scenario.violated(), None);
+    let floor = scenario.checker.client_seen();
+    scenario.checker.on_read_ready(0, floor, LogIndex(0), 21);
+    assert_eq!(scenario.violated(), Some(Rule::ReadsAreCurrent));
 
-    let mut story = Story::committed_one();
-    story.checker.on_acknowledged(0, &entry(1, 2, b"add 1"), 20);
-    assert_eq!(story.broken(), Some(Rule::AcknowledgedKept));
+    let mut scenario = Scenario::committed_one();
+    scenario.checker.on_acknowledged(0, &entry(1, 2, b"add 1"), 20);
+    assert_eq!(scenario.violated(), Some(Rule::AcknowledgedKept));
 }
 
 #[test]
@@ -340,18 +340,18 @@ fn reads_are_confirmed_by_a_round_that_began_after_they_arrived() {
     // Node 2 acknowledges `before`, a read arrives, node 1 begins round 2, node 2 acknowledges
     // `after`, and the read is answered.
     let answer_after = |before: &[u64], after: &[(u64, u64)]| {
-        let mut story = Story::committed_one();
-        story.vote(2, 1, Some(1)).vote(2, 2, None).says(1, 2, 1, append(1));
+        let mut scenario = Scenario::committed_one();
+        scenario.vote(2, 1, Some(1)).vote(2, 2, None).send(1, 2, 1, append(1));
         for &round in before {
-            story.says(2, 1, 1, acknowledged(round));
+            scenario.send(2, 1, 1, acknowledged(round));
         }
-        story.checker.on_read_arrived(at(1), read, 20);
-        story.says(1, 2, 1, append(2));
+        scenario.checker.on_read_arrived(at(1), read, 20);
+        scenario.send(1, 2, 1, append(2));
         for &(term, round) in after {
-            story.says(2, 1, term, acknowledged(round));
+            scenario.send(2, 1, term, acknowledged(round));
         }
-        story.checker.on_read_answered(read, 21);
-        story.broken()
+        scenario.checker.on_read_response(read, 21);
+        scenario.violated()
     };
     let unconfirmed = Some(Rule::ReadsAreConfirmed);
     assert_eq!(answer_after(&[1], &[(1, 2)]), None);

@@ -7,14 +7,14 @@ use raft_core::{
 };
 
 use super::Cluster;
-use crate::network::place;
+use crate::network::slot_of;
 use crate::trace::record::{CommandOutcome, RecordKind, command_text};
 
 /// A command or a read that was handed to a node.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Handle(u64);
+pub struct RequestHandle(u64);
 
-impl Handle {
+impl RequestHandle {
     /// Its number in the trace.
     #[must_use]
     pub const fn number(self) -> u64 {
@@ -41,7 +41,7 @@ pub(super) struct Request {
 }
 
 impl Clients {
-    pub(super) fn get(&self, handle: Handle) -> &Request {
+    pub(super) fn get(&self, handle: RequestHandle) -> &Request {
         let at = usize::try_from(handle.0 - 1).unwrap_or(usize::MAX);
         self.requests
             .get(at)
@@ -58,42 +58,47 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     ///
     /// # Panics
     /// If there is no such node.
-    pub fn propose(&mut self, node: u64, command: impl AsRef<[u8]>) -> Handle {
+    pub fn propose(&mut self, node: u64, command: impl AsRef<[u8]>) -> RequestHandle {
         let command = Bytes::copy_from_slice(command.as_ref());
-        let text = if self.recorder.is_on() { command_text(&command) } else { String::new() };
-        self.ask(node, text, |id| Input::Propose(vec![Proposal { id, command }]))
+        let text = if self.recorder.is_enabled() { command_text(&command) } else { String::new() };
+        self.submit(node, text, |id| Input::Propose(vec![Proposal { id, command }]))
     }
 
     /// Asks a node for a confirmed read. It ends as [`CommandOutcome::ReadReady`] or refused.
     ///
     /// # Panics
     /// If there is no such node.
-    pub fn read(&mut self, node: u64) -> Handle {
-        self.ask(node, "read".to_owned(), |id| Input::Read(vec![id]))
+    pub fn read(&mut self, node: u64) -> RequestHandle {
+        self.submit(node, "read".to_owned(), |id| Input::Read(vec![id]))
     }
 
     /// Answers a read that waits for its confirmation at a leader, as a faulty leader would: with
     /// what is committed and applied there.
-    pub(crate) fn answer_read_unconfirmed(&mut self, read: Handle) {
+    pub(crate) fn respond_to_unconfirmed_read(&mut self, read: RequestHandle) {
         let Request { node, outcome, record, .. } = self.clients.get(read);
-        let (at, record) = (place(*node), *record);
+        let (at, record) = (slot_of(*node), *record);
         let status = &self.nodes[at].status;
         let applied = status.applied_index == status.commit_index;
         if outcome.is_none() && status.role == RoleKind::Leader && applied {
             let outcome = Outcome::ReadReady { read_index: status.commit_index };
-            self.on_reply(at, Response { id: RequestId(read.0), outcome }, record);
-            self.stop_if_broken();
+            self.on_response(at, Response { id: RequestId(read.0), outcome }, record);
+            self.panic_if_violated();
         }
     }
 
-    fn ask(&mut self, node: u64, text: String, input: impl FnOnce(RequestId) -> Input) -> Handle {
-        let at = self.at(node);
+    fn submit(
+        &mut self,
+        node: u64,
+        text: String,
+        input: impl FnOnce(RequestId) -> Input,
+    ) -> RequestHandle {
+        let at = self.slot(node);
         let id = self.clients.requests.len() as u64 + 1;
         let kind = RecordKind::CommandStarted { command: id, text };
-        let started = self.note_at(at, kind, None);
+        let started = self.record_at(at, kind, None);
         let node = NodeId(node);
         let outcome = None;
-        let floor = self.checker.seen();
+        let floor = self.checker.client_seen();
         let request = Request { node, outcome, collected: false, record: started, floor };
         self.clients.requests.push(request);
         if self.nodes[at].is_up() {
@@ -105,19 +110,19 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
             self.settle(at);
         } else {
             let outcome = CommandOutcome::Retry("the node is down".to_owned());
-            self.answer(at, id, outcome, started);
+            self.record_outcome(at, id, outcome, started);
         }
-        Handle(id)
+        RequestHandle(id)
     }
 
     /// The client looks at how its command ended, or gives up waiting for it.
-    pub fn collect(&mut self, handle: Handle) -> CommandOutcome {
+    pub fn collect(&mut self, handle: RequestHandle) -> CommandOutcome {
         let request = self.clients.get(handle);
         let outcome = request.outcome.clone().unwrap_or(CommandOutcome::TimedOut);
         if !request.collected {
-            let (at, cause) = (place(request.node), request.record);
+            let (at, cause) = (slot_of(request.node), request.record);
             let kind = RecordKind::CommandDone { command: handle.0, outcome: outcome.clone() };
-            self.note_at(at, kind, Some(cause));
+            self.record_at(at, kind, Some(cause));
             if let Some(request) = self.clients.get_mut(handle.0) {
                 request.collected = true;
             }
@@ -127,7 +132,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
 
     /// How a command ended so far, without the client looking.
     #[must_use]
-    pub fn outcome(&self, handle: Handle) -> Option<&CommandOutcome> {
+    pub fn outcome(&self, handle: RequestHandle) -> Option<&CommandOutcome> {
         self.clients.get(handle).outcome.as_ref()
     }
 
@@ -136,15 +141,15 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         self.clients.requests.iter().filter_map(|request| request.outcome.as_ref())
     }
 
-    pub(super) fn on_reply(&mut self, at: usize, reply: Response, record: u64) {
-        let outcome = match reply.outcome {
+    pub(super) fn on_response(&mut self, at: usize, response: Response, record: u64) {
+        let outcome = match response.outcome {
             Outcome::Unknown { .. } => CommandOutcome::Unknown,
             Outcome::ReadReady { read_index } => {
-                if let Some(request) = self.clients.get_mut(reply.id.get()) {
+                if let Some(request) = self.clients.get_mut(response.id.get()) {
                     let floor = request.floor;
                     self.checker.on_read_ready(at, floor, read_index, record);
                 }
-                self.checker.on_read_answered(reply.id, record);
+                self.checker.on_read_response(response.id, record);
                 CommandOutcome::ReadReady(read_index)
             }
             Outcome::Refused(refusal) => match refusal {
@@ -157,21 +162,21 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
                 }
             },
         };
-        self.checker.on_read_ended(reply.id);
-        self.answer(at, reply.id.get(), outcome, record);
+        self.checker.on_read_ended(response.id);
+        self.record_outcome(at, response.id.get(), outcome, record);
     }
 
-    pub(super) fn on_applied_reply(&mut self, at: usize, id: RequestId, text: String, record: u64) {
-        self.answer(at, id.get(), CommandOutcome::Applied(text), record);
+    pub(super) fn on_applied(&mut self, at: usize, id: RequestId, text: String, record: u64) {
+        self.record_outcome(at, id.get(), CommandOutcome::Applied(text), record);
     }
 
-    pub(super) fn on_failed_reply(&mut self, at: usize, id: RequestId, why: String, record: u64) {
-        self.answer(at, id.get(), CommandOutcome::ApplyFailed(why), record);
+    pub(super) fn on_apply_failed(&mut self, at: usize, id: RequestId, why: String, record: u64) {
+        self.record_outcome(at, id.get(), CommandOutcome::ApplyFailed(why), record);
     }
 
-    fn answer(&mut self, at: usize, id: u64, outcome: CommandOutcome, cause: u64) {
+    fn record_outcome(&mut self, at: usize, id: u64, outcome: CommandOutcome, cause: u64) {
         let kind = RecordKind::CommandAnswered { command: id, outcome: outcome.clone() };
-        let record = self.note_at(at, kind, Some(cause));
+        let record = self.record_at(at, kind, Some(cause));
         if let Some(request) = self.clients.get_mut(id)
             && request.outcome.is_none()
         {
@@ -181,7 +186,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     }
 
     /// The node is gone: whoever still waits for it does not know what became of the command.
-    pub(super) fn on_requests_cut_off(&mut self, at: usize, record: u64) {
+    pub(super) fn on_node_stopped(&mut self, at: usize, record: u64) {
         let node = self.nodes[at].id;
         for request in &mut self.clients.requests {
             if request.node == node && request.outcome.is_none() {

@@ -4,10 +4,10 @@ use raft_core::ports::{LogStore, StateMachine};
 use raft_core::{Input, Message};
 
 use super::Cluster;
-use crate::network::{InFlight, Link, place};
-use crate::select::Select;
+use crate::condition::{Condition, MessageEvent};
+use crate::network::{InFlight, Link, slot_of};
+use crate::selector::Selector;
 use crate::trace::record::{Liveness, Loss, MessageView, RecordKind, Side};
-use crate::until::{Moment, Until};
 
 /// How many messages a verb moves, beside those that wait already, before it gives up: far more
 /// than any scenario needs.
@@ -18,9 +18,9 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     ///
     /// # Panics
     /// If there is none.
-    pub fn send(&mut self, select: Select) -> usize {
-        let ids = self.ids_in_outboxes(&select);
-        self.need(&ids, "send", &select);
+    pub fn send(&mut self, selector: Selector) -> usize {
+        let ids = self.ids_in_outboxes(&selector);
+        self.require_any(&ids, "send", &selector);
         for &id in &ids {
             self.send_id(id);
         }
@@ -31,9 +31,9 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     ///
     /// # Panics
     /// If there is none.
-    pub fn handle(&mut self, select: Select) -> usize {
-        let ids = self.ids_on_wire(&select);
-        self.need(&ids, "handle", &select);
+    pub fn handle(&mut self, selector: Selector) -> usize {
+        let ids = self.ids_on_wire(&selector);
+        self.require_any(&ids, "handle", &selector);
         for &id in &ids {
             self.handle_id(id);
         }
@@ -45,14 +45,14 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     ///
     /// # Panics
     /// If there is none.
-    pub fn deliver(&mut self, select: Select) -> usize {
+    pub fn deliver(&mut self, selector: Selector) -> usize {
         self.start();
         let on_wire = self.network.wire.iter().map(|f| (f.id, &f.message));
         let in_outboxes = self.network.outboxes.iter().flatten().map(|f| (f.id, &f.message));
         let all: Vec<(u64, &Message)> = on_wire.chain(in_outboxes).collect();
-        let places = select.pick(all.iter().map(|&(_, message)| message));
+        let places = selector.pick(all.iter().map(|&(_, message)| message));
         let ids: Vec<u64> = places.into_iter().map(|at| all[at].0).collect();
-        self.need(&ids, "deliver", &select);
+        self.require_any(&ids, "deliver", &selector);
         for &id in &ids {
             self.send_id(id);
             self.handle_id(id);
@@ -72,7 +72,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         let events_max = EVENTS_MAX + 200 * waiting;
         let mut handled = 0;
         loop {
-            self.send_everything();
+            self.send_outboxes();
             if !self.handle_next() {
                 return handled;
             }
@@ -87,25 +87,25 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     ///
     /// # Panics
     /// If messages run out before, or the bound of the condition is reached.
-    pub fn deliver_until(&mut self, until: Until) {
+    pub fn deliver_until(&mut self, condition: Condition) {
         self.start();
-        let mut watch = until.watch();
+        let mut tracker = condition.tracker();
         let mut moved = 0;
         loop {
-            if watch.holds(self, Moment::Still) {
+            if tracker.holds(self, MessageEvent::Nothing) {
                 return;
             }
-            if moved >= watch.events_max() {
-                self.fail(&format!("{moved} messages moved and still not: {until}"));
+            if moved >= tracker.events_max() {
+                self.fail(&format!("{moved} messages moved and still not: {condition}"));
             }
-            let moment = if let Some(message) = self.send_next() {
-                watch.holds(self, Moment::Sent(&message))
+            let holds = if let Some(message) = self.send_next() {
+                tracker.holds(self, MessageEvent::Sent(&message))
             } else if let Some(message) = self.handle_next_message() {
-                watch.holds(self, Moment::Handled(&message))
+                tracker.holds(self, MessageEvent::Handled(&message))
             } else {
-                self.fail(&format!("no message is left to move, and still not: {until}"));
+                self.fail(&format!("no message is left to move, and still not: {condition}"));
             };
-            if moment {
+            if holds {
                 return;
             }
             moved += 1;
@@ -115,7 +115,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     /// Sends whatever waits in the outboxes.
     pub fn send_all(&mut self) {
         self.start();
-        self.send_everything();
+        self.send_outboxes();
     }
 
     /// Handles whatever is on the wire, but sends nothing.
@@ -126,7 +126,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
 
     /// The messages that are meant, on the wire first, then in the outboxes.
     #[must_use]
-    pub fn messages(&self, select: &Select) -> Vec<&Message> {
+    pub fn messages(&self, selector: &Selector) -> Vec<&Message> {
         let all: Vec<&Message> = self
             .network
             .wire
@@ -134,7 +134,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
             .chain(self.network.outboxes.iter().flatten())
             .map(|in_flight| &in_flight.message)
             .collect();
-        select.pick(all.iter().copied()).into_iter().map(|at| all[at]).collect()
+        selector.pick(all.iter().copied()).into_iter().map(|at| all[at]).collect()
     }
 
     /// The one message that is meant.
@@ -142,33 +142,33 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     /// # Panics
     /// If there is none, or more than one.
     #[must_use]
-    pub fn message(&self, select: &Select) -> &Message {
-        match self.messages(select).as_slice() {
+    pub fn message(&self, selector: &Selector) -> &Message {
+        match self.messages(selector).as_slice() {
             [one] => one,
-            several => self.fail(&format!("{} messages are: {select}", several.len())),
+            several => self.fail(&format!("{} messages are: {selector}", several.len())),
         }
     }
 
-    pub(super) fn ids_in_outboxes(&mut self, select: &Select) -> Vec<u64> {
+    pub(super) fn ids_in_outboxes(&mut self, selector: &Selector) -> Vec<u64> {
         self.start();
         let all: Vec<&InFlight> = self.network.outboxes.iter().flatten().collect();
-        let places = select.pick(all.iter().map(|in_flight| &in_flight.message));
+        let places = selector.pick(all.iter().map(|in_flight| &in_flight.message));
         places.into_iter().map(|at| all[at].id).collect()
     }
 
-    pub(super) fn ids_on_wire(&mut self, select: &Select) -> Vec<u64> {
+    pub(super) fn ids_on_wire(&mut self, selector: &Selector) -> Vec<u64> {
         self.start();
-        let places = select.pick(self.network.wire.iter().map(|in_flight| &in_flight.message));
+        let places = selector.pick(self.network.wire.iter().map(|in_flight| &in_flight.message));
         places.into_iter().map(|at| self.network.wire[at].id).collect()
     }
 
-    pub(super) fn need(&self, ids: &[u64], verb: &str, select: &Select) {
+    pub(super) fn require_any(&self, ids: &[u64], verb: &str, selector: &Selector) {
         if ids.is_empty() {
-            self.fail(&format!("nothing to {verb}: {select}\n{}", self.waiting_messages()));
+            self.fail(&format!("nothing to {verb}: {selector}\n{}", self.waiting_messages()));
         }
     }
 
-    pub(crate) fn send_everything(&mut self) {
+    pub(crate) fn send_outboxes(&mut self) {
         while self.send_next().is_some() {}
     }
 
@@ -179,7 +179,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
             let next = self.network.outboxes[at].iter().position(|in_flight| {
                 !blocked
                     && !in_flight.held
-                    && self.network.links_of(&in_flight.message) != Link::Holding
+                    && self.network.link_of(&in_flight.message) != Link::Holding
             });
             if let Some(next) = next
                 && let Some(in_flight) = self.network.outboxes[at].remove(next)
@@ -206,22 +206,22 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     }
 
     fn put_on_wire(&mut self, at: usize, mut in_flight: InFlight) {
-        let link = self.network.links_of(&in_flight.message);
+        let link = self.network.link_of(&in_flight.message);
         let view = self.view_of(&in_flight);
         let cut_off = self.nodes[at].side == Side::Minority || self.network.is_cut_off(at);
         if link == Link::Losing && cut_off {
             let why = RecordKind::MessageLost { why: Loss::CutOff };
-            self.note_with(at, why, in_flight.cause, view);
+            self.record_with(at, why, in_flight.cause, view);
             return;
         }
-        let sent = self.note_with(at, RecordKind::MessageSent, in_flight.cause, view.clone());
+        let sent = self.record_with(at, RecordKind::MessageSent, in_flight.cause, view.clone());
         in_flight.cause = Some(sent);
         in_flight.held = false;
-        let to = place(in_flight.message.to);
+        let to = slot_of(in_flight.message.to);
         if link == Link::Losing || self.is_lossy(&in_flight.message) {
             let why = if link == Link::Losing { Loss::CutOff } else { Loss::Dropped };
             let at_node = if to < self.nodes.len() { to } else { at };
-            self.note_with(at_node, RecordKind::MessageLost { why }, Some(sent), view);
+            self.record_with(at_node, RecordKind::MessageLost { why }, Some(sent), view);
             return;
         }
         self.network.wire.push_back(in_flight);
@@ -244,9 +244,9 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
 
     fn next_on_wire(&self) -> Option<u64> {
         let movable = |in_flight: &&InFlight| {
-            let to = self.nodes.get(place(in_flight.message.to));
+            let to = self.nodes.get(slot_of(in_flight.message.to));
             !in_flight.held
-                && self.network.links_of(&in_flight.message) != Link::Holding
+                && self.network.link_of(&in_flight.message) != Link::Holding
                 && to.is_none_or(|node| node.liveness != Liveness::Blocked)
         };
         self.network.wire.iter().find(movable).map(|in_flight| in_flight.id)
@@ -257,18 +257,18 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         let wire = &mut self.network.wire;
         let Some(at) = wire.iter().position(|in_flight| in_flight.id == id) else { return };
         let Some(in_flight) = wire.remove(at) else { return };
-        let to = place(in_flight.message.to);
+        let to = slot_of(in_flight.message.to);
         let Some(node) = self.nodes.get(to) else { return };
         let view = self.view_of(&in_flight);
         let lost = if !node.is_up() {
             Some(Loss::ReceiverDown)
-        } else if self.network.links_of(&in_flight.message) == Link::Losing {
+        } else if self.network.link_of(&in_flight.message) == Link::Losing {
             Some(Loss::CutOff)
         } else {
             None
         };
         if let Some(why) = lost {
-            self.note_with(to, RecordKind::MessageLost { why }, in_flight.cause, view);
+            self.record_with(to, RecordKind::MessageLost { why }, in_flight.cause, view);
             return;
         }
         let input = Input::Message(in_flight.message);
@@ -277,6 +277,6 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     }
 
     pub(super) fn view_of(&self, in_flight: &InFlight) -> Option<MessageView> {
-        self.recorder.is_on().then(|| MessageView::of(in_flight.id, &in_flight.message))
+        self.recorder.is_enabled().then(|| MessageView::of(in_flight.id, &in_flight.message))
     }
 }

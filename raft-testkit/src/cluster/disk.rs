@@ -6,7 +6,7 @@ use raft_core::ports::{LogStore, StateMachine};
 use raft_core::{FetchEntries, Input, Persist, PersistId};
 
 use super::Cluster;
-use crate::sim_node::{Pace, Rig};
+use crate::sim_node::{CommandFault, Completion};
 use crate::trace::record::{Liveness, RecordKind};
 
 /// What a crash leaves of the changes that were not durable.
@@ -26,60 +26,60 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     /// # Panics
     /// If there is no such node; the other verbs here likewise.
     pub fn disk_by_hand(&mut self, node: u64) {
-        let at = self.at(node);
-        self.set_disk(at, Pace::ByHand, None);
+        let at = self.slot(node);
+        self.set_disk(at, Completion::Manual, None);
     }
 
     /// From now on each write of the node's disk takes this long: [`Cluster::run_for`] and
     /// [`Cluster::run_until`] complete it when its time has come. Changes that arrive meanwhile
     /// share the next write; reads take no time.
     pub fn disk_takes(&mut self, node: u64, write_time: Duration) {
-        let at = self.at(node);
-        self.set_disk(at, Pace::ByHand, Some(write_time));
+        let at = self.slot(node);
+        self.set_disk(at, Completion::Manual, Some(write_time));
         self.settle(at);
     }
 
     /// From now on the node's disk does everything at once, what waits included.
     pub fn disk_at_once(&mut self, node: u64) {
-        let at = self.at(node);
-        self.set_disk(at, Pace::AtOnce, None);
+        let at = self.slot(node);
+        self.set_disk(at, Completion::Immediate, None);
         self.settle(at);
     }
 
     /// From now on the node's state machine does nothing until it is told to.
     pub fn apply_by_hand(&mut self, node: u64) {
-        let at = self.at(node);
-        self.nodes[at].apply_pace = Pace::ByHand;
+        let at = self.slot(node);
+        self.nodes[at].apply_completion = Completion::Manual;
     }
 
     /// From now on the node's state machine does everything at once, what waits included.
     pub fn apply_at_once(&mut self, node: u64) {
-        let at = self.at(node);
-        self.nodes[at].apply_pace = Pace::AtOnce;
+        let at = self.slot(node);
+        self.nodes[at].apply_completion = Completion::Immediate;
         self.settle(at);
     }
 
     /// The changes that the node's disk has not made durable yet.
     pub fn waiting_persists(&mut self, node: u64) -> Vec<&Persist> {
-        let at = self.at(node);
+        let at = self.slot(node);
         self.nodes[at].persists.iter().map(|(change, _)| change).collect()
     }
 
     /// The node's requests for entries from its store that are not answered yet, oldest first.
     pub fn waiting_fetches(&mut self, node: u64) -> Vec<&FetchEntries> {
-        let at = self.at(node);
+        let at = self.slot(node);
         self.nodes[at].fetches.iter().map(|(request, _)| request).collect()
     }
 
     /// Makes the first `count` waiting changes durable; the node does not hear of it yet.
     pub fn write_persists(&mut self, node: u64, count: usize) {
-        let at = self.at(node);
+        let at = self.slot(node);
         self.write_persists_at(at, count);
     }
 
     /// Tells the node how far its changes are durable.
     pub fn report_persisted(&mut self, node: u64) {
-        let at = self.at(node);
+        let at = self.slot(node);
         self.report_persisted_at(at);
         self.settle(at);
     }
@@ -89,7 +89,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     /// # Panics
     /// Also if the node was not told so before.
     pub fn report_again(&mut self, node: u64, persist: u64) {
-        let at = self.at(node);
+        let at = self.slot(node);
         let known = self.nodes[at].last_reported;
         let persist = PersistId(persist);
         assert!(persist <= known, "persist {persist} of node {node} was not reported before");
@@ -105,62 +105,62 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
 
     /// Makes every waiting change durable and tells the node.
     pub fn complete_all_persists(&mut self, node: u64) {
-        let at = self.at(node);
+        let at = self.slot(node);
         let count = self.nodes[at].persists.len();
         self.complete_persists(node, count);
     }
 
     /// Answers the node's oldest request for entries from its store.
     pub fn complete_fetch(&mut self, node: u64) {
-        let at = self.at(node);
-        self.answer_fetch(at);
+        let at = self.slot(node);
+        self.complete_fetch_at(at);
         self.settle(at);
     }
 
     /// Lets the node's state machine apply the oldest batch that waits.
     pub fn complete_apply(&mut self, node: u64) {
-        let at = self.at(node);
+        let at = self.slot(node);
         self.apply_batch(at);
         self.settle(at);
     }
 
     /// The node's next write fails: it cannot know what reached the disk, and stops.
     pub fn fail_next_write(&mut self, node: u64) {
-        let at = self.at(node);
+        let at = self.slot(node);
         self.nodes[at].write_fault = true;
     }
 
     /// The node's next read of entries fails: it gets none, and asks again later.
     pub fn fail_next_read(&mut self, node: u64) {
-        let at = self.at(node);
+        let at = self.slot(node);
         self.nodes[at].read_fault = true;
     }
 
     /// From now on the node's state machine fails at every command.
-    pub fn rig(&mut self, node: u64) {
-        let at = self.at(node);
-        self.nodes[at].rig = Some(Rig::Any);
-        self.note_at(at, RecordKind::Lever { what: "rig".to_owned() }, None);
+    pub fn fail_commands(&mut self, node: u64) {
+        let at = self.slot(node);
+        self.nodes[at].command_fault = Some(CommandFault::Every);
+        self.record_at(at, RecordKind::Lever { what: "rig".to_owned() }, None);
     }
 
     /// From now on the node's state machine fails at every command that reads like this.
-    pub fn rig_at(&mut self, node: u64, command: impl AsRef<[u8]>) {
-        let at = self.at(node);
+    pub fn fail_command(&mut self, node: u64, command: impl AsRef<[u8]>) {
+        let at = self.slot(node);
         let command = bytes::Bytes::copy_from_slice(command.as_ref());
-        self.nodes[at].rig = Some(Rig::Command(command));
-        self.note_at(at, RecordKind::Lever { what: "rig".to_owned() }, None);
+        self.nodes[at].command_fault = Some(CommandFault::Matching(command));
+        self.record_at(at, RecordKind::Lever { what: "rig".to_owned() }, None);
     }
 
     /// The node's state machine works again.
-    pub fn disarm(&mut self, node: u64) {
-        let at = self.at(node);
-        self.nodes[at].rig = None;
-        self.note_at(at, RecordKind::Lever { what: "disarm".to_owned() }, None);
+    pub fn clear_command_failures(&mut self, node: u64) {
+        let at = self.slot(node);
+        self.nodes[at].command_fault = None;
+        self.record_at(at, RecordKind::Lever { what: "disarm".to_owned() }, None);
     }
 
-    fn set_disk(&mut self, at: usize, pace: Pace, write_time: Option<Duration>) {
+    fn set_disk(&mut self, at: usize, completion: Completion, write_time: Option<Duration>) {
         let node = &mut self.nodes[at];
-        node.disk_pace = pace;
+        node.disk_completion = completion;
         node.write_time = write_time;
         node.slow_write = None;
     }
@@ -198,7 +198,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         for (change, record) in written {
             self.checker.on_durable(at, change, *record);
         }
-        self.stop_if_broken();
+        self.panic_if_violated();
     }
 
     pub(super) fn report_persisted_at(&mut self, at: usize) {
@@ -215,7 +215,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         node.persists.clear();
         node.liveness = Liveness::Halted;
         let kind = RecordKind::PersistFailed { reason: reason.to_owned() };
-        let record = self.note_at(at, kind, None);
-        self.on_requests_cut_off(at, record);
+        let record = self.record_at(at, kind, None);
+        self.on_node_stopped(at, record);
     }
 }

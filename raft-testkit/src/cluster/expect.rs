@@ -3,7 +3,7 @@
 use raft_core::RoleKind;
 use raft_core::ports::{LogStore, StateMachine};
 
-use super::{Cluster, Handle};
+use super::{Cluster, RequestHandle};
 use crate::trace::record::{CommandOutcome, Liveness};
 
 /// What is expected of one command. Made by [`Cluster::expect`].
@@ -11,12 +11,12 @@ use crate::trace::record::{CommandOutcome, Liveness};
 #[must_use = "say what is expected"]
 pub struct Expectation<'a, M: StateMachine, S: LogStore> {
     cluster: &'a mut Cluster<M, S>,
-    handle: Handle,
+    handle: RequestHandle,
 }
 
 impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     /// Begins an expectation about a command.
-    pub const fn expect(&mut self, handle: Handle) -> Expectation<'_, M, S> {
+    pub const fn expect(&mut self, handle: RequestHandle) -> Expectation<'_, M, S> {
         Expectation { cluster: self, handle }
     }
 

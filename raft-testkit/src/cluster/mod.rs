@@ -1,12 +1,12 @@
 //! A cluster under the test's control.
 
-mod carry_out;
 mod clients;
 mod deliver;
 mod disk;
+mod effects;
 mod expect;
-mod levers;
-mod network_levers;
+mod network_actions;
+mod node_actions;
 mod report;
 mod settings;
 mod timers;
@@ -26,18 +26,18 @@ use raft_storage::MemLogStore;
 
 use crate::check::{Checker, Violation};
 use crate::counter::Counter;
-use crate::network::{Network, place};
-use crate::recorder::{Note, Recorder};
-use crate::sim_node::{Pace, SimNode};
+use crate::network::{Network, slot_of};
+use crate::recorder::{NewRecord, Recorder};
+use crate::sim_node::{Completion, SimNode};
 use crate::trace::record::{Liveness, MessageView, Record, RecordKind, Side, Trace};
 
 use self::clients::Clients;
-pub use self::clients::Handle;
+pub use self::clients::RequestHandle;
 pub use self::disk::Crash;
 pub use self::expect::Expectation;
-pub use self::network_levers::CutOff;
+pub use self::network_actions::CutOff;
 pub use self::settings::Timers;
-use self::settings::{Parts, Settings};
+use self::settings::{NodeFactory, Settings};
 pub use self::view::SectionNotes;
 
 /// A cluster of real nodes in one thread and virtual time. Nothing moves unless a verb moves it:
@@ -48,7 +48,7 @@ pub use self::view::SectionNotes;
 /// Nodes are called 1, 2, 3, ... After every event the rules of Raft are checked; a broken one
 /// panics with a report (see [`Rule`](crate::Rule)).
 pub struct Cluster<M: StateMachine = Counter, S: LogStore = MemLogStore> {
-    pub(crate) parts: Parts<M, S>,
+    pub(crate) factory: NodeFactory<M, S>,
     pub(crate) settings: Settings,
     pub(crate) nodes: Vec<SimNode<M, S>>,
     pub(crate) network: Network,
@@ -90,13 +90,13 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         assert!(size > 0, "a cluster has at least one node");
         let ids: Vec<NodeId> = (1..=size as u64).map(NodeId).collect();
         let membership = Membership::of_voters(ids.iter().copied());
-        let parts = Parts {
+        let factory = NodeFactory {
             machine: Arc::new(machine),
             store: Arc::new(store),
             reopen: Arc::new(|_, store| store),
         };
         Self {
-            parts,
+            factory,
             settings: Settings::default(),
             nodes: Vec::new(),
             network: Network::new(size),
@@ -125,15 +125,15 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
             self.nodes.push(node);
         }
         for at in 0..self.size() {
-            self.note_at(at, RecordKind::Started, None);
+            self.record_at(at, RecordKind::Started, None);
         }
     }
 
     fn build(&self, at: usize) -> SimNode<M, S> {
         let id = NodeId(at as u64 + 1);
         let config = self.config_of(id);
-        let mut store = (self.parts.store)(id.get());
-        let mut machine = (self.parts.machine)(id.get());
+        let mut store = (self.factory.store)(id.get());
+        let mut machine = (self.factory.machine)(id.get());
         let recovered = store.recover().expect("a new store opens");
         assert!(recovered == Recovered::default(), "a cluster begins with empty stores");
         let applied = machine.applied().expect("a new state machine opens");
@@ -144,23 +144,23 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         SimNode {
             id,
             config,
-            shown_role: status.role,
+            recorded_role: status.role,
             status,
             core: Some(core),
             store: Some(store),
             machine,
             liveness: Liveness::Up,
             side: Side::Majority,
-            disk_pace: Pace::AtOnce,
+            disk_completion: Completion::Immediate,
             write_time: None,
             slow_write: None,
-            apply_pace: Pace::AtOnce,
+            apply_completion: Completion::Immediate,
             persists: VecDeque::new(),
             unreported: None,
             last_reported: PersistId(0),
             fetches: VecDeque::new(),
             applies: VecDeque::new(),
-            rig: None,
+            command_fault: None,
             write_fault: false,
             read_fault: false,
         }
@@ -179,7 +179,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         if self.settings.timers == Timers::Off {
             config.storage_stall_timeout = Some(Duration::MAX);
         }
-        for adjust in &self.settings.adjustments {
+        for adjust in &self.settings.config_changes {
             adjust(&mut config);
         }
         config
@@ -190,9 +190,9 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     }
 
     /// The place of a node in the list; starts the cluster if need be.
-    pub(crate) fn at(&mut self, node: u64) -> usize {
+    pub(crate) fn slot(&mut self, node: u64) -> usize {
         self.start();
-        let at = place(NodeId(node));
+        let at = slot_of(NodeId(node));
         assert!(at < self.nodes.len(), "there is no node {node} in a cluster of {}", self.size());
         at
     }
@@ -202,7 +202,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     /// # Panics
     /// If there is no such node.
     pub fn status(&mut self, node: u64) -> &Status {
-        let at = self.at(node);
+        let at = self.slot(node);
         &self.nodes[at].status
     }
 
@@ -211,7 +211,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     /// # Panics
     /// If there is no such node.
     pub fn machine(&mut self, node: u64) -> &M {
-        let at = self.at(node);
+        let at = self.slot(node);
         &self.nodes[at].machine
     }
 
@@ -220,7 +220,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     /// # Panics
     /// If there is no such node.
     pub fn store(&mut self, node: u64) -> &S {
-        let at = self.at(node);
+        let at = self.slot(node);
         self.nodes[at].store.as_ref().expect("a store is away only while its node restarts")
     }
 
@@ -275,19 +275,19 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         message: Option<MessageView>,
     ) -> u64 {
         let mut effects = self.take_input(at, input);
-        let record = self.note_with(at, kind, cause, message);
-        self.carry_out(at, &mut effects, record);
+        let record = self.record_with(at, kind, cause, message);
+        self.dispatch_effects(at, &mut effects, record);
         self.effects = effects;
-        self.stop_if_broken();
+        self.panic_if_violated();
         record
     }
 
     /// Like [`Cluster::step`] for a step whose record has been written already.
     fn step_as(&mut self, at: usize, input: Input, record: u64) {
         let mut effects = self.take_input(at, input);
-        self.carry_out(at, &mut effects, record);
+        self.dispatch_effects(at, &mut effects, record);
         self.effects = effects;
-        self.stop_if_broken();
+        self.panic_if_violated();
     }
 
     fn take_input(&mut self, at: usize, input: Input) -> Vec<Effect> {
@@ -302,35 +302,35 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     }
 
     /// Records something about a node as it is now.
-    pub(crate) fn note_at(&mut self, at: usize, kind: RecordKind, cause: Option<u64>) -> u64 {
-        self.note_with(at, kind, cause, None)
+    pub(crate) fn record_at(&mut self, at: usize, kind: RecordKind, cause: Option<u64>) -> u64 {
+        self.record_with(at, kind, cause, None)
     }
 
-    pub(crate) fn note_with(
+    pub(crate) fn record_with(
         &mut self,
         at: usize,
         kind: RecordKind,
         cause: Option<u64>,
         message: Option<MessageView>,
     ) -> u64 {
-        if !self.recorder.is_on() {
+        if !self.recorder.is_enabled() {
             return self.recorder.skip();
         }
         let node = &self.nodes[at];
         let state = Some(node.state(node.status.role));
-        let note = Note { node: Some(node.id), kind, cause, message, state };
-        self.recorder.push(self.now, note)
+        let new = NewRecord { node: Some(node.id), kind, cause, message, state };
+        self.recorder.push(self.now, new)
     }
 
     /// Records something that concerns no single node.
-    pub(crate) fn note_here(&mut self, kind: RecordKind) -> u64 {
-        let note = Note { node: None, kind, cause: None, message: None, state: None };
-        self.recorder.push(self.now, note)
+    pub(crate) fn record_cluster(&mut self, kind: RecordKind) -> u64 {
+        let new = NewRecord { node: None, kind, cause: None, message: None, state: None };
+        self.recorder.push(self.now, new)
     }
 
     /// Panics with the report if a rule broke and the cluster is to panic.
-    pub(crate) fn stop_if_broken(&mut self) {
-        if self.settings.panics
+    pub(crate) fn panic_if_violated(&mut self) {
+        if self.settings.panic_on_violation
             && let Some(violation) = self.checker.violation()
         {
             let violation = violation.clone();
@@ -346,7 +346,7 @@ impl<M: StateMachine + Clone, S: LogStore + Clone> Cluster<M, S> {
         let mut recorder = self.recorder.clone();
         recorder.header.scenario.push_str("_fork");
         Self {
-            parts: self.parts.clone(),
+            factory: self.factory.clone(),
             settings: self.settings.clone(),
             nodes: self.nodes.clone(),
             network: self.network.clone(),

@@ -22,15 +22,15 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     /// at most 40 lines. The trace is written beside it in every form.
     #[must_use]
     pub fn report(&self, what: &str) -> String {
-        let repeat = self.repeat_line();
+        let repeat = self.repeat_command();
         let (header, records) = (&self.recorder.header, self.records());
         if let Some(violation) = self.violation() {
-            let witness = |witness: &'_ crate::check::Witness| witness.record;
+            let witness = |witness: &'_ crate::check::Observation| witness.record;
             let (earlier, later) = (&violation.earlier, &violation.later);
-            let on = self.recorder.is_on();
+            let on = self.recorder.is_enabled();
             let witnesses = [
-                Witness { saw: &earlier.saw, record: on.then(|| witness(earlier)) },
-                Witness { saw: &later.saw, record: on.then(|| witness(later)) },
+                Witness { saw: &earlier.text, record: on.then(|| witness(earlier)) },
+                Witness { saw: &later.text, record: on.then(|| witness(later)) },
             ];
             failure_report(header, records, violation.rule.name(), &witnesses, &repeat)
         } else {
@@ -44,8 +44,8 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         }
     }
 
-    fn repeat_line(&self) -> String {
-        if let Some(line) = &self.settings.repeat {
+    fn repeat_command(&self) -> String {
+        if let Some(line) = &self.settings.repeat_command {
             return line.clone();
         }
         let mut line = "cargo test".to_owned();
@@ -70,7 +70,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (earlier, later) = (&self.earlier.saw, &self.later.saw);
+        let (earlier, later) = (&self.earlier.text, &self.later.text);
         write!(f, "{} is broken: {earlier}; {later}", self.rule.name())
     }
 }
@@ -79,7 +79,7 @@ impl<M: StateMachine, S: LogStore> Drop for Cluster<M, S> {
     /// A test that fails leaves its trace behind, in every form. With `RAFT_SAVE_TRACES=1` every
     /// scenario that has a title does.
     fn drop(&mut self) {
-        if !self.recorder.is_on() || self.records().is_empty() {
+        if !self.recorder.is_enabled() || self.records().is_empty() {
             return;
         }
         if std::thread::panicking() {

@@ -19,14 +19,14 @@ pub enum Timers {
     On,
 }
 
-/// Makes the parts of each node.
-pub(crate) struct Parts<M, S> {
+/// Makes the factory of each node.
+pub(crate) struct NodeFactory<M, S> {
     pub(crate) machine: Arc<dyn Fn(u64) -> M + Send + Sync>,
     pub(crate) store: Arc<dyn Fn(u64) -> S + Send + Sync>,
     pub(crate) reopen: Arc<dyn Fn(u64, S) -> S + Send + Sync>,
 }
 
-impl<M, S> Clone for Parts<M, S> {
+impl<M, S> Clone for NodeFactory<M, S> {
     fn clone(&self) -> Self {
         Self {
             machine: Arc::clone(&self.machine),
@@ -36,23 +36,29 @@ impl<M, S> Clone for Parts<M, S> {
     }
 }
 
-type Adjustment = Arc<dyn Fn(&mut Config) + Send + Sync>;
+type ConfigChange = Arc<dyn Fn(&mut Config) + Send + Sync>;
 
 /// Everything that can be set.
 #[derive(Clone)]
 pub(crate) struct Settings {
     pub(crate) seed: u64,
     pub(crate) timers: Timers,
-    pub(crate) adjustments: Vec<Adjustment>,
+    pub(crate) config_changes: Vec<ConfigChange>,
     /// Whether a broken rule panics.
-    pub(crate) panics: bool,
+    pub(crate) panic_on_violation: bool,
     /// The line that repeats the test, for reports.
-    pub(crate) repeat: Option<String>,
+    pub(crate) repeat_command: Option<String>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { seed: 0, timers: Timers::Off, adjustments: Vec::new(), panics: true, repeat: None }
+        Self {
+            seed: 0,
+            timers: Timers::Off,
+            config_changes: Vec::new(),
+            panic_on_violation: true,
+            repeat_command: None,
+        }
     }
 }
 
@@ -91,7 +97,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     /// Draws every random number from this seed.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
-        self.unstarted();
+        self.assert_not_started();
         self.settings.seed = seed;
         self.recorder.header.seed = seed;
         self
@@ -100,7 +106,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     /// Whether time moves by itself.
     #[must_use]
     pub fn timers(mut self, timers: Timers) -> Self {
-        self.unstarted();
+        self.assert_not_started();
         self.settings.timers = timers;
         self
     }
@@ -108,8 +114,8 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     /// Adjusts the settings of every node.
     #[must_use]
     pub fn config(mut self, adjust: impl Fn(&mut Config) + Send + Sync + 'static) -> Self {
-        self.unstarted();
-        self.settings.adjustments.push(Arc::new(adjust));
+        self.assert_not_started();
+        self.settings.config_changes.push(Arc::new(adjust));
         self
     }
 
@@ -138,33 +144,33 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     /// Without this the store is used as it is.
     #[must_use]
     pub fn reopening(mut self, reopen: impl Fn(u64, S) -> S + Send + Sync + 'static) -> Self {
-        self.unstarted();
-        self.parts.reopen = Arc::new(reopen);
+        self.assert_not_started();
+        self.factory.reopen = Arc::new(reopen);
         self
     }
 
     /// Records nothing: faster, for many events. The rules are checked all the same.
     #[must_use]
     pub fn untraced(mut self) -> Self {
-        self.recorder.set_on(false);
+        self.recorder.set_enabled(false);
         self
     }
 
     /// Keeps a broken rule in [`Cluster::violation`] instead of panicking.
     #[must_use]
     pub fn without_panic(mut self) -> Self {
-        self.settings.panics = false;
+        self.settings.panic_on_violation = false;
         self
     }
 
     /// The command line that repeats the test, for its report.
     #[must_use]
     pub fn repeated_by(mut self, line: &str) -> Self {
-        self.settings.repeat = Some(line.to_owned());
+        self.settings.repeat_command = Some(line.to_owned());
         self
     }
 
-    fn unstarted(&self) {
+    fn assert_not_started(&self) {
         assert!(self.nodes.is_empty(), "settings come before the first event");
     }
 }

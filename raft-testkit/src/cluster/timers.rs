@@ -10,7 +10,7 @@ use crate::trace::record::RecordKind;
 
 /// What the passing of time brings about at a node, named by its place in the list.
 #[derive(Clone, Copy, Debug)]
-enum Timed {
+enum TimedEvent {
     /// A slow write ends.
     Write(usize),
     /// The node's timer fires.
@@ -31,7 +31,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         while let Some((due, event)) = self.next_event()
             && due <= end
         {
-            self.occur(due, event);
+            self.run_timed_event(due, event);
             self.deliver_all();
         }
         self.now = end;
@@ -48,7 +48,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         self.deliver_all();
         while !holds(self) {
             match self.next_event() {
-                Some((due, event)) if due <= end => self.occur(due, event),
+                Some((due, event)) if due <= end => self.run_timed_event(due, event),
                 Some(_) | None => {
                     self.fail(&format!("{duration:?} passed without what was waited for"));
                 }
@@ -64,17 +64,18 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
 
     /// What happens next as time passes, and when. A write ends before a timer of the same time
     /// fires.
-    fn next_event(&self) -> Option<(Timestamp, Timed)> {
+    fn next_event(&self) -> Option<(Timestamp, TimedEvent)> {
         let writes = self.nodes.iter().enumerate().filter(|(_, node)| node.is_up());
-        let writes = writes.filter_map(|(at, node)| Some((node.slow_write?.0, Timed::Write(at))));
-        let timers = self.next_timer().map(|(at, due)| (due, Timed::Timer(at)));
+        let writes =
+            writes.filter_map(|(at, node)| Some((node.slow_write?.0, TimedEvent::Write(at))));
+        let timers = self.next_timer().map(|(at, due)| (due, TimedEvent::Timer(at)));
         writes.chain(timers).min_by_key(|&(due, _)| due)
     }
 
-    fn occur(&mut self, due: Timestamp, event: Timed) {
+    fn run_timed_event(&mut self, due: Timestamp, event: TimedEvent) {
         match event {
-            Timed::Write(at) => self.end_slow_write(at),
-            Timed::Timer(at) => self.fire(at, due),
+            TimedEvent::Write(at) => self.end_slow_write(at),
+            TimedEvent::Timer(at) => self.fire_timer(at, due),
         }
     }
 
@@ -87,7 +88,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         timers.filter_map(|(at, node)| Some((at, due(node)?))).min_by_key(|&(at, due)| (due, at))
     }
 
-    pub(crate) fn fire(&mut self, at: usize, due: Timestamp) {
+    pub(crate) fn fire_timer(&mut self, at: usize, due: Timestamp) {
         self.now = self.now.max(due);
         self.step(at, Input::Tick, RecordKind::TimerFired, None);
         self.settle(at);

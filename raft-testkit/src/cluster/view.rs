@@ -4,10 +4,10 @@ use raft_core::NodeId;
 use raft_core::ports::{LogStore, StateMachine};
 
 use super::Cluster;
+use crate::condition::{ClusterView, NodeSummary};
 use crate::features;
-use crate::network::{Link, place};
+use crate::network::{Link, slot_of};
 use crate::trace::record::{RecordKind, command_text};
-use crate::until::{Brief, World};
 
 /// Says more about the section that was just begun. Made by [`Cluster::section`].
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub struct SectionNotes<'a, M: StateMachine, S: LogStore> {
 impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     /// Begins a part of the scenario.
     pub fn section(&mut self, title: &str) -> SectionNotes<'_, M, S> {
-        self.note_here(RecordKind::Section {
+        self.record_cluster(RecordKind::Section {
             title: title.to_owned(),
             description: String::new(),
             uses: Vec::new(),
@@ -34,7 +34,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
 
     /// Writes a remark into the trace.
     pub fn remark(&mut self, text: &str) {
-        self.note_here(RecordKind::Note { text: text.to_owned() });
+        self.record_cluster(RecordKind::Note { text: text.to_owned() });
     }
 
     /// What waits in the outboxes and on the wire, a line each.
@@ -128,11 +128,11 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     }
 }
 
-impl<M: StateMachine, S: LogStore> World for Cluster<M, S> {
-    fn brief(&self, node: u64) -> Brief {
-        let node = self.nodes.get(place(NodeId(node))).expect("conditions name nodes that exist");
+impl<M: StateMachine, S: LogStore> ClusterView for Cluster<M, S> {
+    fn summary(&self, node: u64) -> NodeSummary {
+        let node = self.nodes.get(slot_of(NodeId(node))).expect("conditions name nodes that exist");
         let status = &node.status;
-        Brief {
+        NodeSummary {
             liveness: node.liveness,
             role: status.role,
             leader: status.leader.map(NodeId::get),
@@ -158,7 +158,7 @@ impl<M: StateMachine, S: LogStore> World for Cluster<M, S> {
         self.network.nothing_to_handle()
     }
 
-    fn can_hear(&self, from: u64, to: u64) -> bool {
+    fn is_connected(&self, from: u64, to: u64) -> bool {
         self.network.link(NodeId(from), NodeId(to)) == Link::Open
             && self.network.link(NodeId(to), NodeId(from)) == Link::Open
     }

@@ -1,13 +1,13 @@
 //! Messages and conditions as they are written in scenario files.
 
 use super::words::{ScriptError, Words, nearest};
-use crate::select::{
-    Select, any, append, append_response, heartbeat, pre_vote, pre_vote_response, vote,
-    vote_response,
+use crate::condition::{
+    Condition, all_handled, all_sent, applied_at, commit_at, commit_sent, election_settled,
+    follows, handled_times, leader_is, log_at, sent_times,
 };
-use crate::until::{
-    Until, all_handled, all_sent, applied_at, commit_at, commit_sent, election_settled, follows,
-    handled_times, leader_is, log_at, sent_times,
+use crate::selector::{
+    Selector, any, append, append_response, heartbeat, pre_vote, pre_vote_response, vote,
+    vote_response,
 };
 
 const KINDS: &[&str] = &[
@@ -25,7 +25,7 @@ const CONDITIONS: &[&str] =
     &["leader", "log", "commit", "applied", "all", "election", "sent", "handled"];
 
 /// `KIND [FROM -> TO] [term T] [entries N] [granted] [denied] [matched] [mismatched] [nth N]`
-pub(super) fn select(words: &mut Words<'_>) -> Result<Select, ScriptError> {
+pub(super) fn select(words: &mut Words<'_>) -> Result<Selector, ScriptError> {
     let kind = words.word("a kind of message")?;
     let mut select = match kind {
         "any" => any(),
@@ -85,7 +85,7 @@ fn count(words: &mut Words<'_>) -> Result<usize, ScriptError> {
 }
 
 /// `CONDITION [and|or|then CONDITION]... [within N]`
-pub(super) fn until(words: &mut Words<'_>) -> Result<Until, ScriptError> {
+pub(super) fn until(words: &mut Words<'_>) -> Result<Condition, ScriptError> {
     let mut until = one(words)?;
     loop {
         if words.eat("and") {
@@ -102,7 +102,7 @@ pub(super) fn until(words: &mut Words<'_>) -> Result<Until, ScriptError> {
     }
 }
 
-fn one(words: &mut Words<'_>) -> Result<Until, ScriptError> {
+fn one(words: &mut Words<'_>) -> Result<Condition, ScriptError> {
     let word = words.word("a condition")?;
     match word {
         "leader" => Ok(leader_is(words.number("a node")?)),
@@ -131,7 +131,10 @@ fn one(words: &mut Words<'_>) -> Result<Until, ScriptError> {
     }
 }
 
-fn at_index(words: &mut Words<'_>, make: fn(u64, u64) -> Until) -> Result<Until, ScriptError> {
+fn at_index(
+    words: &mut Words<'_>,
+    make: fn(u64, u64) -> Condition,
+) -> Result<Condition, ScriptError> {
     let node = words.number("a node")?;
     words.need("at")?;
     Ok(make(node, words.number("an index")?))

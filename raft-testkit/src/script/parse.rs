@@ -7,8 +7,8 @@ use raft_core::ApplyFailurePolicy;
 use super::condition::{select, unknown, until};
 use super::words::{ScriptError, Words};
 use crate::cluster::{Crash, CutOff, Timers};
-use crate::select::Select;
-use crate::until::Until;
+use crate::condition::Condition;
+use crate::selector::Selector;
 
 /// A scenario that was read.
 #[derive(Clone, Debug, Default)]
@@ -61,7 +61,7 @@ pub(super) enum Command {
     Propose { node: u64, text: String, name: Option<String> },
     Read { node: u64, name: Option<String> },
     Move(Move, Which),
-    DeliverUntil(Until),
+    DeliverUntil(Condition),
     LoseNothing,
     Fault(Fault),
     Expect(Expected),
@@ -107,7 +107,7 @@ pub(super) enum Move {
 #[derive(Clone, Debug)]
 pub(super) enum Which {
     All,
-    These(Select),
+    These(Selector),
 }
 
 /// What must hold.

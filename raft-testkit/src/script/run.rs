@@ -5,15 +5,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::RunError;
 use super::parse::{Command, Expected, Fault, Move, Outcome, Script, Which};
-use crate::cluster::{Cluster, Handle};
+use crate::cluster::{Cluster, RequestHandle};
 use crate::files;
-use crate::select::any;
+use crate::selector::any;
 
 /// A scenario on its way.
 struct Stage {
     cluster: Cluster,
     /// The commands that were given names.
-    named: BTreeMap<String, Handle>,
+    named: BTreeMap<String, RequestHandle>,
 }
 
 impl Script {
@@ -98,7 +98,7 @@ impl Stage {
         Ok(())
     }
 
-    fn remember(&mut self, name: Option<&String>, handle: Handle) {
+    fn remember(&mut self, name: Option<&String>, handle: RequestHandle) {
         if let Some(name) = name {
             self.named.insert(name.clone(), handle);
         }
@@ -189,7 +189,7 @@ fn break_or_mend(cluster: &mut Cluster, fault: &Fault) {
         Fault::Heal { keep_held: true } => cluster.heal(),
         Fault::Heal { keep_held: false } => cluster.heal_without_held(),
         Fault::Cut(from, to) => cluster.cut(*from, *to),
-        Fault::Mend(from, to) => cluster.mend(*from, *to),
+        Fault::Mend(from, to) => cluster.reconnect(*from, *to),
         Fault::CutOff(node) => cluster.cut_off(*node),
         Fault::Crash(node, crash) => cluster.crash(*node, *crash),
         Fault::Restart(node) => cluster.restart(*node),
@@ -205,9 +205,9 @@ fn break_or_mend(cluster: &mut Cluster, fault: &Fault) {
             cluster.complete_persists(*node, usize::try_from(*count).unwrap_or(usize::MAX));
         }
         Fault::Apply(node) => cluster.complete_apply(*node),
-        Fault::Rig(node, None) => cluster.rig(*node),
-        Fault::Rig(node, Some(text)) => cluster.rig_at(*node, text),
-        Fault::Disarm(node) => cluster.disarm(*node),
+        Fault::Rig(node, None) => cluster.fail_commands(*node),
+        Fault::Rig(node, Some(text)) => cluster.fail_command(*node, text),
+        Fault::Disarm(node) => cluster.clear_command_failures(*node),
         Fault::MarkFixed(node) => drop(cluster.mark_fixed(*node)),
     }
 }

@@ -1,10 +1,10 @@
 //! Random schedules: from one seed a cluster, a workload and faults, with every rule checked
 //! after every event; then a calm phase in which everything must converge.
 
-mod act;
-mod mutant;
+mod action;
+mod known_bug;
 mod plan;
-mod tally;
+mod statistics;
 
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,9 +18,9 @@ use crate::counter::Counter;
 use crate::prng::Prng;
 use crate::sim_node::SimNode;
 
-pub use self::mutant::Mutant;
+pub use self::known_bug::KnownBug;
 use self::plan::Plan;
-pub use self::tally::Tally;
+pub use self::statistics::Statistics;
 
 /// How often timers fire in the calm phase before it counts as never converging.
 const CALM_TIMERS_MAX: u64 = 3_000;
@@ -31,7 +31,7 @@ pub struct Swarm {
     seeds: Range<u64>,
     steps: u64,
     repeat: String,
-    mutant: Option<Mutant>,
+    known_bug: Option<KnownBug>,
 }
 
 /// A seed whose run broke a rule, panicked, or did not converge.
@@ -56,7 +56,7 @@ impl Swarm {
         };
         let repeat = "cargo test --release -p raft-testkit swarm".to_owned();
         let steps = number("RAFT_SWARM_STEPS").unwrap_or(1_500);
-        Self { seeds, steps, repeat, mutant: None }
+        Self { seeds, steps, repeat, known_bug: None }
     }
 
     /// How many random steps a seed makes.
@@ -68,8 +68,8 @@ impl Swarm {
 
     /// Puts a known bug around every node.
     #[must_use]
-    pub const fn mutant(mut self, mutant: Mutant) -> Self {
-        self.mutant = Some(mutant);
+    pub const fn known_bug(mut self, known_bug: KnownBug) -> Self {
+        self.known_bug = Some(known_bug);
         self
     }
 
@@ -85,57 +85,57 @@ impl Swarm {
     /// # Panics
     /// With the report of the lowest seed that fails; its trace is written in every form.
     #[must_use]
-    pub fn run(&self) -> Tally {
-        let (tally, failure) = self.search();
+    pub fn run(&self) -> Statistics {
+        let (statistics, failure) = self.search();
         match failure {
-            None => tally,
+            None => statistics,
             Some(Failure { seed, report }) => panic!("seed {seed} fails\n{report}"),
         }
     }
 
     /// Runs the seeds until one fails. Returns what happened and the lowest seed that failed.
     #[must_use]
-    pub fn search(&self) -> (Tally, Option<Failure>) {
+    pub fn search(&self) -> (Statistics, Option<Failure>) {
         let next = AtomicU64::new(self.seeds.start);
         let failed = AtomicU64::new(u64::MAX);
-        let total = Mutex::new(Tally::default());
+        let total = Mutex::new(Statistics::default());
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         std::thread::scope(|scope| {
             for _ in 0..threads {
                 scope.spawn(|| {
-                    let mut tally = Tally::default();
+                    let mut statistics = Statistics::default();
                     loop {
                         let seed = next.fetch_add(1, Ordering::Relaxed);
                         if seed >= self.seeds.end || seed > failed.load(Ordering::Relaxed) {
                             break;
                         }
-                        if !self.passes(seed, &mut tally) {
+                        if !self.passes(seed, &mut statistics) {
                             failed.fetch_min(seed, Ordering::Relaxed);
                         }
                     }
                     if let Ok(mut total) = total.lock() {
-                        total.add(&tally);
+                        total.add(&statistics);
                     }
                 });
             }
         });
-        let tally = total.into_inner().unwrap_or_default();
+        let statistics = total.into_inner().unwrap_or_default();
         let failed = failed.into_inner();
         let failure = (failed != u64::MAX).then(|| self.report(failed));
-        (tally, failure)
+        (statistics, failure)
     }
 
     /// Runs one seed without a trace.
-    fn passes(&self, seed: u64, tally: &mut Tally) -> bool {
+    fn passes(&self, seed: u64, statistics: &mut Statistics) -> bool {
         let outcome = catch_unwind(AssertUnwindSafe(|| {
-            let mut run = Run::new(seed, self.steps, self.mutant);
+            let mut run = Run::new(seed, self.steps, self.known_bug);
             run.cluster = run.cluster.untraced().without_panic();
-            let calm = run.go();
-            (calm.is_ok() && run.cluster.violation().is_none()).then_some(run.tally)
+            let calm = run.execute();
+            (calm.is_ok() && run.cluster.violation().is_none()).then_some(run.statistics)
         }));
         match outcome {
             Ok(Some(done)) => {
-                tally.add(&done);
+                statistics.add(&done);
                 true
             }
             Ok(None) | Err(_) => false,
@@ -163,15 +163,15 @@ impl Swarm {
     /// With a report if it fails.
     #[must_use]
     pub fn replay(&self, seed: u64) -> Cluster {
-        let mut run = Run::new(seed, self.steps, self.mutant);
-        run.cluster = run.cluster.repeated_by(&self.repeat_line(seed));
-        if let Err(why) = run.go() {
+        let mut run = Run::new(seed, self.steps, self.known_bug);
+        run.cluster = run.cluster.repeated_by(&self.repeat_command(seed));
+        if let Err(why) = run.execute() {
             run.cluster.fail(&format!("the cluster did not converge when all was calm: {why}"));
         }
         run.cluster
     }
 
-    fn repeat_line(&self, seed: u64) -> String {
+    fn repeat_command(&self, seed: u64) -> String {
         let Self { steps, repeat, .. } = self;
         format!("RAFT_SWARM_SEED={seed} RAFT_SWARM_STEPS={steps} {repeat}")
     }
@@ -183,14 +183,14 @@ struct Run {
     prng: Prng,
     plan: Plan,
     steps: u64,
-    tally: Tally,
-    mutant: Option<Mutant>,
-    /// The last message that the mutant has looked at.
-    tampered_to: u64,
+    statistics: Statistics,
+    known_bug: Option<KnownBug>,
+    /// The last message that the known_bug has looked at.
+    altered_up_to: u64,
 }
 
 impl Run {
-    fn new(seed: u64, steps: u64, mutant: Option<Mutant>) -> Self {
+    fn new(seed: u64, steps: u64, known_bug: Option<KnownBug>) -> Self {
         let mut prng = Prng::new(seed);
         let plan = Plan::draw(&mut prng);
         let config = plan.config;
@@ -200,11 +200,11 @@ impl Run {
             .seed(seed)
             .timers(Timers::On)
             .config(move |settings| config.adjust(settings));
-        let tally = Tally::default();
-        Self { cluster, prng, plan, steps, tally, mutant, tampered_to: 0 }
+        let statistics = Statistics::default();
+        Self { cluster, prng, plan, steps, statistics, known_bug, altered_up_to: 0 }
     }
 
-    fn go(&mut self) -> Result<(), String> {
+    fn execute(&mut self) -> Result<(), String> {
         self.cluster.section("storm");
         self.cluster.start();
         for node in 1..=self.plan.nodes as u64 {
@@ -216,20 +216,20 @@ impl Run {
             }
         }
         for _ in 0..self.steps {
-            self.act();
-            self.damage();
+            self.take_action();
+            self.inject_bug();
             if self.cluster.violation().is_some() {
                 return Ok(());
             }
         }
         self.cluster.section("calm");
-        let calm = self.calm_down();
-        self.tally.count_end(&self.cluster);
+        let calm = self.run_calm_phase();
+        self.statistics.count_end(&self.cluster);
         calm
     }
 
     /// Everything works again: in time, all agree, and a new command takes effect.
-    fn calm_down(&mut self) -> Result<(), String> {
+    fn run_calm_phase(&mut self) -> Result<(), String> {
         self.end_faults();
         self.converge()?;
         let Some(leader) = self.leader() else { return Err("nobody leads".to_owned()) };
@@ -255,7 +255,7 @@ impl Run {
             let Some((at, due)) = self.cluster.next_timer() else {
                 return Err("no timer is set".to_owned());
             };
-            self.cluster.fire(at, due);
+            self.cluster.fire_timer(at, due);
         }
         Err(why)
     }

@@ -6,13 +6,13 @@ use crate::prng::Prng;
 
 /// How often something happens in a run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Often {
+pub(super) enum Frequency {
     Never,
     Rarely,
     Frequently,
 }
 
-impl Often {
+impl Frequency {
     fn draw(prng: &mut Prng) -> Self {
         *prng.pick(&[Self::Never, Self::Rarely, Self::Rarely, Self::Frequently])
     }
@@ -31,30 +31,30 @@ impl Often {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Plan {
     pub(super) nodes: usize,
-    pub(super) config: Settings,
+    pub(super) config: NodeSettings,
     pub(super) disks_by_hand: bool,
     pub(super) machines_by_hand: bool,
     pub(super) in_order: bool,
-    pub(super) losses: Often,
-    pub(super) duplicates: Often,
-    pub(super) crashes: Often,
-    pub(super) partitions: Often,
+    pub(super) losses: Frequency,
+    pub(super) duplicates: Frequency,
+    pub(super) crashes: Frequency,
+    pub(super) partitions: Frequency,
     /// A node that leads is cut off from most others.
-    pub(super) isolations: Often,
+    pub(super) isolations: Frequency,
     /// Single messages are kept back and arrive much later.
-    pub(super) delays: Often,
-    pub(super) pauses: Often,
-    pub(super) disk_faults: Often,
-    pub(super) machine_faults: Often,
-    pub(super) levers: Often,
-    pub(super) timers: Often,
-    pub(super) commands: Often,
-    pub(super) reads: Often,
+    pub(super) delays: Frequency,
+    pub(super) pauses: Frequency,
+    pub(super) disk_faults: Frequency,
+    pub(super) machine_faults: Frequency,
+    pub(super) forced_inputs: Frequency,
+    pub(super) timers: Frequency,
+    pub(super) commands: Frequency,
+    pub(super) reads: Frequency,
 }
 
 /// What differs between the nodes' settings of two runs.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Settings {
+pub(super) struct NodeSettings {
     pre_vote: bool,
     check_quorum: bool,
     spread: CommitNotification,
@@ -69,28 +69,28 @@ impl Plan {
     pub(super) fn draw(prng: &mut Prng) -> Self {
         Self {
             nodes: *prng.pick(&[1, 2, 3, 3, 3, 3, 4, 5, 5, 7]),
-            config: Settings::draw(prng),
+            config: NodeSettings::draw(prng),
             disks_by_hand: !prng.one_in(4),
             machines_by_hand: prng.one_in(3),
             in_order: prng.one_in(3),
-            losses: Often::draw(prng),
-            duplicates: Often::draw(prng),
-            crashes: Often::draw(prng),
-            partitions: Often::draw(prng),
-            isolations: Often::draw(prng),
-            delays: Often::draw(prng),
-            pauses: Often::draw(prng),
-            disk_faults: Often::draw(prng),
-            machine_faults: Often::draw(prng),
-            levers: Often::draw(prng),
-            timers: *prng.pick(&[Often::Rarely, Often::Frequently]),
-            commands: *prng.pick(&[Often::Rarely, Often::Frequently]),
-            reads: *prng.pick(&[Often::Rarely, Often::Frequently]),
+            losses: Frequency::draw(prng),
+            duplicates: Frequency::draw(prng),
+            crashes: Frequency::draw(prng),
+            partitions: Frequency::draw(prng),
+            isolations: Frequency::draw(prng),
+            delays: Frequency::draw(prng),
+            pauses: Frequency::draw(prng),
+            disk_faults: Frequency::draw(prng),
+            machine_faults: Frequency::draw(prng),
+            forced_inputs: Frequency::draw(prng),
+            timers: *prng.pick(&[Frequency::Rarely, Frequency::Frequently]),
+            commands: *prng.pick(&[Frequency::Rarely, Frequency::Frequently]),
+            reads: *prng.pick(&[Frequency::Rarely, Frequency::Frequently]),
         }
     }
 }
 
-impl Settings {
+impl NodeSettings {
     fn draw(prng: &mut Prng) -> Self {
         Self {
             pre_vote: !prng.one_in(3),

@@ -30,7 +30,7 @@ pub(super) fn tell() -> Cluster {
     c.section("The state machine of node 3 fails at the next command")
         .uses(&["log_replication"])
         .tests(&["state_machine_command/follower_apply_fails"]);
-    c.rig(3);
+    c.fail_commands(3);
     let second = c.propose(1, "add 1");
     c.send(append().from(1));
     c.send(append_response().from(2));
@@ -55,7 +55,7 @@ pub(super) fn tell() -> Cluster {
     c.section("The cause is gone: the next heartbeat makes it apply")
         .uses(&["log_replication/heartbeat_only"])
         .tests(&["state_machine_command/follower_apply_fails"]);
-    c.disarm(3);
+    c.clear_command_failures(3);
     c.heartbeat(1);
     exchange(&mut c, 1, 2);
     exchange(&mut c, 1, 3);

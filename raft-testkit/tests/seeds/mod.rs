@@ -10,7 +10,7 @@ mod scenario_files;
 mod slow_voter;
 
 use raft_core::ApplyFailurePolicy;
-use raft_testkit::{Cluster, Select, append, append_response, heartbeat};
+use raft_testkit::{Cluster, Selector, append, append_response, heartbeat};
 
 /// Three nodes, one entry an append, one append under way to a follower.
 fn cluster(name: &str, title: &str) -> Cluster {
@@ -22,7 +22,7 @@ fn cluster(name: &str, title: &str) -> Cluster {
 }
 
 /// One message leaves its outbox and is handled.
-fn step(c: &mut Cluster, select: Select) {
+fn step(c: &mut Cluster, select: Selector) {
     c.send(select.clone().nth(0));
     c.handle(select.nth(0));
 }

@@ -1,6 +1,6 @@
 //! The rules that every [`Transport`] keeps, as tests.
 //!
-//! A transport's own tests implement [`Network`] and name the rules with
+//! A transport's own tests implement [`TransportFactory`] and name the rules with
 //! [`transport_suite!`](crate::transport_suite). What is not promised is not asked for: messages
 //! may be lost where a connection is, so a rule first makes sure that there is one, and then waits
 //! for what must arrive, bounded only so that a broken transport fails instead of hanging.
@@ -20,7 +20,7 @@ use raft_core::{
 pub use inbox::{RecordingInbox, WAIT_MAX};
 
 /// A network to test transports in. Every rule gets a fresh one.
-pub trait Network {
+pub trait TransportFactory {
     /// The transport under test.
     type Transport: Transport;
 
@@ -48,28 +48,28 @@ pub trait Network {
 /// ```
 #[macro_export]
 macro_rules! transport_suite {
-    ($network:expr) => {
-        $crate::transport_suite!(@rules $network;
-            delivers_every_kind_whole_and_unaltered
+    ($factory:expr) => {
+        $crate::transport_suite!(@rules $factory;
+            delivers_every_kind_of_message_unaltered
             delivers_to_the_receiver_only
-            drops_what_is_sent_in_another_name
-            keeps_the_order_within_a_kind
+            drops_messages_with_another_sender
+            keeps_the_order_of_messages_of_a_kind
             carries_large_appends
-            never_blocks_on_a_peer_that_is_not_there
-            holds_a_bounded_amount_for_a_peer_that_is_not_there
-            bulk_does_not_hold_up_votes
+            send_never_blocks_on_an_unreachable_peer
+            queues_a_bounded_amount_for_an_unreachable_peer
+            large_appends_do_not_delay_votes
             sends_nothing_to_a_removed_peer
             accepts_messages_only_from_configured_peers
-            says_once_that_a_peer_is_gone
+            reports_an_unreachable_peer_once
             reaches_a_peer_that_starts_late
             reaches_a_peer_that_was_restarted
         );
     };
-    (@rules $network:expr; $($rule:ident)*) => {
+    (@rules $factory:expr; $($rule:ident)*) => {
         $(
             #[test]
             fn $rule() {
-                $crate::suite::transport::rules::$rule($network);
+                $crate::suite::transport::rules::$rule($factory);
             }
         )*
     };
@@ -98,14 +98,14 @@ impl<T: Transport> Member<T> {
 /// Starts nodes 1 to `count`, all peers of each other, and waits until all reach all. A node that
 /// dials before the other side has configured it is refused, and says so: what was reported until
 /// all are connected is forgotten.
-fn connected<N: Network>(network: &mut N, count: u64) -> Vec<Member<N::Transport>> {
-    let members: Vec<_> = (1..=count).map(|id| start(network, NodeId(id))).collect();
+fn connected<F: TransportFactory>(factory: &mut F, count: u64) -> Vec<Member<F::Transport>> {
+    let members: Vec<_> = (1..=count).map(|id| start(factory, NodeId(id))).collect();
     for member in &members {
-        set_peers(network, member, &members.iter().map(|other| other.node).collect::<Vec<_>>());
+        set_peers(factory, member, &members.iter().map(|other| other.node).collect::<Vec<_>>());
     }
     for from in &members {
         for to in members.iter().filter(|to| to.node != from.node) {
-            from.reach(N::CLUSTER, to);
+            from.reach(F::CLUSTER, to);
         }
     }
     for member in &members {
@@ -114,15 +114,19 @@ fn connected<N: Network>(network: &mut N, count: u64) -> Vec<Member<N::Transport
     members
 }
 
-fn start<N: Network>(network: &mut N, node: NodeId) -> Member<N::Transport> {
+fn start<F: TransportFactory>(factory: &mut F, node: NodeId) -> Member<F::Transport> {
     let inbox = Arc::new(RecordingInbox::default());
-    let transport = network.start(node, inbox.clone());
+    let transport = factory.start(node, inbox.clone());
     Member { node, inbox, transport }
 }
 
-fn set_peers<N: Network>(network: &mut N, member: &Member<N::Transport>, peers: &[NodeId]) {
+fn set_peers<F: TransportFactory>(
+    factory: &mut F,
+    member: &Member<F::Transport>,
+    peers: &[NodeId],
+) {
     let others = peers.iter().filter(|&&peer| peer != member.node);
-    let addresses: Vec<_> = others.map(|&peer| network.address(peer)).collect();
+    let addresses: Vec<_> = others.map(|&peer| factory.address(peer)).collect();
     member.transport.set_peers(&addresses);
 }
 

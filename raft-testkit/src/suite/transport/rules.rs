@@ -14,7 +14,8 @@ use raft_core::{
 };
 
 use super::{
-    Member, Network, RecordingInbox, WAIT_MAX, append, connected, message, set_peers, start, vote,
+    Member, RecordingInbox, TransportFactory, WAIT_MAX, append, connected, message, set_peers,
+    start, vote,
 };
 
 const MIB: usize = 1 << 20;
@@ -24,10 +25,10 @@ const THREE: NodeId = NodeId(3);
 
 /// A field that a transport forgets, or a length that it cuts, would surface as a wrong decision
 /// of the algorithm much later.
-pub fn delivers_every_kind_whole_and_unaltered<N: Network>(mut network: N) {
-    let members = connected(&mut network, 2);
+pub fn delivers_every_kind_of_message_unaltered<F: TransportFactory>(mut factory: F) {
+    let members = connected(&mut factory, 2);
     let sent: Vec<Message> =
-        (every_kind().into_iter()).map(|body| message(N::CLUSTER, ONE, TWO, 9, body)).collect();
+        (every_kind().into_iter()).map(|body| message(F::CLUSTER, ONE, TWO, 9, body)).collect();
     for message in &sent {
         members[0].send(message.clone());
     }
@@ -42,11 +43,11 @@ pub fn delivers_every_kind_whole_and_unaltered<N: Network>(mut network: N) {
 }
 
 /// Three nodes talk to each other at once; nobody hears what is meant for another.
-pub fn delivers_to_the_receiver_only<N: Network>(mut network: N) {
-    let members = connected(&mut network, 3);
+pub fn delivers_to_the_receiver_only<F: TransportFactory>(mut factory: F) {
+    let members = connected(&mut factory, 3);
     for from in &members {
         for to in members.iter().filter(|to| to.node != from.node) {
-            from.send(vote(N::CLUSTER, from.node, to.node, 10 * from.node.get() + to.node.get()));
+            from.send(vote(F::CLUSTER, from.node, to.node, 10 * from.node.get() + to.node.get()));
         }
     }
     for member in &members {
@@ -61,23 +62,23 @@ pub fn delivers_to_the_receiver_only<N: Network>(mut network: N) {
 }
 
 /// The receiver believes `message.from`: a transport vouches for it.
-pub fn drops_what_is_sent_in_another_name<N: Network>(mut network: N) {
-    let members = connected(&mut network, 2);
-    members[0].send(vote(N::CLUSTER, THREE, TWO, 66));
-    members[0].reach(N::CLUSTER, &members[1]);
-    members[0].send(vote(N::CLUSTER, ONE, TWO, 7));
+pub fn drops_messages_with_another_sender<F: TransportFactory>(mut factory: F) {
+    let members = connected(&mut factory, 2);
+    members[0].send(vote(F::CLUSTER, THREE, TWO, 66));
+    members[0].reach(F::CLUSTER, &members[1]);
+    members[0].send(vote(F::CLUSTER, ONE, TWO, 7));
     members[1].inbox.wait_until("the true vote has arrived", |r| !r.messages.is_empty());
     assert_eq!(terms(&members[1].inbox), [7]);
 }
 
 /// Pipelined appends that overtake each other would be refused one after the other.
-pub fn keeps_the_order_within_a_kind<N: Network>(mut network: N) {
+pub fn keeps_the_order_of_messages_of_a_kind<F: TransportFactory>(mut factory: F) {
     const COUNT: u64 = 5_000;
-    let members = connected(&mut network, 2);
+    let members = connected(&mut factory, 2);
     for number in 1..=COUNT {
         let command = Bytes::from(number.to_string());
-        members[0].send(append(N::CLUSTER, ONE, TWO, number, command));
-        members[0].send(vote(N::CLUSTER, ONE, TWO, number));
+        members[0].send(append(F::CLUSTER, ONE, TWO, number, command));
+        members[0].send(vote(F::CLUSTER, ONE, TWO, number));
     }
     let all = usize::try_from(2 * COUNT).expect("a small number");
     members[1].inbox.wait_until("the burst has arrived", |r| r.messages.len() >= all);
@@ -96,11 +97,11 @@ pub fn keeps_the_order_within_a_kind<N: Network>(mut network: N) {
 }
 
 /// Appends far larger than a packet arrive whole, also when several are under way.
-pub fn carries_large_appends<N: Network>(mut network: N) {
+pub fn carries_large_appends<F: TransportFactory>(mut factory: F) {
     const COUNT: u64 = 8;
-    let members = connected(&mut network, 2);
+    let members = connected(&mut factory, 2);
     let sent: Vec<Message> =
-        (1..=COUNT).map(|index| append(N::CLUSTER, ONE, TWO, index, pattern(MIB, index))).collect();
+        (1..=COUNT).map(|index| append(F::CLUSTER, ONE, TWO, index, pattern(MIB, index))).collect();
     for message in &sent {
         members[0].send(message.clone());
     }
@@ -111,18 +112,18 @@ pub fn carries_large_appends<N: Network>(mut network: N) {
 }
 
 /// A dead peer costs the caller nothing, and the living ones nothing either.
-pub fn never_blocks_on_a_peer_that_is_not_there<N: Network>(mut network: N) {
-    let members = connected(&mut network, 2);
-    set_peers(&mut network, &members[0], &[TWO, THREE]);
+pub fn send_never_blocks_on_an_unreachable_peer<F: TransportFactory>(mut factory: F) {
+    let members = connected(&mut factory, 2);
+    set_peers(&mut factory, &members[0], &[TWO, THREE]);
     let (tell, done) = mpsc::channel();
     thread::scope(|scope| {
         let members = &members;
         scope.spawn(move || {
             for index in 1..=100_000 {
                 let nobody = Bytes::from_static(b"nobody");
-                members[0].send(append(N::CLUSTER, ONE, THREE, index, nobody));
+                members[0].send(append(F::CLUSTER, ONE, THREE, index, nobody));
             }
-            members[0].send(vote(N::CLUSTER, ONE, TWO, 5));
+            members[0].send(vote(F::CLUSTER, ONE, TWO, 5));
             members[1].inbox.wait_until("the living peer was served", |r| !r.messages.is_empty());
             // Whoever waits may have given up.
             let _ = tell.send(());
@@ -134,17 +135,17 @@ pub fn never_blocks_on_a_peer_that_is_not_there<N: Network>(mut network: N) {
 
 /// A gibibyte for a peer that does not take it must not be a gibibyte of memory: neither when it
 /// was never there, nor when it has just died.
-pub fn holds_a_bounded_amount_for_a_peer_that_is_not_there<N: Network>(mut network: N) {
+pub fn queues_a_bounded_amount_for_an_unreachable_peer<F: TransportFactory>(mut factory: F) {
     const COUNT: u64 = 1024;
     const HELD_MAX: usize = 256 * MIB;
-    let mut members = connected(&mut network, 2);
-    network.stop(members.remove(1).transport);
-    set_peers(&mut network, &members[0], &[TWO, THREE]);
+    let mut members = connected(&mut factory, 2);
+    factory.stop(members.remove(1).transport);
+    set_peers(&mut factory, &members[0], &[TWO, THREE]);
     let held = Arc::new(AtomicUsize::new(0));
     for to in [TWO, THREE] {
         for index in 1..=COUNT {
             let command = Tracked::bytes(&held, MIB);
-            members[0].send(append(N::CLUSTER, ONE, to, index, command));
+            members[0].send(append(F::CLUSTER, ONE, to, index, command));
             let held = held.load(Ordering::Relaxed);
             assert!(held <= HELD_MAX, "{held} bytes are held for a peer that is not there");
         }
@@ -153,18 +154,18 @@ pub fn holds_a_bounded_amount_for_a_peer_that_is_not_there<N: Network>(mut netwo
 
 /// An election must not wait until a follower has caught up. A transport that has delivered most
 /// of the bulk by the time the vote is sent has nothing to prove; one that has not is asked.
-pub fn bulk_does_not_hold_up_votes<N: Network>(mut network: N) {
+pub fn large_appends_do_not_delay_votes<F: TransportFactory>(mut factory: F) {
     const ROUNDS: u64 = 5;
     const COUNT: usize = 48;
-    let members = connected(&mut network, 2);
+    let members = connected(&mut factory, 2);
     let (one, two) = (&members[0], &members[1]);
     let command = pattern(MIB, 1);
     for round in 1..=ROUNDS {
         two.inbox.record().messages.clear();
         for index in 1..=COUNT as u64 {
-            one.send(append(N::CLUSTER, ONE, TWO, index, command.clone()));
+            one.send(append(F::CLUSTER, ONE, TWO, index, command.clone()));
         }
-        one.send(vote(N::CLUSTER, ONE, TWO, 1 + round));
+        one.send(vote(F::CLUSTER, ONE, TWO, 1 + round));
         let arrived = two.inbox.record().messages.len();
         two.inbox.wait_until("bulk and vote have arrived", |r| r.messages.len() > COUNT);
         let record = two.inbox.record();
@@ -176,21 +177,21 @@ pub fn bulk_does_not_hold_up_votes<N: Network>(mut network: N) {
 }
 
 /// A removed peer neither hears nor is heard, until it is a peer again.
-pub fn sends_nothing_to_a_removed_peer<N: Network>(mut network: N) {
-    let members = connected(&mut network, 3);
+pub fn sends_nothing_to_a_removed_peer<F: TransportFactory>(mut factory: F) {
+    let members = connected(&mut factory, 3);
     let (one, two, three) = (&members[0], &members[1], &members[2]);
-    set_peers(&mut network, one, &[THREE]);
-    one.send(vote(N::CLUSTER, ONE, TWO, 66));
+    set_peers(&mut factory, one, &[THREE]);
+    one.send(vote(F::CLUSTER, ONE, TWO, 66));
     two.inbox.wait_until("the removed peer has noticed", |r| r.unreachable_count(ONE) == 1);
-    two.send(vote(N::CLUSTER, TWO, ONE, 66));
+    two.send(vote(F::CLUSTER, TWO, ONE, 66));
     // The others are not affected.
-    one.send(vote(N::CLUSTER, ONE, THREE, 7));
+    one.send(vote(F::CLUSTER, ONE, THREE, 7));
     three.inbox.wait_until("the remaining peer was served", |r| !r.messages.is_empty());
 
-    set_peers(&mut network, one, &[TWO, THREE]);
-    one.reach(N::CLUSTER, two);
-    two.reach(N::CLUSTER, one);
-    one.send(vote(N::CLUSTER, ONE, TWO, 8));
+    set_peers(&mut factory, one, &[TWO, THREE]);
+    one.reach(F::CLUSTER, two);
+    two.reach(F::CLUSTER, one);
+    one.send(vote(F::CLUSTER, ONE, TWO, 8));
     two.inbox.wait_until("the peer was served again", |r| !r.messages.is_empty());
     assert_eq!(terms(&two.inbox), [8]);
     assert!(one.inbox.record().messages.is_empty());
@@ -199,42 +200,42 @@ pub fn sends_nothing_to_a_removed_peer<N: Network>(mut network: N) {
 /// A genuine certificate or a known address is not enough: a node that was removed, or belongs to
 /// a membership that was never agreed on, must not take part in elections. The operator or a
 /// membership change configures a new peer first.
-pub fn accepts_messages_only_from_configured_peers<N: Network>(mut network: N) {
-    let members = connected(&mut network, 2);
+pub fn accepts_messages_only_from_configured_peers<F: TransportFactory>(mut factory: F) {
+    let members = connected(&mut factory, 2);
     let (one, two) = (&members[0], &members[1]);
-    let other = start(&mut network, THREE);
-    set_peers(&mut network, &other, &[ONE, TWO]);
+    let other = start(&mut factory, THREE);
+    set_peers(&mut factory, &other, &[ONE, TWO]);
     for member in &members {
         other
             .inbox
             .wait_until("the refusal was reported", |r| r.unreachable_count(member.node) == 1);
-        other.send(vote(N::CLUSTER, THREE, member.node, 66));
-        member.send(vote(N::CLUSTER, member.node, THREE, 66));
+        other.send(vote(F::CLUSTER, THREE, member.node, 66));
+        member.send(vote(F::CLUSTER, member.node, THREE, 66));
     }
     // The refusals do not affect the configured peers.
-    one.reach(N::CLUSTER, two);
-    two.reach(N::CLUSTER, one);
+    one.reach(F::CLUSTER, two);
+    two.reach(F::CLUSTER, one);
 
-    set_peers(&mut network, one, &[TWO, THREE]);
-    other.reach(N::CLUSTER, one);
-    one.reach(N::CLUSTER, &other);
-    other.send(vote(N::CLUSTER, THREE, ONE, 7));
+    set_peers(&mut factory, one, &[TWO, THREE]);
+    other.reach(F::CLUSTER, one);
+    one.reach(F::CLUSTER, &other);
+    other.send(vote(F::CLUSTER, THREE, ONE, 7));
     one.inbox.wait_until("the new peer was heard", |r| !r.messages.is_empty());
     assert_eq!(terms(&one.inbox), [7]);
     assert!(two.inbox.record().messages.is_empty() && other.inbox.record().messages.is_empty());
 }
 
 /// The core resets its view of a peer on this word: it must come, and not once a message.
-pub fn says_once_that_a_peer_is_gone<N: Network>(mut network: N) {
-    let mut members = connected(&mut network, 3);
-    network.stop(members.remove(2).transport);
+pub fn reports_an_unreachable_peer_once<F: TransportFactory>(mut factory: F) {
+    let mut members = connected(&mut factory, 3);
+    factory.stop(members.remove(2).transport);
     for member in &members {
         member.inbox.wait_until("the loss was reported", |r| r.unreachable_count(THREE) >= 1);
         for term in 1..=100 {
-            member.send(vote(N::CLUSTER, member.node, THREE, term));
+            member.send(vote(F::CLUSTER, member.node, THREE, term));
         }
     }
-    members[0].reach(N::CLUSTER, &members[1]);
+    members[0].reach(F::CLUSTER, &members[1]);
     for member in &members {
         // Once for each connection: a second one, which both nodes had begun to make, may be lost too.
         let unreachable = member.inbox.record().unreachable.clone();
@@ -244,34 +245,34 @@ pub fn says_once_that_a_peer_is_gone<N: Network>(mut network: N) {
 }
 
 /// A peer may be named long before it is there.
-pub fn reaches_a_peer_that_starts_late<N: Network>(mut network: N) {
-    let early = start(&mut network, ONE);
-    let late = start(&mut network, TWO);
-    let address = network.address(TWO);
-    network.stop(late.transport);
+pub fn reaches_a_peer_that_starts_late<F: TransportFactory>(mut factory: F) {
+    let early = start(&mut factory, ONE);
+    let late = start(&mut factory, TWO);
+    let address = factory.address(TWO);
+    factory.stop(late.transport);
     early.transport.set_peers(&[address]);
     early.inbox.wait_until("the absence was reported", |r| r.unreachable_count(TWO) == 1);
-    let late = start(&mut network, TWO);
-    set_peers(&mut network, &late, &[ONE]);
-    early.reach(N::CLUSTER, &late);
-    late.reach(N::CLUSTER, &early);
+    let late = start(&mut factory, TWO);
+    set_peers(&mut factory, &late, &[ONE]);
+    early.reach(F::CLUSTER, &late);
+    late.reach(F::CLUSTER, &early);
 }
 
 /// Both ways work again after a peer died and came back, whoever tries first.
-pub fn reaches_a_peer_that_was_restarted<N: Network>(mut network: N) {
-    let mut members = connected(&mut network, 2);
+pub fn reaches_a_peer_that_was_restarted<F: TransportFactory>(mut factory: F) {
+    let mut members = connected(&mut factory, 2);
     for round in 1..=3 {
-        network.stop(members.remove(1).transport);
-        let again = start(&mut network, TWO);
-        set_peers(&mut network, &again, &[ONE]);
+        factory.stop(members.remove(1).transport);
+        let again = start(&mut factory, TWO);
+        set_peers(&mut factory, &again, &[ONE]);
         members.push(again);
         let (one, two): (&Member<_>, &Member<_>) = (&members[0], &members[1]);
         if round % 2 == 0 {
-            one.reach(N::CLUSTER, two);
+            one.reach(F::CLUSTER, two);
         }
-        two.reach(N::CLUSTER, one);
-        one.reach(N::CLUSTER, two);
-        one.send(vote(N::CLUSTER, ONE, TWO, round));
+        two.reach(F::CLUSTER, one);
+        one.reach(F::CLUSTER, two);
+        one.send(vote(F::CLUSTER, ONE, TWO, round));
         two.inbox.wait_until("the restarted peer was served", |r| !r.messages.is_empty());
         assert_eq!(terms(&two.inbox), [round]);
     }

@@ -5,7 +5,7 @@ use raft_core::{Message, NodeId, majority_of};
 
 use super::Cluster;
 use crate::network::{InFlight, Link};
-use crate::select::Select;
+use crate::selector::Selector;
 use crate::trace::record::{Loss, RecordKind, Side};
 
 /// What becomes of messages that are stopped by a cut link.
@@ -22,9 +22,9 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     ///
     /// # Panics
     /// If there is none.
-    pub fn drop(&mut self, select: Select) -> usize {
-        let ids = self.ids_anywhere(&select);
-        self.need(&ids, "drop", &select);
+    pub fn drop(&mut self, selector: Selector) -> usize {
+        let ids = self.ids_anywhere(&selector);
+        self.require_any(&ids, "drop", &selector);
         for &id in &ids {
             self.drop_id(id, Loss::Dropped);
         }
@@ -33,7 +33,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
 
     /// Drops every message that there is. Returns how many.
     pub fn drop_all(&mut self) -> usize {
-        let ids = self.ids_anywhere(&Select::default());
+        let ids = self.ids_anywhere(&Selector::default());
         for &id in &ids {
             self.drop_id(id, Loss::Dropped);
         }
@@ -44,9 +44,9 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     ///
     /// # Panics
     /// If there is none.
-    pub fn hold(&mut self, select: Select) -> usize {
-        let ids = self.ids_anywhere(&select);
-        self.need(&ids, "hold", &select);
+    pub fn hold(&mut self, selector: Selector) -> usize {
+        let ids = self.ids_anywhere(&selector);
+        self.require_any(&ids, "hold", &selector);
         self.set_held(&ids, true);
         ids.len()
     }
@@ -55,9 +55,9 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     ///
     /// # Panics
     /// If there is none.
-    pub fn release(&mut self, select: Select) -> usize {
-        let ids = self.ids_anywhere(&select);
-        self.need(&ids, "release", &select);
+    pub fn release(&mut self, selector: Selector) -> usize {
+        let ids = self.ids_anywhere(&selector);
+        self.require_any(&ids, "release", &selector);
         self.set_held(&ids, false);
         ids.len()
     }
@@ -67,9 +67,9 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     ///
     /// # Panics
     /// If there is none.
-    pub fn duplicate(&mut self, select: Select) -> usize {
-        let ids = self.ids_anywhere(&select);
-        self.need(&ids, "duplicate", &select);
+    pub fn duplicate(&mut self, selector: Selector) -> usize {
+        let ids = self.ids_anywhere(&selector);
+        self.require_any(&ids, "duplicate", &selector);
         for &id in &ids {
             self.duplicate_id(id);
         }
@@ -80,9 +80,9 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     ///
     /// # Panics
     /// If there is none.
-    pub fn delay(&mut self, select: Select) -> usize {
-        let ids = self.ids_on_wire(&select);
-        self.need(&ids, "delay", &select);
+    pub fn delay(&mut self, selector: Selector) -> usize {
+        let ids = self.ids_on_wire(&selector);
+        self.require_any(&ids, "delay", &selector);
         for &id in &ids {
             let at = self.network.wire.iter().position(|in_flight| in_flight.id == id);
             if let Some(in_flight) = at.and_then(|at| self.network.wire.remove(at)) {
@@ -96,32 +96,32 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     ///
     /// # Panics
     /// If there is none.
-    pub fn alter(&mut self, select: Select, mut change: impl FnMut(&mut Message)) -> usize {
-        let ids = self.ids_anywhere(&select);
-        self.need(&ids, "alter", &select);
+    pub fn alter(&mut self, selector: Selector, mut change: impl FnMut(&mut Message)) -> usize {
+        let ids = self.ids_anywhere(&selector);
+        self.require_any(&ids, "alter", &selector);
         for &id in &ids {
             let Some(in_flight) = self.in_flight_mut(id) else { continue };
             change(&mut in_flight.message);
             let in_flight = in_flight.clone();
-            let at = crate::network::place(in_flight.message.from).min(self.nodes.len() - 1);
+            let at = crate::network::slot_of(in_flight.message.from).min(self.nodes.len() - 1);
             let view = self.view_of(&in_flight);
-            self.note_with(at, RecordKind::MessageAltered, in_flight.cause, view);
+            self.record_with(at, RecordKind::MessageAltered, in_flight.cause, view);
         }
         ids.len()
     }
 
     /// From now on every message that fits is lost right after it was sent.
-    pub fn lose(&mut self, select: Select) {
-        self.network.lossy.push(select);
+    pub fn lose(&mut self, selector: Selector) {
+        self.network.loss_rules.push(selector);
     }
 
     /// Ends [`Cluster::lose`].
     pub fn lose_nothing(&mut self) {
-        self.network.lossy.clear();
+        self.network.loss_rules.clear();
     }
 
     pub(super) fn is_lossy(&self, message: &Message) -> bool {
-        self.network.lossy.iter().any(|select| select.fits(message))
+        self.network.loss_rules.iter().any(|selector| selector.matches(message))
     }
 
     /// Splits the nodes into groups that do not hear each other. Nodes that are not named form a
@@ -143,7 +143,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         let mut group_of = vec![usize::MAX; size];
         for (group, members) in groups.iter().enumerate() {
             for &member in *members {
-                let at = self.at(member);
+                let at = self.slot(member);
                 group_of[at] = group;
             }
         }
@@ -190,16 +190,16 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
             CutOff::Lose => Link::Losing,
             CutOff::Hold => Link::Holding,
         };
-        let (from_at, to_at) = (self.at(from), self.at(to));
+        let (from_at, to_at) = (self.slot(from), self.slot(to));
         self.network.set_link(from_at, to_at, link);
-        self.note_at(from_at, RecordKind::LinkCut { to: NodeId(to) }, None);
+        self.record_at(from_at, RecordKind::LinkCut { to: NodeId(to) }, None);
     }
 
     /// The link works again.
-    pub fn mend(&mut self, from: u64, to: u64) {
-        let (from_at, to_at) = (self.at(from), self.at(to));
+    pub fn reconnect(&mut self, from: u64, to: u64) {
+        let (from_at, to_at) = (self.slot(from), self.slot(to));
         self.network.set_link(from_at, to_at, Link::Open);
-        self.note_at(from_at, RecordKind::LinkHealed { to: NodeId(to) }, None);
+        self.record_at(from_at, RecordKind::LinkHealed { to: NodeId(to) }, None);
     }
 
     /// Every link works again. What was held arrives.
@@ -212,7 +212,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
                     self.network.set_link(from, to, Link::Open);
                     if self.nodes[from].side == self.nodes[to].side {
                         let to = self.nodes[to].id;
-                        self.note_at(from, RecordKind::LinkHealed { to }, None);
+                        self.record_at(from, RecordKind::LinkHealed { to }, None);
                     }
                 }
             }
@@ -225,7 +225,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     /// Every link works again. What was held is lost.
     pub fn heal_without_held(&mut self) {
         let stuck = |in_flight: &&InFlight, links: &crate::network::Network| {
-            links.links_of(&in_flight.message) == Link::Holding
+            links.link_of(&in_flight.message) == Link::Holding
         };
         let network = &self.network;
         let waiting = network.wire.iter().chain(network.outboxes.iter().flatten());
@@ -244,16 +244,16 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
                 Side::Minority => RecordKind::NetSplit,
                 Side::Majority => RecordKind::NetJoin,
             };
-            self.note_at(at, kind, None);
+            self.record_at(at, kind, None);
         }
     }
 
-    fn ids_anywhere(&mut self, select: &Select) -> Vec<u64> {
+    fn ids_anywhere(&mut self, selector: &Selector) -> Vec<u64> {
         self.start();
         let network = &self.network;
         let all: Vec<&InFlight> =
             network.wire.iter().chain(network.outboxes.iter().flatten()).collect();
-        let places = select.pick(all.iter().map(|in_flight| &in_flight.message));
+        let places = selector.pick(all.iter().map(|in_flight| &in_flight.message));
         places.into_iter().map(|at| all[at].id).collect()
     }
 
@@ -277,18 +277,18 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         };
         copy.id = self.network.next_id();
         copy.held = false;
-        let from = crate::network::place(copy.message.from).min(self.nodes.len() - 1);
+        let from = crate::network::slot_of(copy.message.from).min(self.nodes.len() - 1);
         let view = self.view_of(&copy);
         let kind = RecordKind::MessageDuplicated { of: id };
-        copy.cause = Some(self.note_with(from, kind, copy.cause, view));
+        copy.cause = Some(self.record_with(from, kind, copy.cause, view));
         self.network.wire.push_back(copy);
     }
 
     pub(crate) fn drop_id(&mut self, id: u64, why: Loss) {
         let Some((in_flight, sent)) = self.network.take(id) else { return };
         let node = if sent { in_flight.message.to } else { in_flight.message.from };
-        let at = crate::network::place(node).min(self.nodes.len() - 1);
+        let at = crate::network::slot_of(node).min(self.nodes.len() - 1);
         let view = self.view_of(&in_flight);
-        self.note_with(at, RecordKind::MessageLost { why }, in_flight.cause, view);
+        self.record_with(at, RecordKind::MessageLost { why }, in_flight.cause, view);
     }
 }

@@ -3,8 +3,8 @@
 use raft_core::{AppendOutcome, Body, HardState, LogIndex, Message, NodeId, Term};
 
 use super::log::node_id;
-use super::{Checker, Rule, Shadow};
-use crate::network::place;
+use super::{Checker, ObservedNode, Rule};
+use crate::network::slot_of;
 
 impl Checker {
     /// A term and vote became durable.
@@ -16,14 +16,14 @@ impl Checker {
         if new.term < old.term {
             let earlier = (format!("{id:?} has made term {} durable", old.term), record);
             let later = (format!("{id:?} makes term {} durable", new.term), record);
-            self.broke(Rule::TermMonotonic, earlier, later);
+            self.violate(Rule::TermMonotonic, earlier, later);
         } else if new.term == old.term && old.voted_for.is_some() && new.voted_for != old.voted_for
         {
             let earlier =
                 (format!("{id:?} voted for {:?} in term {}", old.voted_for, old.term), record);
             let later =
                 (format!("{id:?} votes for {:?} in term {}", new.voted_for, new.term), record);
-            self.broke(Rule::OneVote, earlier, later);
+            self.violate(Rule::OneVote, earlier, later);
         }
     }
 
@@ -56,27 +56,27 @@ impl Checker {
             let earlier =
                 (format!("{from:?} gave its vote of term {term} to {:?}", given.0), given.1);
             let later = (format!("{from:?} gives it to {candidate:?}"), record);
-            self.broke(Rule::OneVote, earlier, later);
+            self.violate(Rule::OneVote, earlier, later);
             return;
         }
-        let Some(node) = self.nodes.get(place(from)) else { return };
+        let Some(node) = self.nodes.get(slot_of(from)) else { return };
         let HardState { term: durable, voted_for, .. } = node.hard_state;
         if durable != term || voted_for != Some(candidate) {
             let earlier =
                 (format!("{from:?} has term {durable} and vote {voted_for:?} on its disk"), record);
             let later =
                 (format!("{from:?} promises its vote of term {term} to {candidate:?}"), record);
-            self.broke(Rule::PromiseAfterPersist, earlier, later);
+            self.violate(Rule::PersistBeforeSend, earlier, later);
         }
     }
 
     fn check_term_durable(&mut self, from: NodeId, term: Term, what: &str, record: u64) {
-        let Some(node) = self.nodes.get(place(from)) else { return };
+        let Some(node) = self.nodes.get(slot_of(from)) else { return };
         let durable = node.hard_state.term;
         if durable < term {
             let earlier = (format!("{from:?} has term {durable} on its disk"), record);
             let later = (format!("{from:?} {what} in term {term}"), record);
-            self.broke(Rule::PromiseAfterPersist, earlier, later);
+            self.violate(Rule::PersistBeforeSend, earlier, later);
         }
     }
 
@@ -84,12 +84,12 @@ impl Checker {
         if match_index == LogIndex::ZERO {
             return;
         }
-        let Some(node) = self.nodes.get(place(from)) else { return };
-        let durable = Shadow::at(&node.durable, match_index);
-        if durable.is_none() || durable != Shadow::at(&node.log, match_index) {
+        let Some(node) = self.nodes.get(slot_of(from)) else { return };
+        let durable = ObservedNode::at(&node.durable, match_index);
+        if durable.is_none() || durable != ObservedNode::at(&node.log, match_index) {
             let earlier = (format!("{from:?} has {} durable entries", node.durable.len()), record);
             let later = (format!("{from:?} promises to hold up to entry {match_index}"), record);
-            self.broke(Rule::PromiseAfterPersist, earlier, later);
+            self.violate(Rule::PersistBeforeSend, earlier, later);
         }
     }
 }

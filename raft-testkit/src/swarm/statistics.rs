@@ -5,15 +5,15 @@ use std::fmt;
 use crate::cluster::Cluster;
 use crate::trace::record::CommandOutcome;
 
-macro_rules! tally {
+macro_rules! statistics {
     ($($(#[$doc:meta])* $name:ident,)*) => {
         /// How often each thing happened in a swarm.
         #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-        pub struct Tally {
+        pub struct Statistics {
             $($(#[$doc])* pub $name: u64,)*
         }
 
-        impl Tally {
+        impl Statistics {
             pub(super) const fn add(&mut self, other: &Self) {
                 $(self.$name += other.$name;)*
             }
@@ -27,7 +27,7 @@ macro_rules! tally {
             }
         }
 
-        impl fmt::Display for Tally {
+        impl fmt::Display for Statistics {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 $(writeln!(f, "{:>16} {}", self.$name, stringify!($name).replace('_', " "))?;)*
                 Ok(())
@@ -36,7 +36,7 @@ macro_rules! tally {
     };
 }
 
-tally! {
+statistics! {
     /// Seeds that ran to their end.
     runs,
     /// Inputs given to nodes.
@@ -72,7 +72,7 @@ tally! {
     /// Timers that fired.
     timers,
     /// Levers pulled: campaigns, step-downs, unreachable peers.
-    levers,
+    forced_inputs,
     /// Entries asked of a store.
     fetches,
     /// The highest term, summed over the runs.
@@ -86,12 +86,12 @@ tally! {
     /// Reads that were confirmed.
     reads,
     /// Reads sent to a leader that another node has superseded.
-    reads_at_deposed,
+    reads_at_superseded_leaders,
     /// Entries committed, summed over the runs.
     committed,
 }
 
-impl Tally {
+impl Statistics {
     pub(super) fn count_end(&mut self, cluster: &Cluster) {
         self.runs += 1;
         self.events += cluster.events;

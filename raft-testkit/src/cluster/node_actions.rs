@@ -8,9 +8,9 @@ use raft_core::{
 use raft_storage::MemLogStore;
 
 use super::{Cluster, Crash};
-use crate::select::{any, pre_vote, vote};
+use crate::condition::{election_settled, leader_is};
+use crate::selector::{any, pre_vote, vote};
 use crate::trace::record::{Liveness, Loss, RecordKind};
-use crate::until::{election_settled, leader_is};
 
 impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     /// The node starts an election, as if its election timeout had passed.
@@ -18,7 +18,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     /// # Panics
     /// If there is no such node; the other verbs here likewise.
     pub fn campaign(&mut self, node: u64) {
-        self.pull(node, "campaign", Input::Campaign);
+        self.force_input(node, "campaign", Input::Campaign);
     }
 
     /// The node campaigns and wins, and everyone knows: messages are moved until it is quiet.
@@ -34,7 +34,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
             for &voter in voters {
                 if !self.messages(&request.clone().from(node).to(voter)).is_empty() {
                     self.deliver(request.clone().from(node).to(voter));
-                    self.deliver(any().from(voter).to(node).matching(is_vote_answer));
+                    self.deliver(any().from(voter).to(node).matching(is_vote_response));
                 }
             }
         }
@@ -45,7 +45,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
 
     /// The node gives up leadership or candidacy, in the same term.
     pub fn step_down(&mut self, node: u64) {
-        self.pull(node, "step down", Input::StepDown);
+        self.force_input(node, "step down", Input::StepDown);
     }
 
     /// The node takes a role whatever the others would say: as far as it takes a quorum, the node
@@ -62,7 +62,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         self.campaign(node);
         for wanted in [RoleKind::Candidate, RoleKind::Leader] {
             if role >= wanted && self.status(node).role < wanted {
-                self.forge_votes(node);
+                self.inject_votes(node);
             }
         }
         let found = self.status(node).role;
@@ -72,7 +72,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     }
 
     /// Every other voter seems to grant what the node asks for.
-    fn forge_votes(&mut self, node: u64) {
+    fn inject_votes(&mut self, node: u64) {
         let status = self.status(node).clone();
         let body = if status.role == RoleKind::PreCandidate {
             let campaign_term = status.term.next();
@@ -80,13 +80,13 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         } else {
             Body::RequestVoteResponse(RequestVoteResponse { granted: true })
         };
-        let at = self.at(node);
+        let at = self.slot(node);
         let to = self.nodes[at].config.identity;
         for &voter in status.membership.voters.iter().filter(|&&voter| voter != to.node) {
             if self.status(node).role != status.role {
                 return;
             }
-            let at = self.at(voter.get());
+            let at = self.slot(voter.get());
             let from = self.nodes[at].config.identity;
             let vote = Message {
                 cluster: to.cluster,
@@ -98,7 +98,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
                 term: status.term,
                 body: body.clone(),
             };
-            self.pull(node, "forged vote", Input::Message(vote));
+            self.force_input(node, "forged vote", Input::Message(vote));
         }
     }
 
@@ -108,17 +108,17 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     /// # Panics
     /// Also if the node does not lead.
     pub fn heartbeat(&mut self, node: u64) {
-        let at = self.at(node);
+        let at = self.slot(node);
         if self.nodes[at].status.role != RoleKind::Leader {
             self.fail(&format!("node {node} cannot send heartbeats: it does not lead"));
         }
         self.now = self.now.after(self.nodes[at].config.heartbeat_interval);
-        self.pull(node, "heartbeat", Input::Tick);
+        self.force_input(node, "heartbeat", Input::Tick);
     }
 
     /// The node looks at the clock, as it stands.
     pub fn tick(&mut self, node: u64) {
-        let at = self.at(node);
+        let at = self.slot(node);
         if self.nodes[at].is_up() {
             self.step(at, Input::Tick, RecordKind::TimerFired, None);
             self.settle(at);
@@ -128,11 +128,11 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     /// The node's transport says that it cannot reach a peer.
     pub fn peer_unreachable(&mut self, node: u64, peer: u64) {
         let what = format!("peer {peer} unreachable");
-        self.pull(node, &what, Input::PeerUnreachable(NodeId(peer)));
+        self.force_input(node, &what, Input::PeerUnreachable(NodeId(peer)));
     }
 
-    fn pull(&mut self, node: u64, what: &str, input: Input) {
-        let at = self.at(node);
+    fn force_input(&mut self, node: u64, what: &str, input: Input) {
+        let at = self.slot(node);
         if !self.nodes[at].is_up() {
             self.fail(&format!("node {node} cannot {what}: it is not up"));
         }
@@ -143,7 +143,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
 
     /// The node's process goes away, with everything that was not durable.
     pub fn crash(&mut self, node: u64, crash: Crash) {
-        let at = self.at(node);
+        let at = self.slot(node);
         if self.nodes[at].liveness == Liveness::Down {
             return;
         }
@@ -160,15 +160,15 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         self.note_durable(at, &kept);
         self.checker.on_crash(at);
         self.nodes[at].status.role = RoleKind::Follower;
-        self.nodes[at].shown_role = RoleKind::Follower;
+        self.nodes[at].recorded_role = RoleKind::Follower;
         let kind = RecordKind::Crashed { lost: lost as u64, kept: kept.len() as u64 };
-        let record = self.note_at(at, kind, None);
-        self.on_requests_cut_off(at, record);
+        let record = self.record_at(at, kind, None);
+        self.on_node_stopped(at, record);
         let outbox = std::mem::take(&mut self.network.outboxes[at]);
         for in_flight in outbox {
             let view = self.view_of(&in_flight);
             let kind = RecordKind::MessageLost { why: Loss::SenderDown };
-            self.note_with(at, kind, Some(record), view);
+            self.record_with(at, kind, Some(record), view);
         }
     }
 
@@ -190,26 +190,26 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     /// # Panics
     /// If its store or its state machine cannot be opened.
     pub fn try_restart(&mut self, node: u64) -> Result<(), ConfigError> {
-        let at = self.at(node);
+        let at = self.slot(node);
         let membership = self.membership();
         if self.nodes[at].liveness != Liveness::Down {
             self.crash(node, Crash::LoseUnsynced);
         }
         let slot = &mut self.nodes[at];
         let store = slot.store.take().expect("a store is away only while its node restarts");
-        let mut store = (self.parts.reopen)(node, store);
+        let mut store = (self.factory.reopen)(node, store);
         let recovered = store.recover().expect("the store opens again");
         slot.store = Some(store);
-        slot.machine = (self.parts.machine)(node);
+        slot.machine = (self.factory.machine)(node);
         let applied = slot.machine.applied().expect("the state machine opens again");
         // A node that lives again draws other numbers than in its first life.
         slot.config.seed = slot.config.seed.wrapping_add(0xD1B5_4A32_D192_ED03);
         let core = Node::new(slot.config.clone(), recovered, membership, self.now)?;
         slot.status = core.status();
-        slot.shown_role = slot.status.role;
+        slot.recorded_role = slot.status.role;
         slot.core = Some(core);
         slot.liveness = Liveness::Up;
-        let record = self.note_at(at, RecordKind::Restarted, None);
+        let record = self.record_at(at, RecordKind::Restarted, None);
         self.checker.on_restart(at, &self.nodes[at].status, applied, record);
         // Whatever is known to be committed and lies past this is applied again, beginning now.
         self.step_as(at, Input::Applied(applied), record);
@@ -219,19 +219,19 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
 
     /// The node does nothing at all until it is unblocked: what is sent to it waits on the wire.
     pub fn block(&mut self, node: u64) {
-        let at = self.at(node);
+        let at = self.slot(node);
         if self.nodes[at].is_up() {
             self.nodes[at].liveness = Liveness::Blocked;
-            self.note_at(at, RecordKind::Blocked, None);
+            self.record_at(at, RecordKind::Blocked, None);
         }
     }
 
     /// The node goes on where it was held still.
     pub fn unblock(&mut self, node: u64) {
-        let at = self.at(node);
+        let at = self.slot(node);
         if self.nodes[at].liveness == Liveness::Blocked {
             self.nodes[at].liveness = Liveness::Up;
-            self.note_at(at, RecordKind::Unblocked, None);
+            self.record_at(at, RecordKind::Unblocked, None);
             self.settle(at);
         }
     }
@@ -244,9 +244,9 @@ impl<M: StateMachine> Cluster<M, MemLogStore> {
     /// # Panics
     /// If there is no such node, or its last entry is of a later term.
     pub fn set_term(&mut self, node: u64, term: u64) {
-        let at = self.at(node);
+        let at = self.slot(node);
         self.crash(node, Crash::LoseUnsynced);
-        self.note_at(at, RecordKind::Lever { what: format!("set term {term}") }, None);
+        self.record_at(at, RecordKind::Lever { what: format!("set term {term}") }, None);
         let slot = &mut self.nodes[at];
         let id = slot.id;
         let store = slot.store.as_mut().expect("a store is away only while its node restarts");
@@ -257,18 +257,18 @@ impl<M: StateMachine> Cluster<M, MemLogStore> {
         self.restart(node);
     }
 
-    /// Takes away the mark that the log is broken, as an operator does once the cause is mended.
+    /// Takes away the digest that the log is broken, as an operator does once the cause is mended.
     /// Says whether there was one.
     ///
     /// # Panics
     /// If there is no such node.
     pub fn mark_fixed(&mut self, node: u64) -> bool {
-        let at = self.at(node);
+        let at = self.slot(node);
         let store = self.nodes[at].store.as_mut();
         store.expect("a store is away only while its node restarts").mark_fixed().is_some()
     }
 }
 
-const fn is_vote_answer(message: &Message) -> bool {
+const fn is_vote_response(message: &Message) -> bool {
     matches!(message.body, Body::PreVoteResponse(_) | Body::RequestVoteResponse(_))
 }

@@ -22,7 +22,7 @@ type Predicate = Arc<dyn Fn(&Message) -> bool + Send + Sync>;
 /// Which messages are meant: all that fit, or the nth of them, in the order in which they were
 /// made (in an outbox) or sent (on the wire).
 #[derive(Clone, Default)]
-pub struct Select {
+pub struct Selector {
     kind: Option<Kind>,
     from: Option<u64>,
     to: Option<u64>,
@@ -31,58 +31,58 @@ pub struct Select {
     granted: Option<bool>,
     matched: Option<bool>,
     nth: Option<usize>,
-    custom: Vec<Predicate>,
+    predicates: Vec<Predicate>,
 }
 
 /// Every message.
 #[must_use]
-pub fn any() -> Select {
-    Select::default()
+pub fn any() -> Selector {
+    Selector::default()
 }
 
 /// Appends, heartbeats among them.
 #[must_use]
-pub fn append() -> Select {
-    Select::of(Kind::Append)
+pub fn append() -> Selector {
+    Selector::of(Kind::Append)
 }
 
 /// Appends without entries.
 #[must_use]
-pub fn heartbeat() -> Select {
-    Select::of(Kind::Heartbeat)
+pub fn heartbeat() -> Selector {
+    Selector::of(Kind::Heartbeat)
 }
 
 /// Answers to appends.
 #[must_use]
-pub fn append_response() -> Select {
-    Select::of(Kind::AppendResponse)
+pub fn append_response() -> Selector {
+    Selector::of(Kind::AppendResponse)
 }
 
 /// Vote requests.
 #[must_use]
-pub fn vote() -> Select {
-    Select::of(Kind::Vote)
+pub fn vote() -> Selector {
+    Selector::of(Kind::Vote)
 }
 
 /// Answers to vote requests.
 #[must_use]
-pub fn vote_response() -> Select {
-    Select::of(Kind::VoteResponse)
+pub fn vote_response() -> Selector {
+    Selector::of(Kind::VoteResponse)
 }
 
 /// Pre-vote requests.
 #[must_use]
-pub fn pre_vote() -> Select {
-    Select::of(Kind::PreVote)
+pub fn pre_vote() -> Selector {
+    Selector::of(Kind::PreVote)
 }
 
 /// Answers to pre-vote requests.
 #[must_use]
-pub fn pre_vote_response() -> Select {
-    Select::of(Kind::PreVoteResponse)
+pub fn pre_vote_response() -> Selector {
+    Selector::of(Kind::PreVoteResponse)
 }
 
-impl Select {
+impl Selector {
     fn of(kind: Kind) -> Self {
         Self { kind: Some(kind), ..Self::default() }
     }
@@ -135,7 +135,7 @@ impl Select {
         mut self,
         predicate: impl Fn(&Message) -> bool + Send + Sync + 'static,
     ) -> Self {
-        self.custom.push(Arc::new(predicate));
+        self.predicates.push(Arc::new(predicate));
         self
     }
 
@@ -148,32 +148,32 @@ impl Select {
 
     /// Whether a message fits, `nth` aside.
     #[must_use]
-    pub fn fits(&self, message: &Message) -> bool {
-        self.kind.is_none_or(|kind| is_of(kind, &message.body))
+    pub fn matches(&self, message: &Message) -> bool {
+        self.kind.is_none_or(|kind| is_kind(kind, &message.body))
             && self.from.is_none_or(|from| message.from.get() == from)
             && self.to.is_none_or(|to| message.to.get() == to)
             && self.term.is_none_or(|term| message.term.get() == term)
             && self.entries.is_none_or(|count| entries_of(&message.body) == Some(count))
             && self.granted.is_none_or(|granted| granted_of(&message.body) == Some(granted))
             && self.matched.is_none_or(|matched| matched_of(&message.body) == Some(matched))
-            && self.custom.iter().all(|predicate| predicate(message))
+            && self.predicates.iter().all(|predicate| predicate(message))
     }
 
-    /// The places of those that are meant.
+    /// The positions of those that are meant.
     pub(crate) fn pick<'a>(&self, messages: impl Iterator<Item = &'a Message>) -> Vec<usize> {
-        let mut places: Vec<usize> = messages
+        let mut positions: Vec<usize> = messages
             .enumerate()
-            .filter(|(_, message)| self.fits(message))
+            .filter(|(_, message)| self.matches(message))
             .map(|(at, _)| at)
             .collect();
         if let Some(nth) = self.nth {
-            places = places.get(nth).copied().into_iter().collect();
+            positions = positions.get(nth).copied().into_iter().collect();
         }
-        places
+        positions
     }
 }
 
-const fn is_of(kind: Kind, body: &Body) -> bool {
+const fn is_kind(kind: Kind, body: &Body) -> bool {
     match body {
         Body::PreVote(_) => matches!(kind, Kind::PreVote),
         Body::PreVoteResponse(_) => matches!(kind, Kind::PreVoteResponse),
@@ -209,7 +209,7 @@ const fn matched_of(body: &Body) -> Option<bool> {
     }
 }
 
-impl fmt::Display for Select {
+impl fmt::Display for Selector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match self.kind {
             None => "any",
@@ -240,7 +240,7 @@ impl fmt::Display for Select {
         if let Some(matched) = self.matched {
             f.write_str(if matched { " matched" } else { " mismatched" })?;
         }
-        if !self.custom.is_empty() {
+        if !self.predicates.is_empty() {
             f.write_str(" matching a predicate")?;
         }
         if let Some(nth) = self.nth {
@@ -250,8 +250,8 @@ impl fmt::Display for Select {
     }
 }
 
-impl fmt::Debug for Select {
+impl fmt::Debug for Selector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Select({self})")
+        write!(f, "Selector({self})")
     }
 }

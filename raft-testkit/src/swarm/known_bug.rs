@@ -3,55 +3,55 @@
 use raft_core::{AppendOutcome, Body, HardState, Input, LogIndex, Message, RoleKind, Status};
 
 use super::Run;
-use crate::cluster::{Cluster, Handle};
-use crate::network::place;
+use crate::cluster::{Cluster, RequestHandle};
+use crate::network::slot_of;
 use crate::trace::record::RecordKind;
 
 /// A bug that the shell around the core has, or a peer.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Mutant {
+pub enum KnownBug {
     /// Nodes are told that their writes are durable before they are.
-    ReportsBeforeWriting,
+    PersistReportedBeforeWrite,
     /// Refused votes arrive as granted ones.
-    RefusalsBecomeVotes,
+    RefusedVotesArriveGranted,
     /// Followers seem to hold one entry more than they do.
-    AcknowledgesOneTooMany,
+    AcknowledgesOneEntryTooMany,
     /// A node that restarts has forgotten its vote.
-    ForgetsItsVote,
+    VoteLostAtRestart,
     /// Leaders announce as committed whatever a quorum holds, entries of older terms included
     /// (Raft §5.4.2, figure 8).
-    CommitsByCounting,
+    CommitsOlderTermsByCounting,
     /// Leaders answer reads without confirming that they still lead.
-    AnswersReadsUnconfirmed,
+    RespondsToUnconfirmedReads,
     /// Leaders take an acknowledgement of any round for one of their latest round.
-    AcceptsOlderRounds,
+    AcceptsAcknowledgementsOfOlderRounds,
 }
 
-impl Mutant {
-    /// Every mutant.
+impl KnownBug {
+    /// Every known_bug.
     pub const ALL: [Self; 7] = [
-        Self::ReportsBeforeWriting,
-        Self::RefusalsBecomeVotes,
-        Self::AcknowledgesOneTooMany,
-        Self::ForgetsItsVote,
-        Self::CommitsByCounting,
-        Self::AnswersReadsUnconfirmed,
-        Self::AcceptsOlderRounds,
+        Self::PersistReportedBeforeWrite,
+        Self::RefusedVotesArriveGranted,
+        Self::AcknowledgesOneEntryTooMany,
+        Self::VoteLostAtRestart,
+        Self::CommitsOlderTermsByCounting,
+        Self::RespondsToUnconfirmedReads,
+        Self::AcceptsAcknowledgementsOfOlderRounds,
     ];
 }
 
 impl Run {
-    /// Does the mutant's damage, if there is any to do now.
-    pub(super) fn damage(&mut self) {
-        match self.mutant {
-            None | Some(Mutant::ForgetsItsVote | Mutant::AnswersReadsUnconfirmed) => {}
-            Some(Mutant::ReportsBeforeWriting) => self.report_before_writing(),
-            Some(Mutant::RefusalsBecomeVotes) => self.tamper(|body| {
+    /// Does the known_bug's damage, if there is any to do now.
+    pub(super) fn inject_bug(&mut self) {
+        match self.known_bug {
+            None | Some(KnownBug::VoteLostAtRestart | KnownBug::RespondsToUnconfirmedReads) => {}
+            Some(KnownBug::PersistReportedBeforeWrite) => self.report_before_writing(),
+            Some(KnownBug::RefusedVotesArriveGranted) => self.alter_newest(|body| {
                 if let Body::RequestVoteResponse(answer) = body {
                     answer.granted = true;
                 }
             }),
-            Some(Mutant::AcknowledgesOneTooMany) => self.tamper(|body| {
+            Some(KnownBug::AcknowledgesOneEntryTooMany) => self.alter_newest(|body| {
                 if let Body::AppendEntriesResponse(answer) = body
                     && let AppendOutcome::Matched { match_index } = &mut answer.outcome
                     && *match_index > LogIndex::ZERO
@@ -59,37 +59,39 @@ impl Run {
                     *match_index = match_index.next();
                 }
             }),
-            Some(Mutant::CommitsByCounting) => self.announce_what_a_quorum_holds(),
-            Some(Mutant::AcceptsOlderRounds) => self.renew_rounds(),
+            Some(KnownBug::CommitsOlderTermsByCounting) => self.announce_replicated_index(),
+            Some(KnownBug::AcceptsAcknowledgementsOfOlderRounds) => {
+                self.raise_acknowledged_rounds()
+            }
         }
     }
 
     /// The newest message on the wire is changed right after it was sent.
-    fn tamper(&mut self, change: impl FnOnce(&mut Body)) {
+    fn alter_newest(&mut self, change: impl FnOnce(&mut Body)) {
         let wire = &mut self.cluster.network.wire;
         if let Some(newest) = wire.back_mut()
-            && newest.id > self.tampered_to
+            && newest.id > self.altered_up_to
         {
-            self.tampered_to = newest.id;
+            self.altered_up_to = newest.id;
             change(&mut newest.message.body);
         }
     }
 
     /// Appends on the wire carry the highest index that a quorum holds as the commit index.
-    fn announce_what_a_quorum_holds(&mut self) {
+    fn announce_replicated_index(&mut self) {
         let nodes = &self.cluster.nodes;
         for in_flight in &mut self.cluster.network.wire {
             let Message { from, term, body, .. } = &mut in_flight.message;
             let Body::AppendEntries(append) = body else { continue };
-            let status = &nodes[place(*from)].status;
+            let status = &nodes[slot_of(*from)].status;
             if status.role == RoleKind::Leader && status.term == *term {
-                append.commit = append.commit.max(held_by_quorum(status));
+                append.commit = append.commit.max(replicated_index(status));
             }
         }
     }
 
     /// Acknowledgements on the wire carry the latest round of their receiver.
-    fn renew_rounds(&mut self) {
+    fn raise_acknowledged_rounds(&mut self) {
         let Cluster { checker, network, .. } = &mut self.cluster;
         for in_flight in &mut network.wire {
             let Message { to, term, body, .. } = &mut in_flight.message;
@@ -100,9 +102,9 @@ impl Run {
     }
 
     /// The node may have been asked to read: it answers with what it has applied.
-    pub(super) fn answer_read_unconfirmed(&mut self, read: Handle) {
-        if self.mutant == Some(Mutant::AnswersReadsUnconfirmed) {
-            self.cluster.answer_read_unconfirmed(read);
+    pub(super) fn respond_to_unconfirmed_read(&mut self, read: RequestHandle) {
+        if self.known_bug == Some(KnownBug::RespondsToUnconfirmedReads) {
+            self.cluster.respond_to_unconfirmed_read(read);
         }
     }
 
@@ -122,11 +124,11 @@ impl Run {
     }
 
     /// A node is about to restart.
-    pub(super) fn damage_before_restart(&mut self, node: u64) {
-        if self.mutant != Some(Mutant::ForgetsItsVote) {
+    pub(super) fn inject_bug_before_restart(&mut self, node: u64) {
+        if self.known_bug != Some(KnownBug::VoteLostAtRestart) {
             return;
         }
-        let slot = &mut self.cluster.nodes[place(raft_core::NodeId(node))];
+        let slot = &mut self.cluster.nodes[slot_of(raft_core::NodeId(node))];
         if let Some(store) = slot.store.as_mut() {
             let hard_state = HardState { voted_for: None, ..store.hard_state() };
             store.stage_hard_state(hard_state);
@@ -135,7 +137,7 @@ impl Run {
 }
 
 /// The highest index that a quorum holds durably, as far as the leader knows.
-fn held_by_quorum(status: &Status) -> LogIndex {
+fn replicated_index(status: &Status) -> LogIndex {
     status.membership.quorum_index(|voter| match status.progress.get(&voter) {
         Some(progress) => progress.match_index,
         None => status.persisted_index,

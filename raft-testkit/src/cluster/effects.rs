@@ -4,13 +4,13 @@ use raft_core::ports::{ApplyError, LogStore, StateMachine};
 use raft_core::{Effect, Event, HaltReason, Input, Persist, RoleCause, RoleKind};
 
 use super::Cluster;
-use crate::recorder::Note;
-use crate::sim_node::Pace;
+use crate::recorder::NewRecord;
+use crate::sim_node::Completion;
 use crate::trace::record::{EntryView, Liveness, RecordKind, Vote, command_text};
 
 impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     /// Sorts the effects of one step into where they wait.
-    pub(super) fn carry_out(&mut self, at: usize, effects: &mut Vec<Effect>, record: u64) {
+    pub(super) fn dispatch_effects(&mut self, at: usize, effects: &mut Vec<Effect>, record: u64) {
         // What is written counts before what is said or applied: the log must be known first.
         for effect in effects.iter() {
             if let Effect::Persist(change) = effect {
@@ -27,7 +27,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
                 }
                 Effect::FetchEntries(ask) => self.nodes[at].fetches.push_back((ask, record)),
                 Effect::Apply(batch) => self.nodes[at].applies.push_back((batch, record)),
-                Effect::Respond(reply) => self.on_reply(at, reply, record),
+                Effect::Respond(response) => self.on_response(at, response, record),
                 Effect::Event(event) => self.on_event(at, event, record),
                 Effect::Halt(reason) => self.on_halt(at, &reason, record),
             }
@@ -35,7 +35,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     }
 
     fn start_persist(&mut self, at: usize, change: Persist, record: u64) {
-        let started = if self.recorder.is_on() {
+        let started = if self.recorder.is_enabled() {
             let kind = RecordKind::PersistStarted {
                 persist: change.id,
                 truncate_from: change.truncate_from,
@@ -44,7 +44,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
                     .hard_state
                     .map(|state| Vote { term: state.term, voted_for: state.voted_for }),
             };
-            self.note_at(at, kind, Some(record))
+            self.record_at(at, kind, Some(record))
         } else {
             self.recorder.skip()
         };
@@ -65,13 +65,13 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
             // The failure has a record already: the one that told the node of it.
             Event::ApplyFailed { .. } | Event::LeaderDiscovered { .. } => return,
         };
-        self.note_at(at, kind, Some(record));
+        self.record_at(at, kind, Some(record));
     }
 
     fn on_role_changed(&mut self, at: usize, role: RoleKind, cause: RoleCause, record: u64) {
         let node = &mut self.nodes[at];
-        let from = std::mem::replace(&mut node.shown_role, role);
-        if !self.recorder.is_on() {
+        let from = std::mem::replace(&mut node.recorded_role, role);
+        if !self.recorder.is_enabled() {
             self.recorder.skip();
             return;
         }
@@ -79,31 +79,35 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         let kind = RecordKind::RoleChanged {
             from: from.into(),
             to: role.into(),
-            why: why(cause).to_owned(),
+            why: cause_text(cause).to_owned(),
         };
-        let note = Note { node: Some(node.id), kind, cause: Some(record), message: None, state };
-        self.recorder.push(self.now, note);
+        let new =
+            NewRecord { node: Some(node.id), kind, cause: Some(record), message: None, state };
+        self.recorder.push(self.now, new);
     }
 
     fn on_halt(&mut self, at: usize, reason: &HaltReason, record: u64) {
         self.nodes[at].liveness = Liveness::Halted;
         let reason = reason.to_string();
-        self.note_at(at, RecordKind::Halted { reason }, Some(record));
+        self.record_at(at, RecordKind::Halted { reason }, Some(record));
     }
 
     /// Does what is to be done at once, until nothing is left of it.
     pub(crate) fn settle(&mut self, at: usize) {
         while self.checker.violation().is_none() {
             let node = &self.nodes[at];
-            let disk_at_once = node.disk_pace == Pace::AtOnce && node.core.is_some();
+            let disk_at_once = node.disk_completion == Completion::Immediate && node.core.is_some();
             let reads_at_once = disk_at_once || node.write_time.is_some() && node.is_up();
             if disk_at_once && (!node.persists.is_empty() || node.unreported.is_some()) {
                 let waiting = node.persists.len();
                 self.write_persists_at(at, waiting);
                 self.report_persisted_at(at);
             } else if reads_at_once && !node.fetches.is_empty() {
-                self.answer_fetch(at);
-            } else if node.apply_pace == Pace::AtOnce && node.is_up() && !node.applies.is_empty() {
+                self.complete_fetch_at(at);
+            } else if node.apply_completion == Completion::Immediate
+                && node.is_up()
+                && !node.applies.is_empty()
+            {
                 self.apply_batch(at);
             } else {
                 self.start_slow_write(at);
@@ -113,7 +117,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     }
 
     /// Answers the oldest request for entries from the store.
-    pub(super) fn answer_fetch(&mut self, at: usize) {
+    pub(super) fn complete_fetch_at(&mut self, at: usize) {
         let Some((fetched, record)) = self.nodes[at].fetch() else { return };
         let kind =
             RecordKind::EntriesFetched { from: fetched.from, count: fetched.entries.len() as u64 };
@@ -127,8 +131,8 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         node.applies.clear();
         node.liveness = Liveness::Halted;
         let reason = error.to_string();
-        let record = self.note_at(at, RecordKind::Halted { reason }, Some(record));
-        self.on_requests_cut_off(at, record);
+        let record = self.record_at(at, RecordKind::Halted { reason }, Some(record));
+        self.on_node_stopped(at, record);
     }
 
     /// Puts the oldest batch through the state machine and tells the node how it went.
@@ -150,7 +154,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
             let kind = RecordKind::ApplyFailed { index: failure.index, reason: reason.clone() };
             let done = self.step(at, Input::ApplyFailed(failure), kind, Some(record));
             if let Some(request) = committed.request {
-                self.on_failed_reply(at, request, reason, done);
+                self.on_apply_failed(at, request, reason, done);
             }
             done
         } else {
@@ -161,14 +165,14 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
             if let Some(request) = committed.request {
                 let text = command_text(&output.unwrap_or_default());
                 self.checker.on_acknowledged(at, &committed.entry, done);
-                self.on_applied_reply(at, request, text, done);
+                self.on_applied(at, request, text, done);
             }
         }
-        self.stop_if_broken();
+        self.panic_if_violated();
     }
 }
 
-const fn why(cause: RoleCause) -> &'static str {
+const fn cause_text(cause: RoleCause) -> &'static str {
     match cause {
         RoleCause::Started => "started",
         RoleCause::ElectionTimeout => "no leader was heard from",
