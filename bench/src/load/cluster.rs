@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 use raft_core::{ClusterId, NodeId};
 use raft_server::certificates::{Authority, Validity};
 use raft_server::kv::client::{Client, ClientConfig, Retry};
-use raft_server::kv::client_api::protocol::Role;
+use raft_server::kv::protocol::Role;
 use raft_server::kv::state_machine::Put;
 use raft_transport_quic::tls::{PeerIdentity, TlsFiles, TlsIdentity};
 

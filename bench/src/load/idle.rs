@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use quinn::{Connection, Endpoint, RecvStream, SendStream, TransportConfig};
-use raft_server::kv::client_api::{
-    FrameReader, Hello, SUPPORTED_VERSIONS, Welcome, check_hello, read_extensible, write_frame,
+use raft_server::kv::protocol::{
+    ClientHello, FrameReader, SUPPORTED_VERSIONS, ServerHello, negotiate, read_extensible,
+    write_frame,
 };
 use raft_transport_quic::tls::{self, Role, SERVER_NAME, TlsIdentity};
 use tokio::task::JoinSet;
@@ -36,7 +37,8 @@ impl IdleConnections {
         let mut transport = TransportConfig::default();
         transport.keep_alive_interval(Some(KEEP_ALIVE_INTERVAL));
         config.transport_config(Arc::new(transport));
-        let hello = Hello { versions: SUPPORTED_VERSIONS, cluster: Some(tls.identity().cluster()) };
+        let hello =
+            ClientHello { versions: SUPPORTED_VERSIONS, cluster: Some(tls.identity().cluster()) };
         let mut opening = JoinSet::new();
         let mut connections = Vec::with_capacity(count);
         for opened in 0..count {
@@ -75,7 +77,7 @@ async fn connect(
     endpoint: &Endpoint,
     config: quinn::ClientConfig,
     address: SocketAddr,
-    hello: Hello,
+    hello: ClientHello,
 ) -> anyhow::Result<Opened> {
     let connection = endpoint.connect_with(config, address, SERVER_NAME)?.await?;
     let (mut send, mut receive) = connection.open_bi().await?;
@@ -86,7 +88,7 @@ async fn connect(
     let mut chunk = [0; 1024];
     loop {
         if let Some(frame) = reader.next_frame()? {
-            check_hello(&hello, &read_extensible::<Welcome>(frame)?)?;
+            negotiate(&hello, &read_extensible::<ServerHello>(frame)?)?;
             return Ok((connection, send, receive));
         }
         let Some(bytes) = receive.read(&mut chunk).await? else {

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use clap::ValueEnum;
-use raft_server::kv::client_api::protocol::{MemberReport, Role, StatusReport};
+use raft_server::kv::protocol::{MemberReport, Role, StatusReport};
 use raft_server::kv::state_machine::{
     Deleted, KeyValue, Projection, RangeResult, Revision, TxnOpResult, TxnResult,
 };
@@ -423,7 +423,7 @@ fn hex(byte: u8) -> String {
 #[cfg(test)]
 mod tests {
     use raft_core::{ClusterId, LogId, LogIndex, NodeId, Term};
-    use raft_server::kv::client_api::protocol::FollowerReport;
+    use raft_server::kv::protocol::FollowerReport;
     use raft_server::space::{SpaceLevel, SpaceReport};
 
     use super::*;

@@ -7,7 +7,8 @@ use std::time::{Instant, SystemTime};
 
 use raft_core::{ProgressKind, RoleKind};
 use raft_server::NodeHandle;
-use raft_server::kv::client_api::{ClientApiMonitor, PROTOCOL_VERSION};
+use raft_server::kv::client_api::ClientApiMonitor;
+use raft_server::kv::protocol::PROTOCOL_VERSION;
 use raft_server::space::{SpaceMonitor, SpaceReport};
 use raft_transport_quic::{PeerStatus, QuicTransport};
 use serde::Serialize;

@@ -1,8 +1,10 @@
-//! The replicated key-value store: its state machine, the port for clients, and the client.
+//! The replicated key-value store: its state machine, the client protocol, the port that serves
+//! it, and the client.
 //!
-//! [`state_machine`] knows nothing of the two others; [`client_api`] serves it over QUIC;
-//! [`client`] is the other side of the protocol.
+//! [`client_api`] and [`client`] are the two sides of [`protocol`]; they do not use each other.
+//! [`state_machine`] uses none of the three.
 
 pub mod client;
 pub mod client_api;
+pub mod protocol;
 pub mod state_machine;

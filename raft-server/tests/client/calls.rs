@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use raft_core::{ClusterId, NodeId};
 use raft_server::kv::client::{Client, ClientConfig, Error, Retry};
-use raft_server::kv::client_api::protocol::{
-    Consistency, LeaderHint, Refusal, Request, RequestBody, Response,
+use raft_server::kv::protocol::{
+    Consistency, LeaderHint, Refusal, Request, RequestBody, ResponseBody, SUPPORTED_VERSIONS,
+    ServerHello,
 };
-use raft_server::kv::client_api::{SUPPORTED_VERSIONS, Welcome};
 use raft_server::kv::state_machine::{
-    Answer, AnswerBody, KeyRange, Op, Outcome, Output, Put, RangeRequest, RangeResult, Refused,
-    Revision, SessionId,
+    KeyRange, Op, Outcome, Output, Put, QueryResult, QueryResultBody, RangeRequest, RangeResult,
+    Revision, SessionId, StoreRefusal,
 };
 use raft_server::space::NoSpace;
 use raft_transport_quic::VersionRange;
@@ -46,16 +46,16 @@ fn range(client: &Client) -> impl Future<Output = Result<Revision, Error>> + use
     }
 }
 
-fn found(revision: u64) -> Response {
-    let body = AnswerBody::Range(RangeResult::default());
-    Response::Range(Answer { revision: Revision(revision), body })
+fn found(revision: u64) -> ResponseBody {
+    let body = QueryResultBody::Range(RangeResult::default());
+    ResponseBody::Range(QueryResult { revision: Revision(revision), body })
 }
 
 /// Answers the client's request for a session.
 async fn open_session(visit: &mut Visit, session: u64) {
     let opening = visit.request().await;
     let outcome = Outcome::SessionOpened { session: SessionId(session) };
-    visit.answer(opening.id, Response::Output(Output { revision: Revision(0), outcome })).await;
+    visit.answer(opening.id, ResponseBody::Output(Output { revision: Revision(0), outcome })).await;
 }
 
 fn key_of(request: &Request) -> String {
@@ -118,7 +118,7 @@ async fn a_write_that_the_node_reports_as_unknown_is_unknown() {
     let play = async {
         let mut visit = puppet.visit().await;
         let request = visit.request().await;
-        visit.answer(request.id, Response::Unknown { leader: None }).await;
+        visit.answer(request.id, ResponseBody::Unknown { leader: None }).await;
         visit
     };
     let (answer, _visit) = within(async { tokio::join!(client.put(put("a")), play) }).await;
@@ -154,7 +154,9 @@ async fn a_write_in_a_session_is_asked_again_with_the_same_serial() {
         let opening = visit.request().await;
         let session = SessionId(40);
         let outcome = Outcome::SessionOpened { session };
-        visit.answer(opening.id, Response::Output(Output { revision: Revision(0), outcome })).await;
+        visit
+            .answer(opening.id, ResponseBody::Output(Output { revision: Revision(0), outcome }))
+            .await;
         let first = visit.request().await.body;
         visit.vanish();
         let mut visit = puppet.visit().await;
@@ -179,18 +181,20 @@ async fn an_expired_session_leaves_a_repeated_write_unknown() {
     let client = Client::new(config(&issuer, &[&puppet], Retry::ExactlyOnce)).unwrap();
     let refused = |refused| {
         let outcome = Outcome::Refused(refused);
-        Response::Output(Output { revision: Revision(0), outcome })
+        ResponseBody::Output(Output { revision: Revision(0), outcome })
     };
     let play = async {
         let mut visit = puppet.visit().await;
         let opening = visit.request().await;
         let outcome = Outcome::SessionOpened { session: SessionId(1) };
-        visit.answer(opening.id, Response::Output(Output { revision: Revision(0), outcome })).await;
+        visit
+            .answer(opening.id, ResponseBody::Output(Output { revision: Revision(0), outcome }))
+            .await;
         visit.request().await;
         visit.vanish();
         let mut visit = puppet.visit().await;
         let second = visit.request().await;
-        visit.answer(second.id, refused(Refused::SessionExpired)).await;
+        visit.answer(second.id, refused(StoreRefusal::SessionExpired)).await;
         visit
     };
     let (answer, _visit) = within(async { tokio::join!(client.put(put("a")), play) }).await;
@@ -202,8 +206,8 @@ async fn an_expired_session_leaves_a_repeated_write_unknown() {
 async fn a_refusal_that_ends_the_call_leaves_a_repeated_write_unknown() {
     let invalid = Refusal::Invalid { reason: "too long".to_owned() };
     for (last, expected) in [
-        (Response::Refused(invalid), "too long"),
-        (Response::Members(Vec::new()), "answers another question"),
+        (ResponseBody::Refused(invalid), "too long"),
+        (ResponseBody::Members(Vec::new()), "answers another question"),
     ] {
         let issuer = Issuer::new();
         let puppet = Puppet::new(&issuer, 1);
@@ -238,7 +242,7 @@ async fn a_session_with_a_write_of_unknown_outcome_is_left() {
         let mut visit = puppet.visit().await;
         let second = visit.request().await;
         let refusal = Refusal::Invalid { reason: "too long".to_owned() };
-        visit.answer(second.id, Response::Refused(refusal)).await;
+        visit.answer(second.id, ResponseBody::Refused(refusal)).await;
         open_session(&mut visit, 2).await;
         let third = visit.request().await;
         visit.done(third.id, 3).await;
@@ -271,7 +275,7 @@ async fn a_lost_write_in_a_session_is_unknown_when_no_further_attempt_succeeds()
         let mut visit = puppet.visit().await;
         loop {
             let Some(request) = visit.next_request().await else { return };
-            visit.answer(request.id, Response::Refused(Refusal::NoLeader)).await;
+            visit.answer(request.id, ResponseBody::Refused(Refusal::NoLeader)).await;
         }
     };
     let call = async {
@@ -294,7 +298,7 @@ async fn a_first_attempt_that_is_refused_was_not_carried_out() {
         open_session(&mut visit, 1).await;
         let request = visit.request().await;
         let refusal = Refusal::Invalid { reason: "too long".to_owned() };
-        visit.answer(request.id, Response::Refused(refusal)).await;
+        visit.answer(request.id, ResponseBody::Refused(refusal)).await;
         let request = visit.request().await;
         visit.done(request.id, 2).await;
         (request, visit)
@@ -318,7 +322,7 @@ async fn a_session_that_cannot_be_opened_leaves_no_write_open() {
     let play = async {
         let mut visit = puppet.visit().await;
         let opening = visit.request().await;
-        visit.answer(opening.id, Response::Failed { reason: "disk".to_owned() }).await;
+        visit.answer(opening.id, ResponseBody::Failed { reason: "disk".to_owned() }).await;
         visit
     };
     let (answer, _visit) = within(async { tokio::join!(client.put(put("a")), play) }).await;
@@ -334,7 +338,7 @@ async fn a_refusal_is_asked_again_even_without_a_session() {
         let mut visit = puppet.visit().await;
         for refusal in [Refusal::NoLeader, Refusal::NotReady, Refusal::Busy { retry_after_ms: 1 }] {
             let request = visit.request().await;
-            visit.answer(request.id, Response::Refused(refusal)).await;
+            visit.answer(request.id, ResponseBody::Refused(refusal)).await;
         }
         let request = visit.request().await;
         visit.done(request.id, 9).await;
@@ -353,7 +357,7 @@ async fn a_request_that_makes_no_sense_is_not_asked_again() {
         let mut visit = puppet.visit().await;
         let request = visit.request().await;
         let refusal = Refusal::Invalid { reason: "too long".to_owned() };
-        visit.answer(request.id, Response::Refused(refusal)).await;
+        visit.answer(request.id, ResponseBody::Refused(refusal)).await;
         visit
     };
     let (answer, _visit) = within(async { tokio::join!(client.put(put("a")), play) }).await;
@@ -371,7 +375,7 @@ async fn a_redirect_is_followed_and_remembered() {
         let request = at_follower.request().await;
         let hint = LeaderHint { node: NodeId(2), address: Some(leader.address()) };
         let refusal = Refusal::NotLeader { leader: hint };
-        at_follower.answer(request.id, Response::Refused(refusal)).await;
+        at_follower.answer(request.id, ResponseBody::Refused(refusal)).await;
         let mut at_leader = leader.visit().await;
         for revision in [3, 4] {
             let request = at_leader.request().await;
@@ -431,7 +435,7 @@ async fn a_hint_at_a_node_that_is_down_does_not_hold_up_requests() {
         for _ in 0..HINTS {
             let request = at_up.request().await;
             let leader = LeaderHint { node: NodeId(1), address: Some(down.address()) };
-            at_up.answer(request.id, Response::Refused(Refusal::NotLeader { leader })).await;
+            at_up.answer(request.id, ResponseBody::Refused(Refusal::NotLeader { leader })).await;
         }
         let request = at_up.request().await;
         at_up.answer(request.id, found(3)).await;
@@ -510,7 +514,7 @@ async fn a_node_that_sends_nonsense_is_left() {
 async fn a_mismatched_welcome_is_an_error_that_names_both_values() {
     let issuer = Issuer::new();
     let puppet = Puppet::new(&issuer, 1);
-    let welcome = Welcome {
+    let welcome = ServerHello {
         versions: SUPPORTED_VERSIONS,
         cluster: CLUSTER,
         node: NodeId(1),
@@ -520,10 +524,10 @@ async fn a_mismatched_welcome_is_an_error_that_names_both_values() {
     let other = ClusterId(0xbad);
     for (welcome, expected) in [
         (
-            Welcome { versions: VersionRange::new(77, 78).unwrap(), ..welcome.clone() },
+            ServerHello { versions: VersionRange::new(77, 78).unwrap(), ..welcome.clone() },
             [format!("supports {SUPPORTED_VERSIONS}"), "the node 77 to 78".to_owned()],
         ),
-        (Welcome { cluster: other, ..welcome }, [CLUSTER.to_string(), other.to_string()]),
+        (ServerHello { cluster: other, ..welcome }, [CLUSTER.to_string(), other.to_string()]),
     ] {
         let client = Client::new(config(&issuer, &[&puppet], Retry::WhenSafe)).unwrap();
         let (answer, _visit) =
@@ -558,12 +562,14 @@ async fn a_refusal_for_space_ends_the_call() {
     let puppet = Puppet::new(&issuer, 1);
     let client = Client::new(config(&issuer, &[&puppet], Retry::ExactlyOnce)).unwrap();
     let no_space = NoSpace { free_bytes: 1, needed_bytes: 2 };
-    let refused = || Response::Refused(Refusal::NoSpace(no_space));
+    let refused = || ResponseBody::Refused(Refusal::NoSpace(no_space));
     let play = async {
         let mut visit = puppet.visit().await;
         let opening = visit.request().await;
         let outcome = Outcome::SessionOpened { session: SessionId(1) };
-        visit.answer(opening.id, Response::Output(Output { revision: Revision(0), outcome })).await;
+        visit
+            .answer(opening.id, ResponseBody::Output(Output { revision: Revision(0), outcome }))
+            .await;
         let first = visit.request().await;
         visit.answer(first.id, refused()).await;
         visit.request().await;

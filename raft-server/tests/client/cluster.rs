@@ -10,8 +10,8 @@ use bytes::Bytes;
 use raft_core::ports::{PeerAddress, Transport};
 use raft_core::{Config, GroupId, Identity, Incarnation, Membership, NodeId};
 use raft_server::kv::client::{Client, ClientConfig, Error};
-use raft_server::kv::client_api::protocol::{Consistency, Role};
 use raft_server::kv::client_api::{ClientApi, ClientApiConfig, MemberAddresses};
+use raft_server::kv::protocol::{Consistency, Role};
 use raft_server::kv::state_machine::{
     DeleteRange, KeyRange, KvOptions, KvStateMachine, Put, RangeRequest, Revision, Txn, TxnOp,
     TxnOpResult,
@@ -154,32 +154,32 @@ async fn every_request_reaches_the_leader_through_a_follower() {
     let cluster = Cluster::led().await;
     let client = cluster.client(3);
     let first = within(client.put(put("a", "1"))).await.unwrap();
-    assert_eq!((first.revision, first.answer), (Revision(1), None));
+    assert_eq!((first.revision, first.value), (Revision(1), None));
     let second = within(client.put(put("a", "2"))).await.unwrap();
-    assert_eq!(second.answer.unwrap().value, "1");
+    assert_eq!(second.value.unwrap().value, "1");
 
-    let got = within(client.get("a".into())).await.unwrap().answer.unwrap();
+    let got = within(client.get("a".into())).await.unwrap().value.unwrap();
     assert_eq!((&got.value[..], got.version), (&b"2"[..], 2));
     let mut old = RangeRequest::new(KeyRange::all());
     old.revision = Some(Revision(1));
-    let old = within(client.range(old, Consistency::Linearizable)).await.unwrap().answer;
+    let old = within(client.range(old, Consistency::Linearizable)).await.unwrap().value;
     assert_eq!(old.kvs[0].value, "1");
 
     let read = TxnOp::Range(RangeRequest::new(KeyRange::Key("a".into())));
     let txn =
         Txn { compare: vec![], then: vec![TxnOp::Put(put("b", "3")), read], otherwise: vec![] };
     let done = within(client.txn(txn)).await.unwrap();
-    assert!(done.answer.succeeded);
-    assert!(matches!(&done.answer.results[1], TxnOpResult::Range(found) if found.count == Some(1)));
+    assert!(done.value.succeeded);
+    assert!(matches!(&done.value.results[1], TxnOpResult::Range(found) if found.count == Some(1)));
 
     let all = DeleteRange { range: KeyRange::all(), prev_kv: false };
     let deleted = within(client.delete(all)).await.unwrap();
-    assert_eq!((deleted.revision, deleted.answer.count), (Revision(4), 2));
+    assert_eq!((deleted.revision, deleted.value.count), (Revision(4), 2));
     assert_eq!(within(client.compact(Revision(3))).await.unwrap(), Revision(4));
     let mut gone = RangeRequest::new(KeyRange::all());
     gone.revision = Some(Revision(1));
     let gone = within(client.range(gone, Consistency::Linearizable)).await;
-    assert!(matches!(gone, Err(Error::Rejected(_))), "{gone:?}");
+    assert!(matches!(gone, Err(Error::Refused(_))), "{gone:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -245,7 +245,7 @@ async fn writes_in_sessions_happen_once_when_leaders_change() {
         round += 1;
     }
     for writer in 0..WRITERS {
-        let kv = within(client.get(format!("w{writer}").into())).await.unwrap().answer.unwrap();
+        let kv = within(client.get(format!("w{writer}").into())).await.unwrap().value.unwrap();
         assert_eq!(kv.version, WRITES, "writer {writer}");
     }
 }
@@ -270,7 +270,7 @@ async fn a_port_that_closes_answers_what_is_under_way() {
     }
     let mut count = RangeRequest::new(KeyRange::all());
     count.projection = raft_server::kv::state_machine::Projection::CountOnly;
-    let count = within(client.range(count, Consistency::Linearizable)).await.unwrap().answer.count;
+    let count = within(client.range(count, Consistency::Linearizable)).await.unwrap().value.count;
     assert_eq!(count, Some(51));
 }
 
@@ -300,7 +300,7 @@ async fn commands_are_refused_by_the_free_space_of_the_leader() {
     let refused = within(client.txn(putting)).await;
     assert!(matches!(refused, Err(Error::NoSpace(_))), "{refused:?}");
     assert_eq!(leader.node.status().raft.last_log, log, "a refused command is not in the log");
-    assert_eq!(within(client.get("a".into())).await.unwrap().answer.unwrap().value, "2");
+    assert_eq!(within(client.get("a".into())).await.unwrap().value.unwrap().value, "2");
     within(client.delete(delete("b"))).await.unwrap();
     within(client.compact(Revision(3))).await.unwrap();
     let status = within(client.status_of(&cluster.address(1))).await.unwrap();
@@ -312,7 +312,7 @@ async fn commands_are_refused_by_the_free_space_of_the_leader() {
     let refused = within(client.delete(delete("a"))).await;
     assert!(matches!(refused, Err(Error::NoSpace(_))), "{refused:?}");
     within(client.compact(Revision(4))).await.unwrap();
-    assert_eq!(within(client.get("a".into())).await.unwrap().answer.unwrap().value, "2");
+    assert_eq!(within(client.get("a".into())).await.unwrap().value.unwrap().value, "2");
 
     leader.disk.set_free_bytes(2 * Disk::RESERVE_BYTES);
     within(client.put(put("a", "3"))).await.unwrap();

@@ -4,20 +4,20 @@ use bytes::Bytes;
 use rocksdb::perf::{PerfContext, PerfMetric, PerfStatsLevel, set_perf_stats};
 
 use super::calls::within;
-use super::single::Single;
+use super::single::SingleNode;
 
 /// The runtime of this test has one thread, which drives Raft and serves clients: a read that
 /// waits for the disk there delays heartbeats.
 #[tokio::test]
 async fn a_cold_read_does_not_wait_for_the_disk_on_the_thread_that_drives_raft() {
     let kvs = (0..100).map(|number| (format!("k{number}"), Bytes::from_static(b"value")));
-    let single = Single::serving(kvs, |_| {}).await;
+    let single = SingleNode::serving(kvs, |_| {}).await;
     let client = single.client();
     set_perf_stats(PerfStatsLevel::EnableCount);
     let mut context = PerfContext::default();
     context.reset();
     for _ in 0..3 {
-        let found = within(client.get("k7".into())).await.unwrap().answer.unwrap();
+        let found = within(client.get("k7".into())).await.unwrap().value.unwrap();
         assert_eq!(found.value, "value");
     }
     let blocks_read = context.metric(PerfMetric::BlockReadCount);

@@ -2,17 +2,15 @@
 
 use bytes::Bytes;
 use raft_core::{ClusterId, LogId, LogIndex, NodeId, Term};
-use raft_server::kv::client_api::protocol::{
-    Consistency, FollowerReport, LeaderHint, MemberReport, Refusal, Reply, Request, RequestBody,
-    Response, Role, StatusReport,
-};
-use raft_server::kv::client_api::{
-    FRAME_BYTES_MAX, FrameError, FrameReader, Hello, Welcome, read_message, write_frame,
+use raft_server::kv::protocol::{
+    ClientHello, Consistency, FRAME_BYTES_MAX, FollowerReport, FrameError, FrameReader, LeaderHint,
+    MemberReport, Refusal, Request, RequestBody, Response, ResponseBody, Role, ServerHello,
+    StatusReport, read_message, write_frame,
 };
 use raft_server::kv::state_machine::{
-    Answer, AnswerBody, Command, Compare, DeleteRange, Expected, KeyRange, KeyValue, Op, Outcome,
-    Output, Put, RangeRequest, RangeResult, Relation, Revision, SessionId, SessionSerial, Txn,
-    TxnOp,
+    Command, Compare, DeleteRange, Expected, KeyRange, KeyValue, Op, Outcome, Output, Put,
+    QueryResult, QueryResultBody, RangeRequest, RangeResult, Relation, Revision, SessionId,
+    SessionSerial, Txn, TxnOp,
 };
 use raft_server::space::{NoSpace, SpaceLevel, SpaceReport};
 use serde::Serialize;
@@ -46,7 +44,7 @@ fn requests() -> Vec<Request> {
     bodies.zip(u64::MAX - 20..).map(|(body, id)| Request { id, body }).collect()
 }
 
-fn replies() -> Vec<Reply> {
+fn replies() -> Vec<Response> {
     let kv = KeyValue {
         key: Bytes::from_static(b"k"),
         value: Bytes::new(),
@@ -86,21 +84,24 @@ fn replies() -> Vec<Reply> {
         client_address: Some(String::new()),
     };
     [
-        Response::Output(Output { revision: Revision(4), outcome }),
-        Response::Range(Answer { revision: Revision(4), body: AnswerBody::Range(found) }),
-        Response::Status(Box::new(report)),
-        Response::Members(vec![member]),
-        Response::Alive,
-        Response::Refused(Refusal::NotLeader { leader: hint() }),
-        Response::Refused(Refusal::Busy { retry_after_ms: 3 }),
-        Response::Refused(Refusal::Invalid { reason: "é".to_owned() }),
-        Response::Refused(Refusal::NoSpace(NoSpace { free_bytes: 1, needed_bytes: 2 })),
-        Response::Unknown { leader: Some(hint()) },
-        Response::Failed { reason: "disk".to_owned() },
+        ResponseBody::Output(Output { revision: Revision(4), outcome }),
+        ResponseBody::Range(QueryResult {
+            revision: Revision(4),
+            body: QueryResultBody::Range(found),
+        }),
+        ResponseBody::Status(Box::new(report)),
+        ResponseBody::Members(vec![member]),
+        ResponseBody::Pong,
+        ResponseBody::Refused(Refusal::NotLeader { leader: hint() }),
+        ResponseBody::Refused(Refusal::Busy { retry_after_ms: 3 }),
+        ResponseBody::Refused(Refusal::Invalid { reason: "é".to_owned() }),
+        ResponseBody::Refused(Refusal::NoSpace(NoSpace { free_bytes: 1, needed_bytes: 2 })),
+        ResponseBody::Unknown { leader: Some(hint()) },
+        ResponseBody::Failed { reason: "disk".to_owned() },
     ]
     .into_iter()
     .zip(0..)
-    .map(|(response, id)| Reply { id, response })
+    .map(|(response, id)| Response { id, body: response })
     .collect()
 }
 
@@ -127,7 +128,7 @@ fn messages_come_out_as_they_went_in_however_the_stream_is_cut() {
     }
     for reply in replies() {
         let frame = frame(&reply);
-        assert_eq!(read_message::<Reply>(&frame[4..]).unwrap(), reply);
+        assert_eq!(read_message::<Response>(&frame[4..]).unwrap(), reply);
     }
 }
 
@@ -182,9 +183,9 @@ fn damaged_messages_never_panic() {
             }
         }
         refused += u32::from(is_refused::<Request>(&bytes));
-        refused += u32::from(is_refused::<Reply>(&bytes));
-        refused += u32::from(is_refused::<Hello>(&bytes));
-        refused += u32::from(is_refused::<Welcome>(&bytes));
+        refused += u32::from(is_refused::<Response>(&bytes));
+        refused += u32::from(is_refused::<ClientHello>(&bytes));
+        refused += u32::from(is_refused::<ServerHello>(&bytes));
     }
     assert!(refused > 40_000, "only {refused} refused: were they damaged at all?");
 }

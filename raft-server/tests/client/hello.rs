@@ -4,9 +4,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use quinn::{Connection, ConnectionError, Endpoint, RecvStream};
 use raft_core::ClusterId;
-use raft_server::kv::client_api::protocol::{Reply, Request, RequestBody, Response};
-use raft_server::kv::client_api::{
-    FrameReader, Hello, REQUEST_BYTES_MAX, SUPPORTED_VERSIONS, read_message, write_frame,
+use raft_server::kv::protocol::{
+    ClientHello, FrameReader, REQUEST_BYTES_MAX, Request, RequestBody, Response, ResponseBody,
+    SUPPORTED_VERSIONS, read_message, write_frame,
 };
 use raft_transport_quic::tls::{self, Role, SERVER_NAME, TlsIdentity};
 use raft_transport_quic::{CloseCode, VersionRange};
@@ -15,7 +15,7 @@ use super::calls::within;
 use super::cluster::Cluster;
 use super::tls::{CLUSTER, Issuer};
 
-const HELLO: Hello = Hello { versions: SUPPORTED_VERSIONS, cluster: Some(CLUSTER) };
+const HELLO: ClientHello = ClientHello { versions: SUPPORTED_VERSIONS, cluster: Some(CLUSTER) };
 
 /// Dials a node as somebody, in some role.
 async fn dial(cluster: &Cluster, identity: &TlsIdentity, role: Role) -> Connection {
@@ -61,12 +61,12 @@ async fn hellos_that_do_not_match_are_refused_with_both_values() {
     let other = ClusterId(0xbad);
     for (hello, code, parts) in [
         (
-            Hello { versions: VersionRange::new(8, 9).unwrap(), ..HELLO },
+            ClientHello { versions: VersionRange::new(8, 9).unwrap(), ..HELLO },
             CloseCode::Version,
             ["supports 8 to 9".to_owned(), format!("the node {SUPPORTED_VERSIONS}")],
         ),
         (
-            Hello { cluster: Some(other), ..HELLO },
+            ClientHello { cluster: Some(other), ..HELLO },
             CloseCode::WrongCluster,
             [other.to_string(), CLUSTER.to_string()],
         ),
@@ -85,7 +85,7 @@ async fn a_newer_client_with_a_common_version_is_served() {
     let identity = cluster.issuer.client();
     let newest = SUPPORTED_VERSIONS.highest() + 7;
     let versions = VersionRange::new(SUPPORTED_VERSIONS.highest(), newest).unwrap();
-    let mut hello = frame(&Hello { versions, ..HELLO });
+    let mut hello = frame(&ClientHello { versions, ..HELLO });
     hello.extend([1, 2, 3]);
     hello[3] += 3;
     let connection = dial(&cluster, &identity, Role::Client).await;
@@ -93,8 +93,8 @@ async fn a_newer_client_with_a_common_version_is_served() {
     let ping = frame(&Request { id: 3, body: RequestBody::Ping });
     send.write_all(&[hello, ping].concat()).await.unwrap();
     let replies = frames(&mut receive, 2).await;
-    let reply: Reply = read_message(&replies[1]).unwrap();
-    assert_eq!(reply, Reply { id: 3, response: Response::Alive });
+    let reply: Response = read_message(&replies[1]).unwrap();
+    assert_eq!(reply, Response { id: 3, body: ResponseBody::Pong });
 }
 
 /// The first frames of a stream.
@@ -142,8 +142,8 @@ async fn nonsense_closes_the_connection_and_no_other() {
     let ping = frame(&Request { id: 3, body: RequestBody::Ping });
     send.write_all(&after_hello(&ping)).await.unwrap();
     let frames = frames(&mut receive, 2).await;
-    let reply: Reply = read_message(&frames[1]).unwrap();
-    assert_eq!(reply, Reply { id: 3, response: Response::Alive });
+    let reply: Response = read_message(&frames[1]).unwrap();
+    assert_eq!(reply, Response { id: 3, body: ResponseBody::Pong });
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

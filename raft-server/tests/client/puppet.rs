@@ -4,9 +4,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use quinn::{Connection, Endpoint, RecvStream, SendStream};
 use raft_core::NodeId;
-use raft_server::kv::client_api::protocol::{Reply, Request, RequestBody, Response};
-use raft_server::kv::client_api::{
-    FrameReader, Hello, SUPPORTED_VERSIONS, Welcome, read_message, write_frame,
+use raft_server::kv::protocol::{
+    ClientHello, FrameReader, Request, RequestBody, Response, ResponseBody, SUPPORTED_VERSIONS,
+    ServerHello, read_message, write_frame,
 };
 use raft_server::kv::state_machine::{Outcome, Output, Revision};
 use raft_transport_quic::tls::{self, Role};
@@ -42,7 +42,7 @@ impl Puppet {
 
     /// Waits for a client and says hello to it.
     pub(super) async fn visit(&self) -> Visit {
-        self.visit_saying(Welcome {
+        self.visit_saying(ServerHello {
             versions: SUPPORTED_VERSIONS,
             cluster: CLUSTER,
             node: NodeId(self.node),
@@ -53,13 +53,13 @@ impl Puppet {
     }
 
     /// As [`Puppet::visit`], with a welcome that may be wrong.
-    pub(super) async fn visit_saying(&self, welcome: Welcome) -> Visit {
+    pub(super) async fn visit_saying(&self, welcome: ServerHello) -> Visit {
         let connection = self.endpoint.accept().await.unwrap().await.unwrap();
         let (send, receive) = connection.accept_bi().await.unwrap();
         let mut visit =
             Visit { connection, send, receive, reader: FrameReader::default(), pings: None };
-        let hello: Hello = visit.read().await;
-        assert_eq!(hello, Hello { versions: SUPPORTED_VERSIONS, cluster: Some(CLUSTER) });
+        let hello: ClientHello = visit.read().await;
+        assert_eq!(hello, ClientHello { versions: SUPPORTED_VERSIONS, cluster: Some(CLUSTER) });
         visit.write(&welcome).await;
         visit
     }
@@ -78,9 +78,9 @@ impl Visit {
             tokio::select! {
                 request = read_next(receive, reader) => return request,
                 ping = next_ping(connection, pings) => {
-                    let response = Response::Alive;
+                    let response = ResponseBody::Pong;
                     let mut bytes = Vec::new();
-                    write_frame(&mut bytes, &Reply { id: ping.id, response }).unwrap();
+                    write_frame(&mut bytes, &Response { id: ping.id, body: response }).unwrap();
                     let (send, ..) = self.pings.as_mut().unwrap();
                     // The client may have left; its stream of requests then ends, too.
                     let _ = send.write_all(&bytes).await;
@@ -89,8 +89,8 @@ impl Visit {
         }
     }
 
-    pub(super) async fn answer(&mut self, id: u64, response: Response) {
-        self.write(&Reply { id, response }).await;
+    pub(super) async fn answer(&mut self, id: u64, response: ResponseBody) {
+        self.write(&Response { id, body: response }).await;
     }
 
     /// Answers a put as carried out at this revision.
@@ -154,7 +154,7 @@ async fn next_ping(
     ping
 }
 
-pub(super) fn done(revision: u64) -> Response {
+pub(super) fn done(revision: u64) -> ResponseBody {
     let outcome = Outcome::Put { prev_kv: None };
-    Response::Output(Output { revision: Revision(revision), outcome })
+    ResponseBody::Output(Output { revision: Revision(revision), outcome })
 }

@@ -6,16 +6,16 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use quinn::{Connection, Endpoint, RecvStream, SendStream};
-use raft_server::kv::client_api::protocol::{Consistency, Reply, Request, RequestBody, Response};
-use raft_server::kv::client_api::{
-    ClientApiMonitor, ClientApiStatus, FrameReader, Hello, SUPPORTED_VERSIONS, Welcome,
-    read_message, write_frame,
+use raft_server::kv::client_api::{ClientApiMonitor, ClientApiStatus};
+use raft_server::kv::protocol::{
+    ClientHello, Consistency, FrameReader, Request, RequestBody, Response, ResponseBody,
+    SUPPORTED_VERSIONS, ServerHello, read_message, write_frame,
 };
-use raft_server::kv::state_machine::{AnswerBody, KeyRange, RangeRequest};
+use raft_server::kv::state_machine::{KeyRange, QueryResultBody, RangeRequest};
 use raft_transport_quic::tls::{self, Role, SERVER_NAME};
 
 use super::calls::{PATIENCE, within};
-use super::single::Single;
+use super::single::SingleNode;
 use super::tls::CLUSTER;
 
 const MIB: usize = 1 << 20;
@@ -23,10 +23,10 @@ const MIB: usize = 1 << 20;
 const KEYS: usize = 8;
 const VALUE_BYTES: usize = 8 << 10;
 
-async fn single(connection_bytes_max: usize, identity_bytes_max: usize) -> Single {
+async fn single(connection_bytes_max: usize, identity_bytes_max: usize) -> SingleNode {
     let value = Bytes::from(vec![b'v'; VALUE_BYTES]);
     let kvs = (0..KEYS).map(|number| (format!("k{number}"), value.clone()));
-    Single::serving(kvs, |config| {
+    SingleNode::serving(kvs, |config| {
         config.connection_response_bytes_max = connection_bytes_max;
         config.identity_response_bytes_max = identity_bytes_max;
     })
@@ -42,7 +42,7 @@ struct Pipeline {
 }
 
 impl Pipeline {
-    async fn open(single: &Single) -> Self {
+    async fn open(single: &SingleNode) -> Self {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let endpoint = Endpoint::client(any).unwrap();
         let config = tls::client_config(&single.issuer.client(), Role::Client).unwrap();
@@ -51,11 +51,11 @@ impl Pipeline {
         let (send, receive) = connection.open_bi().await.unwrap();
         let reader = FrameReader::default();
         let mut pipeline = Self { _connection: connection, send, receive, reader };
-        let hello = Hello { versions: SUPPORTED_VERSIONS, cluster: Some(CLUSTER) };
+        let hello = ClientHello { versions: SUPPORTED_VERSIONS, cluster: Some(CLUSTER) };
         let mut bytes = Vec::new();
         write_frame(&mut bytes, &hello).unwrap();
         pipeline.send.write_all(&bytes).await.unwrap();
-        let _: Welcome = pipeline.read().await;
+        let _: ServerHello = pipeline.read().await;
         pipeline
     }
 
@@ -74,9 +74,9 @@ impl Pipeline {
     async fn take(&mut self, count: usize) {
         let mut ids = BTreeSet::new();
         for _ in 0..count {
-            let reply: Reply = within(self.read()).await;
-            let Response::Range(answer) = reply.response else { panic!("{reply:?}") };
-            let AnswerBody::Range(result) = answer.body else { panic!("{:?}", answer.body) };
+            let reply: Response = within(self.read()).await;
+            let ResponseBody::Range(answer) = reply.body else { panic!("{reply:?}") };
+            let QueryResultBody::Range(result) = answer.body else { panic!("{:?}", answer.body) };
             assert_eq!(result.kvs.len(), KEYS);
             assert!(result.kvs.iter().all(|kv| kv.value.len() == VALUE_BYTES));
             assert!(ids.insert(reply.id), "response {} came twice", reply.id);

@@ -25,7 +25,7 @@ const IDENTITY: Identity =
 const KV: KvOptions = KvOptions { block_cache_bytes: 8 << 20, write_buffer_bytes: 8 << 20 };
 
 /// The node, which leads, and its port for clients.
-pub(super) struct Single {
+pub(super) struct SingleNode {
     pub(super) issuer: Issuer,
     pub(super) api: ClientApi,
     _node: NodeHandle,
@@ -33,7 +33,7 @@ pub(super) struct Single {
     _data: [TempDir; 2],
 }
 
-impl Single {
+impl SingleNode {
     /// Starts the node. Its clients read these keys and values from a store that was just opened:
     /// all of it is in table files and none of it in the block cache.
     pub(super) async fn serving(

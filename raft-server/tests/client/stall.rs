@@ -10,10 +10,10 @@ use raft_core::{
     Config, GroupId, Identity, Incarnation, LogId, Membership, NodeId, Persist, RoleKind,
 };
 use raft_server::kv::client::{Client, ClientConfig, Retry};
-use raft_server::kv::client_api::protocol::{Reply, Request, RequestBody, Response};
-use raft_server::kv::client_api::{
-    ClientApi, ClientApiConfig, FrameReader, Hello, SUPPORTED_VERSIONS, Welcome, read_message,
-    write_frame,
+use raft_server::kv::client_api::{ClientApi, ClientApiConfig};
+use raft_server::kv::protocol::{
+    ClientHello, FrameReader, Request, RequestBody, Response, ResponseBody, SUPPORTED_VERSIONS,
+    ServerHello, read_message, write_frame,
 };
 use raft_server::kv::state_machine::{Command, KvOptions, KvStateMachine, Op, Put};
 use raft_server::{Node, NodeHandle};
@@ -77,7 +77,7 @@ impl LogStore for StallingStore {
 }
 
 /// A cluster of one node, which leads.
-struct Single {
+struct SingleNode {
     issuer: Issuer,
     disk: Disk,
     api: ClientApi,
@@ -85,7 +85,7 @@ struct Single {
     _data: TempDir,
 }
 
-impl Single {
+impl SingleNode {
     async fn led() -> Self {
         let (data, disk) = (tempfile::tempdir().unwrap(), Disk::default());
         let machine = KvStateMachine::open(data.path(), IDENTITY, &KV).unwrap();
@@ -116,7 +116,7 @@ impl Single {
     }
 }
 
-impl Drop for Single {
+impl Drop for SingleNode {
     fn drop(&mut self) {
         // The node's threads end before it is gone.
         self.disk.resume();
@@ -131,17 +131,18 @@ fn put(key: u64) -> Put {
 /// its stream of requests. Pings must not wait for that.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pings_are_answered_while_no_further_request_is_read() {
-    let cluster = Single::led().await;
+    let cluster = SingleNode::led().await;
     let endpoint = Endpoint::client(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
     let config = tls::client_config(&cluster.issuer.client(), Role::Client).unwrap();
     let connecting = endpoint.connect_with(config, cluster.api.address(), SERVER_NAME).unwrap();
     let connection = within(connecting).await.unwrap();
     let (mut send, mut receive) = connection.open_bi().await.unwrap();
     let mut out = Vec::new();
-    write_frame(&mut out, &Hello { versions: SUPPORTED_VERSIONS, cluster: Some(CLUSTER) }).unwrap();
+    write_frame(&mut out, &ClientHello { versions: SUPPORTED_VERSIONS, cluster: Some(CLUSTER) })
+        .unwrap();
     send.write_all(&out).await.unwrap();
     let mut reader = FrameReader::default();
-    let welcome: Welcome = within(read(&mut receive, &mut reader)).await;
+    let welcome: ServerHello = within(read(&mut receive, &mut reader)).await;
     assert_eq!(welcome.in_flight_max, IN_FLIGHT_MAX);
     cluster.disk.stall();
     out.clear();
@@ -156,14 +157,14 @@ async fn pings_are_answered_while_no_further_request_is_read() {
         let mut ping = Vec::new();
         write_frame(&mut ping, &Request { id, body: RequestBody::Ping }).unwrap();
         pings.write_all(&ping).await.unwrap();
-        let reply: Reply = within(read(&mut responses, &mut FrameReader::default())).await;
-        assert_eq!(reply, Reply { id, response: Response::Alive });
+        let reply: Response = within(read(&mut responses, &mut FrameReader::default())).await;
+        assert_eq!(reply, Response { id, body: ResponseBody::Pong });
     }
 
     cluster.disk.resume();
     for _ in 0..=IN_FLIGHT_MAX {
-        let reply: Reply = within(read(&mut receive, &mut reader)).await;
-        assert!(matches!(reply.response, Response::Output(_)), "{reply:?}");
+        let reply: Response = within(read(&mut receive, &mut reader)).await;
+        assert!(matches!(reply.body, ResponseBody::Output(_)), "{reply:?}");
     }
 }
 
@@ -171,7 +172,7 @@ async fn pings_are_answered_while_no_further_request_is_read() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disk_that_stalls_for_longer_than_the_silence_timeout_is_waited_for() {
     const SILENCE_TIMEOUT: Duration = Duration::from_millis(100);
-    let cluster = Single::led().await;
+    let cluster = SingleNode::led().await;
     let endpoints = vec![cluster.api.address().to_string()];
     let mut config = ClientConfig::new(endpoints, cluster.issuer.client());
     config.timeout = Duration::from_secs(20);

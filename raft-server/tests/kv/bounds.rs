@@ -6,8 +6,8 @@ use bytes::Bytes;
 use raft_core::ports::StateMachine;
 use raft_core::{LogId, LogIndex, Term};
 use raft_server::kv::state_machine::{
-    AnswerBody, Command, DeleteRange, KeyRange, KvOptions, KvStateMachine, Op, Outcome, Output,
-    Projection, Put, RangeRequest, Refused, Revision, Rules, Txn, TxnOp, TxnOpResult,
+    Command, DeleteRange, KeyRange, KvOptions, KvStateMachine, Op, Outcome, Output, Projection,
+    Put, QueryResultBody, RangeRequest, Revision, Rules, StoreRefusal, Txn, TxnOp, TxnOpResult,
 };
 use rocksdb::perf::{PerfContext, PerfMetric, PerfStatsLevel, set_perf_stats};
 
@@ -15,7 +15,7 @@ use super::store::{IDENTITY, OPTIONS, Store, bytes, delete, key, prefix, put, tx
 
 const KEYS: u64 = 20_000;
 const KEYS_MAX: u64 = Rules::CURRENT.visited_keys_max;
-const TOO_MANY: Outcome = Outcome::Refused(Refused::TooManyKeys { keys_max: KEYS_MAX });
+const TOO_MANY: Outcome = Outcome::Refused(StoreRefusal::TooManyKeys { keys_max: KEYS_MAX });
 
 /// A store whose keys stay in memory tables, where steps are counted.
 fn numbered(keys: u64) -> Store {
@@ -130,7 +130,7 @@ fn command_that_stages_too_many_bytes_is_refused() {
         txn(Txn { compare: vec![], then: (0..keys).map(empty).collect(), otherwise: vec![] })
     };
     let bytes_max = Rules::CURRENT.staged_bytes_max;
-    let refused = Outcome::Refused(Refused::TooLarge { bytes_max });
+    let refused = Outcome::Refused(StoreRefusal::TooLarge { bytes_max });
     assert_eq!(store.run(emptied(mebibytes)).outcome, refused);
     assert_eq!(store.hash(None).unwrap(), hash);
     assert!(matches!(store.run(emptied(mebibytes - 1)).outcome, Outcome::Txn(_)));
@@ -215,7 +215,7 @@ fn outcomes_do_not_depend_on_a_nodes_configuration() {
     one.run_in(sessions[0], 1, put("a", "1"));
     one.open_session();
     one.run_in(sessions[1], 1, put("a", "2"));
-    one.run_in(sessions[2], 1, put("b", &"x".repeat(Rules::CURRENT.reply_bytes_max)));
+    one.run_in(sessions[2], 1, put("b", &"x".repeat(Rules::CURRENT.kept_output_bytes_max)));
     one.run_in(sessions[2], 2, delete(key("b")));
     one.run_in(sessions[2], 2, delete(key("b")));
     put_numbered(&mut one, 3);
@@ -232,7 +232,7 @@ fn outcomes_do_not_depend_on_a_nodes_configuration() {
     }
     other.flush(last).unwrap();
     let hash = one.hash(None).unwrap();
-    assert_eq!(other.reader().hash(None).unwrap().body, AnswerBody::Hash(hash));
+    assert_eq!(other.reader().hash(None).unwrap().body, QueryResultBody::Hash(hash));
 }
 
 /// Outcomes under this version must stay what they are for as long as a log may hold commands of
@@ -242,7 +242,7 @@ fn outcomes_of_this_version_never_change() {
     let expected = Rules::CURRENT;
     assert_eq!(
         format!("{expected:?}"),
-        "Rules { version: 2, sessions_max: 10000, reply_bytes_max: 16384, output_bytes_max: \
+        "Rules { version: 2, sessions_max: 10000, kept_output_bytes_max: 16384, output_bytes_max: \
          4194304, visited_keys_max: 100000, staged_bytes_max: 67108864, range: RangeBounds { \
          keys_default: 1000, keys_max: 10000, bytes_max: 2097152 } }"
     );

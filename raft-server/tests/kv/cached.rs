@@ -2,7 +2,7 @@
 
 use rocksdb::perf::{PerfContext, PerfMetric, PerfStatsLevel, set_perf_stats};
 
-use raft_server::kv::state_machine::{AnswerBody, KvOptions, RangeRequest, Revision};
+use raft_server::kv::state_machine::{KvOptions, QueryResultBody, RangeRequest, Revision};
 
 use super::store::{OPTIONS, Store, key, put};
 
@@ -41,7 +41,9 @@ fn a_read_in_memory_never_reads_a_table_file() {
     assert_eq!(blocks.since_last(), 0, "a read in memory has read a block");
 
     let found = reader.range(&request).unwrap();
-    assert!(matches!(&found.body, AnswerBody::Range(result) if result.kvs[0].value == "value"));
+    assert!(
+        matches!(&found.body, QueryResultBody::Range(result) if result.kvs[0].value == "value")
+    );
     assert!(blocks.since_last() > 0, "the data was not cold");
 
     assert_eq!(reader.range_in_memory(&request).unwrap(), Some(found));
@@ -87,7 +89,7 @@ fn a_read_in_memory_beside_writes_is_of_one_state() {
             let mut found = 0;
             loop {
                 let Some(answer) = reader.range_in_memory(&request).unwrap() else { continue };
-                let AnswerBody::Range(result) = &answer.body else { panic!("{answer:?}") };
+                let QueryResultBody::Range(result) = &answer.body else { panic!("{answer:?}") };
                 assert_eq!(result.kvs[0].mod_revision, answer.revision);
                 found += 1;
                 if answer.revision >= Revision(WRITES) {

@@ -4,7 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use raft_core::ports::StateMachine;
-use raft_server::kv::state_machine::{AnswerBody, Command, HashAnswer, KvOptions, KvStateMachine};
+use raft_server::kv::state_machine::{
+    Command, HashResult, KvOptions, KvStateMachine, QueryResultBody,
+};
 
 use super::store::{IDENTITY, OPTIONS, Store, put};
 
@@ -23,9 +25,9 @@ fn newest_wal(dir: &Path) -> PathBuf {
     files.filter(|path| path.extension().is_some_and(|ending| ending == "log")).max().unwrap()
 }
 
-fn hash_of(machine: &KvStateMachine) -> HashAnswer {
+fn hash_of(machine: &KvStateMachine) -> HashResult {
     match machine.reader().hash(None).unwrap().body {
-        AnswerBody::Hash(hash) => hash,
+        QueryResultBody::Hash(hash) => hash,
         other => panic!("no hash but {other:?}"),
     }
 }

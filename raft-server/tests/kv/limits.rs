@@ -4,9 +4,9 @@ use bytes::Bytes;
 use raft_core::ports::{ApplyError, StateMachine};
 use raft_core::{LogId, LogIndex, Term};
 use raft_server::kv::state_machine::{
-    Answer, Command, Compare, Expected, FormatError, KeyRange, LimitExceeded, Limits, Op, Outcome,
-    Output, Put, Query, RangeRequest, Refused, Relation, Revision, Rules, SessionId, SessionSerial,
-    Txn, TxnOp,
+    Command, Compare, Expected, FormatError, KeyRange, LimitExceeded, Limits, Op, Outcome, Output,
+    Put, Query, QueryResult, RangeRequest, Relation, Revision, Rules, SessionId, SessionSerial,
+    StoreRefusal, Txn, TxnOp,
 };
 
 use super::store::{Store, bytes, delete, put};
@@ -159,7 +159,7 @@ fn random_bytes_never_panic_a_decoder() {
         let _ = Command::decode(&noise);
         let _ = Output::decode(&noise);
         let _ = Query::decode(&noise);
-        let _ = Answer::decode(&noise);
+        let _ = QueryResult::decode(&noise);
     }
 }
 
@@ -170,7 +170,7 @@ fn bytes_that_are_no_command_change_nothing() {
     store.run(put("a", "1"));
     for noise in [&b""[..], b"\0", b"\x02", b"\x02\xff\xff"] {
         let output = store.apply_bytes(Bytes::copy_from_slice(noise));
-        assert_eq!(output.outcome, Outcome::Refused(Refused::Malformed));
+        assert_eq!(output.outcome, Outcome::Refused(StoreRefusal::Malformed));
         assert_eq!(output.revision, Revision(1));
     }
     assert_eq!(store.run(put("a", "2")).revision, Revision(2));

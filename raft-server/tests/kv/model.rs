@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use raft_server::kv::state_machine::{
     Command, Compare, DeleteRange, Deleted, Expected, KeyRange, KeyValue, Op, Outcome, Output,
-    Projection, Put, RangeRequest, RangeResult, Refused, Relation, Revision, Rules, SessionId,
-    SessionSerial, Txn, TxnOp, TxnOpResult, TxnResult,
+    Projection, Put, RangeRequest, RangeResult, Relation, Revision, Rules, SessionId,
+    SessionSerial, StoreRefusal, Txn, TxnOp, TxnOpResult, TxnResult,
 };
 
 type State = BTreeMap<Bytes, KeyValue>;
@@ -57,14 +57,14 @@ impl Model {
         if let Some(retry) = command.session {
             let known = self.sessions.iter().find(|((_, id), _)| *id == retry.session);
             let Some((_, (last_serial, reply))) = known else {
-                return self.output(Outcome::Refused(Refused::SessionExpired));
+                return self.output(Outcome::Refused(StoreRefusal::SessionExpired));
             };
             if retry.serial == *last_serial {
                 return reply.clone();
             }
             if retry.serial < *last_serial {
                 let last_serial = *last_serial;
-                return self.output(Outcome::Refused(Refused::SessionStale { last_serial }));
+                return self.output(Outcome::Refused(StoreRefusal::SessionStale { last_serial }));
             }
         }
         let outcome = self.execute(index, &command.op);
@@ -75,17 +75,17 @@ impl Model {
         output
     }
 
-    pub(super) fn check(&self, revision: Revision) -> Result<(), Refused> {
+    pub(super) fn check(&self, revision: Revision) -> Result<(), StoreRefusal> {
         if revision > self.revision() {
-            return Err(Refused::FutureRevision { revision: self.revision() });
+            return Err(StoreRefusal::FutureRevision { revision: self.revision() });
         }
         if revision < self.compact_revision {
-            return Err(Refused::Compacted { compact_revision: self.compact_revision });
+            return Err(StoreRefusal::Compacted { compact_revision: self.compact_revision });
         }
         Ok(())
     }
 
-    pub(super) fn range(&self, request: &RangeRequest) -> Result<RangeResult, Refused> {
+    pub(super) fn range(&self, request: &RangeRequest) -> Result<RangeResult, StoreRefusal> {
         range_of(self, self.newest(), request)
     }
 
@@ -101,8 +101,8 @@ impl Model {
         let known = self.sessions.keys().find(|(_, id)| *id == done.session).copied();
         if let Some(place) = known {
             self.sessions.remove(&place);
-            let reply = if reply.encode().len() > Rules::CURRENT.reply_bytes_max {
-                Output { outcome: Outcome::ReplyNotKept, ..reply }
+            let reply = if reply.encode().len() > Rules::CURRENT.kept_output_bytes_max {
+                Output { outcome: Outcome::OutputNotKept, ..reply }
             } else {
                 reply
             };
@@ -126,7 +126,7 @@ impl Model {
                 }
                 Outcome::DeleteRange(deleted)
             }
-            Op::Txn(txn) => self.execute_txn(txn, next, at),
+            Op::Txn(txn) => self.apply_txn(txn, next, at),
             Op::Compact(revision) => match self.check(*revision) {
                 Ok(()) => {
                     self.compact_revision = *revision;
@@ -146,7 +146,7 @@ impl Model {
         }
     }
 
-    fn execute_txn(&mut self, txn: &Txn, mut next: State, at: Revision) -> Outcome {
+    fn apply_txn(&mut self, txn: &Txn, mut next: State, at: Revision) -> Outcome {
         let succeeded = txn.compare.iter().all(|compare| holds(compare, &next));
         let mut results = Vec::new();
         let mut changed = false;
@@ -196,7 +196,11 @@ fn delete_in(state: &mut State, delete: &DeleteRange) -> Deleted {
     Deleted { count, prev_kvs: if delete.prev_kv { doomed } else { Vec::new() } }
 }
 
-fn range_of(model: &Model, newest: &State, request: &RangeRequest) -> Result<RangeResult, Refused> {
+fn range_of(
+    model: &Model,
+    newest: &State,
+    request: &RangeRequest,
+) -> Result<RangeResult, StoreRefusal> {
     let state = match request.revision {
         Some(revision) => {
             model.check(revision)?;

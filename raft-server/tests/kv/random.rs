@@ -113,7 +113,7 @@ fn outputs_and_hashes_do_not_depend_on_batches_and_crashes() {
     });
 }
 
-fn replay_in_one_batch(store: &Store, expected: &raft_server::kv::state_machine::HashAnswer) {
+fn replay_in_one_batch(store: &Store, expected: &raft_server::kv::state_machine::HashResult) {
     let dir = tempfile::tempdir().unwrap();
     let options = KvOptions { write_buffer_bytes: 1 << 20, ..OPTIONS };
     let mut machine = KvStateMachine::open(dir.path(), IDENTITY, &options).unwrap();
@@ -124,7 +124,7 @@ fn replay_in_one_batch(store: &Store, expected: &raft_server::kv::state_machine:
     }
     machine.flush(last).unwrap();
     let answer = machine.reader().hash(None).unwrap();
-    let body = raft_server::kv::state_machine::AnswerBody::Hash(*expected);
+    let body = raft_server::kv::state_machine::QueryResultBody::Hash(*expected);
     assert_eq!(answer.body, body);
 }
 

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use raft_server::kv::state_machine::{
-    AnswerBody, Command, KeyRange, Op, Outcome, Projection, RangeRequest, Refused, Revision, Rules,
-    Txn, TxnOp,
+    Command, KeyRange, Op, Outcome, Projection, QueryResultBody, RangeRequest, Revision, Rules,
+    StoreRefusal, Txn, TxnOp,
 };
 
 use super::store::{Store, bytes, delete, key, prefix, put, txn};
@@ -112,7 +112,7 @@ fn deleted_keys_stay_readable_in_the_past() {
     assert_eq!(values(&mut store, 1), [(bytes("1"), 1)]);
     assert_eq!(values(&mut store, 2), []);
     assert_eq!(values(&mut store, 3), [(bytes("2"), 1)]);
-    let refused = Refused::FutureRevision { revision: Revision(3) };
+    let refused = StoreRefusal::FutureRevision { revision: Revision(3) };
     assert_eq!(store.all(Some(Revision(4))), Err(refused));
 }
 
@@ -129,7 +129,7 @@ fn compaction_refuses_what_is_below_and_keeps_the_rest() {
     let kept: Vec<_> = (2..=5).map(|at| store.all(Some(Revision(at))).unwrap()).collect();
     let output = store.run(Op::Compact(Revision(2)));
     assert_eq!((output.outcome, output.revision), (Outcome::Compact, Revision(5)));
-    let refused = Refused::Compacted { compact_revision: Revision(2) };
+    let refused = StoreRefusal::Compacted { compact_revision: Revision(2) };
     assert_eq!(store.all(Some(Revision(1))), Err(refused));
     assert_eq!(store.hash(Some(Revision(1))), Err(refused));
     assert_eq!(store.run(Op::Compact(Revision(1))).outcome, Outcome::Refused(refused));
@@ -137,7 +137,7 @@ fn compaction_refuses_what_is_below_and_keeps_the_rest() {
     let op = Txn { compare: vec![], then: vec![TxnOp::Range(past)], otherwise: vec![] };
     assert_eq!(store.run(txn(op)).outcome, Outcome::Refused(refused));
     assert_eq!(store.run(Op::Compact(Revision(2))).outcome, Outcome::Compact);
-    let ahead = Refused::FutureRevision { revision: Revision(5) };
+    let ahead = StoreRefusal::FutureRevision { revision: Revision(5) };
     assert_eq!(store.run(Op::Compact(Revision(6))).outcome, Outcome::Refused(ahead));
     for (at, kept) in (2..=5).zip(kept) {
         assert_eq!(store.all(Some(Revision(at))).unwrap(), kept);
@@ -219,7 +219,7 @@ fn readers_beside_the_writer_see_whole_revisions() {
     let done = AtomicBool::new(false);
     let seen_at = |request: &RangeRequest| {
         let answer = reader.range(request).unwrap();
-        let AnswerBody::Range(result) = answer.body else { panic!("{answer:?}") };
+        let QueryResultBody::Range(result) = answer.body else { panic!("{answer:?}") };
         (answer.revision, result.kvs)
     };
     std::thread::scope(|scope| {
@@ -239,8 +239,8 @@ fn readers_beside_the_writer_see_whole_revisions() {
                 let past =
                     RangeRequest { revision: Some(revision), ..RangeRequest::new(KeyRange::all()) };
                 match reader.range(&past).unwrap().body {
-                    AnswerBody::Range(result) => assert_eq!(result.kvs, kvs),
-                    AnswerBody::Refused(Refused::Compacted { compact_revision }) => {
+                    QueryResultBody::Range(result) => assert_eq!(result.kvs, kvs),
+                    QueryResultBody::Refused(StoreRefusal::Compacted { compact_revision }) => {
                         assert!(compact_revision > revision);
                     }
                     other => panic!("{other:?}"),

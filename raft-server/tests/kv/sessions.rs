@@ -1,7 +1,7 @@
 //! Commands that are sent again.
 
 use raft_server::kv::state_machine::{
-    DeleteRange, Op, Outcome, Put, Refused, Revision, Rules, SessionId,
+    DeleteRange, Op, Outcome, Put, Revision, Rules, SessionId, StoreRefusal,
 };
 
 use super::store::{Store, bytes, delete, key, put};
@@ -37,7 +37,7 @@ fn serial_below_the_last_is_stale_and_does_nothing() {
     store.run_in(session, 1, put("a", "1"));
     store.run_in(session, 5, put("a", "5"));
     let output = store.run_in(session, 4, put("a", "4"));
-    let refused = Refused::SessionStale { last_serial: 5 };
+    let refused = StoreRefusal::SessionStale { last_serial: 5 };
     assert_eq!(output.outcome, Outcome::Refused(refused));
     assert_eq!(store.get("a").unwrap().value, bytes("5"));
 }
@@ -47,7 +47,7 @@ fn serial_below_the_last_is_stale_and_does_nothing() {
 fn unknown_session_is_expired_and_does_nothing() {
     let mut store = Store::new();
     let output = store.run_in(SessionId(99), 1, put("a", "1"));
-    assert_eq!(output.outcome, Outcome::Refused(Refused::SessionExpired));
+    assert_eq!(output.outcome, Outcome::Refused(StoreRefusal::SessionExpired));
     assert!(store.get("a").is_none());
 }
 
@@ -60,7 +60,7 @@ fn longest_unused_session_is_evicted() {
     store.run_in(sessions[0], 1, put("a", "1"));
     let newest = store.open_session();
     store.crash_and_replay();
-    let expired = Outcome::Refused(Refused::SessionExpired);
+    let expired = Outcome::Refused(StoreRefusal::SessionExpired);
     assert_eq!(store.run_in(sessions[1], 1, put("a", "2")).outcome, expired);
     for session in [sessions[0], sessions[2], newest] {
         let output = store.run_in(session, 2, put("a", "3"));
@@ -75,7 +75,7 @@ fn refusals_are_recorded_as_well() {
     let mut store = Store::new();
     let session = store.open_session();
     let first = store.run_in(session, 1, Op::Compact(Revision(1)));
-    let refused = Refused::FutureRevision { revision: Revision(0) };
+    let refused = StoreRefusal::FutureRevision { revision: Revision(0) };
     assert_eq!(first.outcome, Outcome::Refused(refused));
     store.run(put("a", ""));
     assert_eq!(store.run_in(session, 1, Op::Compact(Revision(1))), first);
@@ -86,13 +86,13 @@ fn refusals_are_recorded_as_well() {
 fn large_reply_is_not_kept_but_the_command_is_not_repeated() {
     let mut store = Store::new();
     let session = store.open_session();
-    store.run(put("a", &"x".repeat(Rules::CURRENT.reply_bytes_max)));
+    store.run(put("a", &"x".repeat(Rules::CURRENT.kept_output_bytes_max)));
     let op = Op::DeleteRange(DeleteRange { range: key("a"), prev_kv: true });
     let first = store.run_in(session, 1, op.clone());
     assert!(matches!(&first.outcome, Outcome::DeleteRange(deleted) if deleted.count == 1));
     store.run(put("a", "back"));
     let retry = store.run_in(session, 1, op);
-    assert_eq!((retry.outcome, retry.revision), (Outcome::ReplyNotKept, first.revision));
+    assert_eq!((retry.outcome, retry.revision), (Outcome::OutputNotKept, first.revision));
     assert_eq!(store.get("a").unwrap().value, bytes("back"));
 }
 

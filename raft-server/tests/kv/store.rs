@@ -4,9 +4,9 @@ use bytes::Bytes;
 use raft_core::ports::StateMachine;
 use raft_core::{ClusterId, GroupId, Identity, Incarnation, LogId, LogIndex, NodeId, Term};
 use raft_server::kv::state_machine::{
-    Answer, AnswerBody, Command, DeleteRange, HashAnswer, KeyRange, KeyValue, KvOptions,
-    KvStateMachine, Op, Outcome, Output, Put, Query, RangeRequest, RangeResult, Refused, Revision,
-    Rules, SessionId, SessionSerial, Txn,
+    Command, DeleteRange, HashResult, KeyRange, KeyValue, KvOptions, KvStateMachine, Op, Outcome,
+    Output, Put, Query, QueryResult, QueryResultBody, RangeRequest, RangeResult, Revision, Rules,
+    SessionId, SessionSerial, StoreRefusal, Txn,
 };
 use tempfile::TempDir;
 
@@ -116,20 +116,23 @@ impl Store {
     }
 
     /// Asks through the port, as the node does.
-    pub(super) fn ask(&mut self, query: &Query) -> Answer {
-        Answer::decode(&self.machine().query(&query.encode()).unwrap()).unwrap()
+    pub(super) fn ask(&mut self, query: &Query) -> QueryResult {
+        QueryResult::decode(&self.machine().query(&query.encode()).unwrap()).unwrap()
     }
 
-    pub(super) fn range(&mut self, request: RangeRequest) -> Result<RangeResult, Refused> {
+    pub(super) fn range(&mut self, request: RangeRequest) -> Result<RangeResult, StoreRefusal> {
         match self.ask(&Query::Range(request)).body {
-            AnswerBody::Range(result) => Ok(result),
-            AnswerBody::Refused(refused) => Err(refused),
-            AnswerBody::Hash(_) => panic!("a range is not answered with a hash"),
+            QueryResultBody::Range(result) => Ok(result),
+            QueryResultBody::Refused(refused) => Err(refused),
+            QueryResultBody::Hash(_) => panic!("a range is not answered with a hash"),
         }
     }
 
     /// Everything, as of a revision.
-    pub(super) fn all(&mut self, revision: Option<Revision>) -> Result<Vec<KeyValue>, Refused> {
+    pub(super) fn all(
+        &mut self,
+        revision: Option<Revision>,
+    ) -> Result<Vec<KeyValue>, StoreRefusal> {
         let request = RangeRequest { revision, ..RangeRequest::new(KeyRange::all()) };
         self.range(request).map(|result| result.kvs)
     }
@@ -139,11 +142,11 @@ impl Store {
         self.range(RangeRequest::new(range)).unwrap().kvs.pop()
     }
 
-    pub(super) fn hash(&mut self, revision: Option<Revision>) -> Result<HashAnswer, Refused> {
+    pub(super) fn hash(&mut self, revision: Option<Revision>) -> Result<HashResult, StoreRefusal> {
         match self.ask(&Query::Hash(revision)).body {
-            AnswerBody::Hash(hash) => Ok(hash),
-            AnswerBody::Refused(refused) => Err(refused),
-            AnswerBody::Range(_) => panic!("a hash is not answered with a range"),
+            QueryResultBody::Hash(hash) => Ok(hash),
+            QueryResultBody::Refused(refused) => Err(refused),
+            QueryResultBody::Range(_) => panic!("a hash is not answered with a range"),
         }
     }
 

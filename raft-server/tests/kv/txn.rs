@@ -1,8 +1,8 @@
 //! Transactions.
 
 use raft_server::kv::state_machine::{
-    Compare, DeleteRange, Expected, KeyRange, Op, Outcome, Projection, Put, RangeRequest, Refused,
-    Relation, Revision, Rules, Txn, TxnOp, TxnOpResult, TxnResult,
+    Compare, DeleteRange, Expected, KeyRange, Op, Outcome, Projection, Put, RangeRequest, Relation,
+    Revision, Rules, StoreRefusal, Txn, TxnOp, TxnOpResult, TxnResult,
 };
 
 use super::store::{Store, bytes, delete, key, prefix, put, txn};
@@ -152,7 +152,7 @@ fn refused_operation_takes_the_whole_transaction_back() {
         ],
         otherwise: vec![],
     }));
-    let refused = Refused::FutureRevision { revision: Revision(2) };
+    let refused = StoreRefusal::FutureRevision { revision: Revision(2) };
     assert_eq!(output.outcome, Outcome::Refused(refused));
     assert_eq!(output.revision, Revision(2));
     assert_eq!(store.hash(None).unwrap(), hash);
@@ -172,7 +172,7 @@ fn answers_that_are_too_large_are_refused_whole() {
     let mut store = Store::new();
     fill(&mut store, OUTPUT_BYTES_MAX >> 20, 1 << 20);
     let hash = store.hash(None).unwrap();
-    let refused = Outcome::Refused(Refused::TooLarge { bytes_max: OUTPUT_BYTES_MAX });
+    let refused = Outcome::Refused(StoreRefusal::TooLarge { bytes_max: OUTPUT_BYTES_MAX });
     assert_eq!(store.run(delete(prefix("key/"))).outcome, refused);
     let op = TxnOp::DeleteRange(DeleteRange { range: prefix("key/"), prev_kv: true });
     let output = store.run(txn(Txn {
@@ -194,7 +194,7 @@ fn deletions_that_are_too_large_are_refused_whole() {
     let mut store = Store::new();
     fill(&mut store, STAGED_BYTES_MAX >> 20, 1 << 20);
     let op = Op::DeleteRange(DeleteRange { range: prefix("key/"), prev_kv: false });
-    let refused = Refused::TooLarge { bytes_max: STAGED_BYTES_MAX };
+    let refused = StoreRefusal::TooLarge { bytes_max: STAGED_BYTES_MAX };
     assert_eq!(store.run(op).outcome, Outcome::Refused(refused));
     let counting = Projection::CountOnly;
     let all = RangeRequest { projection: counting, ..RangeRequest::new(prefix("key/")) };

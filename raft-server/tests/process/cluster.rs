@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use raft_core::{ClusterId, GroupId, Identity, Incarnation, NodeId};
 use raft_server::certificates::{Authority, Validity};
 use raft_server::kv::client::{Client, ClientConfig};
-use raft_server::kv::client_api::protocol::StatusReport;
+use raft_server::kv::protocol::StatusReport;
 use raft_transport_quic::tls::{PeerIdentity, TlsFiles, TlsIdentity};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;

@@ -167,7 +167,7 @@ async fn write(
                     newer
                 });
             }
-            Err(Error::Unknown { .. } | Error::ReplyNotKept) => history.unknown += 1,
+            Err(Error::Unknown { .. } | Error::OutputNotKept) => history.unknown += 1,
             // Nothing was written: the next one may go.
             Err(Error::Unavailable { .. }) => tokio::time::sleep(Duration::from_millis(5)).await,
             Err(error) => panic!("a correct write was refused: {error}"),
@@ -186,7 +186,7 @@ async fn read(name: usize, client: Client, stop: Arc<AtomicBool>) -> usize {
         let Ok(at) = client.get(Bytes::from(format!("writer-{writer}/0"))).await else { continue };
         assert!(at.revision >= newest, "reader {name} went back from {newest} to {}", at.revision);
         newest = at.revision;
-        let revision = at.answer.map_or(Revision::ZERO, |kv| kv.mod_revision);
+        let revision = at.value.map_or(Revision::ZERO, |kv| kv.mod_revision);
         let seen = &mut modified[writer];
         assert!(revision >= *seen, "reader {name} saw a key go back from {seen} to {revision}");
         *seen = revision;

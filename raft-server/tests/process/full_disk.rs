@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use raft_server::kv::client::{Client, Error};
-use raft_server::kv::client_api::protocol::StatusReport;
+use raft_server::kv::protocol::StatusReport;
 use raft_server::kv::state_machine::{DeleteRange, KeyRange, Put};
 use raft_server::space::SpaceLevel;
 
@@ -206,10 +206,10 @@ async fn fall_below_the_reserve(mounts: &Path) {
     let refused = client.put(put("a", "2")).await;
     assert!(matches!(refused, Err(Error::NoSpace(_))), "{refused:?}");
     println!("{}", refused.unwrap_err());
-    assert_eq!(client.get("a".into()).await.unwrap().answer.unwrap().value, "1");
+    assert_eq!(client.get("a".into()).await.unwrap().value.unwrap().value, "1");
     let b = DeleteRange { range: KeyRange::Key("b".into()), prev_kv: false };
     let deleted = client.delete(b).await.unwrap();
-    assert_eq!(deleted.answer.count, 1);
+    assert_eq!(deleted.value.count, 1);
     assert_eq!(client.compact(deleted.revision).await.unwrap(), deleted.revision);
     let metrics = super::http::get_from(&cluster, leader, "/metrics");
     assert!(metrics.contains("raft_storage_no_space_refusals_total 1\n"), "{metrics}");
@@ -232,7 +232,7 @@ async fn fall_below_the_reserve(mounts: &Path) {
     cluster.start(leader);
     let other = 3 - leader;
     cluster.until(&client, other, |report| report.leader.is_some_and(|l| l.get() != 3)).await;
-    assert_eq!(client.get("a".into()).await.unwrap().answer.unwrap().value, "2");
+    assert_eq!(client.get("a".into()).await.unwrap().value.unwrap().value, "2");
     cluster.stop();
 }
 

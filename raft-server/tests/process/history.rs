@@ -6,7 +6,8 @@ use std::path::Path;
 use bytes::Bytes;
 use raft_core::Identity;
 use raft_server::kv::state_machine::{
-    AnswerBody, HashAnswer, KeyRange, KvOptions, KvReader, KvStateMachine, RangeRequest, Revision,
+    HashResult, KeyRange, KvOptions, KvReader, KvStateMachine, QueryResultBody, RangeRequest,
+    Revision,
 };
 
 /// A write that was acknowledged.
@@ -40,12 +41,12 @@ impl History {
         &self,
         data_dir: &Path,
         identity: Identity,
-    ) -> (Vec<&Acknowledged>, HashAnswer) {
+    ) -> (Vec<&Acknowledged>, HashResult) {
         let store = data_dir.join("store");
         let machine = KvStateMachine::open(&store, identity, &KvOptions::default()).unwrap();
         let reader = machine.reader();
         let missing = self.acknowledged.iter().filter(|write| !is_there(&reader, write)).collect();
-        let AnswerBody::Hash(hash) = reader.hash(None).unwrap().body else {
+        let QueryResultBody::Hash(hash) = reader.hash(None).unwrap().body else {
             panic!("the newest state has a hash")
         };
         (missing, hash)
@@ -64,6 +65,6 @@ impl History {
 fn is_there(reader: &KvReader, write: &Acknowledged) -> bool {
     let mut request = RangeRequest::new(KeyRange::Key(write.key.clone()));
     request.revision = Some(write.revision);
-    let AnswerBody::Range(found) = reader.range(&request).unwrap().body else { return false };
+    let QueryResultBody::Range(found) = reader.range(&request).unwrap().body else { return false };
     found.kvs.first().is_some_and(|kv| kv.mod_revision == write.revision && kv.value == write.value)
 }

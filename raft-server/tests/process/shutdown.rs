@@ -37,7 +37,7 @@ fn sigterm_ends_a_leader_in_order_and_the_others_go_on() {
         let report = cluster.until(&client, leader, |report| report.leader.is_some()).await;
         assert_eq!(report.node.get(), leader);
         let read = client.get(Bytes::from_static(b"key")).await.unwrap();
-        assert_eq!(read.answer.unwrap().value, "after");
+        assert_eq!(read.value.unwrap().value, "after");
         cluster.stop();
     });
 }

@@ -6,8 +6,8 @@ use std::os::unix::ffi::OsStringExt;
 
 use bytes::Bytes;
 use clap::Args;
-use raft_server::kv::client::{At, Client};
-use raft_server::kv::client_api::protocol::Consistency;
+use raft_server::kv::client::{Client, Revisioned};
+use raft_server::kv::protocol::Consistency;
 use raft_server::kv::state_machine::{
     DeleteRange, KeyRange, Projection, Put, RangeRequest, RangeResult, Revision,
 };
@@ -102,8 +102,8 @@ pub(super) async fn put(args: PutArgs) -> Result<End, VerbError> {
     };
     let (client, printer) = args.common.client()?;
     let put = Put { key: bytes(args.key), value, prev_kv: args.prev };
-    let At { revision, answer } = client.put(put).await?;
-    printer.put(revision, answer.as_ref()).map_err(VerbError::Print)?;
+    let Revisioned { revision, value } = client.put(put).await?;
+    printer.put(revision, value.as_ref()).map_err(VerbError::Print)?;
     Ok(End::Done)
 }
 
@@ -111,13 +111,13 @@ pub(super) async fn get(args: GetArgs) -> Result<End, VerbError> {
     let (client, printer) = args.common.client()?;
     let mut request = RangeRequest::new(KeyRange::Key(bytes(args.key)));
     request.revision = args.read.revision.map(Revision);
-    let At { revision, answer } = client.range(request, args.read.consistency()).await?;
-    if answer.kvs.is_empty() {
+    let Revisioned { revision, value } = client.range(request, args.read.consistency()).await?;
+    if value.kvs.is_empty() {
         printer.nothing(revision).map_err(VerbError::Print)?;
         eprintln!("raft-server: no such key");
         return Ok(End::No);
     }
-    printer.range(revision, &answer, Projection::KeysAndValues).map_err(VerbError::Print)?;
+    printer.range(revision, &value, Projection::KeysAndValues).map_err(VerbError::Print)?;
     Ok(End::Done)
 }
 
@@ -129,8 +129,9 @@ pub(super) async fn del(args: DelArgs) -> Result<End, VerbError> {
         None if args.prefix => KeyRange::Prefix(key),
         None => KeyRange::Key(key),
     };
-    let At { revision, answer } = client.delete(DeleteRange { range, prev_kv: args.prev }).await?;
-    printer.deleted(revision, &answer).map_err(VerbError::Print)?;
+    let Revisioned { revision, value } =
+        client.delete(DeleteRange { range, prev_kv: args.prev }).await?;
+    printer.deleted(revision, &value).map_err(VerbError::Print)?;
     Ok(End::Done)
 }
 
@@ -149,10 +150,10 @@ pub(super) async fn range(args: RangeArgs) -> Result<End, VerbError> {
     };
     let revision = args.read.revision.map(Revision);
     let request = RangeRequest { range, revision, limit: args.limit, projection };
-    let At { revision, answer } = read_on(&client, request, args.read.consistency()).await?;
-    printer.range(revision, &answer, projection).map_err(VerbError::Print)?;
-    if answer.more && projection != Projection::CountOnly {
-        eprintln!("raft-server: {} keys shown, there are more", answer.kvs.len());
+    let Revisioned { revision, value } = read_on(&client, request, args.read.consistency()).await?;
+    printer.range(revision, &value, projection).map_err(VerbError::Print)?;
+    if value.more && projection != Projection::CountOnly {
+        eprintln!("raft-server: {} keys shown, there are more", value.kvs.len());
     }
     Ok(End::Done)
 }
@@ -162,14 +163,13 @@ async fn read_on(
     client: &Client,
     request: RangeRequest,
     consistency: Consistency,
-) -> Result<At<RangeResult>, VerbError> {
+) -> Result<Revisioned<RangeResult>, VerbError> {
     let mut whole = client.range(request.clone(), consistency).await?;
     let revision = request.revision.unwrap_or(whole.revision);
     loop {
-        let missing =
-            request.limit.map(|limit| limit.saturating_sub(whole.answer.kvs.len() as u64));
-        let last = match whole.answer.kvs.last() {
-            Some(last) if whole.answer.more && missing != Some(0) => last.key.clone(),
+        let missing = request.limit.map(|limit| limit.saturating_sub(whole.value.kvs.len() as u64));
+        let last = match whole.value.kvs.last() {
+            Some(last) if whole.value.more && missing != Some(0) => last.key.clone(),
             Some(_) | None => return Ok(whole),
         };
         let next = RangeRequest {
@@ -178,10 +178,10 @@ async fn read_on(
             limit: missing,
             projection: request.projection,
         };
-        let mut further = client.range(next, consistency).await?.answer;
-        whole.answer.more = further.more;
-        whole.answer.kvs.append(&mut further.kvs);
-        whole.answer.count = (!whole.answer.more).then_some(whole.answer.kvs.len() as u64);
+        let mut further = client.range(next, consistency).await?.value;
+        whole.value.more = further.more;
+        whole.value.kvs.append(&mut further.kvs);
+        whole.value.count = (!whole.value.more).then_some(whole.value.kvs.len() as u64);
     }
 }
 

@@ -106,7 +106,7 @@ impl VerbError {
                 Error::Unavailable { .. }
                 | Error::Invalid { .. }
                 | Error::NoSpace(_)
-                | Error::Rejected(_),
+                | Error::Refused(_),
             ) => 4,
             Self::Client(Error::Unknown { .. }) => 5,
             Self::Connection(_)
@@ -117,7 +117,7 @@ impl VerbError {
                 Error::Config(_)
                 | Error::Tls(_)
                 | Error::Failed { .. }
-                | Error::ReplyNotKept
+                | Error::OutputNotKept
                 | Error::Protocol(_),
             ) => 1,
         }

@@ -12,7 +12,7 @@ const ATTEMPT_DELAY_MAX: Duration = Duration::from_millis(100);
 
 /// What became of the attempt at one address.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Tried<E> {
+pub(super) struct FailedAttempt<E> {
     pub(super) address: SocketAddr,
     /// Why it failed; `None` if it had not ended when time was up.
     pub(super) fault: Option<E>,
@@ -50,12 +50,12 @@ pub(super) async fn connect_to_any<T, E, F>(
     addresses: &[SocketAddr],
     time: Duration,
     connect: impl Fn(SocketAddr) -> F,
-) -> Result<T, Vec<Tried<E>>>
+) -> Result<T, Vec<FailedAttempt<E>>>
 where
     F: Future<Output = Result<T, E>>,
 {
-    let mut tried: Vec<Tried<E>> =
-        addresses.iter().map(|&address| Tried { address, fault: None }).collect();
+    let mut tried: Vec<FailedAttempt<E>> =
+        addresses.iter().map(|&address| FailedAttempt { address, fault: None }).collect();
     let count = u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
     let attempt_delay = ATTEMPT_DELAY_MAX.min(time / 2 / count);
     let deadline = Instant::now() + time;
@@ -149,7 +149,7 @@ mod tests {
         let expected: Vec<_> = addresses
             .iter()
             .zip([Some(1), None, Some(3)])
-            .map(|(&address, fault)| Tried { address, fault })
+            .map(|(&address, fault)| FailedAttempt { address, fault })
             .collect();
         assert_eq!(failed.await, Err(expected));
     }

@@ -8,11 +8,10 @@ use tracing::debug;
 
 use super::dial::{Dialler, silent};
 use super::link::LinkError;
-use super::nodes::{Aim, Nodes, Place};
+use super::nodes::{Nodes, Place, Target};
 use super::session::IdleSession;
 use super::{ClientConfig, Error, Retry};
-use crate::kv::client_api::FrameError;
-use crate::kv::client_api::protocol::{Refusal, RequestBody, Response};
+use crate::kv::protocol::{FrameError, Refusal, RequestBody, ResponseBody};
 
 /// How long a caller waits before the next attempt, at first and at most.
 const PAUSE_MIN: Duration = Duration::from_millis(5);
@@ -22,23 +21,23 @@ const REDIRECTS_MAX: u32 = 3;
 
 /// What it means to ask again after an answer was lost.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Repeat {
+pub(super) enum RetrySafety {
     /// Nothing: a read, or a command that does no harm when it is carried out twice.
-    Harmless,
+    Idempotent,
     /// Nothing either, as it belongs to a session; but whether it happened is not known until
     /// somebody answers.
     Deduplicated,
     /// It might be carried out twice.
-    Never,
+    Unsafe,
 }
 
 /// Whether a request may have reached the log before the attempt that was answered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Asked {
+pub(super) enum Attempts {
     /// No other attempt can have.
-    Once,
+    Single,
     /// An earlier one may have.
-    Again,
+    Repeated,
 }
 
 /// What all clones of a client share.
@@ -53,7 +52,7 @@ pub(super) struct Caller {
 
 /// How one attempt ended.
 enum Attempt {
-    Answered(Response),
+    Answered(ResponseBody),
     /// It did not reach the node.
     NotSent(String),
     /// It may have reached the node.
@@ -64,8 +63,8 @@ enum Attempt {
 
 /// The state of a call between its attempts.
 struct Progress {
-    repeat: Repeat,
-    asked: Asked,
+    repeat: RetrySafety,
+    attempts: Attempts,
     redirects: u32,
     pauses: u32,
     pause: Option<Duration>,
@@ -101,15 +100,16 @@ impl Caller {
     pub(super) async fn call_leader(
         &self,
         body: RequestBody,
-        repeat: Repeat,
+        repeat: RetrySafety,
         deadline: Instant,
-    ) -> Result<(Response, Asked), Error> {
-        self.call(Aim::Leader, body, repeat, deadline).await
+    ) -> Result<(ResponseBody, Attempts), Error> {
+        self.call(Target::Leader, body, repeat, deadline).await
     }
 
     /// Calls whoever answers.
-    pub(super) async fn call_any(&self, body: RequestBody) -> Result<Response, Error> {
-        let called = self.call(Aim::Anyone, body, Repeat::Harmless, self.deadline()).await;
+    pub(super) async fn call_any(&self, body: RequestBody) -> Result<ResponseBody, Error> {
+        let called =
+            self.call(Target::AnyNode, body, RetrySafety::Idempotent, self.deadline()).await;
         called.map(|(response, _)| response)
     }
 
@@ -118,7 +118,7 @@ impl Caller {
         &self,
         address: &str,
         body: RequestBody,
-    ) -> Result<Response, Error> {
+    ) -> Result<ResponseBody, Error> {
         let place = self.nodes.place_of(address);
         let deadline = self.deadline();
         let unavailable = |reason| Error::Unavailable { reason };
@@ -127,7 +127,7 @@ impl Caller {
             Err(_) => return Err(unavailable(format!("{address} does not answer in time"))),
         };
         match timeout_at(deadline, link.request(body)).await {
-            Ok(Ok(Response::Refused(refusal))) => Err(unavailable(refusal.to_string())),
+            Ok(Ok(ResponseBody::Refused(refusal))) => Err(unavailable(refusal.to_string())),
             Ok(Ok(response)) => Ok(response),
             Ok(Err(LinkError::NotSent(reason) | LinkError::Lost(reason))) => {
                 Err(unavailable(format!("{address}: {reason}")))
@@ -147,18 +147,18 @@ impl Caller {
 
     async fn call(
         &self,
-        aim: Aim,
+        target: Target,
         body: RequestBody,
-        repeat: Repeat,
+        repeat: RetrySafety,
         deadline: Instant,
-    ) -> Result<(Response, Asked), Error> {
+    ) -> Result<(ResponseBody, Attempts), Error> {
         let mut progress = Progress::new(repeat);
         loop {
-            let place = self.nodes.pick(aim);
+            let place = self.nodes.pick(target);
             match self.attempt(place, body.clone(), deadline).await {
                 Attempt::Answered(response) => {
-                    if let Some(response) = self.answered(aim, place, response, &mut progress)? {
-                        return Ok((response, progress.asked));
+                    if let Some(response) = self.answered(target, place, response, &mut progress)? {
+                        return Ok((response, progress.attempts));
                     }
                 }
                 Attempt::NotSent(reason) => {
@@ -208,26 +208,26 @@ impl Caller {
     /// Judges an answer: the response if it ends the call, nothing if another attempt is due.
     fn answered(
         &self,
-        aim: Aim,
+        target: Target,
         place: Place,
-        response: Response,
+        response: ResponseBody,
         progress: &mut Progress,
-    ) -> Result<Option<Response>, Error> {
+    ) -> Result<Option<ResponseBody>, Error> {
         match response {
-            Response::Refused(refusal) => self.refused(place, refusal, progress)?,
-            Response::Unknown { leader } => {
+            ResponseBody::Refused(refusal) => self.refused(place, refusal, progress)?,
+            ResponseBody::Unknown { leader } => {
                 self.nodes.redirected(place, leader.as_ref());
                 progress.lost("leadership was lost while the request was under way".to_owned())?;
             }
-            Response::Failed { reason } => return Err(Error::Failed { reason }),
-            Response::Output(_)
-            | Response::Range(_)
-            | Response::Status(_)
-            | Response::Members(_)
-            | Response::Alive => {
-                match aim {
-                    Aim::Leader => self.nodes.leads(place),
-                    Aim::Anyone => self.nodes.answered(place),
+            ResponseBody::Failed { reason } => return Err(Error::Failed { reason }),
+            ResponseBody::Output(_)
+            | ResponseBody::Range(_)
+            | ResponseBody::Status(_)
+            | ResponseBody::Members(_)
+            | ResponseBody::Pong => {
+                match target {
+                    Target::Leader => self.nodes.leads(place),
+                    Target::AnyNode => self.nodes.answered(place),
                 }
                 return Ok(Some(response));
             }
@@ -280,10 +280,10 @@ impl Drop for Caller {
 }
 
 impl Progress {
-    fn new(repeat: Repeat) -> Self {
+    fn new(repeat: RetrySafety) -> Self {
         Self {
             repeat,
-            asked: Asked::Once,
+            attempts: Attempts::Single,
             redirects: 0,
             pauses: 0,
             pause: None,
@@ -301,10 +301,10 @@ impl Progress {
 
     /// The attempt may have done its work without anybody hearing of it.
     fn lost(&mut self, reason: String) -> Result<(), Error> {
-        if self.repeat == Repeat::Never {
+        if self.repeat == RetrySafety::Unsafe {
             return Err(Error::Unknown { reason });
         }
-        self.asked = Asked::Again;
+        self.attempts = Attempts::Repeated;
         self.failed(reason);
         Ok(())
     }
@@ -321,12 +321,13 @@ impl Progress {
     /// How the call ends when the last attempt was refused or not sent and no other follows. That
     /// says nothing of an earlier attempt whose response was lost.
     fn refused(&self, refusal: Error) -> Error {
-        match (self.repeat, self.asked) {
-            (Repeat::Deduplicated, Asked::Again) => Error::Unknown {
+        match (self.repeat, self.attempts) {
+            (RetrySafety::Deduplicated, Attempts::Repeated) => Error::Unknown {
                 reason: format!("the response to an earlier attempt was lost, and then: {refusal}"),
             },
             // A harmless request has no outcome to lose; the others end with the first loss.
-            (Repeat::Deduplicated, Asked::Once) | (Repeat::Harmless | Repeat::Never, _) => refusal,
+            (RetrySafety::Deduplicated, Attempts::Single)
+            | (RetrySafety::Idempotent | RetrySafety::Unsafe, _) => refusal,
         }
     }
 }

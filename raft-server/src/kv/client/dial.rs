@@ -9,11 +9,12 @@ use raft_transport_quic::CloseCode;
 use raft_transport_quic::tls::{self, Role, SERVER_NAME};
 use tokio::time::Instant;
 
-use super::addresses::{self, Tried, connect_to_any};
+use super::addresses::{self, FailedAttempt, connect_to_any};
 use super::link::Link;
 use super::{ClientConfig, Error};
-use crate::kv::client_api::{
-    FrameReader, Hello, SUPPORTED_VERSIONS, Welcome, check_hello, read_extensible, write_frame,
+use crate::kv::protocol::{
+    ClientHello, FrameReader, SUPPORTED_VERSIONS, ServerHello, negotiate, read_extensible,
+    write_frame,
 };
 
 /// How long a connection may be silent before QUIC gives it up.
@@ -44,7 +45,7 @@ impl DialError {
 #[derive(Debug)]
 pub(super) struct Dialler {
     client: quinn::ClientConfig,
-    hello: Hello,
+    hello: ClientHello,
     dial_timeout: Duration,
     silence_timeout: Duration,
     v4: OnceLock<Endpoint>,
@@ -67,7 +68,7 @@ impl Dialler {
         let cluster = config.tls.identity().cluster();
         Ok(Self {
             client,
-            hello: Hello { versions: SUPPORTED_VERSIONS, cluster: Some(cluster) },
+            hello: ClientHello { versions: SUPPORTED_VERSIONS, cluster: Some(cluster) },
             dial_timeout: config.dial_timeout,
             silence_timeout: config.silence_timeout,
             v4: OnceLock::new(),
@@ -124,7 +125,7 @@ impl Dialler {
         send.write_all(&out).await.map_err(|error| passing(error.to_string()))?;
         let mut reader = FrameReader::default();
         let mut chunk = vec![0; 1024];
-        let welcome: Welcome = loop {
+        let welcome: ServerHello = loop {
             let frame = reader.next_frame().map_err(|error| Fault::Lasting(error.to_string()))?;
             if let Some(frame) = frame {
                 break read_extensible(frame).map_err(|error| Fault::Lasting(error.to_string()))?;
@@ -134,7 +135,7 @@ impl Dialler {
                 None => return Err(passing("the node closed the stream".to_owned())),
             }
         };
-        if let Err(mismatch) = check_hello(&self.hello, &welcome) {
+        if let Err(mismatch) = negotiate(&self.hello, &welcome) {
             connection.close(CloseCode::Protocol.into(), mismatch.to_string().as_bytes());
             return Err(Fault::Lasting(mismatch.to_string()));
         }
@@ -172,13 +173,13 @@ enum Fault {
 
 /// What to report when no address led to a connection: each address with its reason. The error is
 /// lasting if it is so at every address.
-fn dial_error(name: &str, tried: &[Tried<Fault>]) -> DialError {
+fn dial_error(name: &str, tried: &[FailedAttempt<Fault>]) -> DialError {
     let lasting = tried.iter().all(|tried| matches!(tried.fault, Some(Fault::Lasting(_))));
     let reason_at = |address: &str, fault: &Option<Fault>| match fault {
         Some(Fault::Silent) | None => silent(address),
         Some(Fault::Passing(reason) | Fault::Lasting(reason)) => format!("{address}: {reason}"),
     };
-    let numbers = |tried: &Tried<Fault>| tried.address.to_string();
+    let numbers = |tried: &FailedAttempt<Fault>| tried.address.to_string();
     let reason = match tried {
         [only] if numbers(only) == name => reason_at(name, &only.fault),
         [only] => reason_at(&format!("{name} ({})", only.address), &only.fault),
@@ -250,7 +251,7 @@ mod tests {
     async fn answer_one(endpoint: Endpoint) -> Connection {
         let connection = endpoint.accept().await.unwrap().await.unwrap();
         let (mut send, _receive) = connection.accept_bi().await.unwrap();
-        let welcome = Welcome {
+        let welcome = ServerHello {
             versions: SUPPORTED_VERSIONS,
             cluster: CLUSTER,
             node: NodeId(1),

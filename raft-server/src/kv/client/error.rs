@@ -2,11 +2,11 @@
 
 use raft_transport_quic::tls::TlsError;
 
-use crate::kv::state_machine::Refused;
+use crate::kv::state_machine::StoreRefusal;
 use crate::space::NoSpace;
 
 /// How a call ended badly. [`Error::Unknown`] alone leaves open what became of a write; after any
-/// other error it was not carried out, except as [`Error::Failed`] and [`Error::ReplyNotKept`]
+/// other error it was not carried out, except as [`Error::Failed`] and [`Error::OutputNotKept`]
 /// say.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -34,7 +34,7 @@ pub enum Error {
     NoSpace(NoSpace),
     /// The store refused the request. It was not carried out.
     #[error("{0}")]
-    Rejected(Refused),
+    Refused(StoreRefusal),
     /// The answer was lost: the write may have been carried out, may yet be, or may never be.
     /// Read to see, or write in sessions.
     #[error("the outcome is unknown, the write may or may not have happened: {reason}")]
@@ -50,7 +50,7 @@ pub enum Error {
     },
     /// The write was carried out, but its answer was lost and was too large to be kept.
     #[error("the write was carried out, but its answer is lost: read to see")]
-    ReplyNotKept,
+    OutputNotKept,
     /// A node does not keep to the protocol.
     #[error("the node does not keep to the client protocol: {0}")]
     Protocol(String),

@@ -11,9 +11,9 @@ use quinn::{RecvStream, SendStream};
 use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::time::Instant;
 
-use crate::kv::client_api::protocol::{Reply, Request, RequestBody, Response};
-use crate::kv::client_api::{
-    FrameError, FrameReader, REQUEST_BYTES_MAX, Welcome, read_message, write_frame_within,
+use crate::kv::protocol::{
+    FrameError, FrameReader, REQUEST_BYTES_MAX, Request, RequestBody, Response, ResponseBody,
+    ServerHello, read_message, write_frame_within,
 };
 
 /// How many pieces are taken from the stream at a time.
@@ -36,7 +36,7 @@ pub(super) enum LinkError {
 #[derive(Debug)]
 pub(super) struct Link {
     connection: quinn::Connection,
-    welcome: Welcome,
+    welcome: ServerHello,
     state: Mutex<State>,
     outgoing_ready: Notify,
     /// Told when the first of several requests begins to wait.
@@ -49,7 +49,7 @@ pub(super) struct Link {
 #[derive(Debug, Default)]
 struct State {
     next_id: u64,
-    waiting: HashMap<u64, oneshot::Sender<Response>>,
+    waiting: HashMap<u64, oneshot::Sender<ResponseBody>>,
     outgoing: Vec<u8>,
     lost: Option<String>,
 }
@@ -59,7 +59,7 @@ impl Link {
     /// after the welcome.
     pub(super) fn start(
         connection: quinn::Connection,
-        welcome: Welcome,
+        welcome: ServerHello,
         (send, receive): (SendStream, RecvStream),
         reader: FrameReader,
         silence_timeout: Duration,
@@ -85,12 +85,12 @@ impl Link {
     }
 
     /// What the node said of itself.
-    pub(super) const fn welcome(&self) -> &Welcome {
+    pub(super) const fn welcome(&self) -> &ServerHello {
         &self.welcome
     }
 
     /// Makes a request. Dropping the future forgets the answer, not the request.
-    pub(super) async fn request(&self, body: RequestBody) -> Result<Response, LinkError> {
+    pub(super) async fn request(&self, body: RequestBody) -> Result<ResponseBody, LinkError> {
         let Ok(_permit) = self.in_flight.acquire().await else {
             return Err(LinkError::NotSent(self.why_lost()));
         };
@@ -112,7 +112,7 @@ impl Link {
     fn enqueue(
         &self,
         body: RequestBody,
-        sender: oneshot::Sender<Response>,
+        sender: oneshot::Sender<ResponseBody>,
     ) -> Result<Waiting<'_>, LinkError> {
         let mut state = self.state();
         if let Some(reason) = &state.lost {
@@ -154,11 +154,11 @@ impl Link {
         }
     }
 
-    fn complete(&self, reply: Reply) {
+    fn complete(&self, reply: Response) {
         let waiting = self.state().waiting.remove(&reply.id);
         if let Some(waiting) = waiting {
             // A caller that gave up is no error.
-            let _ = waiting.send(reply.response);
+            let _ = waiting.send(reply.body);
         }
     }
 
@@ -223,7 +223,9 @@ async fn read(link: Arc<Link>, mut receive: RecvStream, mut reader: FrameReader)
     let mut chunks = [const { Bytes::new() }; READ_CHUNKS_MAX];
     loop {
         loop {
-            match reader.next_frame().and_then(|frame| frame.map(read_message::<Reply>).transpose())
+            match reader
+                .next_frame()
+                .and_then(|frame| frame.map(read_message::<Response>).transpose())
             {
                 Ok(Some(reply)) => link.complete(reply),
                 Ok(None) => break,

@@ -22,14 +22,12 @@ use bytes::Bytes;
 pub use config::{ClientConfig, Retry};
 pub use error::Error;
 
-use crate::kv::client_api::protocol::{
-    Consistency, MemberReport, RequestBody, Response, StatusReport,
-};
+use crate::kv::protocol::{Consistency, MemberReport, RequestBody, ResponseBody, StatusReport};
 use crate::kv::state_machine::{
-    Answer, AnswerBody, Command, DeleteRange, Deleted, KeyRange, KeyValue, Op, Outcome, Output,
-    Put, RangeRequest, RangeResult, Refused, Revision, Txn, TxnResult,
+    Command, DeleteRange, Deleted, KeyRange, KeyValue, Op, Outcome, Output, Put, QueryResult,
+    QueryResultBody, RangeRequest, RangeResult, Revision, StoreRefusal, Txn, TxnResult,
 };
-use call::{Caller, Repeat};
+use call::{Caller, RetrySafety};
 
 /// A client of one cluster. Clones share everything and cost nothing.
 #[derive(Clone, Debug)]
@@ -39,11 +37,11 @@ pub struct Client {
 
 /// An answer, and the store's revision when it was given.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct At<T> {
+pub struct Revisioned<T> {
     /// The store's revision after the request.
     pub revision: Revision,
     /// What came of it.
-    pub answer: T,
+    pub value: T,
 }
 
 impl Client {
@@ -70,36 +68,36 @@ impl Client {
     ///
     /// # Errors
     /// [`Error`] tells what is known of the outcome.
-    pub async fn put(&self, put: Put) -> Result<At<Option<KeyValue>>, Error> {
+    pub async fn put(&self, put: Put) -> Result<Revisioned<Option<KeyValue>>, Error> {
         let output = self.command(Op::Put(put)).await?;
         let Output { revision, outcome: Outcome::Put { prev_kv } } = output else {
             return Err(mismatch(output.outcome));
         };
-        Ok(At { revision, answer: prev_kv })
+        Ok(Revisioned { revision, value: prev_kv })
     }
 
     /// Deletes one key or many.
     ///
     /// # Errors
     /// [`Error`] tells what is known of the outcome.
-    pub async fn delete(&self, delete: DeleteRange) -> Result<At<Deleted>, Error> {
+    pub async fn delete(&self, delete: DeleteRange) -> Result<Revisioned<Deleted>, Error> {
         let output = self.command(Op::DeleteRange(delete)).await?;
         let Output { revision, outcome: Outcome::DeleteRange(deleted) } = output else {
             return Err(mismatch(output.outcome));
         };
-        Ok(At { revision, answer: deleted })
+        Ok(Revisioned { revision, value: deleted })
     }
 
     /// Compares, then does one list of operations or the other.
     ///
     /// # Errors
     /// [`Error`] tells what is known of the outcome. Comparisons that do not hold are no error.
-    pub async fn txn(&self, txn: Txn) -> Result<At<TxnResult>, Error> {
+    pub async fn txn(&self, txn: Txn) -> Result<Revisioned<TxnResult>, Error> {
         let output = self.command(Op::Txn(txn)).await?;
         let Output { revision, outcome: Outcome::Txn(result) } = output else {
             return Err(mismatch(output.outcome));
         };
-        Ok(At { revision, answer: result })
+        Ok(Revisioned { revision, value: result })
     }
 
     /// Forgets what was superseded at this revision or before. Returns the store's revision.
@@ -118,10 +116,11 @@ impl Client {
     ///
     /// # Errors
     /// When no node answers in time, or the request is refused.
-    pub async fn get(&self, key: Bytes) -> Result<At<Option<KeyValue>>, Error> {
+    pub async fn get(&self, key: Bytes) -> Result<Revisioned<Option<KeyValue>>, Error> {
         let request = RangeRequest::new(KeyRange::Key(key));
-        let At { revision, mut answer } = self.range(request, Consistency::Linearizable).await?;
-        Ok(At { revision, answer: answer.kvs.pop() })
+        let Revisioned { revision, mut value } =
+            self.range(request, Consistency::Linearizable).await?;
+        Ok(Revisioned { revision, value: value.kvs.pop() })
     }
 
     /// Reads keys.
@@ -132,22 +131,22 @@ impl Client {
         &self,
         request: RangeRequest,
         consistency: Consistency,
-    ) -> Result<At<RangeResult>, Error> {
+    ) -> Result<Revisioned<RangeResult>, Error> {
         let body = RequestBody::Range { request, consistency };
         let response = match consistency {
             Consistency::Linearizable => {
                 let deadline = self.caller.deadline();
-                self.caller.call_leader(body, Repeat::Harmless, deadline).await?.0
+                self.caller.call_leader(body, RetrySafety::Idempotent, deadline).await?.0
             }
             Consistency::Serializable => self.caller.call_any(body).await?,
         };
-        let Response::Range(Answer { revision, body }) = response else {
+        let ResponseBody::Range(QueryResult { revision, body }) = response else {
             return Err(unexpected(&response));
         };
         match body {
-            AnswerBody::Range(answer) => Ok(At { revision, answer }),
-            AnswerBody::Refused(refused) => Err(Error::Rejected(refused)),
-            AnswerBody::Hash(_) => Err(Error::Protocol("a hash nobody asked for".to_owned())),
+            QueryResultBody::Range(value) => Ok(Revisioned { revision, value }),
+            QueryResultBody::Refused(refused) => Err(Error::Refused(refused)),
+            QueryResultBody::Hash(_) => Err(Error::Protocol("a hash nobody asked for".to_owned())),
         }
     }
 
@@ -157,7 +156,7 @@ impl Client {
     /// When it does not answer in time.
     pub async fn status_of(&self, endpoint: &str) -> Result<StatusReport, Error> {
         let response = self.caller.call_at(endpoint, RequestBody::Status).await?;
-        let Response::Status(report) = response else { return Err(unexpected(&response)) };
+        let ResponseBody::Status(report) = response else { return Err(unexpected(&response)) };
         Ok(*report)
     }
 
@@ -167,7 +166,7 @@ impl Client {
     /// When no node answers in time.
     pub async fn members(&self) -> Result<Vec<MemberReport>, Error> {
         let response = self.caller.call_any(RequestBody::Members).await?;
-        let Response::Members(members) = response else { return Err(unexpected(&response)) };
+        let ResponseBody::Members(members) = response else { return Err(unexpected(&response)) };
         Ok(members)
     }
 
@@ -177,34 +176,34 @@ impl Client {
             Retry::WhenSafe => {
                 let body = RequestBody::Command(Command::without_session(op));
                 let deadline = self.caller.deadline();
-                output(self.caller.call_leader(body, Repeat::Never, deadline).await?.0)?
+                output(self.caller.call_leader(body, RetrySafety::Unsafe, deadline).await?.0)?
             }
             Retry::ExactlyOnce => session::command(&self.caller, op).await?,
         };
         if let Outcome::Refused(refused) = output.outcome {
-            return Err(Error::Rejected(refused));
+            return Err(Error::Refused(refused));
         }
         Ok(output)
     }
 }
 
 /// The output of a command. A node that answers with anything else may have carried it out.
-fn output(response: Response) -> Result<Output, Error> {
-    let Response::Output(output) = response else {
+fn output(response: ResponseBody) -> Result<Output, Error> {
+    let ResponseBody::Output(output) = response else {
         return Err(Error::Unknown { reason: unexpected(&response).to_string() });
     };
     Ok(output)
 }
 
-fn unexpected(response: &Response) -> Error {
+fn unexpected(response: &ResponseBody) -> Error {
     Error::Protocol(format!("{response:?} answers another question"))
 }
 
 /// What a command came to whose output is not of its own kind.
 fn mismatch(outcome: Outcome) -> Error {
     match outcome {
-        Outcome::ReplyNotKept => Error::ReplyNotKept,
-        Outcome::Refused(refused) => Error::Rejected(refused),
+        Outcome::OutputNotKept => Error::OutputNotKept,
+        Outcome::Refused(refused) => Error::Refused(refused),
         Outcome::Put { .. }
         | Outcome::DeleteRange(_)
         | Outcome::Txn(_)
@@ -217,6 +216,6 @@ fn mismatch(outcome: Outcome) -> Error {
 }
 
 /// Whether a refusal of the store means that the session is of no further use.
-const fn ends_session(refused: &Refused) -> bool {
-    matches!(refused, Refused::SessionExpired | Refused::SessionStale { .. })
+const fn ends_session(refused: &StoreRefusal) -> bool {
+    matches!(refused, StoreRefusal::SessionExpired | StoreRefusal::SessionStale { .. })
 }

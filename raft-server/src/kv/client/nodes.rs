@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::dial::{DialError, Dialler};
 use super::link::Link;
-use crate::kv::client_api::protocol::LeaderHint;
+use crate::kv::protocol::LeaderHint;
 
 /// The most nodes that are remembered; hints beyond are ignored.
 const KNOWN_MAX: usize = 128;
@@ -25,11 +25,11 @@ pub(super) struct Place(usize);
 
 /// Whom a request is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Aim {
+pub(super) enum Target {
     /// The leader, or whoever may know it.
     Leader,
     /// Whoever answers.
-    Anyone,
+    AnyNode,
 }
 
 /// All that a client knows of the nodes.
@@ -41,13 +41,13 @@ pub(super) struct Nodes {
 
 #[derive(Debug)]
 struct State {
-    known: Vec<Known>,
+    known: Vec<NodeEntry>,
     leader: Option<usize>,
     next: usize,
 }
 
 #[derive(Debug)]
-struct Known {
+struct NodeEntry {
     address: String,
     node: Option<NodeId>,
     slot: Slot,
@@ -69,10 +69,10 @@ type Dialled = Result<Arc<Link>, DialError>;
 
 impl Nodes {
     pub(super) fn new(dialler: Dialler, addresses: &[String]) -> Self {
-        let mut known: Vec<Known> = Vec::new();
+        let mut known: Vec<NodeEntry> = Vec::new();
         for address in addresses {
             if known.iter().all(|other| other.address != *address) {
-                known.push(Known::new(address.clone(), None));
+                known.push(NodeEntry::new(address.clone(), None));
             }
         }
         let state = State { known, leader: None, next: 0 };
@@ -81,10 +81,10 @@ impl Nodes {
 
     /// Which node to ask next: the leader if it is known, else one that has not failed lately, and
     /// of those one with a connection, so that a request does not wait for a node that is down.
-    pub(super) fn pick(&self, aim: Aim) -> Place {
+    pub(super) fn pick(&self, target: Target) -> Place {
         let now = Instant::now();
         let mut state = self.settled(now);
-        if aim == Aim::Leader
+        if target == Target::Leader
             && let Some(leader) = state.leader
         {
             return Place(leader);
@@ -115,7 +115,7 @@ impl Nodes {
         let mut state = self.state();
         let found = state.known.iter().position(|known| known.address == address);
         Place(found.unwrap_or_else(|| {
-            state.known.push(Known::new(address.to_owned(), None));
+            state.known.push(NodeEntry::new(address.to_owned(), None));
             state.known.len() - 1
         }))
     }
@@ -261,7 +261,7 @@ impl State {
         let Some(address) = &hint.address else { return by_id };
         let by_address = self.known.iter().position(|known| known.address == *address);
         if by_address.or(by_id).is_none() && self.known.len() < KNOWN_MAX {
-            self.known.push(Known::new(address.clone(), Some(hint.node)));
+            self.known.push(NodeEntry::new(address.clone(), Some(hint.node)));
             return Some(self.known.len() - 1);
         }
         by_address.or(by_id)
@@ -277,7 +277,7 @@ impl State {
     }
 }
 
-impl Known {
+impl NodeEntry {
     const fn new(address: String, node: Option<NodeId>) -> Self {
         Self {
             address,

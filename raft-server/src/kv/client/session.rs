@@ -5,10 +5,10 @@
 
 use tokio::time::Instant;
 
-use crate::kv::client_api::protocol::RequestBody;
+use crate::kv::protocol::RequestBody;
 use crate::kv::state_machine::{Command, Op, Outcome, Output, SessionId, SessionSerial};
 
-use super::call::{Asked, Caller, Repeat};
+use super::call::{Attempts, Caller, RetrySafety};
 use super::{Error, ends_session, output};
 
 /// A session that nobody uses at present.
@@ -30,8 +30,8 @@ pub(super) async fn command(caller: &Caller, op: Op) -> Result<Output, Error> {
     let (done, session) = attempt(caller, session, op.clone(), deadline).await;
     match done {
         // It was evicted while it lay idle: its write has the first word only now.
-        Ok((Output { outcome: Outcome::Refused(refused), .. }, asked))
-            if ends_session(&refused) && was_idle && asked == Asked::Once =>
+        Ok((Output { outcome: Outcome::Refused(refused), .. }, attempts))
+            if ends_session(&refused) && was_idle && attempts == Attempts::Single =>
         {
             let session = open(caller, deadline).await?;
             let (done, session) = attempt(caller, session, op, deadline).await;
@@ -41,7 +41,7 @@ pub(super) async fn command(caller: &Caller, op: Op) -> Result<Output, Error> {
     }
 }
 
-type Done = Result<(Output, Asked), Error>;
+type Done = Result<(Output, Attempts), Error>;
 
 async fn attempt(
     caller: &Caller,
@@ -52,9 +52,10 @@ async fn attempt(
     let IdleSession { id, last_serial } = session;
     let serial = last_serial + 1;
     let command = Command { session: Some(SessionSerial { session: id, serial }), op };
-    let called =
-        caller.call_leader(RequestBody::Command(command), Repeat::Deduplicated, deadline).await;
-    let done = called.and_then(|(response, asked)| Ok((output(response)?, asked)));
+    let called = caller
+        .call_leader(RequestBody::Command(command), RetrySafety::Deduplicated, deadline)
+        .await;
+    let done = called.and_then(|(response, attempts)| Ok((output(response)?, attempts)));
     (done, IdleSession { id, last_serial: serial })
 }
 
@@ -68,10 +69,10 @@ fn conclude(caller: &Caller, done: Done, session: IdleSession) -> Result<Output,
         done => done?,
     };
     match done {
-        (Output { outcome: Outcome::Refused(refused), .. }, asked) if ends_session(&refused) => {
-            match asked {
-                Asked::Once => Err(Error::Rejected(refused)),
-                Asked::Again => Err(Error::Unknown { reason: refused.to_string() }),
+        (Output { outcome: Outcome::Refused(refused), .. }, attempts) if ends_session(&refused) => {
+            match attempts {
+                Attempts::Single => Err(Error::Refused(refused)),
+                Attempts::Repeated => Err(Error::Unknown { reason: refused.to_string() }),
             }
         }
         (output, _) => {
@@ -85,7 +86,7 @@ fn conclude(caller: &Caller, done: Done, session: IdleSession) -> Result<Output,
 async fn open(caller: &Caller, deadline: Instant) -> Result<IdleSession, Error> {
     let body = RequestBody::Command(Command::without_session(Op::OpenSession));
     let opened = caller
-        .call_leader(body, Repeat::Harmless, deadline)
+        .call_leader(body, RetrySafety::Idempotent, deadline)
         .await
         .and_then(|(response, _)| output(response))
         .and_then(|output| match output.outcome {
@@ -94,12 +95,12 @@ async fn open(caller: &Caller, deadline: Instant) -> Result<IdleSession, Error> 
             | Outcome::DeleteRange(_)
             | Outcome::Txn(_)
             | Outcome::Compact
-            | Outcome::ReplyNotKept
+            | Outcome::OutputNotKept
             | Outcome::Refused(_)) => Err(super::mismatch(outcome)),
         });
     opened.map_err(|error| match error {
         // The outcome of the opening may be open; the write was not carried out.
-        Error::Unknown { .. } | Error::Failed { .. } | Error::ReplyNotKept => {
+        Error::Unknown { .. } | Error::Failed { .. } | Error::OutputNotKept => {
             Error::Unavailable { reason: format!("no session could be opened: {error}") }
         }
         Error::Config(_)
@@ -107,7 +108,7 @@ async fn open(caller: &Caller, deadline: Instant) -> Result<IdleSession, Error> 
         | Error::Unavailable { .. }
         | Error::Invalid { .. }
         | Error::NoSpace(_)
-        | Error::Rejected(_)
+        | Error::Refused(_)
         | Error::Protocol(_) => error,
     })
 }

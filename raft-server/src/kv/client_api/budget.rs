@@ -16,10 +16,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use raft_transport_quic::tls::PeerIdentity;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::protocol::Response;
+use crate::kv::protocol::ResponseBody;
 use crate::kv::state_machine::{
-    AnswerBody, Command, KeyRange, KeyValue, Limits, Op, Outcome, Projection, RangeRequest, Rules,
-    TxnOp, TxnOpResult,
+    Command, KeyRange, KeyValue, Limits, Op, Outcome, Projection, QueryResultBody, RangeRequest,
+    Rules, TxnOp, TxnOpResult,
 };
 
 /// The largest response that is not charged, in bytes of keys and values.
@@ -43,7 +43,7 @@ struct IdentityBudget {
 
 /// A budget has no room for a response at present.
 #[derive(Debug)]
-pub(super) struct NoRoom;
+pub(super) struct BudgetExhausted;
 
 /// How much is charged at present, and how often requests had to wait.
 #[derive(Debug, Default)]
@@ -123,10 +123,10 @@ impl ConnectionBudget<'_> {
     }
 
     /// Charges a response of that size if both budgets have room for it. `None` if it is small.
-    pub(super) fn try_charge(&self, bytes: u64) -> Result<Option<Charge<'_>>, NoRoom> {
+    pub(super) fn try_charge(&self, bytes: u64) -> Result<Option<Charge<'_>>, BudgetExhausted> {
         let Some(bytes) = self.chargeable(bytes) else { return Ok(None) };
-        let own = self.own.try_acquire_many(bytes).map_err(|_| NoRoom)?;
-        let shared = self.shared.try_acquire_many(bytes).map_err(|_| NoRoom)?;
+        let own = self.own.try_acquire_many(bytes).map_err(|_| BudgetExhausted)?;
+        let shared = self.shared.try_acquire_many(bytes).map_err(|_| BudgetExhausted)?;
         Ok(Some(self.charged(own, shared, bytes)))
     }
 
@@ -246,19 +246,19 @@ const fn key_value_bytes_max(limits: &Limits) -> u64 {
 }
 
 /// What a response holds, in bytes of keys and values.
-pub(super) fn response_bytes(response: &Response) -> u64 {
+pub(super) fn response_bytes(response: &ResponseBody) -> u64 {
     match response {
-        Response::Output(output) => outcome_bytes(&output.outcome),
-        Response::Range(answer) => match &answer.body {
-            AnswerBody::Range(result) => all_bytes(&result.kvs),
-            AnswerBody::Hash(_) | AnswerBody::Refused(_) => 0,
+        ResponseBody::Output(output) => outcome_bytes(&output.outcome),
+        ResponseBody::Range(answer) => match &answer.body {
+            QueryResultBody::Range(result) => all_bytes(&result.kvs),
+            QueryResultBody::Hash(_) | QueryResultBody::Refused(_) => 0,
         },
-        Response::Status(_)
-        | Response::Members(_)
-        | Response::Alive
-        | Response::Refused(_)
-        | Response::Unknown { .. }
-        | Response::Failed { .. } => 0,
+        ResponseBody::Status(_)
+        | ResponseBody::Members(_)
+        | ResponseBody::Pong
+        | ResponseBody::Refused(_)
+        | ResponseBody::Unknown { .. }
+        | ResponseBody::Failed { .. } => 0,
     }
 }
 
@@ -277,7 +277,7 @@ fn outcome_bytes(outcome: &Outcome) -> u64 {
             .sum(),
         Outcome::Compact
         | Outcome::SessionOpened { .. }
-        | Outcome::ReplyNotKept
+        | Outcome::OutputNotKept
         | Outcome::Refused(_) => 0,
     }
 }

@@ -16,14 +16,12 @@ use tokio::time::timeout;
 
 use super::budget::{Charge, ConnectionBudget};
 use super::execute::Charged;
-use super::frame::{
-    FrameError, FrameReader, HELLO_BYTES_MAX, REQUEST_BYTES_MAX, read_extensible, read_message,
-    write_frame,
-};
-use super::hello::{self, Hello, HelloMismatch};
 use super::listener::Context;
 use super::pings;
-use super::protocol::{Refusal, Reply, Request, Response};
+use crate::kv::protocol::{
+    self, ClientHello, FrameError, FrameReader, HELLO_BYTES_MAX, HelloMismatch, REQUEST_BYTES_MAX,
+    Refusal, Request, Response, ResponseBody, read_extensible, read_message, write_frame,
+};
 
 /// How long a client may take from the end of the handshake to its hello.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
@@ -41,15 +39,15 @@ const WRITE_BYTES: usize = 64 << 10;
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ConnectionError {
     #[error("no hello within {} s", HELLO_TIMEOUT.as_secs())]
-    NoHello,
+    HelloTimeout,
     #[error(transparent)]
     Mismatch(#[from] HelloMismatch),
     #[error(transparent)]
     Frame(#[from] FrameError),
     #[error("a request other than a ping on the stream for pings")]
-    NoPing,
+    NotAPing,
     #[error("the client takes no answers")]
-    NotReading,
+    WriteTimeout,
     #[error("the stream failed: {0}")]
     Read(#[from] ReadError),
     #[error("the stream failed: {0}")]
@@ -59,14 +57,14 @@ pub(super) enum ConnectionError {
 impl ConnectionError {
     pub(super) const fn code(&self) -> CloseCode {
         match self {
-            Self::NoHello | Self::NoPing => CloseCode::Protocol,
+            Self::HelloTimeout | Self::NotAPing => CloseCode::Protocol,
             Self::Mismatch(HelloMismatch::Version { .. }) => CloseCode::Version,
             Self::Mismatch(HelloMismatch::Cluster { .. }) => CloseCode::WrongCluster,
             Self::Frame(FrameError::TooLarge { .. }) => CloseCode::FrameTooLarge,
             Self::Frame(FrameError::Malformed(_) | FrameError::TrailingBytes(_)) => {
                 CloseCode::Malformed
             }
-            Self::NotReading => CloseCode::Overloaded,
+            Self::WriteTimeout => CloseCode::Overloaded,
             Self::Read(_) | Self::Write(_) => CloseCode::Shutdown,
         }
     }
@@ -81,9 +79,9 @@ pub(super) async fn serve(
 ) -> Result<(), ConnectionError> {
     let greeted = tokio::select! {
         greeted = timeout(HELLO_TIMEOUT, greet(connection, context)) => greeted,
-        () = told_to_stop(&mut stop) => return Ok(()),
+        () = stop_requested(&mut stop) => return Ok(()),
     };
-    let Some((send, receive, reader)) = greeted.map_err(|_| ConnectionError::NoHello)?? else {
+    let Some((send, receive, reader)) = greeted.map_err(|_| ConnectionError::HelloTimeout)?? else {
         return Ok(());
     };
     let budget = context.budgets.connection(identity);
@@ -105,7 +103,7 @@ pub(super) async fn serve(
     Ok(())
 }
 
-async fn told_to_stop(stop: &mut watch::Receiver<bool>) {
+async fn stop_requested(stop: &mut watch::Receiver<bool>) {
     // A listener that is gone has stopped.
     let _ = stop.wait_for(|stop| *stop).await;
 }
@@ -119,7 +117,7 @@ async fn greet(
     let mut reader = FrameReader::default();
     reader.limit(HELLO_BYTES_MAX);
     let mut chunk = [0; 256];
-    let hello: Hello = loop {
+    let hello: ClientHello = loop {
         if let Some(frame) = reader.next_frame()? {
             break read_extensible(frame)?;
         }
@@ -132,7 +130,7 @@ async fn greet(
     let mut out = Vec::new();
     write_frame(&mut out, &welcome)?;
     send.write_all(&out).await?;
-    if let Err(mismatch) = hello::check(&hello, &welcome) {
+    if let Err(mismatch) = protocol::negotiate(&hello, &welcome) {
         // The client finds the same mismatch in the welcome, if it reads that before the close.
         return Err(mismatch.into());
     }
@@ -162,39 +160,39 @@ impl<'a> Session<'a> {
     ) -> Result<(), ConnectionError> {
         let (context, budget) = (self.context, self.budget);
         let mut chunks = [const { Bytes::new() }; READ_CHUNKS_MAX];
-        let mut under_way = FuturesUnordered::new();
-        let mut under_way_bytes = 0;
+        let mut in_flight = FuturesUnordered::new();
+        let mut in_flight_bytes = 0;
         let mut open = !*stop.borrow();
         loop {
             let requests_max = context.config.in_flight_max as usize;
             while open
-                && under_way.len() < requests_max
-                && under_way_bytes < context.config.in_flight_bytes_max
+                && in_flight.len() < requests_max
+                && in_flight_bytes < context.config.in_flight_bytes_max
             {
                 let Some(frame) = reader.next_frame()? else { break };
                 let bytes = frame.len();
                 let Request { id, body } = read_message(frame)?;
-                under_way_bytes += bytes;
+                in_flight_bytes += bytes;
                 let executed = context.executor.execute(body, budget);
-                under_way.push(executed.map(move |response| (id, bytes, response)));
+                in_flight.push(executed.map(move |response| (id, bytes, response)));
             }
-            let room = under_way.len() < requests_max
-                && under_way_bytes < context.config.in_flight_bytes_max;
-            if !open && under_way.is_empty() {
+            let room = in_flight.len() < requests_max
+                && in_flight_bytes < context.config.in_flight_bytes_max;
+            if !open && in_flight.is_empty() {
                 return Ok(());
             }
             tokio::select! {
                 biased;
-                Some(executed) = under_way.next() => {
-                    under_way_bytes -= self.answer(executed)?;
+                Some(executed) = in_flight.next() => {
+                    in_flight_bytes -= self.answer(executed)?;
                     while self.out.len() < WRITE_BYTES
-                        && let Some(Some(executed)) = under_way.next().now_or_never()
+                        && let Some(Some(executed)) = in_flight.next().now_or_never()
                     {
-                        under_way_bytes -= self.answer(executed)?;
+                        in_flight_bytes -= self.answer(executed)?;
                     }
                     self.flush().await?;
                 }
-                () = told_to_stop(stop), if open => open = false,
+                () = stop_requested(stop), if open => open = false,
                 read = receive.read_chunks(&mut chunks), if open && room => match read? {
                     Some(filled) => {
                         for chunk in &mut chunks[..filled] {
@@ -213,11 +211,11 @@ impl<'a> Session<'a> {
         (id, bytes, (response, charge)): Executed<'a>,
     ) -> Result<usize, FrameError> {
         self.charges.extend(charge);
-        match write_frame(&mut self.out, &Reply { id, response }) {
+        match write_frame(&mut self.out, &Response { id, body: response }) {
             Err(error @ FrameError::TooLarge { .. }) => {
                 let reason = format!("the answer does not fit: {error}; ask for less at a time");
-                let response = Response::Refused(Refusal::Invalid { reason });
-                write_frame(&mut self.out, &Reply { id, response })?;
+                let response = ResponseBody::Refused(Refusal::Invalid { reason });
+                write_frame(&mut self.out, &Response { id, body: response })?;
             }
             written => written?,
         }
@@ -229,7 +227,7 @@ impl<'a> Session<'a> {
         self.out.clear();
         self.out.shrink_to(2 * WRITE_BYTES);
         self.charges.clear();
-        Ok(written.map_err(|_| ConnectionError::NotReading)??)
+        Ok(written.map_err(|_| ConnectionError::WriteTimeout)??)
     }
 
     /// Lets the client read to the end, then closes.

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::Semaphore;
 
-use super::protocol::Refusal;
-use crate::kv::state_machine::{Answer, KeyRange, KvReader, RangeRequest, ReadError};
+use crate::kv::protocol::Refusal;
+use crate::kv::state_machine::{KeyRange, KvReader, QueryResult, RangeRequest, ReadError};
 
 /// The least and the most disk reads at a time by default.
 const READS_MIN: usize = 4;
@@ -43,7 +43,7 @@ impl DiskReads {
 
     /// Waits for a place and reads. A caller that goes away does not end a read that has begun,
     /// which keeps its place until then.
-    pub(super) async fn read(&self, request: RangeRequest) -> Result<Answer, Refusal> {
+    pub(super) async fn read(&self, request: RangeRequest) -> Result<QueryResult, Refusal> {
         let places = match &request.range {
             KeyRange::Key(_) => &self.keys,
             KeyRange::Prefix(_) | KeyRange::Span { .. } | KeyRange::From(_) => &self.ranges,

@@ -9,8 +9,8 @@ use raft_core::{ClusterId, NodeId, RoleKind};
 use super::budget::{self, Charge, ConnectionBudget};
 use super::disk_reads::{DiskReads, unreadable};
 use super::listener::{ClientApiConfig, MemberAddresses};
-use super::protocol::{
-    Consistency, FollowerReport, LeaderHint, MemberReport, Refusal, RequestBody, Response,
+use crate::kv::protocol::{
+    Consistency, FollowerReport, LeaderHint, MemberReport, Refusal, RequestBody, ResponseBody,
     StatusReport,
 };
 use crate::kv::state_machine::{Command, KvReader, LimitExceeded, Limits, Output, RangeRequest};
@@ -21,7 +21,7 @@ use crate::{NodeHandle, ProposeError, ReadError};
 const RETRY_AFTER_MS: std::ops::Range<u32> = 10..50;
 
 /// A response with what it takes up of its connection's budget.
-pub(super) type Charged<'b> = (Response, Option<Charge<'b>>);
+pub(super) type Charged<'b> = (ResponseBody, Option<Charge<'b>>);
 
 /// The node as clients see it.
 #[derive(Debug)]
@@ -80,9 +80,9 @@ impl Executor {
             RequestBody::Range { request, consistency } => {
                 self.range(request, consistency, budget).await
             }
-            RequestBody::Status => (Response::Status(Box::new(self.status())), None),
-            RequestBody::Members => (Response::Members(self.members()), None),
-            RequestBody::Ping => (Response::Alive, None),
+            RequestBody::Status => (ResponseBody::Status(Box::new(self.status())), None),
+            RequestBody::Members => (ResponseBody::Members(self.members()), None),
+            RequestBody::Ping => (ResponseBody::Pong, None),
         }
     }
 
@@ -97,7 +97,7 @@ impl Executor {
         }
         let charge = budget.charge(budget::output_bytes_max(command, &self.limits)).await;
         if let Some(refusal) = self.refusal_for_space(command) {
-            return (Response::Refused(refusal), None);
+            return (ResponseBody::Refused(refusal), None);
         }
         corrected(self.propose(encoded).await, charge)
     }
@@ -112,40 +112,42 @@ impl Executor {
             return (invalid(&exceeded), None);
         }
         if let Err(refusal) = self.wait_until_readable(consistency).await {
-            return (Response::Refused(refusal), None);
+            return (ResponseBody::Refused(refusal), None);
         }
         // This thread also drives Raft, so it reads what is in memory and nothing else. That is
         // faster than a wake-up of another thread.
         match self.reader.range_in_memory(&request) {
             Ok(Some(answer)) => {
-                let response = Response::Range(answer);
+                let response = ResponseBody::Range(answer);
                 if let Ok(charge) = budget.try_charge(budget::response_bytes(&response)) {
                     return (response, charge);
                 }
                 // Without room it is not kept; it is read again when there is some.
             }
             Ok(None) => {}
-            Err(error) => return (Response::Refused(unreadable(&error)), None),
+            Err(error) => return (ResponseBody::Refused(unreadable(&error)), None),
         }
         let charge = budget.charge(budget::range_bytes_max(&request, &self.limits)).await;
         let read = self.disk_reads.read(request).await;
-        corrected(read.map_or_else(Response::Refused, Response::Range), charge)
+        corrected(read.map_or_else(ResponseBody::Refused, ResponseBody::Range), charge)
     }
 
-    async fn propose(&self, encoded: Bytes) -> Response {
+    async fn propose(&self, encoded: Bytes) -> ResponseBody {
         match self.node.propose(encoded).await {
             Ok(output) => match Output::decode(&output) {
-                Ok(output) => Response::Output(output),
-                Err(error) => Response::Failed { reason: format!("unreadable output: {error}") },
+                Ok(output) => ResponseBody::Output(output),
+                Err(error) => {
+                    ResponseBody::Failed { reason: format!("unreadable output: {error}") }
+                }
             },
-            Err(ProposeError::Refused(refusal)) => Response::Refused(self.refusal(refusal)),
+            Err(ProposeError::Refused(refusal)) => ResponseBody::Refused(self.refusal(refusal)),
             Err(ProposeError::Unknown { leader }) => {
-                Response::Unknown { leader: leader.map(|node| self.hint(node)) }
+                ResponseBody::Unknown { leader: leader.map(|node| self.hint(node)) }
             }
             Err(error @ ProposeError::ApplyFailed { .. }) => {
-                Response::Failed { reason: error.to_string() }
+                ResponseBody::Failed { reason: error.to_string() }
             }
-            Err(ProposeError::Stopped) => Response::Refused(Refusal::Stopped),
+            Err(ProposeError::Stopped) => ResponseBody::Refused(Refusal::Stopped),
         }
     }
 
@@ -243,13 +245,13 @@ impl Executor {
 }
 
 /// Charges a response what it holds instead of what was expected.
-fn corrected(response: Response, mut charge: Option<Charge<'_>>) -> Charged<'_> {
+fn corrected(response: ResponseBody, mut charge: Option<Charge<'_>>) -> Charged<'_> {
     if let Some(charge) = &mut charge {
         charge.correct(budget::response_bytes(&response));
     }
     (response, charge)
 }
 
-fn invalid(exceeded: &LimitExceeded) -> Response {
-    Response::Refused(Refusal::Invalid { reason: exceeded.to_string() })
+fn invalid(exceeded: &LimitExceeded) -> ResponseBody {
+    ResponseBody::Refused(Refusal::Invalid { reason: exceeded.to_string() })
 }

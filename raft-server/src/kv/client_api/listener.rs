@@ -21,9 +21,9 @@ use super::budget::ResponseBudgets;
 use super::connection;
 use super::disk_reads;
 use super::execute::Executor;
-use super::hello::{SUPPORTED_VERSIONS, Welcome};
 use super::monitor::ClientApiMonitor;
 use crate::NodeHandle;
+use crate::kv::protocol::{SUPPORTED_VERSIONS, ServerHello};
 use crate::kv::state_machine::{KvReader, Limits};
 use crate::space::SpaceMonitor;
 
@@ -167,8 +167,8 @@ pub(super) struct Context {
 }
 
 impl Context {
-    pub(super) fn welcome(&self) -> Welcome {
-        Welcome {
+    pub(super) fn welcome(&self) -> ServerHello {
+        ServerHello {
             versions: SUPPORTED_VERSIONS,
             cluster: self.config.cluster,
             node: self.config.node,

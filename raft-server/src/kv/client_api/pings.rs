@@ -6,8 +6,9 @@
 use quinn::{Connection, ReadError, RecvStream, SendStream, WriteError};
 
 use super::connection::ConnectionError;
-use super::frame::{FrameReader, read_message, write_frame};
-use super::protocol::{Reply, Request, RequestBody, Response};
+use crate::kv::protocol::{
+    FrameReader, Request, RequestBody, Response, ResponseBody, read_message, write_frame,
+};
 
 /// The largest frame on this stream.
 const PING_BYTES_MAX: usize = 16;
@@ -51,7 +52,7 @@ async fn answer_stream(
 fn write_response(out: &mut Vec<u8>, frame: &[u8]) -> Result<(), ConnectionError> {
     let Request { id, body } = read_message(frame)?;
     if body != RequestBody::Ping {
-        return Err(ConnectionError::NoPing);
+        return Err(ConnectionError::NotAPing);
     }
-    Ok(write_frame(out, &Reply { id, response: Response::Alive })?)
+    Ok(write_frame(out, &Response { id, body: ResponseBody::Pong })?)
 }

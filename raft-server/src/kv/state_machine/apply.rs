@@ -9,33 +9,33 @@ use super::command::{DeleteRange, Op, Put};
 use super::error::ReadError;
 use super::layout::{Damaged, Version};
 use super::machine::KvStateMachine;
-use super::output::{Deleted, Outcome, Refused};
+use super::output::{Deleted, Outcome, StoreRefusal};
 use super::rules::Rules;
 use super::view::{self, CurrentRecord, Visitor};
 use super::{KeyValue, Revision};
 
 /// Why an operation was not carried out.
 #[derive(Debug)]
-pub(super) enum Stop {
+pub(super) enum OperationError {
     /// The same on every node: part of the output.
-    Refused(Refused),
+    Refused(StoreRefusal),
     /// This node's own trouble: the command is not applied here.
     Failed(ReadError),
 }
 
-impl From<Refused> for Stop {
-    fn from(refused: Refused) -> Self {
+impl From<StoreRefusal> for OperationError {
+    fn from(refused: StoreRefusal) -> Self {
         Self::Refused(refused)
     }
 }
 
-impl From<ReadError> for Stop {
+impl From<ReadError> for OperationError {
     fn from(error: ReadError) -> Self {
         Self::Failed(error)
     }
 }
 
-impl From<Damaged> for Stop {
+impl From<Damaged> for OperationError {
     fn from(damaged: Damaged) -> Self {
         Self::Failed(damaged.into())
     }
@@ -51,31 +51,31 @@ impl KvStateMachine {
     ) -> Result<Outcome, ReadError> {
         let mut budget = Budget::new(rules);
         let done = match op {
-            Op::Put(put) => self.execute_put(put, &mut budget),
-            Op::DeleteRange(delete) => self.execute_delete(delete, &mut budget),
-            Op::Txn(txn) => self.execute_txn(txn, &mut budget),
-            Op::Compact(revision) => self.compact(*revision).map_err(Stop::from),
+            Op::Put(put) => self.apply_put(put, &mut budget),
+            Op::DeleteRange(delete) => self.apply_delete(delete, &mut budget),
+            Op::Txn(txn) => self.apply_txn(txn, &mut budget),
+            Op::Compact(revision) => self.compact(*revision).map_err(OperationError::from),
             Op::OpenSession => Ok(self.open_session(index, rules)),
         };
         match done {
             Ok(outcome) => Ok(outcome),
-            Err(Stop::Refused(refused)) => Ok(Outcome::Refused(refused)),
-            Err(Stop::Failed(error)) => Err(error),
+            Err(OperationError::Refused(refused)) => Ok(Outcome::Refused(refused)),
+            Err(OperationError::Failed(error)) => Err(error),
         }
     }
 
-    fn execute_put(&mut self, put: &Put, budget: &mut Budget) -> Result<Outcome, Stop> {
+    fn apply_put(&mut self, put: &Put, budget: &mut Budget) -> Result<Outcome, OperationError> {
         let at = self.state.revision.next();
         let prev_kv = self.put(put, at, budget)?;
         self.state.revision = at;
         Ok(Outcome::Put { prev_kv })
     }
 
-    fn execute_delete(
+    fn apply_delete(
         &mut self,
         delete: &DeleteRange,
         budget: &mut Budget,
-    ) -> Result<Outcome, Stop> {
+    ) -> Result<Outcome, OperationError> {
         let at = self.state.revision.next();
         let deleted = self.delete_range(delete, at, budget)?;
         if deleted.count > 0 {
@@ -90,7 +90,7 @@ impl KvStateMachine {
         put: &Put,
         at: Revision,
         budget: &mut Budget,
-    ) -> Result<Option<KeyValue>, Stop> {
+    ) -> Result<Option<KeyValue>, OperationError> {
         budget.visit()?;
         let Self { database, staged, .. } = self;
         // Read below the staged map by hand, so that it can be changed while a record that was
@@ -126,8 +126,8 @@ impl KvStateMachine {
         delete: &DeleteRange,
         at: Revision,
         budget: &mut Budget,
-    ) -> Result<Deleted, Stop> {
-        let mut doomed = Doomed { kvs: Vec::new(), are_output: delete.prev_kv, budget };
+    ) -> Result<Deleted, OperationError> {
+        let mut doomed = DeletionCollector { kvs: Vec::new(), are_output: delete.prev_kv, budget };
         self.view().visit(&delete.range, None, &mut doomed)?;
         let kvs = doomed.kvs;
         for kv in &kvs {
@@ -144,32 +144,36 @@ impl KvStateMachine {
     }
 
     /// Refuses reads below `revision` from now on. The space is freed later.
-    fn compact(&mut self, revision: Revision) -> Result<Outcome, Refused> {
+    fn compact(&mut self, revision: Revision) -> Result<Outcome, StoreRefusal> {
         self.check_revision(revision)?;
         self.state.compact_revision = revision;
         Ok(Outcome::Compact)
     }
 
     /// Whether a revision can be read.
-    pub(super) const fn check_revision(&self, revision: Revision) -> Result<(), Refused> {
+    pub(super) const fn check_revision(&self, revision: Revision) -> Result<(), StoreRefusal> {
         self.state.check_revision(revision)
     }
 }
 
 /// Collects the keys that are to be deleted.
-struct Doomed<'a> {
+struct DeletionCollector<'a> {
     kvs: Vec<KeyValue>,
     /// Whether the output tells what the keys were.
     are_output: bool,
     budget: &'a mut Budget,
 }
 
-impl Visitor for Doomed<'_> {
-    fn visit(&mut self) -> Result<(), Stop> {
+impl Visitor for DeletionCollector<'_> {
+    fn visit(&mut self) -> Result<(), OperationError> {
         Ok(self.budget.visit()?)
     }
 
-    fn show(&mut self, key: &[u8], version: &Version<'_>) -> Result<ControlFlow<()>, Stop> {
+    fn show(
+        &mut self,
+        key: &[u8],
+        version: &Version<'_>,
+    ) -> Result<ControlFlow<()>, OperationError> {
         self.budget.stage(key, version.value)?;
         if self.are_output {
             self.budget.output(key, version.value)?;

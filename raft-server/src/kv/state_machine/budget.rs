@@ -1,6 +1,6 @@
 //! What one command may still visit, stage and answer with.
 
-use super::output::Refused;
+use super::output::StoreRefusal;
 use super::rules::Rules;
 
 /// The budget of one command. Whether it suffices depends on the command, the replicated state and
@@ -31,23 +31,23 @@ impl Budget {
     }
 
     /// One more key is looked at.
-    pub(super) fn visit(&mut self) -> Result<(), Refused> {
-        let refused = Refused::TooManyKeys { keys_max: self.rules.visited_keys_max };
+    pub(super) fn visit(&mut self) -> Result<(), StoreRefusal> {
+        let refused = StoreRefusal::TooManyKeys { keys_max: self.rules.visited_keys_max };
         self.keys_left = self.keys_left.checked_sub(1).ok_or(refused)?;
         Ok(())
     }
 
     /// A version of a key is to be staged.
-    pub(super) fn stage(&mut self, key: &[u8], value: &[u8]) -> Result<(), Refused> {
-        let refused = Refused::TooLarge { bytes_max: self.rules.staged_bytes_max };
+    pub(super) fn stage(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreRefusal> {
+        let refused = StoreRefusal::TooLarge { bytes_max: self.rules.staged_bytes_max };
         let bytes = Rules::weight(key, value);
         self.staged_bytes_left = self.staged_bytes_left.checked_sub(bytes).ok_or(refused)?;
         Ok(())
     }
 
     /// A key is to be part of the output.
-    pub(super) fn output(&mut self, key: &[u8], value: &[u8]) -> Result<(), Refused> {
-        let refused = Refused::TooLarge { bytes_max: self.rules.output_bytes_max };
+    pub(super) fn output(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreRefusal> {
+        let refused = StoreRefusal::TooLarge { bytes_max: self.rules.output_bytes_max };
         let bytes = Rules::weight(key, value);
         self.output_bytes_left = self.output_bytes_left.checked_sub(bytes).ok_or(refused)?;
         Ok(())

@@ -3,11 +3,11 @@
 use rocksdb::{DBPinnableSlice, ErrorKind, ReadOptions, ReadTier};
 
 use super::KeyRange;
-use super::apply::Stop;
+use super::apply::OperationError;
 use super::database::Family;
 use super::error::ReadError;
 use super::layout::{STATE_KEY, State};
-use super::query::{Answer, AnswerBody, RangeRequest};
+use super::query::{QueryResult, QueryResultBody, RangeRequest};
 use super::reader::KvReader;
 use super::view::{self, CurrentRecord};
 
@@ -21,7 +21,10 @@ impl KvReader {
     ///
     /// # Errors
     /// When the database fails.
-    pub fn range_in_memory(&self, request: &RangeRequest) -> Result<Option<Answer>, ReadError> {
+    pub fn range_in_memory(
+        &self,
+        request: &RangeRequest,
+    ) -> Result<Option<QueryResult>, ReadError> {
         let RangeRequest { range: KeyRange::Key(key), revision: None, .. } = request else {
             return Ok(None);
         };
@@ -31,7 +34,7 @@ impl KvReader {
         };
         let body = answer_body(request, key, record)?;
         if self.database().is_still_at(revision) {
-            return Ok(Some(Answer { revision, body }));
+            return Ok(Some(QueryResult { revision, body }));
         }
         // A write came in between, so the record and the revision may be of different states.
         let snapshot = self.database().db().snapshot();
@@ -41,7 +44,7 @@ impl KvReader {
         let Some(state) = self.cached_state(&options)? else { return Ok(None) };
         let Some(record) = self.cached_record(key, &options)? else { return Ok(None) };
         let body = answer_body(request, key, record)?;
-        Ok(Some(Answer { revision: state.revision, body }))
+        Ok(Some(QueryResult { revision: state.revision, body }))
     }
 
     fn cached_record(&self, key: &[u8], options: &ReadOptions) -> Result<Cached<'_>, ReadError> {
@@ -63,11 +66,11 @@ fn answer_body(
     request: &RangeRequest,
     key: &[u8],
     record: Option<DBPinnableSlice<'_>>,
-) -> Result<AnswerBody, ReadError> {
+) -> Result<QueryResultBody, ReadError> {
     match view::one_key(request, key, record.map(CurrentRecord::Disk)) {
-        Ok(result) => Ok(AnswerBody::Range(result)),
-        Err(Stop::Refused(refused)) => Ok(AnswerBody::Refused(refused)),
-        Err(Stop::Failed(error)) => Err(error),
+        Ok(result) => Ok(QueryResultBody::Range(result)),
+        Err(OperationError::Refused(refused)) => Ok(QueryResultBody::Refused(refused)),
+        Err(OperationError::Failed(error)) => Err(error),
     }
 }
 

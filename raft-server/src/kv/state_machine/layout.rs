@@ -18,7 +18,7 @@
 
 use raft_core::{LogId, LogIndex, Term};
 
-use super::{Refused, Revision};
+use super::{Revision, StoreRefusal};
 
 /// Column family of what is alive.
 pub(super) const CURRENT: &str = "current";
@@ -58,12 +58,12 @@ pub(super) struct State {
 
 impl State {
     /// Whether a revision can be read.
-    pub(super) const fn check_revision(&self, revision: Revision) -> Result<(), Refused> {
+    pub(super) const fn check_revision(&self, revision: Revision) -> Result<(), StoreRefusal> {
         if revision.get() > self.revision.get() {
-            return Err(Refused::FutureRevision { revision: self.revision });
+            return Err(StoreRefusal::FutureRevision { revision: self.revision });
         }
         if revision.get() < self.compact_revision.get() {
-            return Err(Refused::Compacted { compact_revision: self.compact_revision });
+            return Err(StoreRefusal::Compacted { compact_revision: self.compact_revision });
         }
         Ok(())
     }

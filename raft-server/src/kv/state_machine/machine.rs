@@ -14,7 +14,7 @@ use super::database::{Database, Family};
 use super::error::{OpenError, ReadError};
 use super::identity;
 use super::layout::{STATE_KEY, State};
-use super::output::{Outcome, Output, Refused};
+use super::output::{Outcome, Output, StoreRefusal};
 use super::query::Query;
 use super::reader::KvReader;
 use super::rules::Rules;
@@ -131,7 +131,7 @@ impl KvStateMachine {
                 return Err(ApplyError::Unsupported { reason: error.to_string() });
             }
             Err(FormatError::Empty | FormatError::Damaged) => {
-                return Ok(self.output(Outcome::Refused(Refused::Malformed)));
+                return Ok(self.output(Outcome::Refused(StoreRefusal::Malformed)));
             }
         };
         self.run_by(rules, id, &command).map_err(|error| ApplyError::Storage(self.failed(&error)))
@@ -153,7 +153,7 @@ impl KvStateMachine {
         let outcome = self.execute(id.index, &command.op, rules)?;
         let reply = self.output(outcome);
         if let Some(session) = command.session {
-            self.sessions.keep_reply(session, id.index, &reply, self.state.revision, rules);
+            self.sessions.keep_output(session, id.index, &reply, self.state.revision, rules);
         }
         Ok(reply)
     }

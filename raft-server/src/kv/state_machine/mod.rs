@@ -5,7 +5,7 @@
 //! since. Reads see the newest state or any past revision that is not compacted away.
 //!
 //! [`Command`] is what goes through the log and [`Output`] what comes back; [`Query`] is a read
-//! and [`Answer`] its result. [`Limits::check`] refuses what is too large before it is proposed;
+//! and [`QueryResult`] its result. [`Limits::check`] refuses what is too large before it is proposed;
 //! [`Rules`] hold every constant that decides what a command does once it is in the log.
 //!
 //! [`KvStateMachine`] applies commands, [`KvReader`] reads beside it. What is on disk is written
@@ -41,8 +41,10 @@ pub use command::{
 pub use error::{OpenError, ReadError};
 pub use limits::{LimitExceeded, Limits};
 pub use machine::{KvOptions, KvStateMachine};
-pub use output::{Deleted, Outcome, Output, Refused, TxnOpResult, TxnResult};
-pub use query::{Answer, AnswerBody, HashAnswer, Projection, Query, RangeRequest, RangeResult};
+pub use output::{Deleted, Outcome, Output, StoreRefusal, TxnOpResult, TxnResult};
+pub use query::{
+    HashResult, Projection, Query, QueryResult, QueryResultBody, RangeRequest, RangeResult,
+};
 pub use reader::KvReader;
 pub use rules::{RangeBounds, Rules};
 pub use words::{FormatError, KeyRange, KeyValue, Revision, SessionId};

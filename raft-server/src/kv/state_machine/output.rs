@@ -36,9 +36,9 @@ pub enum Outcome {
     },
     /// A retry of a command that was carried out earlier, at this output's revision. Its reply
     /// was too large to keep.
-    ReplyNotKept,
+    OutputNotKept,
     /// The command did nothing.
-    Refused(Refused),
+    Refused(StoreRefusal),
 }
 
 /// What a deletion did.
@@ -75,7 +75,7 @@ pub enum TxnOpResult {
 
 /// Why a command or a read did nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, thiserror::Error)]
-pub enum Refused {
+pub enum StoreRefusal {
     /// The bytes in the log are no command.
     #[error("the command does not decode; nothing was changed")]
     Malformed,

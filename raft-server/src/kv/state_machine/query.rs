@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::Refused;
+use super::StoreRefusal;
 use super::words::{self, FormatError, KeyRange, KeyValue, Revision};
 
 /// A read.
@@ -67,28 +67,28 @@ pub struct RangeResult {
 
 /// What the store says to one read.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Answer {
+pub struct QueryResult {
     /// The store's newest revision when it answered.
     pub revision: Revision,
     /// What it found.
-    pub body: AnswerBody,
+    pub body: QueryResultBody,
 }
 
 /// What a read found.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum AnswerBody {
+pub enum QueryResultBody {
     /// Keys and values.
     Range(RangeResult),
     /// A hash.
-    Hash(HashAnswer),
+    Hash(HashResult),
     /// The revision cannot be read.
-    Refused(Refused),
+    Refused(StoreRefusal),
 }
 
 /// A hash of every version of every key that can be read at some revision from
 /// `compact_revision` to `revision`. Nodes with equal numbers have equal keys.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct HashAnswer {
+pub struct HashResult {
     /// The newest revision that went in.
     pub revision: Revision,
     /// The oldest revision that can be read: hashes of nodes that differ here do not compare.
@@ -113,7 +113,7 @@ impl Query {
     }
 }
 
-impl Answer {
+impl QueryResult {
     /// Its binary form.
     #[must_use]
     pub fn encode(&self) -> Bytes {

@@ -3,13 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::apply::Stop;
+use super::apply::OperationError;
 use super::database::{Database, Family};
 use super::error::ReadError;
 use super::hash;
-use super::output::Refused;
-use super::query::{Answer, AnswerBody, HashAnswer, Query, RangeRequest};
-use super::staged::NOTHING;
+use super::output::StoreRefusal;
+use super::query::{HashResult, Query, QueryResult, QueryResultBody, RangeRequest};
+use super::staged::EMPTY;
 use super::view::View;
 use super::{KeyRange, Revision};
 
@@ -47,7 +47,7 @@ impl KvReader {
     ///
     /// # Errors
     /// When the database fails. A revision that cannot be read is an answer, not an error.
-    pub fn answer(&self, query: &Query) -> Result<Answer, ReadError> {
+    pub fn answer(&self, query: &Query) -> Result<QueryResult, ReadError> {
         match query {
             Query::Range(request) => self.range(request),
             Query::Hash(revision) => self.hash(*revision),
@@ -58,53 +58,55 @@ impl KvReader {
     ///
     /// # Errors
     /// When the database fails.
-    pub fn range(&self, request: &RangeRequest) -> Result<Answer, ReadError> {
+    pub fn range(&self, request: &RangeRequest) -> Result<QueryResult, ReadError> {
         if let Some(answer) = self.newest_of_one_key(request)? {
             return Ok(answer);
         }
         let snapshot = self.database.db().snapshot();
         let state = self.database.state(Some(&snapshot))?;
-        let answer = |body| Answer { revision: state.revision, body };
+        let answer = |body| QueryResult { revision: state.revision, body };
         if let Some(revision) = request.revision
             && let Err(refused) = state.check_revision(revision)
         {
-            return Ok(answer(AnswerBody::Refused(refused)));
+            return Ok(answer(QueryResultBody::Refused(refused)));
         }
         let view = self.view(Some(&snapshot), state.compact_revision);
         let result = match view.range(request, None) {
             Ok(result) => result,
-            Err(Stop::Refused(refused)) => return Ok(answer(AnswerBody::Refused(refused))),
-            Err(Stop::Failed(error)) => return Err(error),
+            Err(OperationError::Refused(refused)) => {
+                return Ok(answer(QueryResultBody::Refused(refused)));
+            }
+            Err(OperationError::Failed(error)) => return Err(error),
         };
         // The sweeper does not mind snapshots. It raises this number before it removes anything.
         let swept = self.database.swept();
         if request.revision.is_some_and(|revision| revision < swept) {
-            let refused = Refused::Compacted { compact_revision: swept };
-            return Ok(answer(AnswerBody::Refused(refused)));
+            let refused = StoreRefusal::Compacted { compact_revision: swept };
+            return Ok(answer(QueryResultBody::Refused(refused)));
         }
-        Ok(answer(AnswerBody::Range(result)))
+        Ok(answer(QueryResultBody::Range(result)))
     }
 
     /// Hashes every version that can be read up to `revision`, the newest if `None`.
     ///
     /// # Errors
     /// When the database fails.
-    pub fn hash(&self, revision: Option<Revision>) -> Result<Answer, ReadError> {
+    pub fn hash(&self, revision: Option<Revision>) -> Result<QueryResult, ReadError> {
         loop {
             let snapshot = self.database.db().snapshot();
             let state = self.database.state(Some(&snapshot))?;
-            let answer = |body| Answer { revision: state.revision, body };
+            let answer = |body| QueryResult { revision: state.revision, body };
             let revision = revision.unwrap_or(state.revision);
             if let Err(refused) = state.check_revision(revision) {
-                return Ok(answer(AnswerBody::Refused(refused)));
+                return Ok(answer(QueryResultBody::Refused(refused)));
             }
             let compact_revision = state.compact_revision;
             let view = self.view(Some(&snapshot), compact_revision);
             let hash = hash::hash(&view, compact_revision, revision)?;
             // Part of what was to be hashed may have been swept on the way: once more, without.
             if self.database.swept() <= compact_revision {
-                let hash = HashAnswer { revision, compact_revision, hash };
-                return Ok(answer(AnswerBody::Hash(hash)));
+                let hash = HashResult { revision, compact_revision, hash };
+                return Ok(answer(QueryResultBody::Hash(hash)));
             }
         }
     }
@@ -136,20 +138,20 @@ impl KvReader {
 
     /// The way of most reads: one lookup, no snapshot. `None` if it cannot be gone, or if a write
     /// came in between and the answer might be a mixture.
-    fn newest_of_one_key(&self, request: &RangeRequest) -> Result<Option<Answer>, ReadError> {
+    fn newest_of_one_key(&self, request: &RangeRequest) -> Result<Option<QueryResult>, ReadError> {
         let RangeRequest { range: KeyRange::Key(_), revision: None, .. } = request else {
             return Ok(None);
         };
         let revision = self.database.revision();
         let body = match self.view(None, Revision::ZERO).range(request, None) {
-            Ok(result) => AnswerBody::Range(result),
-            Err(Stop::Refused(refused)) => AnswerBody::Refused(refused),
-            Err(Stop::Failed(error)) => return Err(error),
+            Ok(result) => QueryResultBody::Range(result),
+            Err(OperationError::Refused(refused)) => QueryResultBody::Refused(refused),
+            Err(OperationError::Failed(error)) => return Err(error),
         };
         if !self.database.is_still_at(revision) {
             return Ok(None);
         }
-        Ok(Some(Answer { revision, body }))
+        Ok(Some(QueryResult { revision, body }))
     }
 
     fn view<'a>(
@@ -160,8 +162,8 @@ impl KvReader {
         View {
             database: &self.database,
             snapshot,
-            current: &NOTHING,
-            history: &NOTHING,
+            current: &EMPTY,
+            history: &EMPTY,
             compact_revision,
         }
     }

@@ -17,7 +17,7 @@ pub struct Rules {
     /// Sessions that are kept before the longest unused one is evicted.
     pub sessions_max: usize,
     /// The longest output that is kept for a retry, in bytes of its binary form.
-    pub reply_bytes_max: usize,
+    pub kept_output_bytes_max: usize,
     /// The most that one command answers with, in bytes as [`Rules::weight`] counts them.
     pub output_bytes_max: u64,
     /// The most keys that one command looks at: those it compares, sets, deletes, reads, counts
@@ -47,7 +47,7 @@ impl Rules {
     pub const CURRENT: Self = Self {
         version: 2,
         sessions_max: 10_000,
-        reply_bytes_max: 16 << 10,
+        kept_output_bytes_max: 16 << 10,
         output_bytes_max: 4 << 20,
         visited_keys_max: 100_000,
         staged_bytes_max: 64 << 20,

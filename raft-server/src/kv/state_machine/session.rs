@@ -13,7 +13,7 @@ use super::command::SessionSerial;
 use super::database::{Database, Family};
 use super::error::ReadError;
 use super::layout::{self, SessionRecord};
-use super::output::{Outcome, Output, Refused};
+use super::output::{Outcome, Output, StoreRefusal};
 use super::rules::Rules;
 use super::{Revision, SessionId};
 
@@ -24,7 +24,7 @@ pub(super) enum Lookup {
     /// It was carried out; this was the reply.
     Done(Bytes),
     /// It must not be carried out.
-    Refused(Refused),
+    Refused(StoreRefusal),
 }
 
 /// The sessions, with the changes of the batch under way.
@@ -76,13 +76,13 @@ impl Sessions {
         command: SessionSerial,
     ) -> Result<Lookup, ReadError> {
         let Some(last) = self.by_id.get(&command.session.0) else {
-            return Ok(Lookup::Refused(Refused::SessionExpired));
+            return Ok(Lookup::Refused(StoreRefusal::SessionExpired));
         };
         if command.serial > last.serial {
             return Ok(Lookup::New);
         }
         if command.serial < last.serial {
-            return Ok(Lookup::Refused(Refused::SessionStale { last_serial: last.serial }));
+            return Ok(Lookup::Refused(StoreRefusal::SessionStale { last_serial: last.serial }));
         }
         self.reply(database, command.session.0).map(Lookup::Done)
     }
@@ -101,7 +101,7 @@ impl Sessions {
     }
 
     /// Keeps a command's reply. Does nothing if the session was evicted by the very command.
-    pub(super) fn keep_reply(
+    pub(super) fn keep_output(
         &mut self,
         command: SessionSerial,
         at: LogIndex,
@@ -112,8 +112,8 @@ impl Sessions {
         if !self.by_id.contains_key(&command.session.0) {
             return;
         }
-        if reply.len() > rules.reply_bytes_max {
-            let not_kept = Output { revision, outcome: Outcome::ReplyNotKept };
+        if reply.len() > rules.kept_output_bytes_max {
+            let not_kept = Output { revision, outcome: Outcome::OutputNotKept };
             self.record(command, at, &not_kept.encode());
         } else {
             self.record(command, at, reply);

@@ -10,7 +10,7 @@ use super::rules::Rules;
 pub(super) type Records = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 /// Nothing staged: what a reader beside the writer sees.
-pub(super) static NOTHING: Records = BTreeMap::new();
+pub(super) static EMPTY: Records = BTreeMap::new();
 
 /// The records of keys that the batch changes, in the form that goes to disk.
 #[derive(Debug, Default)]

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::Revision;
-use super::apply::Stop;
+use super::apply::OperationError;
 use super::budget::Budget;
 use super::command::{Compare, Expected, Relation, Txn, TxnOp};
 use super::layout::Version;
@@ -13,11 +13,15 @@ use super::view::CurrentRecord;
 
 impl KvStateMachine {
     /// Carries out a transaction, or nothing of it.
-    pub(super) fn execute_txn(&mut self, txn: &Txn, budget: &mut Budget) -> Result<Outcome, Stop> {
+    pub(super) fn apply_txn(
+        &mut self,
+        txn: &Txn,
+        budget: &mut Budget,
+    ) -> Result<Outcome, OperationError> {
         let succeeded = self.all_hold(&txn.compare, budget)?;
         let ops = if succeeded { &txn.then } else { &txn.otherwise };
         self.staged.begin();
-        match self.execute_ops(ops, budget) {
+        match self.apply_ops(ops, budget) {
             Ok(results) => {
                 self.staged.commit();
                 Ok(Outcome::Txn(TxnResult { succeeded, results }))
@@ -29,11 +33,11 @@ impl KvStateMachine {
         }
     }
 
-    fn execute_ops(
+    fn apply_ops(
         &mut self,
         ops: &[TxnOp],
         budget: &mut Budget,
-    ) -> Result<Vec<TxnOpResult>, Stop> {
+    ) -> Result<Vec<TxnOpResult>, OperationError> {
         let at = self.state.revision.next();
         let mut changed = false;
         let mut results = Vec::with_capacity(ops.len());
@@ -64,7 +68,7 @@ impl KvStateMachine {
         Ok(results)
     }
 
-    fn all_hold(&self, compares: &[Compare], budget: &mut Budget) -> Result<bool, Stop> {
+    fn all_hold(&self, compares: &[Compare], budget: &mut Budget) -> Result<bool, OperationError> {
         let view = self.view();
         for compare in compares {
             budget.visit()?;

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use bytes::Bytes;
 use rocksdb::{DB, DBPinnableSlice, ReadOptions, Snapshot};
 
-use super::apply::Stop;
+use super::apply::OperationError;
 use super::budget::Budget;
 use super::cursor::Cursor;
 use super::database::{Database, Family};
@@ -30,10 +30,14 @@ pub(super) struct View<'a> {
 pub(super) trait Visitor {
     /// One more key or version is looked at, whether or not it is then shown. The number of calls
     /// depends on the replicated state alone. An error ends the visit.
-    fn visit(&mut self) -> Result<(), Stop>;
+    fn visit(&mut self) -> Result<(), OperationError>;
 
     /// Shows a key with the version that the visit asks for.
-    fn show(&mut self, key: &[u8], version: &Version<'_>) -> Result<ControlFlow<()>, Stop>;
+    fn show(
+        &mut self,
+        key: &[u8],
+        version: &Version<'_>,
+    ) -> Result<ControlFlow<()>, OperationError>;
 }
 
 /// A record of `current`, wherever it is.
@@ -70,7 +74,7 @@ impl<'a> View<'a> {
         &self,
         request: &RangeRequest,
         budget: Option<&mut Budget>,
-    ) -> Result<RangeResult, Stop> {
+    ) -> Result<RangeResult, OperationError> {
         let mut collector = Collector::new(request, budget);
         self.visit(&request.range, request.revision, &mut collector)?;
         Ok(collector.finish())
@@ -83,7 +87,7 @@ impl<'a> View<'a> {
         range: &KeyRange,
         revision: Option<Revision>,
         visitor: &mut dyn Visitor,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), OperationError> {
         if let (KeyRange::Key(key), None) = (range, revision) {
             visitor.visit()?;
             if let Some(record) = self.get(key)? {
@@ -106,7 +110,7 @@ impl<'a> View<'a> {
         start: &[u8],
         end: Option<&[u8]>,
         visitor: &mut dyn Visitor,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), OperationError> {
         let mut cursor = self.cursor(Family::Current, end);
         cursor.seek(start)?;
         while let Some((key, record)) = cursor.record() {
@@ -127,7 +131,7 @@ impl<'a> View<'a> {
         end: Option<&[u8]>,
         revision: Revision,
         visitor: &mut dyn Visitor,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), OperationError> {
         let history_end = end.map(layout::history_start);
         let mut current = self.cursor(Family::Current, end);
         let mut past = Past {
@@ -176,7 +180,7 @@ impl<'a> View<'a> {
         let records = match family {
             Family::Current => self.current,
             Family::History => self.history,
-            Family::Sessions => &super::staged::NOTHING,
+            Family::Sessions => &super::staged::EMPTY,
         };
         let mut options = read_options(self.snapshot);
         if let Some(end) = end {
@@ -193,7 +197,7 @@ pub(super) fn one_key(
     request: &RangeRequest,
     key: &[u8],
     record: Option<CurrentRecord<'_>>,
-) -> Result<RangeResult, Stop> {
+) -> Result<RangeResult, OperationError> {
     let mut collector = Collector::new(request, None);
     if let Some(record) = record {
         let _ = collector.show(key, &record.version()?)?;
@@ -238,7 +242,7 @@ impl Past<'_> {
     /// is passed over, except for versions that were superseded at the compact revision or before:
     /// nodes remove those from their disks at different times. Where the walk stops next is the
     /// same with and without them.
-    fn settle(&mut self, visitor: &mut dyn Visitor) -> Result<(), Stop> {
+    fn settle(&mut self, visitor: &mut dyn Visitor) -> Result<(), OperationError> {
         while let Some((key, record)) = self.cursor.record() {
             let modified = split_history_key(key, &mut self.key)?;
             if modified > self.revision {
@@ -258,7 +262,7 @@ impl Past<'_> {
         Ok(())
     }
 
-    fn next(&mut self, visitor: &mut dyn Visitor) -> Result<(), Stop> {
+    fn next(&mut self, visitor: &mut dyn Visitor) -> Result<(), OperationError> {
         self.next_key()?;
         self.settle(visitor)
     }
@@ -310,14 +314,18 @@ impl<'a> Collector<'a> {
 }
 
 impl Visitor for Collector<'_> {
-    fn visit(&mut self) -> Result<(), Stop> {
+    fn visit(&mut self) -> Result<(), OperationError> {
         match &mut self.budget {
             Some(budget) => Ok(budget.visit()?),
             None => Ok(()),
         }
     }
 
-    fn show(&mut self, key: &[u8], version: &Version<'_>) -> Result<ControlFlow<()>, Stop> {
+    fn show(
+        &mut self,
+        key: &[u8],
+        version: &Version<'_>,
+    ) -> Result<ControlFlow<()>, OperationError> {
         let value = match self.projection {
             Projection::KeysAndValues => version.value,
             Projection::KeysOnly => &[],

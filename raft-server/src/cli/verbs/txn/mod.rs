@@ -4,7 +4,7 @@ mod lex;
 mod parse;
 
 use clap::Args;
-use raft_server::kv::client::At;
+use raft_server::kv::client::Revisioned;
 
 use super::{CommonArgs, End, VerbError, keys};
 
@@ -48,7 +48,7 @@ pub(super) async fn run(args: TxnArgs) -> Result<End, VerbError> {
     };
     let txn = parse::parse(&text).map_err(|error| VerbError::Usage(error.to_string()))?;
     let (client, printer) = args.common.client()?;
-    let At { revision, answer } = client.txn(txn).await?;
-    printer.txn(revision, &answer).map_err(VerbError::Print)?;
-    Ok(if answer.succeeded { End::Done } else { End::No })
+    let Revisioned { revision, value } = client.txn(txn).await?;
+    printer.txn(revision, &value).map_err(VerbError::Print)?;
+    Ok(if value.succeeded { End::Done } else { End::No })
 }

@@ -11,7 +11,7 @@ pub const FRAME_BYTES_MAX: usize = 8 << 20;
 pub const REQUEST_BYTES_MAX: usize = 4 << 20;
 
 /// The largest frame that a node accepts from a client that has not said hello yet.
-pub(super) const HELLO_BYTES_MAX: usize = 1 << 10;
+pub(in crate::kv) const HELLO_BYTES_MAX: usize = 1 << 10;
 
 const LENGTH_BYTES: usize = 4;
 
@@ -103,7 +103,7 @@ pub fn write_frame<M: Serialize>(out: &mut Vec<u8>, message: &M) -> Result<(), F
 }
 
 /// As [`write_frame`], with another limit.
-pub(crate) fn write_frame_within<M: Serialize>(
+pub(in crate::kv) fn write_frame_within<M: Serialize>(
     out: &mut Vec<u8>,
     message: &M,
     bytes_max: usize,

@@ -14,7 +14,7 @@ pub const SUPPORTED_VERSIONS: VersionRange = VersionRange::only(PROTOCOL_VERSION
 
 /// What a client says first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Hello {
+pub struct ClientHello {
     /// The versions that it supports.
     #[serde(with = "range")]
     pub versions: VersionRange,
@@ -24,7 +24,7 @@ pub struct Hello {
 
 /// What a node answers.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Welcome {
+pub struct ServerHello {
     /// The versions that it supports.
     #[serde(with = "range")]
     pub versions: VersionRange,
@@ -70,13 +70,13 @@ pub enum HelloMismatch {
 ///
 /// # Errors
 /// When they do not go together: the first rule that they break.
-pub fn check(hello: &Hello, welcome: &Welcome) -> Result<u16, HelloMismatch> {
-    let version = hello.versions.agree(welcome.versions).map_err(
+pub fn negotiate(client: &ClientHello, server: &ServerHello) -> Result<u16, HelloMismatch> {
+    let version = client.versions.agree(server.versions).map_err(
         |NoCommonVersion { ours: client, theirs: node }| HelloMismatch::Version { client, node },
     )?;
-    match hello.cluster {
-        Some(client) if client != welcome.cluster => {
-            Err(HelloMismatch::Cluster { client, node: welcome.cluster })
+    match client.cluster {
+        Some(client) if client != server.cluster => {
+            Err(HelloMismatch::Cluster { client, node: server.cluster })
         }
         Some(_) | None => Ok(version),
     }

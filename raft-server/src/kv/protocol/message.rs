@@ -4,7 +4,7 @@
 use raft_core::{ClusterId, LogId, LogIndex, NodeId, Term};
 use serde::{Deserialize, Serialize};
 
-use crate::kv::state_machine::{Answer, Command, Output, RangeRequest, Revision};
+use crate::kv::state_machine::{Command, Output, QueryResult, RangeRequest, Revision};
 use crate::space::{NoSpace, SpaceReport};
 
 /// One request. Several may be under way on a connection; they are answered in any order.
@@ -12,11 +12,11 @@ use crate::space::{NoSpace, SpaceReport};
 pub struct Request {
     /// Chosen by the client, returned with the answer.
     pub id: u64,
-    /// What is asked.
+    /// What is attempts.
     pub body: RequestBody,
 }
 
-/// What is asked.
+/// What is attempts.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum RequestBody {
     /// Change the store.
@@ -28,7 +28,7 @@ pub enum RequestBody {
         /// How fresh it must be.
         consistency: Consistency,
     },
-    /// Tell of the node that is asked.
+    /// Tell of the node that is attempts.
     Status,
     /// Tell who takes part, as far as the node that is asked knows.
     Members,
@@ -40,7 +40,7 @@ pub enum RequestBody {
 /// How fresh a read must be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub enum Consistency {
-    /// It sees every write that was acknowledged before it was asked. Only the leader answers.
+    /// It sees every write that was acknowledged before it was attempts. Only the leader answers.
     #[default]
     Linearizable,
     /// Whatever the node that is asked has applied: any node answers, at once, possibly with an
@@ -50,26 +50,26 @@ pub enum Consistency {
 
 /// The answer to one request.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Reply {
+pub struct Response {
     /// Which request.
     pub id: u64,
     /// What came of it.
-    pub response: Response,
+    pub body: ResponseBody,
 }
 
 /// What came of a request.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum Response {
+pub enum ResponseBody {
     /// The command is committed and applied.
     Output(Output),
     /// The read is answered.
-    Range(Answer),
+    Range(QueryResult),
     /// The node tells of itself.
     Status(Box<StatusReport>),
     /// Who takes part.
     Members(Vec<MemberReport>),
     /// The answer to a ping.
-    Alive,
+    Pong,
     /// Nothing was done and nothing will be: asking again is safe.
     Refused(Refusal),
     /// The command may or may not take effect.
