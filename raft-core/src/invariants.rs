@@ -1,37 +1,36 @@
-//! What must hold in one node after every step. Kept on in release: the checks are a few
-//! comparisons.
+//! What must hold in one node after every step. The checks are a few comparisons and stay on in
+//! release builds.
 
 use crate::state::NodeState;
 use crate::types::LogIndex;
 
-/// Stops the node if its own state contradicts itself.
+/// Checks that the state of a node does not contradict itself.
 ///
 /// # Panics
-/// With the sentence that is broken.
+/// With the rule that is broken.
 pub(crate) fn check(state: &NodeState) {
-    let base = state.log.terms().base();
-    let last = state.log.last();
+    let log = state.log();
+    let base = log.terms().base();
+    let last = log.last();
     let commit = state.commit_index();
-    assert!(last.term <= state.term(), "no entry comes from a term after the node's own");
-    assert!(state.log.persisted() <= last.index, "only what is in the log is durable");
-    assert!(commit <= last.index, "only what is in the log is committed here");
-    assert!(commit >= base.index, "what was compacted is committed");
-    assert!(state.apply.dispatched() <= commit, "only what is committed is applied");
-    assert!(
-        state.apply.applied() <= state.apply.dispatched(),
-        "applied trails what was handed out"
-    );
+    let apply = state.apply();
+    assert!(last.term <= state.term(), "no entry is of a later term than the node's own");
+    assert!(log.persisted() <= last.index, "only entries in the log are durable");
+    assert!(commit <= last.index, "only entries in the log are committed here");
+    assert!(commit >= base.index, "compacted entries are committed");
+    assert!(apply.dispatched() <= commit, "only committed entries are dispatched");
+    assert!(apply.applied() <= apply.dispatched(), "only dispatched entries are applied");
 }
 
-/// Stops a leader that advanced its commit index past `before` in this step, unless the advance
-/// ends at an entry of its own term (Raft §5.4.2). Called after each step that ends as leader.
+/// Checks that a leader which advanced its commit index past `before` in this step advanced it to
+/// an entry of its own term (Raft §5.4.2). Called after each step that ends as leader.
 ///
 /// # Panics
 /// If the entry is of an older term.
 pub(crate) fn check_leader_commit(state: &NodeState, before: LogIndex) {
     let commit = state.commit_index();
     assert!(
-        commit == before || state.log.term_at(commit) == Some(state.term()),
+        commit == before || state.log().term_at(commit) == Some(state.term()),
         "a leader's commit index advances only to an entry of its own term"
     );
 }

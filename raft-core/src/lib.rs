@@ -11,19 +11,16 @@
 
 extern crate alloc;
 
-mod apply;
 mod config;
 mod effect;
 mod entry;
 mod event;
-mod fetches;
 mod input;
 mod invariants;
 mod log;
 mod membership;
 mod message;
 mod node;
-mod outbox;
 pub mod ports;
 mod prng;
 mod progress;

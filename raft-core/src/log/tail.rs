@@ -1,4 +1,4 @@
-//! The recent entries, kept in memory within a budget.
+//! The recent entries, kept in memory within a limit.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -10,18 +10,18 @@ use crate::types::LogIndex;
 #[derive(Clone, Debug)]
 pub(super) struct Tail {
     entries: VecDeque<Entry>,
-    /// The index of the first entry, or of the next one to come.
+    /// The index of the first entry, or of the next one.
     first: LogIndex,
     bytes: u64,
 }
 
 impl Tail {
-    /// Holds nothing; the next entry is `first`.
+    /// No entries; the next one is `first`.
     pub(super) const fn starting_at(first: LogIndex) -> Self {
         Self { entries: VecDeque::new(), first, bytes: 0 }
     }
 
-    /// The first index that is held, or the next one to come.
+    /// The first index that is held, or that of the next entry.
     pub(super) const fn first(&self) -> LogIndex {
         self.first
     }
@@ -50,7 +50,7 @@ impl Tail {
         }
     }
 
-    /// Forgets the oldest entries up to `up_to` while the rest weighs more than `bytes_max`.
+    /// Drops the oldest entries, at most up to `up_to`, while all weigh more than `bytes_max`.
     pub(super) fn shrink(&mut self, up_to: LogIndex, bytes_max: u64) {
         while self.bytes > bytes_max
             && let Some(entry) = self.entries.front()
@@ -70,7 +70,7 @@ impl Tail {
         entries_max: usize,
         bytes_max: u64,
     ) -> Vec<Entry> {
-        assert!(from >= self.first, "only entries in the tail are asked of it");
+        assert!(from >= self.first, "only entries in the tail are requested");
         let skip = usize::try_from(from.distance_from(self.first)).unwrap_or(usize::MAX);
         let wanted = usize::try_from(last.next().distance_from(from)).unwrap_or(usize::MAX);
         let upper = self.entries.len().saturating_sub(skip).min(wanted).min(entries_max);

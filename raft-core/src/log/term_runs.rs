@@ -1,4 +1,4 @@
-//! The terms of a whole log in a few words: terms never fall along the log, so runs suffice.
+//! The terms of a whole log as runs: terms never fall along the log.
 
 use alloc::vec::Vec;
 
@@ -14,7 +14,7 @@ pub struct TermRuns {
     base: LogId,
     /// (first index, term) of each run.
     runs: Vec<(LogIndex, Term)>,
-    /// The last covered index; `base.index` when nothing is.
+    /// The last covered index; `base.index` if none is.
     last: LogIndex,
 }
 
@@ -43,7 +43,7 @@ impl TermRuns {
     /// Adds the next index.
     ///
     /// # Errors
-    /// Hands the entry back if it does not continue the log or its term is lower than the last.
+    /// Returns `id` if it does not continue the log or its term is lower than the last.
     pub fn push(&mut self, id: LogId) -> Result<(), LogId> {
         let last = self.last();
         if id.index != self.last.next() || id.term < last.term {
@@ -65,7 +65,7 @@ impl TermRuns {
         if index < self.base.index || index > self.last {
             return None;
         }
-        // The newest run is asked for nearly always.
+        // Nearly always the index is in the newest run.
         let run = match self.runs.last() {
             Some(run) if run.0 <= index => run,
             _ => &self.runs[self.runs.partition_point(|&(first, _)| first <= index) - 1],
@@ -73,7 +73,7 @@ impl TermRuns {
         Some(run.1)
     }
 
-    /// Whether this very entry is covered, or is the base.
+    /// Whether the entry with this term and index is covered, or is the base.
     #[must_use]
     pub fn contains(&self, id: LogId) -> bool {
         self.term_at(id.index) == Some(id.term)

@@ -1,5 +1,10 @@
-//! The node: one door in, effects out.
+//! The node: inputs in, effects out.
+//!
+//! [`Node::step`] passes an input to its handler (`dispatch`): the role's, or for a message
+//! the one in `receive`. A handler changes the state, emits effects and may return a change of role,
+//! which `step` carries out before it ends.
 
+mod accessors;
 mod receive;
 mod status;
 #[cfg(test)]
@@ -10,19 +15,36 @@ use alloc::vec::Vec;
 pub use status::{ProgressKind, ProgressStatus, Status};
 
 use crate::config::{Config, ConfigError};
-use crate::effect::{Effect, Refusal};
-use crate::event::{Event, RoleCause};
-use crate::input::{EntriesFetched, Input, Proposal};
+use crate::effect::{Effect, Outcome, Refusal, Response};
+use crate::event::RoleCause;
+use crate::input::{ApplyFailure, Input};
 use crate::invariants;
-use crate::log::Log;
 use crate::membership::Membership;
 use crate::ports::Recovered;
-use crate::role::{Follower, Role, Transition};
+use crate::role::{Role, Transition};
 use crate::state::NodeState;
-use crate::types::{LogIndex, PersistId, RequestId, Timestamp};
+use crate::types::Timestamp;
 
-/// One node's part in one Raft group.
+/// One node's part in one Raft group: a state machine that turns inputs into effects.
 ///
+/// # Construct
+/// [`Node::new`] starts a follower from what its store recovered.
+///
+/// # Step
+/// [`Node::step`] processes one [`Input`] and appends the [`Effect`]s that the host must carry out.
+/// It never blocks, performs no I/O and reads no clock: the sequence of (time, input) determines
+/// every effect.
+///
+/// # Deadline
+/// [`Node::deadline`] returns when the next [`Input::Tick`] is due. It may change with every step.
+///
+/// # Status
+/// [`Node::status`] returns a snapshot for operators, metrics and tests. [`Node::role`],
+/// [`Node::term`], [`Node::leader`], [`Node::voted_for`], [`Node::commit_index`],
+/// [`Node::applied_index`], [`Node::persisted_index`], [`Node::last_log`] and [`Node::term_at`]
+/// return single values and are cheap.
+///
+/// # Example
 /// ```
 /// use raft_core::{Config, Effect, Identity, Input, Membership, Node, NodeId, Recovered, RoleKind};
 /// use raft_core::{ClusterId, GroupId, Incarnation, Timestamp};
@@ -33,9 +55,9 @@ use crate::types::{LogIndex, PersistId, RequestId, Timestamp};
 ///     node: NodeId(1),
 ///     incarnation: Incarnation(1),
 /// };
-/// let alone = Membership::of_voters([NodeId(1)]);
+/// let membership = Membership::of_voters([NodeId(1)]);
 /// let config = Config::new(identity, 42);
-/// let mut node = Node::new(config, Recovered::default(), alone, Timestamp(0))?;
+/// let mut node = Node::new(config, Recovered::default(), membership, Timestamp(0))?;
 ///
 /// let mut effects = Vec::new();
 /// node.step(node.deadline(), Input::Tick, &mut effects);
@@ -56,14 +78,14 @@ pub struct Node {
 }
 
 impl Node {
-    /// A follower with what its store recovered. `bootstrap` is the configuration that holds
-    /// while the log names none; every member of a new cluster must be given the same.
+    /// A follower with the state that its store recovered. `bootstrap` is the configuration in
+    /// force while the log has none; every member of a new cluster must be given the same.
     ///
-    /// If the state machine is durable, tell the node what it has applied with
-    /// [`Input::Applied`] before anything else; that index must not lie past the recovered log.
+    /// If the state machine is durable, report what it has applied with [`Input::Applied`] before
+    /// any other input; that index must not exceed the recovered log.
     ///
     /// # Errors
-    /// When the settings cannot work, the log is marked broken, or what was recovered contradicts
+    /// When the settings are invalid, the log is marked broken, or the recovered state contradicts
     /// itself.
     pub fn new(
         config: Config,
@@ -72,55 +94,33 @@ impl Node {
         now: Timestamp,
     ) -> Result<Self, ConfigError> {
         config.check()?;
-        if let Some(broken) = recovered.broken {
-            return Err(ConfigError::Broken { index: broken.index, reason: broken.reason });
-        }
-        let Recovered { hard_state, base, terms, memberships, broken: _ } = recovered;
-        let last = terms.last();
-        if terms.base() != base {
-            return Err(ConfigError::Recovered("the terms do not begin at the base of the log"));
-        }
-        if hard_state.term < last.term {
-            return Err(ConfigError::Recovered("the last entry is from a later term"));
-        }
-        if hard_state.commit > last.index {
-            return Err(ConfigError::Recovered("more is committed than the log holds"));
-        }
-        let mut state = NodeState::new(config, hard_state, Log::recovered(terms, last.index), now);
-        state.commit_to(base.index.max(hard_state.commit));
-        state.memberships.push((LogIndex::ZERO, bootstrap));
-        state.memberships.extend(memberships);
-        for (_, membership) in &state.memberships {
-            membership.check()?;
-        }
-        let role = Role::Follower(Follower::new(&mut state));
-        let mut node = Self { state, role, halted: false };
-        node.state.effects.clear();
-        Ok(node)
+        let mut state = NodeState::recovered(config, recovered, bootstrap, now)?;
+        let role = Role::initial(&mut state);
+        Ok(Self { state, role, halted: false })
     }
 
-    /// Takes one input and appends what is to be done to `effects`. Never blocks, never fails.
+    /// Processes one input and appends its effects to `effects`. Never blocks, never fails. A
+    /// `now` before that of an earlier step counts as the same time.
     ///
     /// # Panics
-    /// When an assertion of the algorithm is broken, or a shell breaks its contract (reports a
-    /// persist that was never asked for): the node must not go on.
+    /// When an assertion of the algorithm fails, or the host breaks its contract (reports a persist
+    /// that was never emitted). The node must not be used afterwards.
     pub fn step(&mut self, now: Timestamp, input: Input, effects: &mut Vec<Effect>) {
-        self.state.now = self.state.now.max(now);
+        self.state.advance_time(now);
         if self.halted {
             refuse_after_halt(input, effects);
             return;
         }
-        core::mem::swap(&mut self.state.effects, effects);
+        self.state.begin_step(effects);
         let commit_before = self.state.commit_index();
         let mut next = self.dispatch(input);
         while let Some(transition) = next {
             next = self.role.enter(&mut self.state, transition);
         }
-        self.state.finish_step();
-        core::mem::swap(&mut self.state.effects, effects);
-        invariants::check(self.state());
-        if matches!(self.role, Role::Leader(_)) {
-            invariants::check_leader_commit(self.state(), commit_before);
+        self.state.finish_step(effects);
+        invariants::check(&self.state);
+        if self.role.as_leader().is_some() {
+            invariants::check_leader_commit(&self.state, commit_before);
         }
     }
 
@@ -134,135 +134,37 @@ impl Node {
         }
     }
 
-    pub(crate) const fn state(&self) -> &NodeState {
-        &self.state
-    }
-
+    /// Passes an input to its handler. Returns the change of role that it causes, if any.
     fn dispatch(&mut self, input: Input) -> Option<Transition> {
+        let Self { state, role, .. } = self;
         match input {
-            Input::Tick => self.on_tick(),
-            Input::Message(message) => self.on_message(message),
-            Input::Propose(proposals) => self.on_propose(proposals),
-            Input::Read(requests) => self.on_read(requests),
-            Input::Campaign => self.on_campaign(),
-            Input::StepDown => self.on_step_down(),
-            Input::Persisted(id) => self.on_persisted(id),
-            Input::EntriesFetched(fetched) => self.on_entries_fetched(&fetched),
-            Input::Applied(index) => {
-                self.state.on_applied(index);
-                None
-            }
-            Input::ApplyFailed(failure) => {
-                if let Some(reason) = self.state.on_apply_failed(failure) {
-                    self.halted = true;
-                    self.state.effects.push(Effect::Halt(reason));
-                    let cause = RoleCause::Requested;
-                    return Some(Transition::Follower { leader: self.state.leader, cause });
-                }
-                None
-            }
-            Input::PeerUnreachable(peer) => {
-                if let Role::Leader(leader) = &mut self.role {
-                    leader.on_peer_unreachable(peer);
-                }
-                None
-            }
-        }
-    }
-
-    fn on_tick(&mut self) -> Option<Transition> {
-        let state = &mut self.state;
-        state.retry_failed_apply();
-        match &mut self.role {
-            Role::Follower(follower) => follower.on_tick(state),
-            Role::PreCandidate(candidate) => candidate.on_tick(state),
-            Role::Candidate(candidate) => candidate.on_tick(state),
-            Role::Leader(leader) => leader.on_tick(state),
-        }
-    }
-
-    fn on_propose(&mut self, proposals: Vec<Proposal>) -> Option<Transition> {
-        if let Role::Leader(leader) = &mut self.role {
-            leader.on_propose(&mut self.state, proposals);
-        } else {
-            let refusal = self.state.not_leader();
-            for Proposal { id, .. } in proposals {
-                self.state.refuse(id, refusal);
-            }
+            Input::Tick => return role.on_tick(state),
+            Input::Message(message) => return receive::on_message(role, state, message),
+            Input::Propose(proposals) => role.on_propose(state, proposals),
+            Input::Read(requests) => role.on_read(state, requests),
+            Input::Campaign => return role.on_campaign(state),
+            Input::StepDown => return role.on_step_down(),
+            Input::Persisted(id) => return role.on_persisted(state, id),
+            Input::EntriesFetched(fetched) => role.on_entries_fetched(state, &fetched),
+            Input::Applied(index) => state.on_applied(index),
+            Input::ApplyFailed(failure) => return self.on_apply_failed(failure),
+            Input::PeerUnreachable(peer) => role.on_peer_unreachable(peer),
         }
         None
     }
 
-    fn on_read(&mut self, requests: Vec<RequestId>) -> Option<Transition> {
-        if let Role::Leader(leader) = &mut self.role {
-            leader.on_read(&mut self.state, requests);
-        } else {
-            let refusal = self.state.not_leader();
-            for id in requests {
-                self.state.refuse(id, refusal);
-            }
-        }
-        None
-    }
-
-    fn on_campaign(&self) -> Option<Transition> {
-        let is_leader = matches!(self.role, Role::Leader(_));
-        let is_voter = self.state.membership().is_voter(self.state.id());
-        if is_leader || !is_voter || self.state.storage_is_stalled() {
-            return None;
-        }
-        Some(self.state.campaign(RoleCause::Requested))
-    }
-
-    const fn on_step_down(&self) -> Option<Transition> {
-        match self.role {
-            Role::Follower(_) => None,
-            Role::PreCandidate(_) | Role::Candidate(_) | Role::Leader(_) => {
-                Some(Transition::Follower { leader: None, cause: RoleCause::Requested })
-            }
-        }
-    }
-
-    fn on_persisted(&mut self, id: PersistId) -> Option<Transition> {
-        let hard_state_became_durable = self.state.on_persisted(id);
-        match &mut self.role {
-            Role::PreCandidate(candidate) => candidate.on_persisted(&self.state),
-            Role::Candidate(candidate) => candidate.on_persisted(&mut self.state),
-            Role::Leader(leader) => {
-                leader.advance_commit(&mut self.state);
-                None
-            }
-            Role::Follower(follower) => {
-                if hard_state_became_durable {
-                    follower.on_hard_state_durable(&mut self.state);
-                }
-                None
-            }
-        }
-    }
-
-    fn on_entries_fetched(&mut self, fetched: &EntriesFetched) -> Option<Transition> {
-        self.state.on_fetched_for_apply(fetched);
-        let followers = self.state.fetches.complete(fetched.id);
-        if let Role::Leader(leader) = &mut self.role {
-            leader.on_entries_fetched(&mut self.state, &followers, fetched);
-        }
-        None
-    }
-
-    pub(crate) fn refuse_message(
-        &mut self,
-        from: crate::types::NodeId,
-        kind: &'static str,
-        reason: crate::message::validate::InvalidMessage,
-    ) {
-        self.state.event(Event::MessageRefused { from, kind, reason });
+    /// The state machine failed at an entry: the node retries it, or halts as a follower.
+    fn on_apply_failed(&mut self, failure: ApplyFailure) -> Option<Transition> {
+        let reason = self.state.on_apply_failed(failure)?;
+        self.halted = true;
+        self.state.halt(reason);
+        let leader = self.state.leader();
+        Some(Transition::Follower { leader, cause: RoleCause::Requested })
     }
 }
 
-/// A halted node answers requests and ignores everything else.
+/// A halted node refuses requests and ignores every other input.
 fn refuse_after_halt(input: Input, effects: &mut Vec<Effect>) {
-    use crate::effect::{Outcome, Response};
     let refused =
         |id| Effect::Respond(Response { id, outcome: Outcome::Refused(Refusal::Stopped) });
     match input {

@@ -1,240 +1,197 @@
-//! Messages: checked, sorted by term, handed to the role they concern.
+//! Received messages: checked, sorted by term, and passed to the handler of the role.
 
-use super::Node;
 use crate::event::{Event, RoleCause};
 use crate::message::validate::InvalidMessage;
 use crate::message::{
-    AppendEntries, Body, Message, PreVote, PreVoteResponse, RequestVote, RequestVoteResponse,
+    AppendEntries, AppendEntriesResponse, Body, Message, PreVote, PreVoteResponse, RequestVote,
+    RequestVoteResponse,
 };
-use crate::outbox::DependsOn;
-use crate::role::{Role, Transition};
-use crate::types::{Incarnation, NodeId, Term};
+use crate::role::{Role, Transition, reject_stale_append};
+use crate::state::{DependsOn, IncarnationChange, NodeState};
+use crate::types::{NodeId, Term};
 
-impl Node {
-    pub(super) fn on_message(&mut self, message: Message) -> Option<Transition> {
-        let kind = message.body.kind();
-        let Message { from, from_incarnation, term, .. } = message;
-        let checked = message
-            .validate(&self.state.config.identity)
-            .and_then(|()| self.check_incarnation(from, from_incarnation));
-        if let Err(reason) = checked {
-            self.refuse_message(from, kind, reason);
-            return None;
+/// Checks a message and passes it to its handler. An invalid message has no effect other than an
+/// event.
+pub(super) fn on_message(
+    role: &mut Role,
+    state: &mut NodeState,
+    message: Message,
+) -> Option<Transition> {
+    let kind = message.body.kind();
+    let Message { from, term, .. } = message;
+    let handled = check(role, state, &message).and_then(|()| match message.body {
+        Body::PreVote(request) => {
+            on_pre_vote(role, state, from, term, request);
+            Ok(None)
         }
-        match message.body {
-            Body::PreVote(request) => self.on_pre_vote(from, term, request),
-            Body::PreVoteResponse(response) => self.on_pre_vote_response(from, term, response),
-            Body::RequestVote(request) => self.on_request_vote(from, term, request),
-            Body::RequestVoteResponse(response) => {
-                self.on_request_vote_response(from, term, response)
-            }
-            Body::AppendEntries(append) => self.on_append_entries(from, term, append),
-            Body::AppendEntriesResponse(response) => self.if_current_term(term, |node| {
-                let Role::Leader(leader) = &mut node.role else { return None };
-                let taken = leader.on_append_response(&mut node.state, from, response);
-                if let Err(reason) = taken {
-                    node.refuse_message(from, kind, reason);
-                }
-                None
-            }),
+        Body::PreVoteResponse(response) => {
+            Ok(on_pre_vote_response(role, state, from, term, response))
         }
-    }
-
-    /// A peer's disk has lives; only the latest speaks (etcd and openraft were broken by answers
-    /// that outlived a replaced node).
-    fn check_incarnation(
-        &mut self,
-        from: NodeId,
-        incarnation: Incarnation,
-    ) -> Result<(), InvalidMessage> {
-        match self.state.incarnations.get(&from) {
-            Some(&known) if known > incarnation => Err(InvalidMessage::SupersededSender(known)),
-            Some(&known) if known == incarnation => Ok(()),
-            known => {
-                let replaced = known.is_some();
-                // Only members are remembered: strangers must not grow the map.
-                if self.state.membership().contains(from) {
-                    self.state.incarnations.insert(from, incarnation);
-                }
-                if replaced && let Role::Leader(leader) = &mut self.role {
-                    leader.on_new_incarnation(&self.state, from);
-                }
-                Ok(())
-            }
+        Body::RequestVote(request) => Ok(on_request_vote(role, state, from, term, request)),
+        Body::RequestVoteResponse(response) => {
+            Ok(on_request_vote_response(role, state, from, term, response))
         }
-    }
-
-    /// Follows into a later term. The change of role happens at once, so that what comes next is
-    /// handled by a follower of that term.
-    fn adopt_term(&mut self, term: Term) {
-        self.state.enter_term(term);
-        let cause = RoleCause::HigherTerm;
-        if matches!(self.role, Role::Follower(_)) {
-            // Keeps the election deadline: hearing of a term is not hearing from its leader.
-            return;
+        Body::AppendEntries(append) => {
+            on_append_entries(role, state, from, term, append).map(|()| None)
         }
-        let next = self.role.enter(&mut self.state, Transition::Follower { leader: None, cause });
-        assert!(next.is_none(), "a follower asks for nothing");
-    }
-
-    /// "Would you vote for me?" (thesis §9.6). Nothing changes here but, possibly, the term.
-    fn on_pre_vote(&mut self, from: NodeId, term: Term, request: PreVote) -> Option<Transition> {
-        let protected = self.role.protects_leader(&self.state);
-        if term > self.state.term() && !protected {
-            // Nobody leads and the asker has been further: without this, a node with a higher
-            // term and a shorter log and one with a lower term and a longer log block each other.
-            self.adopt_term(term);
+        Body::AppendEntriesResponse(response) => {
+            on_append_response(role, state, from, term, response).map(|()| None)
         }
-        // A vote of this node would not become durable while its disk is stalled.
-        let granted = !protected
-            && !self.state.storage_is_stalled()
-            && request.campaign_term > self.state.term()
-            && self.state.is_up_to_date(request.last_log);
-        // A refusal carries this node's term: one that was left behind learns of it.
-        let response = PreVoteResponse { campaign_term: request.campaign_term, granted };
-        let response = Body::PreVoteResponse(response);
-        self.state.send_when_durable(from, response, DependsOn::HardState);
+    });
+    handled.unwrap_or_else(|reason| {
+        state.event(Event::MessageRefused { from, kind, reason });
         None
-    }
+    })
+}
 
-    fn on_pre_vote_response(
-        &mut self,
-        from: NodeId,
-        term: Term,
-        response: PreVoteResponse,
-    ) -> Option<Transition> {
-        if term > self.state.term() {
-            self.adopt_term(term);
+/// Checks the message against itself and this node, and its sender against the incarnation of that
+/// peer.
+fn check(role: &mut Role, state: &mut NodeState, message: &Message) -> Result<(), InvalidMessage> {
+    message.validate(&state.config().identity)?;
+    match state.record_incarnation(message.from, message.from_incarnation)? {
+        IncarnationChange::None => {}
+        IncarnationChange::Superseded => {
+            if let Role::Leader(leader) = role {
+                leader.on_new_incarnation(state, message.from);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Responds whether this node would vote for the sender (thesis §9.6). Nothing changes here except,
+/// possibly, the term.
+fn on_pre_vote(role: &mut Role, state: &mut NodeState, from: NodeId, term: Term, request: PreVote) {
+    let protected = role.protects_leader(state);
+    if term > state.term() && !protected {
+        // There is no leader, and the sender has been in a later term. Otherwise a node with a later
+        // term and a shorter log and one with an earlier term and a longer log block each other.
+        role.follow_later_term(state, term);
+    }
+    // A vote of this node would not become durable while its disk is stalled.
+    let granted = !protected
+        && !state.storage_is_stalled()
+        && request.campaign_term > state.term()
+        && state.is_up_to_date(request.last_log);
+    // A refusal carries this node's term: a sender in an earlier one follows.
+    let response = PreVoteResponse { campaign_term: request.campaign_term, granted };
+    state.send_when_durable(from, Body::PreVoteResponse(response), DependsOn::HardState);
+}
+
+fn on_pre_vote_response(
+    role: &mut Role,
+    state: &mut NodeState,
+    from: NodeId,
+    term: Term,
+    response: PreVoteResponse,
+) -> Option<Transition> {
+    if term > state.term() {
+        role.follow_later_term(state, term);
+        return None;
+    }
+    // A response of an earlier term still shows how its sender would vote.
+    match role {
+        Role::PreCandidate(candidate) => candidate.on_pre_vote_response(state, from, response),
+        // A grant that arrives after the election that it is for must not start another (openraft's
+        // PR 1839).
+        Role::Follower(_) | Role::Candidate(_) | Role::Leader(_) => None,
+    }
+}
+
+fn on_request_vote(
+    role: &mut Role,
+    state: &mut NodeState,
+    from: NodeId,
+    term: Term,
+    request: RequestVote,
+) -> Option<Transition> {
+    if term > state.term() {
+        if role.protects_leader(state) && !request.leadership_transfer {
+            // Neither term nor vote changes: the leader is not disturbed (thesis §4.2.3).
             return None;
         }
-        // An answer from an earlier term still tells what its sender would do.
-        match &mut self.role {
-            Role::PreCandidate(candidate) => {
-                candidate.on_pre_vote_response(&self.state, from, response)
+        role.follow_later_term(state, term);
+    }
+    let may_vote = match state.voted_for() {
+        Some(voted) => voted == from,
+        None => state.leader().is_none(),
+    };
+    let granted = term == state.term() && may_vote && state.is_up_to_date(request.last_log);
+    let mut next = None;
+    if granted {
+        state.vote_for(from);
+        match role {
+            Role::Follower(follower) => follower.on_vote_granted(state),
+            Role::PreCandidate(_) => {
+                let cause = RoleCause::VoteGranted;
+                next = Some(Transition::Follower { leader: None, cause });
             }
-            // A grant that comes late, after the election it asked about (openraft's
-            // PR 1839): it must not start another.
-            Role::Follower(_) | Role::Candidate(_) | Role::Leader(_) => None,
+            // Both voted for themselves in this term.
+            Role::Candidate(_) | Role::Leader(_) => {}
         }
     }
+    let response = Body::RequestVoteResponse(RequestVoteResponse { granted });
+    state.send_when_durable(from, response, DependsOn::HardState);
+    next
+}
 
-    fn on_request_vote(
-        &mut self,
-        from: NodeId,
-        term: Term,
-        request: RequestVote,
-    ) -> Option<Transition> {
-        if term > self.state.term() {
-            if self.role.protects_leader(&self.state) && !request.leadership_transfer {
-                // Neither term nor vote: a healthy leader is not disturbed (thesis §4.2.3).
-                return None;
-            }
-            self.adopt_term(term);
-        }
-        let voted_for = self.state.voted_for();
-        let may_vote = match voted_for {
-            Some(voted) => voted == from,
-            None => self.state.leader.is_none(),
-        };
-        let granted =
-            term == self.state.term() && may_vote && self.state.is_up_to_date(request.last_log);
-        let mut next = None;
-        if granted {
-            self.state.vote_for(from);
-            match &mut self.role {
-                Role::Follower(follower) => follower.on_vote_given(&mut self.state),
-                Role::PreCandidate(_) => {
-                    let cause = RoleCause::VoteGranted;
-                    next = Some(Transition::Follower { leader: None, cause });
-                }
-                // Both voted for themselves in this term.
-                Role::Candidate(_) | Role::Leader(_) => {}
-            }
-        }
-        let response = Body::RequestVoteResponse(RequestVoteResponse { granted });
-        self.state.send_when_durable(from, response, DependsOn::HardState);
-        next
+fn on_request_vote_response(
+    role: &mut Role,
+    state: &mut NodeState,
+    from: NodeId,
+    term: Term,
+    response: RequestVoteResponse,
+) -> Option<Transition> {
+    if !is_current_response(role, state, term) {
+        return None;
     }
+    match role {
+        Role::Candidate(candidate) => candidate.on_request_vote_response(state, from, response),
+        Role::PreCandidate(candidate) => candidate.on_late_vote_response(state, from, response),
+        Role::Follower(_) | Role::Leader(_) => None,
+    }
+}
 
-    fn on_request_vote_response(
-        &mut self,
-        from: NodeId,
-        term: Term,
-        response: RequestVoteResponse,
-    ) -> Option<Transition> {
-        self.if_current_term(term, |node| match &mut node.role {
-            Role::Candidate(candidate) => {
-                candidate.on_request_vote_response(&node.state, from, response)
-            }
-            Role::PreCandidate(candidate) => {
-                candidate.on_late_vote_response(&node.state, from, response)
-            }
-            Role::Follower(_) | Role::Leader(_) => None,
-        })
+fn on_append_entries(
+    role: &mut Role,
+    state: &mut NodeState,
+    from: NodeId,
+    term: Term,
+    append: AppendEntries,
+) -> Result<(), InvalidMessage> {
+    if term < state.term() {
+        reject_stale_append(state, from, &append);
+        return Ok(());
     }
+    if term > state.term() {
+        role.follow_later_term(state, term);
+    }
+    let follower = role.follow_leader(state, from).ok_or(InvalidMessage::SecondLeader)?;
+    follower.on_append_entries(state, from, append)
+}
 
-    fn on_append_entries(
-        &mut self,
-        from: NodeId,
-        term: Term,
-        append: AppendEntries,
-    ) -> Option<Transition> {
-        if term < self.state.term() {
-            // A deposed leader: the answer's term tells it so, its outcome means nothing.
-            self.state.respond_to_stale_append(from, &append);
-            return None;
-        }
-        if term > self.state.term() {
-            self.adopt_term(term);
-        }
-        match &self.role {
-            Role::Follower(_) => {}
-            Role::PreCandidate(_) | Role::Candidate(_) => {
-                let cause = RoleCause::LeaderDiscovered;
-                let follow = Transition::Follower { leader: Some(from), cause };
-                let next = self.role.enter(&mut self.state, follow);
-                assert!(next.is_none(), "a follower asks for nothing");
-            }
-            Role::Leader(_) => {
-                self.refuse_message(from, "append_entries", InvalidMessage::SecondLeader);
-                return None;
-            }
-        }
-        match self.state.leader {
-            Some(leader) if leader != from => {
-                self.refuse_message(from, "append_entries", InvalidMessage::SecondLeader);
-                return None;
-            }
-            Some(_) => {}
-            None => {
-                self.state.leader = Some(from);
-                self.state.event(Event::LeaderDiscovered { leader: from, term });
-            }
-        }
-        if let Role::Follower(follower) = &mut self.role {
-            follower.on_leader_contact(&mut self.state);
-        }
-        self.state.retry_failed_apply();
-        self.state.retry_failed_fetch();
-        if let Err(reason) = self.state.accept_append(from, append) {
-            self.refuse_message(from, "append_entries", reason);
-        }
-        None
+fn on_append_response(
+    role: &mut Role,
+    state: &mut NodeState,
+    from: NodeId,
+    term: Term,
+    response: AppendEntriesResponse,
+) -> Result<(), InvalidMessage> {
+    if !is_current_response(role, state, term) {
+        return Ok(());
     }
+    match role {
+        Role::Leader(leader) => leader.on_append_response(state, from, response),
+        Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => Ok(()),
+    }
+}
 
-    /// Answers of an older term mean nothing any more; one of a later term ends this one.
-    fn if_current_term(
-        &mut self,
-        term: Term,
-        handle: impl FnOnce(&mut Self) -> Option<Transition>,
-    ) -> Option<Transition> {
-        if term < self.state.term() {
-            return None;
-        }
-        if term > self.state.term() {
-            self.adopt_term(term);
-            return None;
-        }
-        handle(self)
+/// Whether a response belongs to the current term. One of an older term has no effect; one of a
+/// later term makes this node follow.
+fn is_current_response(role: &mut Role, state: &mut NodeState, term: Term) -> bool {
+    if term > state.term() {
+        role.follow_later_term(state, term);
+        return false;
     }
+    term == state.term()
 }

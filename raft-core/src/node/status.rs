@@ -1,27 +1,27 @@
-//! What a node says of itself, for metrics, operators and tests.
+//! A snapshot of a node's state, for metrics, operators and tests.
 
 use alloc::collections::BTreeMap;
 use core::time::Duration;
 
-use super::Node;
 use crate::event::RoleKind;
 use crate::membership::Membership;
 use crate::progress::{Progress, ReplicationMode};
 use crate::role::Role;
+use crate::state::NodeState;
 use crate::types::{LogId, LogIndex, NodeId, Term};
 
 /// A node's state at one moment.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Status {
-    /// Its name.
+    /// Its id.
     pub node: NodeId,
     /// Its role.
     pub role: RoleKind,
     /// Its term.
     pub term: Term,
-    /// Whom it voted for in this term.
+    /// The candidate that it voted for in this term.
     pub voted_for: Option<NodeId>,
-    /// Who leads this term, if known; itself included.
+    /// The leader of this term, if known; this node included.
     pub leader: Option<NodeId>,
     /// The first entry that its log still holds.
     pub first_index: LogIndex,
@@ -29,14 +29,14 @@ pub struct Status {
     pub last_log: LogId,
     /// The last entry that is durable.
     pub persisted_index: LogIndex,
-    /// How far it knows the log to be committed.
+    /// The last entry that it knows to be committed.
     pub commit_index: LogIndex,
-    /// The highest commit index that the leader of this term has named in an append, or
+    /// The highest commit index that the leader of this term has sent in an append, or
     /// [`Status::commit_index`] if that is higher. Beyond `commit_index` it covers entries that
     /// this node lacks. A new term begins again with `commit_index`, so that a wrong value lasts
     /// no longer than the term of the leader that sent it.
     pub commit_index_seen: LogIndex,
-    /// How far its state machine has applied.
+    /// The last entry that its state machine has applied.
     pub applied_index: LogIndex,
     /// The entry at which the state machine failed, while it is not applied.
     pub apply_failed_at: Option<LogIndex>,
@@ -51,24 +51,24 @@ pub struct Status {
     /// Bytes of commands that were proposed here, are not applied here yet, and whose callers
     /// wait: at most [`Limits::unapplied_bytes_max`](crate::Limits::unapplied_bytes_max).
     pub unapplied_bytes: u64,
-    /// At a leader: how far each of the others has come.
+    /// At a leader: the progress of each other member. Empty at other nodes.
     pub progress: BTreeMap<NodeId, ProgressStatus>,
 }
 
-/// How far one follower has come, as its leader knows.
+/// How far one follower is replicated, as far as its leader knows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ProgressStatus {
-    /// How it is fed.
+    /// How entries are sent to it.
     pub kind: ProgressKind,
     /// The last entry known to be durable there.
     pub match_index: LogIndex,
     /// The next entry to send.
     pub next_index: LogIndex,
-    /// Appends with entries that it has not answered yet.
+    /// Appends with entries that it has not acknowledged yet.
     pub inflight_appends: usize,
 }
 
-/// How a follower is fed.
+/// How entries are sent to a follower.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ProgressKind {
     /// One append at a time, to find where the logs agree.
@@ -77,90 +77,30 @@ pub enum ProgressKind {
     Replicate,
 }
 
-impl Node {
-    /// The node's state now. Costs a few allocations: not for every step.
-    #[must_use]
-    pub fn status(&self) -> Status {
-        let state = self.state();
-        let progress = match &self.role {
-            Role::Leader(leader) => {
-                leader.progress().iter().map(|(&peer, p)| (peer, p.into())).collect()
-            }
-            Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => BTreeMap::new(),
-        };
-        Status {
+impl Status {
+    pub(super) fn new(state: &NodeState, role: &Role) -> Self {
+        let progress = role.as_leader().map_or_else(BTreeMap::new, |leader| {
+            leader.progress().iter().map(|(&peer, progress)| (peer, progress.into())).collect()
+        });
+        Self {
             node: state.id(),
-            role: self.role.kind(),
+            role: role.kind(),
             term: state.term(),
             voted_for: state.voted_for(),
-            leader: state.leader,
-            first_index: state.log.terms().base().index.next(),
-            last_log: state.log.last(),
-            persisted_index: state.log.persisted(),
+            leader: state.leader(),
+            first_index: state.log().terms().base().index.next(),
+            last_log: state.log().last(),
+            persisted_index: state.log().persisted(),
             commit_index: state.commit_index(),
-            commit_index_seen: state.commit_index().max(state.leader_commit),
-            applied_index: state.apply.applied(),
-            apply_failed_at: state.apply.failed(),
+            commit_index_seen: state.commit_index_seen(),
+            applied_index: state.apply().applied(),
+            apply_failed_at: state.apply().failed(),
             storage_waiting: state.storage_waiting(),
-            tail_bytes: state.log.tail_bytes(),
+            tail_bytes: state.log().tail_bytes(),
             membership: state.membership().clone(),
-            unapplied_bytes: state.apply.unapplied_bytes(),
+            unapplied_bytes: state.apply().unapplied_bytes(),
             progress,
         }
-    }
-
-    /// Its role; cheap.
-    #[must_use]
-    pub const fn role(&self) -> RoleKind {
-        self.role.kind()
-    }
-
-    /// Its term; cheap.
-    #[must_use]
-    pub const fn term(&self) -> Term {
-        self.state().term()
-    }
-
-    /// Who leads this term, if known, itself included; cheap.
-    #[must_use]
-    pub const fn leader(&self) -> Option<NodeId> {
-        self.state().leader
-    }
-
-    /// How far it knows the log to be committed; cheap.
-    #[must_use]
-    pub const fn commit_index(&self) -> LogIndex {
-        self.state().commit_index()
-    }
-
-    /// How far its state machine has applied; cheap.
-    #[must_use]
-    pub const fn applied_index(&self) -> LogIndex {
-        self.state().apply.applied()
-    }
-
-    /// Its last entry, durable or not; cheap.
-    #[must_use]
-    pub fn last_log(&self) -> LogId {
-        self.state().log.last()
-    }
-
-    /// The last entry that is durable; cheap.
-    #[must_use]
-    pub const fn persisted_index(&self) -> LogIndex {
-        self.state().log.persisted()
-    }
-
-    /// Whom it voted for in this term; cheap.
-    #[must_use]
-    pub const fn voted_for(&self) -> Option<NodeId> {
-        self.state().voted_for()
-    }
-
-    /// The term of an entry that is in its log, or of the one before the first.
-    #[must_use]
-    pub fn term_at(&self, index: LogIndex) -> Option<Term> {
-        self.state().log.term_at(index)
     }
 }
 

@@ -1,17 +1,17 @@
-//! Heartbeats on their way to one follower: what their rejection would mean.
+//! The heartbeats in flight to one follower, from which the cause of a rejection is found.
 
 use alloc::collections::VecDeque;
 
 use crate::types::{LogIndex, Round};
 
-/// How many are remembered; the rejection of an older one is taken for an append's, which costs a
-/// probe and nothing else.
+/// How many heartbeats are retained. The rejection of an older one is treated as that of an append:
+/// this costs a probe and nothing else.
 const RETAINED_MAX: usize = 32;
 
-/// Unanswered heartbeats, ascending by round.
+/// Heartbeats without a response, ascending by round.
 #[derive(Clone, Debug)]
 pub(crate) struct Heartbeats {
-    sent: VecDeque<Heartbeat>,
+    in_flight: VecDeque<Heartbeat>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -25,26 +25,29 @@ struct Heartbeat {
 
 impl Heartbeats {
     pub(crate) const fn new() -> Self {
-        Self { sent: VecDeque::new() }
+        Self { in_flight: VecDeque::new() }
     }
 
+    /// A heartbeat is sent.
     pub(crate) fn record(&mut self, round: Round, prev: LogIndex, last_sent: LogIndex) {
-        if self.sent.len() == RETAINED_MAX {
-            self.sent.pop_front();
+        if self.in_flight.len() == RETAINED_MAX {
+            self.in_flight.pop_front();
         }
-        self.sent.push_back(Heartbeat { round, prev, last_sent });
+        self.in_flight.push_back(Heartbeat { round, prev, last_sent });
     }
 
-    /// The last entry that had been sent when the heartbeat of this round and prev left.
-    pub(crate) fn find(&self, round: Round, prev: LogIndex) -> Option<LogIndex> {
-        let found = self.sent.iter().find(|sent| sent.round == round && sent.prev == prev);
-        found.map(|sent| sent.last_sent)
+    /// The last entry that had been sent to the follower when the heartbeat of this round and prev
+    /// was.
+    pub(crate) fn last_sent_at(&self, round: Round, prev: LogIndex) -> Option<LogIndex> {
+        let mut in_flight = self.in_flight.iter();
+        let heartbeat = in_flight.find(|sent| sent.round == round && sent.prev == prev)?;
+        Some(heartbeat.last_sent)
     }
 
-    /// A later round was answered: these will not be, or it no longer matters.
+    /// A response to this round was received: responses to earlier ones no longer matter.
     pub(crate) fn remove_before(&mut self, round: Round) {
-        while self.sent.front().is_some_and(|sent| sent.round < round) {
-            self.sent.pop_front();
+        while self.in_flight.front().is_some_and(|heartbeat| heartbeat.round < round) {
+            self.in_flight.pop_front();
         }
     }
 }

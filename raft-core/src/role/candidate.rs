@@ -1,48 +1,58 @@
-//! Seeking leadership: first by asking whether it could be won, then by asking for votes.
+//! Elections: first the pre-vote, then the vote.
 
-use super::{Transition, VoteCount};
+use alloc::vec::Vec;
+
+use super::transition::Transition;
+use super::votes::VoteCount;
 use crate::event::RoleCause;
 use crate::message::{Body, PreVote, PreVoteResponse, RequestVote, RequestVoteResponse};
-use crate::outbox::DependsOn;
-use crate::state::NodeState;
+use crate::state::{DependsOn, NodeState};
 use crate::types::{NodeId, Timestamp};
 
-/// Asks, without touching any term, whether an election would be won (thesis §9.6).
+/// Finds out, without a change of term, whether an election would be won (thesis §9.6).
 #[derive(Clone, Debug)]
 pub(crate) struct PreCandidate {
-    pub(crate) election_deadline: Timestamp,
+    election_deadline: Timestamp,
     pre_votes: VoteCount,
-    /// The votes of the current term, if this node was a candidate in it just before. Voters with
-    /// a slow disk answer late; as long as no later term has begun, their votes still elect.
+    /// The votes of the current term, if this node was a candidate in it just before. Responses of
+    /// voters with a slow disk arrive late; their votes count as long as no later term has begun.
     votes: Option<VoteCount>,
 }
 
 impl PreCandidate {
+    /// Requests pre-votes. `votes` are those of the current term, if this node requested any. In a
+    /// cluster of one the pre-vote is won immediately.
     pub(crate) fn begin(
         state: &mut NodeState,
         votes: Option<VoteCount>,
     ) -> (Self, Option<Transition>) {
         let mut pre_votes = VoteCount::default();
         pre_votes.record(state.id(), true);
-        let request = PreVote { campaign_term: state.term().next(), last_log: state.log.last() };
+        let request = PreVote { campaign_term: state.term().next(), last_log: state.log().last() };
         for peer in other_voters(state) {
             state.send(peer, Body::PreVote(request));
         }
-        let candidate =
-            Self { election_deadline: state.draw_election_deadline(), pre_votes, votes };
+        let election_deadline = state.draw_election_deadline();
+        let candidate = Self { election_deadline, pre_votes, votes };
         let next = candidate.outcome(state);
         (candidate, next)
     }
 
-    pub(crate) const fn take_votes(&mut self) -> Option<VoteCount> {
-        self.votes.take()
+    /// When a tick is next useful.
+    pub(crate) const fn deadline(&self) -> Timestamp {
+        self.election_deadline
+    }
+
+    /// The votes of the current term, if this node was a candidate in it.
+    pub(crate) fn votes(&self) -> Option<VoteCount> {
+        self.votes.clone()
     }
 
     pub(crate) fn on_tick(&self, state: &NodeState) -> Option<Transition> {
-        (state.now >= self.election_deadline).then(|| state.campaign_again())
+        (state.now() >= self.election_deadline).then(|| Transition::campaign_again(state))
     }
 
-    /// A voter answered. Answers about another term than the one asked for are late ones.
+    /// A voter responded. Responses for another term than the requested one are late ones.
     pub(crate) fn on_pre_vote_response(
         &mut self,
         state: &NodeState,
@@ -56,7 +66,8 @@ impl PreCandidate {
         self.outcome(state)
     }
 
-    /// A voter answered the vote request that this node sent as a candidate of the current term.
+    /// A voter responded to the vote request that this node sent as a candidate of the current
+    /// term.
     pub(crate) fn on_late_vote_response(
         &mut self,
         state: &NodeState,
@@ -68,7 +79,7 @@ impl PreCandidate {
         votes.won(state.membership(), state.term()).map(Transition::Leader)
     }
 
-    /// Something became durable.
+    /// A persist is durable: perhaps the one with the node's own vote.
     pub(crate) fn on_persisted(&mut self, state: &NodeState) -> Option<Transition> {
         let votes = self.votes.as_mut()?;
         if own_vote_is_durable(state) {
@@ -90,12 +101,12 @@ impl PreCandidate {
     }
 }
 
-/// Asks for votes in a term of its own (Raft §5.2).
+/// Requests votes in a term of its own (Raft §5.2).
 #[derive(Clone, Debug)]
 pub(crate) struct Candidate {
-    /// Until the node's own vote is durable: when it gives up. From then on: when it campaigns
+    /// Until the node's own vote is durable: when it steps down. From then on: when it campaigns
     /// again.
-    pub(crate) election_deadline: Timestamp,
+    election_deadline: Timestamp,
     started_at: Timestamp,
     own_vote: OwnVote,
     votes: VoteCount,
@@ -104,56 +115,63 @@ pub(crate) struct Candidate {
 /// Whether a candidate's vote for itself counts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum OwnVote {
-    /// On its way to the disk; vote requests wait for it too.
+    /// It is being persisted; the vote requests depend on it and are held.
     Persisting,
     Durable,
 }
 
 impl Candidate {
+    /// Requests votes once the node's own vote is durable.
     pub(crate) fn begin(state: &mut NodeState) -> Self {
-        let request = RequestVote { last_log: state.log.last(), leadership_transfer: false };
+        let request = RequestVote { last_log: state.log().last(), leadership_transfer: false };
         for peer in other_voters(state) {
-            // The request itself says that this node voted for itself: durable first.
+            // A vote request implies that its sender has voted for itself in that term.
             state.send_when_durable(peer, Body::RequestVote(request), DependsOn::HardState);
         }
         Self {
-            election_deadline: state.now.after(state.config.stall_timeout()),
-            started_at: state.now,
+            election_deadline: state.now().after(state.config().stall_timeout()),
+            started_at: state.now(),
             own_vote: OwnVote::Persisting,
             votes: VoteCount::default(),
         }
     }
 
-    pub(crate) fn take_votes(&mut self) -> VoteCount {
-        core::mem::take(&mut self.votes)
+    /// When a tick is next useful.
+    pub(crate) const fn deadline(&self) -> Timestamp {
+        self.election_deadline
+    }
+
+    /// The votes of the current term.
+    pub(crate) fn votes(&self) -> VoteCount {
+        self.votes.clone()
     }
 
     pub(crate) fn on_tick(&self, state: &NodeState) -> Option<Transition> {
-        if state.now < self.election_deadline {
+        if state.now() < self.election_deadline {
             return None;
         }
         Some(match self.own_vote {
-            OwnVote::Durable => state.campaign_again(),
+            OwnVote::Durable => Transition::campaign_again(state),
             OwnVote::Persisting => {
                 Transition::Follower { leader: None, cause: RoleCause::StorageStalled }
             }
         })
     }
 
-    /// Something became durable: the node's own vote counts once it is. The vote requests leave
-    /// now and not earlier, so the election timeout begins now; a voter is given as long again as
-    /// this node's disk took, since it has to make its vote durable too.
+    /// A persist is durable: the node's own vote counts once it is. The vote requests are sent now
+    /// and not earlier, so the election timeout begins now. It is extended by the time that this
+    /// node's disk took, since a voter has to persist its vote, too.
     pub(crate) fn on_persisted(&mut self, state: &mut NodeState) -> Option<Transition> {
         if self.own_vote == OwnVote::Persisting && own_vote_is_durable(state) {
             self.own_vote = OwnVote::Durable;
-            let voter_persist = state.now.since(self.started_at);
+            let voter_persist = state.now().since(self.started_at);
             self.election_deadline = state.draw_election_deadline().after(voter_persist);
             self.votes.record(state.id(), true);
         }
         self.outcome(state)
     }
 
-    /// A voter answered in this term.
+    /// A voter responded in this term.
     pub(crate) fn on_request_vote_response(
         &mut self,
         state: &NodeState,
@@ -179,7 +197,7 @@ fn own_vote_is_durable(state: &NodeState) -> bool {
     state.hard_state_is_durable() && state.voted_for() == Some(state.id())
 }
 
-fn other_voters(state: &NodeState) -> alloc::vec::Vec<NodeId> {
+fn other_voters(state: &NodeState) -> Vec<NodeId> {
     let membership = state.membership();
-    state.peers().into_iter().filter(|&peer| membership.is_voter(peer)).collect()
+    state.peers().filter(|&peer| membership.is_voter(peer)).collect()
 }

@@ -5,10 +5,10 @@ use alloc::collections::BTreeMap;
 use crate::membership::Membership;
 use crate::types::{NodeId, Term};
 
-/// Who answered what in one campaign. Each node counts once; only voters count.
+/// The responses of one campaign. Each node counts once; only voters count.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct VoteCount {
-    responses: BTreeMap<NodeId, bool>,
+    granted: BTreeMap<NodeId, bool>,
 }
 
 /// Proof that a quorum voted for this node in this term. Only [`VoteCount::won`] makes one.
@@ -25,19 +25,19 @@ impl QuorumOfVotes {
 }
 
 impl VoteCount {
-    /// Takes a voter's answer. The first one stands: a voter does not change its mind in a term.
+    /// Records the response of a voter. The first one counts: a vote is final in its term.
     pub(crate) fn record(&mut self, voter: NodeId, granted: bool) {
-        self.responses.entry(voter).or_insert(granted);
+        self.granted.entry(voter).or_insert(granted);
     }
 
     /// Whether a quorum granted.
     pub(crate) fn is_granted(&self, membership: &Membership) -> bool {
-        membership.is_quorum(|voter| self.responses.get(&voter) == Some(&true))
+        membership.is_quorum(|voter| self.granted.get(&voter) == Some(&true))
     }
 
-    /// Whether so many refused that no quorum can grant any more.
+    /// Whether so many voters refused that no quorum can grant.
     pub(crate) fn is_lost(&self, membership: &Membership) -> bool {
-        !membership.is_quorum(|voter| self.responses.get(&voter) != Some(&false))
+        !membership.is_quorum(|voter| self.granted.get(&voter) != Some(&false))
     }
 
     /// The proof, if a quorum voted for this node in `term`.

@@ -2,13 +2,10 @@
 
 use alloc::vec::Vec;
 
-use super::Leader;
-use crate::effect::Refusal;
-use crate::state::NodeState;
 use crate::types::{LogIndex, RequestId, Round};
 
-/// Reads on their way. One confirmation is under way at a time; what arrives meanwhile shares
-/// the next one.
+/// Reads that are not confirmed yet. One round confirms all that wait when it begins; reads that
+/// arrive meanwhile share the next round.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ReadQueue {
     confirming: Option<Confirmation>,
@@ -17,63 +14,45 @@ pub(super) struct ReadQueue {
 
 #[derive(Clone, Debug)]
 struct Confirmation {
-    /// Answers to this round or a later one show that this node still led when it began.
+    /// Responses to this round or a later one show that this node still led when it began.
     round: Round,
-    /// What was committed when the round began.
+    /// The commit index when the round began.
     read_index: LogIndex,
     requests: Vec<RequestId>,
 }
 
-impl Leader {
-    pub(crate) fn on_read(&mut self, state: &mut NodeState, requests: Vec<RequestId>) {
-        if !Self::has_committed_in_term(state) {
-            for id in requests {
-                state.refuse(id, Refusal::NotReady);
-            }
-            return;
-        }
-        self.reads.waiting.extend(requests);
-        self.confirm_next(state);
+impl ReadQueue {
+    /// Adds reads, which wait for the next round.
+    pub(super) fn register(&mut self, requests: Vec<RequestId>) {
+        self.waiting.extend(requests);
     }
 
-    /// Starts a confirmation for everything that waits, unless one is under way.
-    fn confirm_next(&mut self, state: &mut NodeState) {
-        if self.reads.confirming.is_some() || self.reads.waiting.is_empty() {
-            return;
-        }
-        self.begin_round(state);
-        self.reads.confirming = Some(Confirmation {
-            round: self.round,
-            read_index: state.commit_index(),
-            requests: core::mem::take(&mut self.reads.waiting),
-        });
-        self.check_confirmation(state);
+    /// Whether reads wait and no round is in progress.
+    pub(super) const fn may_begin_round(&self) -> bool {
+        self.confirming.is_none() && !self.waiting.is_empty()
     }
 
-    /// An answer came in: perhaps a quorum has confirmed.
-    pub(super) fn check_confirmation(&mut self, state: &mut NodeState) {
-        let Some(confirming) = &self.reads.confirming else { return };
-        let round = confirming.round;
-        let me = state.id();
-        let confirmed = state.membership().is_quorum(|voter| {
-            voter == me
-                || self
-                    .progress
-                    .get(&voter)
-                    .is_some_and(|progress| progress.round_acknowledged >= round)
-        });
-        if confirmed && let Some(confirmed) = self.reads.confirming.take() {
-            state.complete_reads_at(confirmed.read_index, confirmed.requests);
-            self.confirm_next(state);
-        }
+    /// Confirms every read that waits with this round.
+    pub(super) fn begin_round(&mut self, round: Round, read_index: LogIndex) {
+        assert!(self.confirming.is_none(), "one round of reads is in progress at a time");
+        let requests = core::mem::take(&mut self.waiting);
+        self.confirming = Some(Confirmation { round, read_index, requests });
     }
 
-    /// Leadership is over: reads that were not confirmed are refused; asking again is safe.
-    pub(crate) fn refuse_unconfirmed_reads(self, state: &mut NodeState) {
-        let refusal = state.not_leader();
-        let confirming = self.reads.confirming.into_iter().flat_map(|c| c.requests);
-        for id in confirming.chain(self.reads.waiting) {
-            state.refuse(id, refusal);
-        }
+    /// The round that is in progress.
+    pub(super) fn confirming_round(&self) -> Option<Round> {
+        self.confirming.as_ref().map(|confirmation| confirmation.round)
+    }
+
+    /// Ends the round that is in progress: its reads are confirmed at the returned index.
+    pub(super) fn finish_round(&mut self) -> Option<(LogIndex, Vec<RequestId>)> {
+        let Confirmation { read_index, requests, .. } = self.confirming.take()?;
+        Some((read_index, requests))
+    }
+
+    /// The requests that are not confirmed, in the order of their arrival.
+    pub(super) fn into_requests(self) -> impl Iterator<Item = RequestId> {
+        let confirming = self.confirming.into_iter().flat_map(|confirming| confirming.requests);
+        confirming.chain(self.waiting)
     }
 }

@@ -1,8 +1,8 @@
-//! Feeding the followers.
+//! Replication of the log to each follower (Raft §5.3).
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use super::Leader;
 use crate::config::Limits;
 use crate::entry::Entry;
 use crate::input::EntriesFetched;
@@ -12,34 +12,98 @@ use crate::progress::{Progress, ReplicationMode};
 use crate::state::NodeState;
 use crate::types::{LogId, LogIndex, NodeId, Round};
 
-impl Leader {
+/// The progress of each other member, and the round that every append carries.
+#[derive(Clone, Debug)]
+pub(super) struct Replication {
+    progress: BTreeMap<NodeId, Progress>,
+    /// Counts heartbeats, from 1.
+    round: Round,
+}
+
+/// What the leader derives from the progress of its followers.
+impl Replication {
+    /// Every follower is probed from the end of the log on.
+    pub(super) fn begin(state: &NodeState) -> Self {
+        let next_index = state.log().last().index.next();
+        let now = state.now();
+        let progress = state.peers().map(|peer| (peer, Progress::new(next_index, now)));
+        Self { progress: progress.collect(), round: Round(1) }
+    }
+
+    pub(super) const fn progress(&self) -> &BTreeMap<NodeId, Progress> {
+        &self.progress
+    }
+
+    /// The current round.
+    pub(super) const fn round(&self) -> Round {
+        self.round
+    }
+
+    /// The last entry that is known to be durable at this peer.
+    pub(super) fn match_index(&self, peer: NodeId) -> LogIndex {
+        self.progress.get(&peer).map_or(LogIndex::ZERO, |progress| progress.match_index)
+    }
+
+    /// Whether a quorum has responded to this round or a later one.
+    pub(super) fn is_acknowledged_by_quorum(&self, state: &NodeState, round: Round) -> bool {
+        self.is_quorum(state, |progress| progress.round_acknowledged >= round)
+    }
+
+    /// Whether a quorum has responded within the last election timeout (thesis §6.2).
+    pub(super) fn has_recent_contact_with_quorum(&self, state: &NodeState) -> bool {
+        let timeout = state.config().election_timeout_min;
+        self.is_quorum(state, |progress| state.now().since(progress.last_contact) <= timeout)
+    }
+
+    /// Whether this node and the peers for which `agrees` holds are a quorum.
+    fn is_quorum(&self, state: &NodeState, agrees: impl Fn(&Progress) -> bool) -> bool {
+        state.membership().is_quorum(|voter| {
+            voter == state.id() || self.progress.get(&voter).is_some_and(&agrees)
+        })
+    }
+}
+
+/// Sending.
+impl Replication {
     /// Sends every follower what its window has room for.
-    pub(super) fn replicate_to_all(&mut self, state: &mut NodeState) {
+    pub(super) fn send_to_all(&mut self, state: &mut NodeState) {
         for (&peer, progress) in &mut self.progress {
             replicate_to(state, peer, progress, self.round);
         }
     }
 
-    /// Begins a new round with a heartbeat to everyone.
+    /// Begins a new round with a heartbeat to every follower.
     pub(super) fn begin_round(&mut self, state: &mut NodeState) {
         self.round = self.round.next();
         self.send_heartbeats(state);
     }
 
-    /// Sends everyone an append without entries whose prev is this node's last entry.
+    /// Sends every follower an append without entries whose prev is this node's last entry.
     pub(super) fn send_heartbeats(&mut self, state: &mut NodeState) {
         for (&peer, progress) in &mut self.progress {
-            let prev = state.log.last();
+            let prev = state.log().last();
             progress.heartbeats.record(self.round, prev.index, progress.next_index.previous());
             send_append(state, peer, prev, Vec::new(), self.round);
         }
     }
 
-    /// A follower answered an append.
+    /// A heartbeat is due: entries that the store did not return are requested again.
+    pub(super) fn retry_failed_fetches(&mut self, state: &mut NodeState) {
+        for (&peer, progress) in &mut self.progress {
+            if core::mem::take(&mut progress.fetch_failed) {
+                replicate_to(state, peer, progress, self.round);
+            }
+        }
+    }
+}
+
+/// Receiving.
+impl Replication {
+    /// A follower responded to an append.
     ///
     /// # Errors
-    /// When it claims what cannot be; the answer has no effect then.
-    pub(crate) fn on_append_response(
+    /// When the response cannot be one to an append of this term; it has no effect then.
+    pub(super) fn on_append_response(
         &mut self,
         state: &mut NodeState,
         from: NodeId,
@@ -50,47 +114,45 @@ impl Leader {
             return Err(InvalidMessage::UnexpectedResponse);
         }
         if response.round == Round::NONE {
-            // It answers an append of an earlier term in which this node led.
+            // It responds to an append of an earlier term in which this node led.
             return Ok(());
         }
         match response.outcome {
             AppendOutcome::Matched { match_index } => {
-                if match_index > state.log.last().index {
+                if match_index > state.log().last().index {
                     return Err(InvalidMessage::UnexpectedResponse);
                 }
                 progress.on_matched(match_index);
             }
             AppendOutcome::Rejected { prev_index, last_index, hint } => {
-                if prev_index > state.log.last().index {
+                if prev_index > state.log().last().index {
                     return Err(InvalidMessage::UnexpectedResponse);
                 }
-                // Below the hint the logs may agree; above it they cannot (Raft §5.3).
-                let agreeing = state.log.terms().highest_at_most(hint.index, hint.term);
+                // Above the hint the logs cannot agree; at or below it they may (Raft §5.3).
+                let agreeing = state.log().terms().highest_at_most(hint.index, hint.term);
                 let agrees_to = if agreeing == hint { hint.index } else { LogIndex::ZERO };
-                let rejection =
-                    classify_rejection(progress, response.round, prev_index, last_index, agrees_to);
-                match rejection {
-                    Rejection::Mismatch => progress.probe_from(agreeing.index.next()),
-                    Rejection::UpToDate { sent } => {
+                let cause =
+                    rejection_cause(progress, response.round, prev_index, last_index, agrees_to);
+                match cause {
+                    RejectionCause::Mismatch => progress.probe_from(agreeing.index.next()),
+                    RejectionCause::PrevNotSent { sent } => {
                         request_durable_index(state, from, progress, sent, self.round);
                     }
-                    Rejection::Stale => {}
+                    RejectionCause::Outdated => {}
                 }
             }
         }
-        progress.last_contact = state.now;
+        progress.last_contact = state.now();
         progress.round_acknowledged = progress.round_acknowledged.max(response.round);
         progress.heartbeats.remove_before(response.round);
         replicate_to(state, from, progress, self.round);
-        self.advance_commit(state);
-        self.check_confirmation(state);
         Ok(())
     }
 
-    /// The store answered the request of these followers. It may have been made in an earlier
-    /// leadership, and a follower may have moved on since: entries are used as far as they are
-    /// still the log's.
-    pub(crate) fn on_entries_fetched(
+    /// The store reported the result of the request of these followers. The request may be from an
+    /// earlier leadership, and a follower may have advanced since: entries are used as far as they
+    /// are still in the log.
+    pub(super) fn on_entries_fetched(
         &mut self,
         state: &mut NodeState,
         followers: &[NodeId],
@@ -98,7 +160,7 @@ impl Leader {
     ) {
         let expected = (0..).map(|at| fetched.from + at);
         let in_log = fetched.entries.iter().zip(expected).take_while(|(entry, index)| {
-            entry.index() == *index && state.log.terms().contains(entry.id)
+            entry.index() == *index && state.log().terms().contains(entry.id)
         });
         let count = in_log.count();
         for &peer in followers {
@@ -110,80 +172,78 @@ impl Leader {
         }
     }
 
-    /// A heartbeat is due: what the store could not deliver is requested again.
-    pub(super) fn retry_failed_fetches(&mut self, state: &mut NodeState) {
-        for (&peer, progress) in &mut self.progress {
-            if core::mem::take(&mut progress.fetch_failed) {
-                replicate_to(state, peer, progress, self.round);
-            }
-        }
-    }
-
-    /// What was sent to this follower may be lost: look again for the place where it stands.
-    pub(crate) fn on_peer_unreachable(&mut self, peer: NodeId) {
+    /// Messages to this follower may be lost: it is probed from its match index on.
+    pub(super) fn on_peer_unreachable(&mut self, peer: NodeId) {
         if let Some(progress) = self.progress.get_mut(&peer) {
             match progress.mode {
                 ReplicationMode::Replicate { .. } => {
-                    progress.probe_from(progress.match_index.next())
+                    progress.probe_from(progress.match_index.next());
                 }
                 ReplicationMode::Probe { .. } => {}
             }
         }
     }
 
-    /// The follower lives on a new disk: nothing that it ever acknowledged counts any more.
-    pub(crate) fn on_new_incarnation(&mut self, state: &NodeState, peer: NodeId) {
+    /// The follower runs with a new incarnation: what the earlier one acknowledged does not count.
+    pub(super) fn on_new_incarnation(&mut self, state: &NodeState, peer: NodeId) {
         if let Some(progress) = self.progress.get_mut(&peer) {
-            *progress = Progress::new(state.log.last().index.next(), state.now);
+            *progress = Progress::new(state.log().last().index.next(), state.now());
         }
     }
 }
 
-/// What a rejection says.
-enum Rejection {
-    /// Something was lost, or the logs disagree.
+/// Why a follower rejected an append.
+enum RejectionCause {
+    /// An append was lost, or the logs disagree.
     Mismatch,
-    /// The follower has all that was sent, and the heartbeat's prev lies ahead of that.
-    UpToDate {
-        /// The last entry that had been sent to it then.
+    /// The follower has every entry that was sent; the prev of the heartbeat is an entry that was
+    /// not sent yet.
+    PrevNotSent {
+        /// The last entry that had been sent when the heartbeat was.
         sent: LogIndex,
     },
-    /// An old answer about what is settled.
-    Stale,
+    /// None that matters: the logs are known to agree at this index by now, or a probe is
+    /// outstanding.
+    Outdated,
 }
 
-fn classify_rejection(
+fn rejection_cause(
     progress: &Progress,
     round: Round,
     prev_index: LogIndex,
     last_index: LogIndex,
     agrees_to: LogIndex,
-) -> Rejection {
+) -> RejectionCause {
     if prev_index <= progress.match_index {
-        return Rejection::Stale;
+        return RejectionCause::Outdated;
     }
     match &progress.mode {
-        // Nobody's log is shorter than what it acknowledged: this answer is an old one.
-        ReplicationMode::Replicate { .. } if last_index < progress.match_index => Rejection::Stale,
-        ReplicationMode::Replicate { .. } => match progress.heartbeats.find(round, prev_index) {
-            Some(sent) if agrees_to >= sent => Rejection::UpToDate { sent },
-            Some(_) | None => Rejection::Mismatch,
-        },
-        // Messages keep their order: an answer to a heartbeat that left after the probe shows
-        // that the probe is lost or was refused.
-        ReplicationMode::Probe { outstanding: Some(probe) } => {
-            if prev_index == progress.next_index.previous() || round > *probe {
-                Rejection::Mismatch
-            } else {
-                Rejection::Stale
+        ReplicationMode::Replicate { .. } if last_index < progress.match_index => {
+            // A log is never shorter than what its node has acknowledged.
+            RejectionCause::Outdated
+        }
+        ReplicationMode::Replicate { .. } => {
+            match progress.heartbeats.last_sent_at(round, prev_index) {
+                Some(sent) if agrees_to >= sent => RejectionCause::PrevNotSent { sent },
+                Some(_) | None => RejectionCause::Mismatch,
             }
         }
-        ReplicationMode::Probe { outstanding: None } => Rejection::Mismatch,
+        // Messages keep their order: a response to a heartbeat that was sent after the probe shows
+        // that the probe is lost or was rejected.
+        ReplicationMode::Probe { outstanding: Some(probe) } => {
+            if prev_index == progress.next_index.previous() || round > *probe {
+                RejectionCause::Mismatch
+            } else {
+                RejectionCause::Outdated
+            }
+        }
+        ReplicationMode::Probe { outstanding: None } => RejectionCause::Mismatch,
     }
 }
 
-/// The follower has what was sent and has not acknowledged all of it: its answers are lost, or
-/// wait for its disk. Without asking again a full window would stay full for good.
+/// The follower has every entry that was sent and has not acknowledged all of them: its responses
+/// are lost, or wait for its disk. An append without entries makes it respond again; without that a
+/// full window would never have room again.
 fn request_durable_index(
     state: &mut NodeState,
     peer: NodeId,
@@ -192,7 +252,7 @@ fn request_durable_index(
     round: Round,
 ) {
     if sent > progress.match_index
-        && let Some(term) = state.log.term_at(sent)
+        && let Some(term) = state.log().term_at(sent)
     {
         send_append(state, peer, LogId::new(term, sent), Vec::new(), round);
     }
@@ -200,14 +260,15 @@ fn request_durable_index(
 
 /// Sends a follower what its window has room for.
 fn replicate_to(state: &mut NodeState, peer: NodeId, progress: &mut Progress, round: Round) {
-    let limits = state.config.limits;
+    let limits = state.config().limits;
     loop {
-        let last = state.log.last().index;
+        let last = state.log().last().index;
         let from = progress.next_index;
         if !progress.window_has_room(&limits) || from > last {
             return;
         }
-        let slice = state.log.slice(from, last, limits.append_entries_max, limits.append_bytes_max);
+        let slice =
+            state.log().slice(from, last, limits.append_entries_max, limits.append_bytes_max);
         match slice {
             Some(entries) => {
                 if !send_entries(state, peer, progress, entries, round) {
@@ -234,7 +295,7 @@ fn replicate_fetched(
     round: Round,
 ) {
     let Some(first) = entries.first().map(Entry::index) else { return };
-    let limits = state.config.limits;
+    let limits = state.config().limits;
     while progress.next_index >= first && progress.window_has_room(&limits) {
         let skip = progress.next_index.distance_from(first);
         let rest = usize::try_from(skip).ok().and_then(|skip| entries.get(skip..));
@@ -257,8 +318,8 @@ fn entries_of_one_append<'a>(entries: &'a [Entry], limits: &Limits) -> &'a [Entr
     &entries[..count]
 }
 
-/// Sends one append and books it. Returns false, without effect, if there are no entries or the
-/// term of the entry before them is not known.
+/// Sends one append with entries and records it in the progress. Returns false, without effect, if
+/// there are no entries or the term of the entry before them is not known.
 fn send_entries(
     state: &mut NodeState,
     peer: NodeId,
@@ -267,7 +328,7 @@ fn send_entries(
     round: Round,
 ) -> bool {
     let prev_index = progress.next_index.previous();
-    let Some(prev_term) = state.log.term_at(prev_index) else { return false };
+    let Some(prev_term) = state.log().term_at(prev_index) else { return false };
     let Some(last) = entries.last().map(Entry::index) else { return false };
     match &mut progress.mode {
         ReplicationMode::Probe { outstanding } => *outstanding = Some(round),

@@ -1,0 +1,81 @@
+//! The progress of one follower.
+
+use super::heartbeats::Heartbeats;
+use super::inflights::Inflights;
+use crate::config::Limits;
+use crate::types::{LogIndex, Round, Timestamp};
+
+/// How far one follower is replicated, and how (Raft figure 2, `nextIndex` and `matchIndex`).
+#[derive(Clone, Debug)]
+pub(crate) struct Progress {
+    /// The highest index known to agree and be durable there. Never falls within a term and an
+    /// incarnation.
+    pub(crate) match_index: LogIndex,
+    /// The next entry to send; always above `match_index`.
+    pub(crate) next_index: LogIndex,
+    pub(crate) mode: ReplicationMode,
+    /// When a response of this term was last received; when the leadership began, if none was.
+    pub(crate) last_contact: Timestamp,
+    /// The highest round that the follower has responded to.
+    pub(crate) round_acknowledged: Round,
+    /// Heartbeats without a response so far.
+    pub(crate) heartbeats: Heartbeats,
+    /// The store did not return the next entries; they are requested again after the next
+    /// heartbeat.
+    pub(crate) fetch_failed: bool,
+}
+
+/// How entries are sent to a follower.
+#[derive(Clone, Debug)]
+pub(crate) enum ReplicationMode {
+    /// It is not known where the logs agree: one append at a time.
+    Probe {
+        /// The round of the probe that is outstanding, if one is.
+        outstanding: Option<Round>,
+    },
+    /// The logs agree up to `next_index - 1` as far as is known: appends are pipelined.
+    Replicate { inflights: Inflights },
+}
+
+impl Progress {
+    /// A follower of which nothing is known, to be probed from `next_index` on.
+    pub(crate) const fn new(next_index: LogIndex, now: Timestamp) -> Self {
+        Self {
+            match_index: LogIndex::ZERO,
+            next_index,
+            mode: ReplicationMode::Probe { outstanding: None },
+            last_contact: now,
+            round_acknowledged: Round(0),
+            heartbeats: Heartbeats::new(),
+            fetch_failed: false,
+        }
+    }
+
+    /// The follower's log agrees, durably, up to here.
+    pub(crate) fn on_matched(&mut self, match_index: LogIndex) {
+        self.match_index = self.match_index.max(match_index);
+        self.next_index = self.next_index.max(self.match_index.next());
+        match &mut self.mode {
+            ReplicationMode::Probe { .. } => {
+                self.mode = ReplicationMode::Replicate { inflights: Inflights::default() };
+            }
+            ReplicationMode::Replicate { inflights } => inflights.free_to(self.match_index),
+        }
+    }
+
+    /// Whether another append with entries may be sent.
+    pub(crate) fn window_has_room(&self, limits: &Limits) -> bool {
+        match &self.mode {
+            ReplicationMode::Probe { outstanding } => outstanding.is_none(),
+            ReplicationMode::Replicate { inflights } => {
+                inflights.has_room(limits.inflight_appends_max, limits.inflight_bytes_max)
+            }
+        }
+    }
+
+    /// An append was lost, or the logs disagree: the follower is probed from `next_index` on.
+    pub(crate) fn probe_from(&mut self, next_index: LogIndex) {
+        self.next_index = next_index.max(self.match_index.next());
+        self.mode = ReplicationMode::Probe { outstanding: None };
+    }
+}

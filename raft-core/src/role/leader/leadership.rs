@@ -1,0 +1,191 @@
+//! The leader: how replication, commitment and reads act together.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use super::commit;
+use super::read_index::ReadQueue;
+use super::replication::Replication;
+use crate::config::CommitNotification;
+use crate::effect::Refusal;
+use crate::entry::Entry;
+use crate::event::RoleCause;
+use crate::input::{EntriesFetched, Proposal};
+use crate::message::AppendEntriesResponse;
+use crate::message::validate::InvalidMessage;
+use crate::progress::Progress;
+use crate::role::transition::Transition;
+use crate::role::votes::QuorumOfVotes;
+use crate::state::NodeState;
+use crate::types::{LogId, NodeId, RequestId, Timestamp};
+
+/// Replicates its log (Raft §5.3).
+#[derive(Clone, Debug)]
+pub(crate) struct Leader {
+    replication: Replication,
+    reads: ReadQueue,
+    heartbeat_deadline: Timestamp,
+    quorum_check_deadline: Timestamp,
+}
+
+impl Leader {
+    /// Begins to lead the term that was won: appends an empty entry and sends it to every member
+    /// (Raft §8).
+    pub(crate) fn begin(state: &mut NodeState, proof: &QuorumOfVotes) -> Self {
+        assert!(proof.term() == state.term(), "votes elect only in their own term");
+        let mut replication = Replication::begin(state);
+        let next_index = state.log().last().index.next();
+        state.append(Entry::empty(LogId::new(state.term(), next_index)));
+        replication.send_to_all(state);
+        Self {
+            replication,
+            reads: ReadQueue::default(),
+            heartbeat_deadline: state.now().after(state.config().heartbeat_interval),
+            quorum_check_deadline: state.now().after(state.config().election_timeout_min),
+        }
+    }
+
+    /// When a tick is next useful.
+    pub(crate) fn deadline(&self) -> Timestamp {
+        self.heartbeat_deadline.min(self.quorum_check_deadline)
+    }
+
+    /// The progress of each other member.
+    pub(crate) const fn progress(&self) -> &BTreeMap<NodeId, Progress> {
+        self.replication.progress()
+    }
+
+    pub(crate) fn on_tick(&mut self, state: &mut NodeState) -> Option<Transition> {
+        if state.now() >= self.quorum_check_deadline {
+            self.quorum_check_deadline = state.now().after(state.config().election_timeout_min);
+            if state.config().check_quorum
+                && !self.replication.has_recent_contact_with_quorum(state)
+            {
+                let cause = RoleCause::QuorumLost;
+                return Some(Transition::Follower { leader: None, cause });
+            }
+        }
+        if state.storage_is_stalled() {
+            let cause = RoleCause::StorageStalled;
+            return Some(Transition::Follower { leader: None, cause });
+        }
+        if state.now() >= self.heartbeat_deadline {
+            self.heartbeat_deadline = state.now().after(state.config().heartbeat_interval);
+            state.retry_failed_fetch();
+            self.replication.retry_failed_fetches(state);
+            self.replication.begin_round(state);
+        }
+        None
+    }
+
+    /// Appends a batch of commands and sends it to every member (Raft §5.3).
+    pub(crate) fn on_propose(&mut self, state: &mut NodeState, proposals: Vec<Proposal>) {
+        let limits = state.config().limits;
+        let last_before = state.log().last();
+        for Proposal { id, command } in proposals {
+            let bytes = command.len() as u64;
+            if bytes > limits.command_bytes_max {
+                let bytes_max = limits.command_bytes_max;
+                state.refuse(id, Refusal::TooLarge { bytes, bytes_max });
+                continue;
+            }
+            let index = state.log().last().index.next();
+            let entry = Entry::command(LogId::new(state.term(), index), command);
+            // Entries of an earlier leadership that no caller waits for are not counted: they are
+            // durable, since this node's vote for itself was made durable after them.
+            let unapplied_bytes = state.apply().unapplied_bytes() + entry.weight_bytes();
+            if unapplied_bytes > limits.unapplied_bytes_max {
+                state.refuse(id, Refusal::Busy);
+                continue;
+            }
+            state.append_proposed(entry, id);
+        }
+        if state.log().last() != last_before {
+            self.replication.send_to_all(state);
+        }
+    }
+
+    /// Registers reads and confirms them with a round of heartbeats (thesis §6.4).
+    pub(crate) fn on_read(&mut self, state: &mut NodeState, requests: Vec<RequestId>) {
+        if !commit::has_committed_in_term(state) {
+            for id in requests {
+                state.refuse(id, Refusal::NotReady);
+            }
+            return;
+        }
+        self.reads.register(requests);
+        self.confirm_reads(state);
+    }
+
+    /// A follower responded to an append.
+    ///
+    /// # Errors
+    /// When the response cannot be one to an append of this term; it has no effect then.
+    pub(crate) fn on_append_response(
+        &mut self,
+        state: &mut NodeState,
+        from: NodeId,
+        response: AppendEntriesResponse,
+    ) -> Result<(), InvalidMessage> {
+        self.replication.on_append_response(state, from, response)?;
+        self.advance_commit(state);
+        self.confirm_reads(state);
+        Ok(())
+    }
+
+    /// Advances the commit index if a quorum holds more entries durably than it covers.
+    pub(crate) fn advance_commit(&mut self, state: &mut NodeState) {
+        let Some(index) = commit::next_commit_index(state, &self.replication) else { return };
+        state.commit_to(index);
+        match state.config().commit_notification {
+            CommitNotification::NextMessage => {}
+            CommitNotification::Immediate => self.replication.send_heartbeats(state),
+        }
+    }
+
+    /// Completes the reads that a quorum has confirmed, and begins the round that confirms the next
+    /// ones.
+    fn confirm_reads(&mut self, state: &mut NodeState) {
+        loop {
+            if self.reads.may_begin_round() {
+                self.replication.begin_round(state);
+                self.reads.begin_round(self.replication.round(), state.commit_index());
+            }
+            let Some(round) = self.reads.confirming_round() else { return };
+            if !self.replication.is_acknowledged_by_quorum(state, round) {
+                return;
+            }
+            if let Some((read_index, requests)) = self.reads.finish_round() {
+                state.complete_reads_at(read_index, requests);
+            }
+        }
+    }
+
+    /// Leadership is lost: reads that are not confirmed are refused. A retry is safe.
+    pub(crate) fn refuse_unconfirmed_reads(self, state: &mut NodeState) {
+        let refusal = state.not_leader();
+        for id in self.reads.into_requests() {
+            state.refuse(id, refusal);
+        }
+    }
+
+    /// The store reported the result of the request of these followers.
+    pub(crate) fn on_entries_fetched(
+        &mut self,
+        state: &mut NodeState,
+        followers: &[NodeId],
+        fetched: &EntriesFetched,
+    ) {
+        self.replication.on_entries_fetched(state, followers, fetched);
+    }
+
+    /// Messages to this peer may be lost.
+    pub(crate) fn on_peer_unreachable(&mut self, peer: NodeId) {
+        self.replication.on_peer_unreachable(peer);
+    }
+
+    /// The peer has lost its data: it runs with a new incarnation.
+    pub(crate) fn on_new_incarnation(&mut self, state: &NodeState, peer: NodeId) {
+        self.replication.on_new_incarnation(state, peer);
+    }
+}

@@ -1,0 +1,252 @@
+//! The path of an entry from committed to applied.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::fetches::Fetches;
+use crate::effect::{CommittedEntry, Effect};
+use crate::entry::Entry;
+use crate::input::EntriesFetched;
+use crate::log::Log;
+use crate::types::{FetchId, LogIndex, RequestId, Timestamp};
+
+/// The first retry of a failed entry is due immediately, the second after this delay; the delay
+/// doubles with each further failure.
+const RETRY_DELAY_MIN: Duration = Duration::from_millis(50);
+/// The longest delay between a failure and the next retry.
+const RETRY_DELAY_MAX: Duration = Duration::from_secs(5);
+
+/// The entries that the state machine has yet to apply, and the requests that wait for it.
+///
+/// `applied <= dispatched <= min(commit, persisted)`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ApplyQueue {
+    applied: LogIndex,
+    /// The last entry that was dispatched to the state machine.
+    dispatched: LogIndex,
+    /// Batches that are dispatched and not applied yet: (last index, bytes).
+    outstanding: VecDeque<(LogIndex, u64)>,
+    outstanding_bytes: u64,
+    /// The pending request to the store for the next entries.
+    pending_fetch: Option<FetchId>,
+    /// The store returned no usable entries; they are requested again with the next append or
+    /// heartbeat.
+    fetch_failed: bool,
+    /// The entry at which the state machine failed; nothing is dispatched until it is retried.
+    failed: Option<LogIndex>,
+    /// When the failed entry is retried.
+    retry_at: Timestamp,
+    /// The delay of the retry after the next failure; zero after each success.
+    retry_delay: Duration,
+    /// Requests of this node whose entries are in the log and not applied, ascending by index.
+    proposed: VecDeque<ProposedEntry>,
+    /// The sum of their weights.
+    proposed_bytes: u64,
+    /// Confirmed reads that wait for the state machine to reach an index, ascending.
+    reads: VecDeque<(LogIndex, Vec<RequestId>)>,
+}
+
+/// An entry that was proposed at this node and whose caller waits.
+#[derive(Clone, Copy, Debug)]
+struct ProposedEntry {
+    index: LogIndex,
+    request: RequestId,
+    weight_bytes: u64,
+}
+
+/// Entries: committed, dispatched, applied.
+impl ApplyQueue {
+    /// The last entry that the state machine has applied.
+    pub(crate) const fn applied(&self) -> LogIndex {
+        self.applied
+    }
+
+    /// The last entry that was dispatched to the state machine.
+    pub(crate) const fn dispatched(&self) -> LogIndex {
+        self.dispatched
+    }
+
+    /// The next batch for the state machine, or the request for entries that are no longer in
+    /// memory. `ready` is the last entry that is committed and durable here. `None` if nothing is to
+    /// be done now, or if batches of `bytes_max` are outstanding.
+    pub(crate) fn next_effect(
+        &mut self,
+        log: &Log,
+        ready: LogIndex,
+        bytes_max: u64,
+        fetches: &mut Fetches,
+    ) -> Option<Effect> {
+        let waits = self.failed.is_some() || self.pending_fetch.is_some() || self.fetch_failed;
+        if waits || self.dispatched >= ready || self.outstanding_bytes >= bytes_max {
+            return None;
+        }
+        let from = self.dispatched.next();
+        let remaining_bytes = bytes_max - self.outstanding_bytes;
+        match log.slice(from, ready, usize::MAX, remaining_bytes) {
+            Some(entries) => self.dispatch(entries),
+            None => {
+                let last = ready.min(log.tail_first().previous());
+                let request = fetches.request(from, last, remaining_bytes);
+                self.pending_fetch = Some(request.id);
+                Some(Effect::FetchEntries(request))
+            }
+        }
+    }
+
+    /// The store reported the result of a fetch. Returns a batch for the state machine if the
+    /// entries are those that it needs next.
+    pub(crate) fn on_entries_fetched(
+        &mut self,
+        log: &Log,
+        ready: LogIndex,
+        fetched: &EntriesFetched,
+    ) -> Option<Effect> {
+        if self.pending_fetch != Some(fetched.id) {
+            return None;
+        }
+        self.pending_fetch = None;
+        if fetched.from != self.dispatched.next() {
+            return None;
+        }
+        let usable: Vec<Entry> = fetched
+            .entries
+            .iter()
+            .take_while(|entry| entry.index() <= ready && log.terms().contains(entry.id))
+            .cloned()
+            .collect();
+        if usable.first().is_some_and(|entry| entry.index() == fetched.from) {
+            self.dispatch(usable)
+        } else {
+            self.fetch_failed = true;
+            None
+        }
+    }
+
+    /// An append or a heartbeat is processed: entries that the store did not return may be
+    /// requested again.
+    pub(crate) const fn retry_failed_fetch(&mut self) {
+        self.fetch_failed = false;
+    }
+
+    fn dispatch(&mut self, entries: Vec<Entry>) -> Option<Effect> {
+        let last = entries.last().map(Entry::index)?;
+        let bytes = entries.iter().map(Entry::weight_bytes).sum();
+        let batch = entries
+            .into_iter()
+            .map(|entry| CommittedEntry { request: self.request_at(entry.index()), entry })
+            .collect();
+        self.dispatched = last;
+        self.outstanding.push_back((last, bytes));
+        self.outstanding_bytes += bytes;
+        Some(Effect::Apply(batch))
+    }
+
+    /// The state machine has applied every entry up to `index`, which is above the last one.
+    pub(crate) fn on_applied(&mut self, index: LogIndex) {
+        assert!(index > self.applied, "the applied index never falls");
+        self.applied = index;
+        self.retry_delay = Duration::ZERO;
+        self.dispatched = self.dispatched.max(index);
+        while let Some(&(last, bytes)) = self.outstanding.front()
+            && last <= index
+        {
+            self.outstanding_bytes -= bytes;
+            self.outstanding.pop_front();
+        }
+        self.remove_proposed_to(index);
+    }
+}
+
+/// Entries at which the state machine fails.
+impl ApplyQueue {
+    /// The entry at which the state machine failed, while it is not applied.
+    pub(crate) const fn failed(&self) -> Option<LogIndex> {
+        self.failed
+    }
+
+    /// Whether `index` is dispatched and not applied.
+    pub(crate) fn is_outstanding(&self, index: LogIndex) -> bool {
+        index > self.applied && index <= self.dispatched
+    }
+
+    /// The state machine failed at an entry; every entry before it is applied. The host responds to
+    /// the caller of the failed entry.
+    pub(crate) fn on_apply_failed(&mut self, index: LogIndex, now: Timestamp) {
+        self.remove_proposed_to(index);
+        self.outstanding.clear();
+        self.outstanding_bytes = 0;
+        self.dispatched = index.previous();
+        self.failed = Some(index);
+        self.retry_at = now.after(self.retry_delay);
+        self.retry_delay = (self.retry_delay * 2).clamp(RETRY_DELAY_MIN, RETRY_DELAY_MAX);
+    }
+
+    /// When the failed entry may be retried, if there is one.
+    pub(crate) fn retry_deadline(&self) -> Option<Timestamp> {
+        self.failed.map(|_| self.retry_at)
+    }
+
+    /// Permits the retry of the failed entry once its delay has passed, and returns its index.
+    pub(crate) fn retry_failed(&mut self, now: Timestamp) -> Option<LogIndex> {
+        if now < self.retry_at {
+            return None;
+        }
+        self.failed.take()
+    }
+}
+
+/// Requests that wait for the state machine.
+impl ApplyQueue {
+    /// The weight of the entries that were proposed at this node and wait to be applied here.
+    pub(crate) const fn unapplied_bytes(&self) -> u64 {
+        self.proposed_bytes
+    }
+
+    /// Registers the request that waits for an entry. Called in ascending order of index.
+    pub(crate) fn register_proposed(&mut self, entry: &Entry, request: RequestId) {
+        let weight_bytes = entry.weight_bytes();
+        self.proposed.push_back(ProposedEntry { index: entry.index(), request, weight_bytes });
+        self.proposed_bytes += weight_bytes;
+    }
+
+    /// Removes the requests for entries after `index`, and returns them.
+    pub(crate) fn remove_proposed_after(&mut self, index: LogIndex) -> Vec<RequestId> {
+        let first = self.proposed.partition_point(|proposed| proposed.index <= index);
+        let removed = self.proposed.split_off(first);
+        self.proposed_bytes -= removed.iter().map(|proposed| proposed.weight_bytes).sum::<u64>();
+        removed.into_iter().map(|proposed| proposed.request).collect()
+    }
+
+    fn remove_proposed_to(&mut self, index: LogIndex) {
+        let count = self.proposed.partition_point(|proposed| proposed.index <= index);
+        let removed_bytes: u64 =
+            self.proposed.drain(..count).map(|proposed| proposed.weight_bytes).sum();
+        self.proposed_bytes -= removed_bytes;
+    }
+
+    /// The request that waits for this entry.
+    fn request_at(&self, index: LogIndex) -> Option<RequestId> {
+        let at = self.proposed.partition_point(|proposed| proposed.index < index);
+        let proposed = self.proposed.get(at).filter(|proposed| proposed.index == index)?;
+        Some(proposed.request)
+    }
+
+    /// Registers confirmed reads that wait for the state machine to apply `index`. Called in
+    /// ascending order of index.
+    pub(crate) fn register_reads(&mut self, index: LogIndex, requests: Vec<RequestId>) {
+        self.reads.push_back((index, requests));
+    }
+
+    /// Removes the next reads whose index is applied, and returns that index and the requests.
+    pub(crate) fn pop_ready_reads(&mut self) -> Option<(LogIndex, Vec<RequestId>)> {
+        let (index, _) = self.reads.front()?;
+        if *index > self.applied { None } else { self.reads.pop_front() }
+    }
+
+    /// Removes the reads that wait for an entry after `index`, and returns their requests.
+    pub(crate) fn remove_reads_after(&mut self, index: LogIndex) -> Vec<RequestId> {
+        let first = self.reads.partition_point(|&(read_index, _)| read_index <= index);
+        self.reads.split_off(first).into_iter().flat_map(|(_, requests)| requests).collect()
+    }
+}

@@ -1,0 +1,17 @@
+//! The state that a node has in every role (Raft figure 2, "state on all servers").
+//!
+//! [`NodeState`] joins the parts. Each part is private to its file, and each file holds the methods
+//! that change it.
+
+mod apply_queue;
+mod fetches;
+mod incarnations;
+mod memberships;
+mod node_state;
+mod outbox;
+mod persists;
+mod term;
+
+pub(crate) use incarnations::IncarnationChange;
+pub(crate) use node_state::NodeState;
+pub(crate) use outbox::DependsOn;
