@@ -30,6 +30,7 @@
 mod check;
 mod cluster;
 mod condition;
+mod condition_tracker;
 mod counter;
 pub mod features;
 pub mod files;

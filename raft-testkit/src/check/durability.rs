@@ -2,8 +2,9 @@
 
 use raft_core::{AppendOutcome, Body, HardState, LogIndex, Message, NodeId, Term};
 
-use super::log::node_id;
-use super::{Checker, ObservedNode, Rule};
+use super::checker::Checker;
+use super::observed::{ObservedNode, node_id};
+use super::rule::Rule;
 use crate::network::slot_of;
 
 impl Checker {

@@ -1,21 +1,14 @@
 //! One leader a term, and it has everything that was committed before.
 
-use std::collections::HashMap;
+use raft_core::Status;
 
-use raft_core::{NodeId, Status, Term};
-
-use super::{Checker, ObservedNode, Rule};
-
-/// Who led which term.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Leaders {
-    /// The leader of each term and the record at which it was seen to lead.
-    terms: HashMap<Term, (NodeId, u64)>,
-}
+use super::checker::Checker;
+use super::observed::ObservedNode;
+use super::rule::Rule;
 
 impl Checker {
     pub(super) fn on_leader(&mut self, at: usize, status: &Status, record: u64) {
-        let known = *self.leaders.terms.entry(status.term).or_insert((status.node, record));
+        let known = *self.leaders.entry(status.term).or_insert((status.node, record));
         if known.0 != status.node {
             let earlier = (format!("{:?} leads term {}", known.0, status.term), known.1);
             let later = (format!("{:?} leads term {} as well", status.node, status.term), record);

@@ -1,55 +1,11 @@
 //! Logs grow alike.
 
-use raft_core::{Entry, LogIndex, NodeId, Persist, RoleKind, Term};
+use raft_core::{Entry, Persist, RoleKind, Term};
 
-use super::{Checker, EntryDigest, ObservedNode, Rule, offset_of};
-
-/// Every (index, term) that was ever appended anywhere: what it carries and what came before it.
-/// As long as both are the same everywhere, logs that share an entry share everything before it.
-#[derive(Clone, Debug, Default)]
-pub(super) struct EntryRegistry {
-    /// By index; nearly always there is one term to an index.
-    slots: Vec<Slot>,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Slot {
-    first: Option<KnownEntry>,
-    more: Vec<KnownEntry>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct KnownEntry {
-    digest: EntryDigest,
-    term_before: Term,
-    node: NodeId,
-    record: u64,
-}
-
-impl EntryRegistry {
-    /// Returns what is known of this index and term, having noted it if nothing was.
-    fn record(&mut self, index: LogIndex, new: KnownEntry) -> KnownEntry {
-        let Some(at) = offset_of(index) else { return new };
-        if self.slots.len() <= at {
-            self.slots.resize_with(at + 1, Slot::default);
-        }
-        let Some(slot) = self.slots.get_mut(at) else { return new };
-        match &slot.first {
-            None => {
-                slot.first = Some(new);
-                new
-            }
-            Some(known) if known.digest.term == new.digest.term => *known,
-            Some(_) => match slot.more.iter().find(|known| known.digest.term == new.digest.term) {
-                Some(known) => *known,
-                None => {
-                    slot.more.push(new);
-                    new
-                }
-            },
-        }
-    }
-}
+use super::checker::Checker;
+use super::known_entries::KnownEntry;
+use super::observed::{EntryDigest, ObservedNode, node_id, offset_of};
+use super::rule::Rule;
 
 impl Checker {
     pub(super) fn check_append(&mut self, at: usize, entry: &Entry, record: u64) {
@@ -107,8 +63,4 @@ impl Checker {
             self.violate(Rule::CommittedKept, earlier, later);
         }
     }
-}
-
-pub(super) const fn node_id(at: usize) -> NodeId {
-    NodeId(at as u64 + 1)
 }

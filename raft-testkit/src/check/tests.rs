@@ -9,7 +9,8 @@ use raft_core::{
     RequestId, RequestVoteResponse, RoleKind, Round, Status, Term,
 };
 
-use super::{Checker, Rule};
+use super::checker::Checker;
+use super::rule::Rule;
 
 /// A cluster of three under the checker's eyes. Nodes are 1 to 3.
 struct Scenario {

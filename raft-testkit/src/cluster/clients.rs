@@ -2,56 +2,12 @@
 
 use bytes::Bytes;
 use raft_core::ports::{LogStore, StateMachine};
-use raft_core::{
-    Input, LogIndex, NodeId, Outcome, Proposal, Refusal, RequestId, Response, RoleKind,
-};
+use raft_core::{Input, NodeId, Outcome, Proposal, Refusal, RequestId, Response, RoleKind};
 
-use super::Cluster;
+use super::requests::{Request, RequestHandle};
+use super::sim_cluster::Cluster;
 use crate::network::slot_of;
 use crate::trace::record::{CommandOutcome, RecordKind, command_text};
-
-/// A command or a read that was handed to a node.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct RequestHandle(u64);
-
-impl RequestHandle {
-    /// Its number in the trace.
-    #[must_use]
-    pub const fn number(self) -> u64 {
-        self.0
-    }
-}
-
-/// Everything that was asked.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Clients {
-    requests: Vec<Request>,
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Request {
-    pub(super) node: NodeId,
-    pub(super) outcome: Option<CommandOutcome>,
-    /// Whether the test has looked at how it ended.
-    pub(super) collected: bool,
-    /// The record of its answer, or of its start.
-    pub(super) record: u64,
-    /// What clients had seen when it was asked: what a read must see.
-    floor: (LogIndex, u64),
-}
-
-impl Clients {
-    pub(super) fn get(&self, handle: RequestHandle) -> &Request {
-        let at = usize::try_from(handle.0 - 1).unwrap_or(usize::MAX);
-        self.requests
-            .get(at)
-            .expect("a handle comes from this cluster or from one it was forked of")
-    }
-
-    fn get_mut(&mut self, id: u64) -> Option<&mut Request> {
-        self.requests.get_mut(usize::try_from(id.checked_sub(1)?).ok()?)
-    }
-}
 
 impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     /// Hands a command to a node.

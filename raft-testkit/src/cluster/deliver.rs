@@ -3,8 +3,9 @@
 use raft_core::ports::{LogStore, StateMachine};
 use raft_core::{Input, Message};
 
-use super::Cluster;
-use crate::condition::{Condition, MessageEvent};
+use super::sim_cluster::Cluster;
+use crate::condition::Condition;
+use crate::condition_tracker::{ConditionTracker, MessageEvent};
 use crate::network::{InFlight, Link, slot_of};
 use crate::selector::Selector;
 use crate::trace::record::{Liveness, Loss, MessageView, RecordKind, Side};
@@ -89,7 +90,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     /// If messages run out before, or the bound of the condition is reached.
     pub fn deliver_until(&mut self, condition: Condition) {
         self.start();
-        let mut tracker = condition.tracker();
+        let mut tracker = ConditionTracker::new(&condition);
         let mut moved = 0;
         loop {
             if tracker.holds(self, MessageEvent::Nothing) {
@@ -166,6 +167,22 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         if ids.is_empty() {
             self.fail(&format!("nothing to {verb}: {selector}\n{}", self.waiting_messages()));
         }
+    }
+
+    /// What waits in the outboxes and on the wire, a line each.
+    fn waiting_messages(&self) -> String {
+        let wire = self.network.wire.iter().map(|in_flight| ("on the wire", in_flight));
+        let outboxes = self.network.outboxes.iter().flatten().map(|f| ("in an outbox", f));
+        let lines: Vec<String> = wire
+            .chain(outboxes)
+            .take(12)
+            .map(|(place, in_flight)| {
+                let message = &in_flight.message;
+                let (from, to) = (message.from, message.to);
+                format!("  {place}: {} {from} -> {to} term {}", message.body.kind(), message.term)
+            })
+            .collect();
+        if lines.is_empty() { "  no message is under way".to_owned() } else { lines.join("\n") }
     }
 
     pub(crate) fn send_outboxes(&mut self) {

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use raft_core::ports::{LogStore, StateMachine};
-use raft_core::{FetchEntries, Input, Persist, PersistId};
+use raft_core::{Input, Persist, PersistId};
 
-use super::Cluster;
+use super::sim_cluster::Cluster;
 use crate::sim_node::{CommandFault, Completion};
 use crate::trace::record::{Liveness, RecordKind};
 
@@ -57,18 +57,6 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         let at = self.slot(node);
         self.nodes[at].apply_completion = Completion::Immediate;
         self.settle(at);
-    }
-
-    /// The changes that the node's disk has not made durable yet.
-    pub fn waiting_persists(&mut self, node: u64) -> Vec<&Persist> {
-        let at = self.slot(node);
-        self.nodes[at].persists.iter().map(|(change, _)| change).collect()
-    }
-
-    /// The node's requests for entries from its store that are not answered yet, oldest first.
-    pub fn waiting_fetches(&mut self, node: u64) -> Vec<&FetchEntries> {
-        let at = self.slot(node);
-        self.nodes[at].fetches.iter().map(|(request, _)| request).collect()
     }
 
     /// Makes the first `count` waiting changes durable; the node does not hear of it yet.

@@ -3,7 +3,7 @@
 use raft_core::ports::{ApplyError, LogStore, StateMachine};
 use raft_core::{Effect, Event, HaltReason, Input, Persist, RoleCause, RoleKind};
 
-use super::Cluster;
+use super::sim_cluster::Cluster;
 use crate::recorder::NewRecord;
 use crate::sim_node::Completion;
 use crate::trace::record::{EntryView, Liveness, RecordKind, Vote, command_text};

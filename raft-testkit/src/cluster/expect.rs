@@ -3,7 +3,8 @@
 use raft_core::RoleKind;
 use raft_core::ports::{LogStore, StateMachine};
 
-use super::{Cluster, RequestHandle};
+use super::requests::RequestHandle;
+use super::sim_cluster::Cluster;
 use crate::trace::record::{CommandOutcome, Liveness};
 
 /// What is expected of one command. Made by [`Cluster::expect`].

@@ -3,7 +3,7 @@
 use raft_core::ports::{LogStore, StateMachine};
 use raft_core::{Message, NodeId, majority_of};
 
-use super::Cluster;
+use super::sim_cluster::Cluster;
 use crate::network::{InFlight, Link};
 use crate::selector::Selector;
 use crate::trace::record::{Loss, RecordKind, Side};

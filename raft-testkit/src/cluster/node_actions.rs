@@ -7,7 +7,8 @@ use raft_core::{
 };
 use raft_storage::MemLogStore;
 
-use super::{Cluster, Crash};
+use super::disk::Crash;
+use super::sim_cluster::Cluster;
 use crate::condition::{election_settled, leader_is};
 use crate::selector::{any, pre_vote, vote};
 use crate::trace::record::{Liveness, Loss, RecordKind};

@@ -1,13 +1,11 @@
 //! What a failing test prints and leaves behind.
 
-use std::fmt;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use raft_core::ports::{LogStore, StateMachine};
 
-use super::Cluster;
-use crate::check::Violation;
+use super::sim_cluster::Cluster;
 use crate::files;
 use crate::trace::report::{Witness, failure_report};
 
@@ -65,13 +63,6 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     /// If it cannot be written.
     pub fn save_trace(&self) -> PathBuf {
         files::write_all(&self.trace()).expect("the target directory can be written")
-    }
-}
-
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (earlier, later) = (&self.earlier.text, &self.later.text);
-        write!(f, "{} is broken: {earlier}; {later}", self.rule.name())
     }
 }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 use raft_core::ports::{LogStore, StateMachine};
 use raft_core::{Input, Timestamp};
 
-use super::{Cluster, Timers};
+use super::settings::Timers;
+use super::sim_cluster::Cluster;
 use crate::trace::record::RecordKind;
 
 /// What the passing of time brings about at a node, named by its place in the list.

@@ -13,10 +13,10 @@ use raft_core::{
     Term,
 };
 
-use super::{
-    Member, RecordingInbox, TransportFactory, WAIT_MAX, append, connected, message, set_peers,
-    start, vote,
-};
+use super::factory::TransportFactory;
+use super::inbox::{RecordingInbox, WAIT_MAX};
+use super::members::{Member, connected, set_peers, start};
+use super::messages::{append, message, vote};
 
 const MIB: usize = 1 << 20;
 const ONE: NodeId = NodeId(1);

@@ -1,0 +1,73 @@
+//! The reads in progress and the nodes that have confirmed each of them.
+
+use raft_core::{Body, Message, NodeId, RequestId, Round, Term};
+
+use crate::network::slot_of;
+
+/// The reads that are under way, and the nodes that have confirmed each of them so far.
+#[derive(Clone, Debug)]
+pub(super) struct ReadConfirmations {
+    /// Of each node, the latest round of appends that it began, and the term in which it did.
+    rounds: Vec<(Term, Round)>,
+    pub(super) reads: Vec<PendingRead>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct PendingRead {
+    pub(super) request: RequestId,
+    pub(super) node: NodeId,
+    /// The term of the node when the read arrived.
+    pub(super) term: Term,
+    /// The latest round of that term which began before the read arrived.
+    pub(super) round_before: Round,
+    /// The record at which the read arrived.
+    pub(super) record: u64,
+    /// The nodes that acknowledged a later round of that term since then.
+    pub(super) acknowledged_by: Vec<NodeId>,
+}
+
+impl ReadConfirmations {
+    pub(super) fn new(size: usize) -> Self {
+        Self { rounds: vec![(Term(0), Round::NONE); size], reads: Vec::new() }
+    }
+
+    pub(super) fn forget_reads_of(&mut self, node: NodeId) {
+        self.reads.retain(|read| read.node != node);
+    }
+
+    /// The latest round that this node began in this term.
+    pub(super) fn round_of(&self, node: NodeId, term: Term) -> Round {
+        match self.rounds.get(slot_of(node)) {
+            Some(&(in_term, round)) if in_term == term => round,
+            Some(_) | None => Round::NONE,
+        }
+    }
+
+    /// Notes the rounds that a message begins or acknowledges. An acknowledgement counts when its
+    /// sender emits it, as it is then: a change on the wire has no influence.
+    pub(super) fn on_send(&mut self, message: &Message) {
+        let Message { from, to, term, .. } = *message;
+        match &message.body {
+            Body::AppendEntries(append) => {
+                if let Some(latest) = self.rounds.get_mut(slot_of(from)) {
+                    *latest = (*latest).max((term, append.round));
+                }
+            }
+            Body::AppendEntriesResponse(response) => {
+                let began = response.round <= self.round_of(to, term);
+                let confirmed = self.reads.iter_mut().filter(|read| {
+                    read.node == to && read.term == term && read.round_before < response.round
+                });
+                for read in confirmed.filter(|_| began) {
+                    if !read.acknowledged_by.contains(&from) {
+                        read.acknowledged_by.push(from);
+                    }
+                }
+            }
+            Body::PreVote(_)
+            | Body::PreVoteResponse(_)
+            | Body::RequestVote(_)
+            | Body::RequestVoteResponse(_) => {}
+        }
+    }
+}

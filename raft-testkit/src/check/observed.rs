@@ -1,0 +1,60 @@
+//! What the checker has observed of each node.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use raft_core::{Entry, HardState, LogIndex, NodeId, Payload, RoleKind, Term};
+
+/// What an entry is, for comparing: its term and a digest of what it carries.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct EntryDigest {
+    pub(super) term: Term,
+    pub(super) payload: u64,
+}
+
+impl EntryDigest {
+    pub(super) fn of(entry: &Entry) -> Self {
+        Self { term: entry.term(), payload: payload_digest(&entry.payload) }
+    }
+}
+
+fn payload_digest(payload: &Payload) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    match payload {
+        Payload::Empty => 0_u8.hash(&mut hasher),
+        Payload::Command(command) => (1_u8, command).hash(&mut hasher),
+        Payload::Membership(members) => {
+            (2_u8, &members.voters, &members.outgoing, &members.learners).hash(&mut hasher);
+        }
+    }
+    hasher.finish()
+}
+
+/// What the checker knows of one node.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ObservedNode {
+    /// Its log as it stands in memory: everything that it ever handed to its disk, less what it
+    /// took back. `log[i]` is the entry at index i + 1.
+    pub(super) log: Vec<EntryDigest>,
+    /// Its log as it is durable.
+    pub(super) durable: Vec<EntryDigest>,
+    pub(super) hard_state: HardState,
+    pub(super) term: Term,
+    pub(super) commit: LogIndex,
+    pub(super) applied: LogIndex,
+    pub(super) role: Option<RoleKind>,
+}
+
+impl ObservedNode {
+    pub(super) fn at(log: &[EntryDigest], index: LogIndex) -> Option<EntryDigest> {
+        log.get(offset_of(index)?).copied()
+    }
+}
+
+/// Where an index lies in a list that begins with index 1.
+pub(super) fn offset_of(index: LogIndex) -> Option<usize> {
+    usize::try_from(index.get().checked_sub(1)?).ok()
+}
+
+pub(super) const fn node_id(at: usize) -> NodeId {
+    NodeId(at as u64 + 1)
+}

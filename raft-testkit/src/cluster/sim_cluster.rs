@@ -1,0 +1,211 @@
+//! The cluster, and how it is built.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use raft_core::ports::{LogStore, StateMachine};
+use raft_core::{
+    ClusterId, Config, Effect, GroupId, Identity, Incarnation, LogIndex, Membership, Node, NodeId,
+    PersistId, Recovered, Timestamp,
+};
+use raft_storage::MemLogStore;
+
+use super::requests::Clients;
+use super::settings::{NodeFactory, Settings, Timers};
+use crate::check::Checker;
+use crate::counter::Counter;
+use crate::network::{Network, slot_of};
+use crate::recorder::Recorder;
+use crate::sim_node::{Completion, SimNode};
+use crate::trace::record::{Liveness, RecordKind, Side};
+
+/// A cluster of real nodes in one thread and virtual time. Nothing moves unless a verb moves it:
+/// messages wait in the outbox of their sender, then on the wire; timers stand still unless they
+/// are [`Timers::On`]. What a shell does beside the core (disk, state machine) is done at once
+/// unless the test takes it into its hands.
+///
+/// Nodes are called 1, 2, 3, ... After every event the rules of Raft are checked; a broken one
+/// panics with a report (see [`Rule`](crate::Rule)).
+pub struct Cluster<M: StateMachine = Counter, S: LogStore = MemLogStore> {
+    pub(crate) factory: NodeFactory<M, S>,
+    pub(crate) settings: Settings,
+    pub(crate) nodes: Vec<SimNode<M, S>>,
+    pub(crate) network: Network,
+    pub(crate) clients: Clients,
+    pub(crate) checker: Checker,
+    pub(crate) recorder: Recorder,
+    pub(crate) now: Timestamp,
+    /// How many inputs the nodes were given.
+    pub(crate) events: u64,
+    /// Reused from step to step.
+    pub(super) effects: Vec<Effect>,
+}
+
+impl Cluster {
+    /// A cluster of this many voters, each with a [`Counter`] and a store in memory.
+    ///
+    /// # Panics
+    /// If `size` is zero.
+    #[must_use]
+    pub fn new(size: usize) -> Self {
+        Self::with(size, |_| Counter::default(), |_| MemLogStore::new())
+            .reopening(|_, store| store.restarted())
+    }
+}
+
+impl<M: StateMachine, S: LogStore> Cluster<M, S> {
+    /// A cluster with a state machine and a store of your own, made for each node. The state
+    /// machine is made anew when its node restarts; the store is kept, see
+    /// [`Cluster::reopening`].
+    ///
+    /// # Panics
+    /// If `size` is zero.
+    #[must_use]
+    pub fn with(
+        size: usize,
+        machine: impl Fn(u64) -> M + Send + Sync + 'static,
+        store: impl Fn(u64) -> S + Send + Sync + 'static,
+    ) -> Self {
+        assert!(size > 0, "a cluster has at least one node");
+        let ids: Vec<NodeId> = (1..=size as u64).map(NodeId).collect();
+        let membership = Membership::of_voters(ids.iter().copied());
+        let factory = NodeFactory {
+            machine: Arc::new(machine),
+            store: Arc::new(store),
+            reopen: Arc::new(|_, store| store),
+        };
+        Self {
+            factory,
+            settings: Settings::default(),
+            nodes: Vec::new(),
+            network: Network::new(size),
+            clients: Clients::default(),
+            checker: Checker::new(size, membership),
+            recorder: Recorder::new(ids),
+            now: Timestamp(0),
+            events: 0,
+            effects: Vec::new(),
+        }
+    }
+
+    /// How many nodes there are.
+    #[must_use]
+    pub const fn size(&self) -> usize {
+        self.recorder.header.nodes.len()
+    }
+
+    /// Brings every node up. The first verb does so by itself.
+    pub fn start(&mut self) {
+        if !self.nodes.is_empty() {
+            return;
+        }
+        for at in 0..self.size() {
+            let node = self.build(at);
+            self.nodes.push(node);
+        }
+        for at in 0..self.size() {
+            self.record_at(at, RecordKind::Started, None);
+        }
+    }
+
+    fn build(&self, at: usize) -> SimNode<M, S> {
+        let id = NodeId(at as u64 + 1);
+        let config = self.config_of(id);
+        let mut store = (self.factory.store)(id.get());
+        let mut machine = (self.factory.machine)(id.get());
+        let recovered = store.recover().expect("a new store opens");
+        assert!(recovered == Recovered::default(), "a cluster begins with empty stores");
+        let applied = machine.applied().expect("a new state machine opens");
+        assert!(applied == LogIndex::ZERO, "a cluster begins with empty state machines");
+        let core = Node::new(config.clone(), recovered, self.membership(), self.now)
+            .expect("an empty store and these settings let a node start");
+        let status = core.status();
+        SimNode {
+            id,
+            config,
+            recorded_role: status.role,
+            status,
+            core: Some(core),
+            store: Some(store),
+            machine,
+            liveness: Liveness::Up,
+            side: Side::Majority,
+            disk_completion: Completion::Immediate,
+            write_time: None,
+            slow_write: None,
+            apply_completion: Completion::Immediate,
+            persists: VecDeque::new(),
+            unreported: None,
+            last_reported: PersistId(0),
+            fetches: VecDeque::new(),
+            applies: VecDeque::new(),
+            command_fault: None,
+            write_fault: false,
+            read_fault: false,
+        }
+    }
+
+    fn config_of(&self, id: NodeId) -> Config {
+        let identity = Identity {
+            cluster: ClusterId(u128::from(self.settings.seed) + 1),
+            group: GroupId(1),
+            node: id,
+            incarnation: Incarnation(1),
+        };
+        let seed = self.settings.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(id.get());
+        let mut config = Config::new(identity, seed);
+        config.check_quorum = self.settings.timers == Timers::On;
+        if self.settings.timers == Timers::Off {
+            config.storage_stall_timeout = Some(Duration::MAX);
+        }
+        for adjust in &self.settings.config_changes {
+            adjust(&mut config);
+        }
+        config
+    }
+
+    pub(crate) fn membership(&self) -> Membership {
+        Membership::of_voters(self.recorder.header.nodes.iter().copied())
+    }
+
+    /// The place of a node in the list; starts the cluster if need be.
+    pub(crate) fn slot(&mut self, node: u64) -> usize {
+        self.start();
+        let at = slot_of(NodeId(node));
+        assert!(at < self.nodes.len(), "there is no node {node} in a cluster of {}", self.size());
+        at
+    }
+}
+
+impl<M: StateMachine + Clone, S: LogStore + Clone> Cluster<M, S> {
+    /// A second world that is the same up to here and goes its own way from here on.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        let mut recorder = self.recorder.clone();
+        recorder.header.scenario.push_str("_fork");
+        Self {
+            factory: self.factory.clone(),
+            settings: self.settings.clone(),
+            nodes: self.nodes.clone(),
+            network: self.network.clone(),
+            clients: self.clients.clone(),
+            checker: self.checker.clone(),
+            recorder,
+            now: self.now,
+            events: self.events,
+            effects: Vec::new(),
+        }
+    }
+}
+
+impl<M: StateMachine, S: LogStore> fmt::Debug for Cluster<M, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cluster")
+            .field("nodes", &self.nodes)
+            .field("now", &self.now)
+            .field("events", &self.events)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,94 @@
+//! Steps of the nodes, and the records of what happens.
+
+use raft_core::ports::{LogStore, StateMachine};
+use raft_core::{Effect, Input};
+
+use super::sim_cluster::Cluster;
+use crate::recorder::NewRecord;
+use crate::trace::record::{MessageView, RecordKind};
+
+impl<M: StateMachine, S: LogStore> Cluster<M, S> {
+    /// Gives one input to a node and sorts the effects into where they wait. Returns the number
+    /// of the step's record.
+    pub(crate) fn step(
+        &mut self,
+        at: usize,
+        input: Input,
+        kind: RecordKind,
+        cause: Option<u64>,
+    ) -> u64 {
+        self.step_with(at, input, kind, cause, None)
+    }
+
+    pub(super) fn step_with(
+        &mut self,
+        at: usize,
+        input: Input,
+        kind: RecordKind,
+        cause: Option<u64>,
+        message: Option<MessageView>,
+    ) -> u64 {
+        let mut effects = self.take_input(at, input);
+        let record = self.record_with(at, kind, cause, message);
+        self.dispatch_effects(at, &mut effects, record);
+        self.effects = effects;
+        self.panic_if_violated();
+        record
+    }
+
+    /// Like [`Cluster::step`] for a step whose record has been written already.
+    pub(super) fn step_as(&mut self, at: usize, input: Input, record: u64) {
+        let mut effects = self.take_input(at, input);
+        self.dispatch_effects(at, &mut effects, record);
+        self.effects = effects;
+        self.panic_if_violated();
+    }
+
+    fn take_input(&mut self, at: usize, input: Input) -> Vec<Effect> {
+        let mut effects = std::mem::take(&mut self.effects);
+        let node = &mut self.nodes[at];
+        if let Some(core) = node.core.as_mut() {
+            core.step(self.now, input, &mut effects);
+            node.status = core.status();
+        }
+        self.events += 1;
+        effects
+    }
+
+    /// Records something about a node as it is now.
+    pub(crate) fn record_at(&mut self, at: usize, kind: RecordKind, cause: Option<u64>) -> u64 {
+        self.record_with(at, kind, cause, None)
+    }
+
+    pub(crate) fn record_with(
+        &mut self,
+        at: usize,
+        kind: RecordKind,
+        cause: Option<u64>,
+        message: Option<MessageView>,
+    ) -> u64 {
+        if !self.recorder.is_enabled() {
+            return self.recorder.skip();
+        }
+        let node = &self.nodes[at];
+        let state = Some(node.state(node.status.role));
+        let new = NewRecord { node: Some(node.id), kind, cause, message, state };
+        self.recorder.push(self.now, new)
+    }
+
+    /// Records something that concerns no single node.
+    pub(crate) fn record_cluster(&mut self, kind: RecordKind) -> u64 {
+        let new = NewRecord { node: None, kind, cause: None, message: None, state: None };
+        self.recorder.push(self.now, new)
+    }
+
+    /// Panics with the report if a rule broke and the cluster is to panic.
+    pub(crate) fn panic_if_violated(&mut self) {
+        if self.settings.panic_on_violation
+            && let Some(violation) = self.checker.violation()
+        {
+            let violation = violation.clone();
+            self.fail(&violation.to_string());
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! The messages of a transport test.
+
+use bytes::Bytes;
+use raft_core::{
+    AppendEntries, Body, ClusterId, Entry, GroupId, Incarnation, LogId, LogIndex, Message, NodeId,
+    PreVoteResponse, RequestVoteResponse, Round, Term,
+};
+
+use super::inbox::PROBES;
+
+pub(super) fn message(
+    cluster: ClusterId,
+    from: NodeId,
+    to: NodeId,
+    term: u64,
+    body: Body,
+) -> Message {
+    Message {
+        cluster,
+        group: GroupId(3),
+        from,
+        from_incarnation: Incarnation(1),
+        to,
+        to_incarnation: Some(Incarnation(2)),
+        term: Term(term),
+        body,
+    }
+}
+
+pub(super) fn vote(cluster: ClusterId, from: NodeId, to: NodeId, term: u64) -> Message {
+    let body = Body::RequestVoteResponse(RequestVoteResponse { granted: true });
+    message(cluster, from, to, term, body)
+}
+
+pub(super) fn append(
+    cluster: ClusterId,
+    from: NodeId,
+    to: NodeId,
+    index: u64,
+    command: Bytes,
+) -> Message {
+    let term = Term(1);
+    let body = Body::AppendEntries(AppendEntries {
+        prev: LogId::new(term, LogIndex(index - 1)),
+        entries: vec![Entry::command(LogId::new(term, LogIndex(index)), command)],
+        commit: LogIndex(0),
+        round: Round(index),
+    });
+    message(cluster, from, to, term.get(), body)
+}
+
+/// A message that recording inboxes take note of and do not record.
+pub(super) fn probe(cluster: ClusterId, from: NodeId, to: NodeId) -> Message {
+    let body = Body::PreVoteResponse(PreVoteResponse { campaign_term: Term(1), granted: false });
+    Message { group: PROBES, ..message(cluster, from, to, 0, body) }
+}

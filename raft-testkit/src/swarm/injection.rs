@@ -1,0 +1,115 @@
+//! Known bugs, injected around the core.
+
+use raft_core::{
+    AppendOutcome, Body, HardState, Input, LogIndex, Message, NodeId, RoleKind, Status,
+};
+
+use super::known_bug::KnownBug;
+use super::run::Run;
+use crate::cluster::{Cluster, RequestHandle};
+use crate::network::slot_of;
+use crate::trace::record::RecordKind;
+
+impl Run {
+    /// Does the known_bug's damage, if there is any to do now.
+    pub(super) fn inject_bug(&mut self) {
+        match self.known_bug {
+            None | Some(KnownBug::VoteLostAtRestart | KnownBug::RespondsToUnconfirmedReads) => {}
+            Some(KnownBug::PersistReportedBeforeWrite) => self.report_before_writing(),
+            Some(KnownBug::RefusedVotesArriveGranted) => self.alter_newest(|body| {
+                if let Body::RequestVoteResponse(answer) = body {
+                    answer.granted = true;
+                }
+            }),
+            Some(KnownBug::AcknowledgesOneEntryTooMany) => self.alter_newest(|body| {
+                if let Body::AppendEntriesResponse(answer) = body
+                    && let AppendOutcome::Matched { match_index } = &mut answer.outcome
+                    && *match_index > LogIndex::ZERO
+                {
+                    *match_index = match_index.next();
+                }
+            }),
+            Some(KnownBug::CommitsOlderTermsByCounting) => self.announce_replicated_index(),
+            Some(KnownBug::AcceptsAcknowledgementsOfOlderRounds) => {
+                self.raise_acknowledged_rounds()
+            }
+        }
+    }
+
+    /// The newest message on the wire is changed right after it was sent.
+    fn alter_newest(&mut self, change: impl FnOnce(&mut Body)) {
+        let wire = &mut self.cluster.network.wire;
+        if let Some(newest) = wire.back_mut()
+            && newest.id > self.altered_up_to
+        {
+            self.altered_up_to = newest.id;
+            change(&mut newest.message.body);
+        }
+    }
+
+    /// Appends on the wire carry the highest index that a quorum holds as the commit index.
+    fn announce_replicated_index(&mut self) {
+        let nodes = &self.cluster.nodes;
+        for in_flight in &mut self.cluster.network.wire {
+            let Message { from, term, body, .. } = &mut in_flight.message;
+            let Body::AppendEntries(append) = body else { continue };
+            let status = &nodes[slot_of(*from)].status;
+            if status.role == RoleKind::Leader && status.term == *term {
+                append.commit = append.commit.max(replicated_index(status));
+            }
+        }
+    }
+
+    /// Acknowledgements on the wire carry the latest round of their receiver.
+    fn raise_acknowledged_rounds(&mut self) {
+        let Cluster { checker, network, .. } = &mut self.cluster;
+        for in_flight in &mut network.wire {
+            let Message { to, term, body, .. } = &mut in_flight.message;
+            if let Body::AppendEntriesResponse(response) = body {
+                response.round = response.round.max(checker.latest_round(*to, *term));
+            }
+        }
+    }
+
+    /// The node may have been asked to read: it answers with what it has applied.
+    pub(super) fn respond_to_unconfirmed_read(&mut self, read: RequestHandle) {
+        if self.known_bug == Some(KnownBug::RespondsToUnconfirmedReads) {
+            self.cluster.respond_to_unconfirmed_read(read);
+        }
+    }
+
+    fn report_before_writing(&mut self) {
+        for at in 0..self.cluster.nodes.len() {
+            let slot = &self.cluster.nodes[at];
+            let waiting = slot.persists.back().map(|(change, _)| change.id);
+            if let Some(persist) = waiting
+                && slot.is_up()
+                && persist > slot.last_reported
+            {
+                self.cluster.nodes[at].last_reported = persist;
+                let kind = RecordKind::PersistDone { persist };
+                self.cluster.step(at, Input::Persisted(persist), kind, None);
+            }
+        }
+    }
+
+    /// A node is about to restart.
+    pub(super) fn inject_bug_before_restart(&mut self, node: u64) {
+        if self.known_bug != Some(KnownBug::VoteLostAtRestart) {
+            return;
+        }
+        let slot = &mut self.cluster.nodes[slot_of(NodeId(node))];
+        if let Some(store) = slot.store.as_mut() {
+            let hard_state = HardState { voted_for: None, ..store.hard_state() };
+            store.stage_hard_state(hard_state);
+        }
+    }
+}
+
+/// The highest index that a quorum holds durably, as far as the leader knows.
+fn replicated_index(status: &Status) -> LogIndex {
+    status.membership.quorum_index(|voter| match status.progress.get(&voter) {
+        Some(progress) => progress.match_index,
+        None => status.persisted_index,
+    })
+}

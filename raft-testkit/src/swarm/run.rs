@@ -1,0 +1,110 @@
+//! The run of one seed.
+
+use raft_storage::MemLogStore;
+
+use super::known_bug::KnownBug;
+use super::plan::Plan;
+use super::statistics::Statistics;
+use crate::cluster::{Cluster, Timers};
+use crate::counter::Counter;
+use crate::prng::Prng;
+use crate::sim_node::SimNode;
+
+/// How often timers fire in the calm phase before it counts as never converging.
+const CALM_TIMERS_MAX: u64 = 3_000;
+
+/// One seed's run.
+pub(super) struct Run {
+    pub(super) cluster: Cluster,
+    pub(super) prng: Prng,
+    pub(super) plan: Plan,
+    pub(super) steps: u64,
+    pub(super) statistics: Statistics,
+    pub(super) known_bug: Option<KnownBug>,
+    /// The last message that the known_bug has looked at.
+    pub(super) altered_up_to: u64,
+}
+
+impl Run {
+    pub(super) fn new(seed: u64, steps: u64, known_bug: Option<KnownBug>) -> Self {
+        let mut prng = Prng::new(seed);
+        let plan = Plan::draw(&mut prng);
+        let config = plan.config;
+        let cluster = Cluster::new(plan.nodes)
+            .named(&format!("swarm_seed_{seed}"))
+            .described(&format!("{plan:?}"))
+            .seed(seed)
+            .timers(Timers::On)
+            .config(move |settings| config.adjust(settings));
+        let statistics = Statistics::default();
+        Self { cluster, prng, plan, steps, statistics, known_bug, altered_up_to: 0 }
+    }
+
+    pub(super) fn execute(&mut self) -> Result<(), String> {
+        self.cluster.section("storm");
+        self.cluster.start();
+        for node in 1..=self.plan.nodes as u64 {
+            if self.plan.disks_by_hand {
+                self.cluster.disk_by_hand(node);
+            }
+            if self.plan.machines_by_hand {
+                self.cluster.apply_by_hand(node);
+            }
+        }
+        for _ in 0..self.steps {
+            self.take_action();
+            self.inject_bug();
+            if self.cluster.violation().is_some() {
+                return Ok(());
+            }
+        }
+        self.cluster.section("calm");
+        let calm = self.run_calm_phase();
+        self.statistics.count_end(&self.cluster);
+        calm
+    }
+
+    /// Everything works again: in time, all agree, and a new command takes effect.
+    fn run_calm_phase(&mut self) -> Result<(), String> {
+        self.end_faults();
+        self.converge()?;
+        let Some(leader) = self.leader() else { return Err("nobody leads".to_owned()) };
+        let write = self.cluster.propose(leader, "add 1");
+        self.converge()?;
+        match self.cluster.outcome(write) {
+            Some(crate::CommandOutcome::Applied(_)) => Ok(()),
+            other => Err(format!("the last command is {other:?}")),
+        }
+    }
+
+    fn converge(&mut self) -> Result<(), String> {
+        let mut why = String::new();
+        for _ in 0..CALM_TIMERS_MAX {
+            self.cluster.deliver_all();
+            if self.cluster.violation().is_some() {
+                return Ok(());
+            }
+            match self.cluster.converged() {
+                Ok(()) => return Ok(()),
+                Err(reason) => why = reason,
+            }
+            let Some((at, due)) = self.cluster.next_timer() else {
+                return Err("no timer is set".to_owned());
+            };
+            self.cluster.fire_timer(at, due);
+        }
+        Err(why)
+    }
+
+    /// The node that leads the latest term, if any does.
+    pub(super) fn leader(&self) -> Option<u64> {
+        self.leaders().max_by_key(|node| node.status.term).map(|node| node.id.get())
+    }
+
+    /// Every node that is up and leads a term, possibly one that has ended.
+    pub(super) fn leaders(&self) -> impl Iterator<Item = &SimNode<Counter, MemLogStore>> {
+        let leads =
+            |node: &&SimNode<_, _>| node.is_up() && node.status.role == raft_core::RoleKind::Leader;
+        self.cluster.nodes.iter().filter(leads)
+    }
+}
