@@ -71,7 +71,7 @@ fn check_quorum_and_pre_vote_together_elect_a_leader_after_a_crash() {
 }
 
 fn wait_for_leader(c: &mut Cluster, among: &[u64]) -> u64 {
-    let leads = |c: &mut Cluster, node: u64| c.status(node).role == RoleKind::Leader;
+    let leads = |c: &Cluster, node: u64| c.status(node).role == RoleKind::Leader;
     c.run_until(Duration::from_secs(10), |c| among.iter().any(|&node| leads(c, node)));
     among.iter().copied().find(|&node| leads(c, node)).expect("it was waited for")
 }

@@ -1,45 +1,43 @@
 //! Reading the state of the nodes, the clock and the trace.
 
 use raft_core::ports::{LogStore, StateMachine};
-use raft_core::{FetchEntries, Payload, Persist, Status, Timestamp};
+use raft_core::{FetchEntries, NodeId, Payload, Persist, Status, Timestamp};
 
 use super::sim_cluster::Cluster;
 use crate::check::Violation;
+use crate::network::slot_of;
+use crate::sim_node::SimNode;
 use crate::trace::record::{Record, Trace, command_text};
 
 impl<M: StateMachine, S: LogStore> Cluster<M, S> {
-    /// What a node says of itself; of one that is down, what it said last.
+    /// The status of a node; of a node that is down, its status before it stopped.
     ///
     /// # Panics
-    /// If there is no such node.
-    pub fn status(&mut self, node: u64) -> &Status {
-        let at = self.slot(node);
-        &self.nodes[at].status
+    /// If there is no such node, or the cluster has not started ([`Cluster::start`], or any
+    /// action); the other methods that take a node likewise.
+    #[must_use]
+    pub fn status(&self, node: u64) -> &Status {
+        &self.node(node).status
     }
 
-    /// A node's state machine.
-    ///
-    /// # Panics
-    /// If there is no such node.
-    pub fn machine(&mut self, node: u64) -> &M {
-        let at = self.slot(node);
-        &self.nodes[at].machine
+    /// The state machine of a node.
+    #[must_use]
+    pub fn machine(&self, node: u64) -> &M {
+        &self.node(node).machine
     }
 
-    /// A node's store.
-    ///
-    /// # Panics
-    /// If there is no such node.
-    pub fn store(&mut self, node: u64) -> &S {
-        let at = self.slot(node);
-        self.nodes[at].store.as_ref().expect("a store is away only while its node restarts")
+    /// The log store of a node.
+    #[must_use]
+    pub fn store(&self, node: u64) -> &S {
+        self.node(node).store.as_ref().expect("a store is away only while its node restarts")
     }
 
-    /// The commands in a node's durable log, as text, in order: what a test compares logs by.
+    /// The commands in the durable log of a node, in order, as text.
     ///
     /// # Panics
-    /// If there is no such node, or its store cannot be read.
-    pub fn durable_commands(&mut self, node: u64) -> Vec<String> {
+    /// Also if the store cannot be read.
+    #[must_use]
+    pub fn durable_commands(&self, node: u64) -> Vec<String> {
         let last = self.status(node).persisted_index;
         let first = self.status(node).first_index;
         if last < first {
@@ -54,16 +52,16 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         commands.collect()
     }
 
-    /// The changes that the node's disk has not made durable yet.
-    pub fn waiting_persists(&mut self, node: u64) -> Vec<&Persist> {
-        let at = self.slot(node);
-        self.nodes[at].persists.iter().map(|(change, _)| change).collect()
+    /// The changes that the disk of a node has not made durable, oldest first.
+    #[must_use]
+    pub fn waiting_persists(&self, node: u64) -> Vec<&Persist> {
+        self.node(node).persists.iter().map(|(change, _)| change).collect()
     }
 
-    /// The node's requests for entries from its store that are not answered yet, oldest first.
-    pub fn waiting_fetches(&mut self, node: u64) -> Vec<&FetchEntries> {
-        let at = self.slot(node);
-        self.nodes[at].fetches.iter().map(|(request, _)| request).collect()
+    /// The requests of a node for entries of its store that are not completed, oldest first.
+    #[must_use]
+    pub fn waiting_fetches(&self, node: u64) -> Vec<&FetchEntries> {
+        self.node(node).fetches.iter().map(|(request, _)| request).collect()
     }
 
     /// Virtual time since the cluster began, in nanoseconds.
@@ -94,5 +92,18 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     #[must_use]
     pub fn records(&self) -> &[Record] {
         self.recorder.records()
+    }
+
+    /// A node of a cluster that has started.
+    pub(super) fn node(&self, node: u64) -> &SimNode<M, S> {
+        self.assert_started();
+        let found = self.nodes.get(slot_of(NodeId(node)));
+        found.unwrap_or_else(|| {
+            panic!("there is no node {node} in a cluster of {}", self.size());
+        })
+    }
+
+    pub(super) fn assert_started(&self) {
+        assert!(!self.nodes.is_empty(), "the cluster has not started: call `start` first");
     }
 }

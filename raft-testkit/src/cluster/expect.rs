@@ -25,7 +25,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     ///
     /// # Panics
     /// If not; the other expectations likewise.
-    pub fn expect_leader(&mut self, node: u64, term: u64) {
+    pub fn expect_leader(&self, node: u64, term: u64) {
         let status = self.status(node);
         if status.role != RoleKind::Leader || status.term.get() != term {
             let saw = format!("it is a {:?} in term {}", status.role, status.term);
@@ -34,7 +34,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     }
 
     /// The node follows, in this term.
-    pub fn expect_follower(&mut self, node: u64, term: u64) {
+    pub fn expect_follower(&self, node: u64, term: u64) {
         let status = self.status(node);
         if status.role != RoleKind::Follower || status.term.get() != term {
             let saw = format!("it is a {:?} in term {}", status.role, status.term);
@@ -43,8 +43,8 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     }
 
     /// No node leads.
-    pub fn expect_no_leader(&mut self) {
-        self.start();
+    pub fn expect_no_leader(&self) {
+        self.assert_started();
         let leads = self
             .nodes
             .iter()
@@ -55,7 +55,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     }
 
     /// The node has committed exactly up to this index.
-    pub fn expect_commit(&mut self, node: u64, index: u64) {
+    pub fn expect_commit(&self, node: u64, index: u64) {
         let commit = self.status(node).commit_index;
         if commit.get() != index {
             self.fail(&format!("node {node} should have committed {index}, but has {commit}"));
@@ -63,7 +63,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     }
 
     /// The node's log ends in this entry.
-    pub fn expect_last(&mut self, node: u64, index: u64, term: u64) {
+    pub fn expect_last(&self, node: u64, index: u64, term: u64) {
         let last = self.status(node).last_log;
         if last.index.get() != index || last.term.get() != term {
             self.fail(&format!(
@@ -74,7 +74,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
 
     /// Every node that is up has the same log, all of it committed and applied, and one of them
     /// leads.
-    pub fn expect_converged(&mut self) {
+    pub fn expect_converged(&self) {
         if let Err(why) = self.converged() {
             self.fail(&format!("the cluster should have converged: {why}"));
         }
@@ -84,8 +84,8 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     ///
     /// # Errors
     /// The first thing on which they do not agree.
-    pub fn converged(&mut self) -> Result<(), String> {
-        self.start();
+    pub fn converged(&self) -> Result<(), String> {
+        self.assert_started();
         let up = || self.nodes.iter().filter(|node| node.liveness == Liveness::Up);
         let leaders: Vec<_> = up().filter(|node| node.status.role == RoleKind::Leader).collect();
         let [leader] = leaders.as_slice() else {

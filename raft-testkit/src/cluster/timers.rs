@@ -42,7 +42,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     ///
     /// # Panics
     /// If the timers are off, or it does not hold in time.
-    pub fn run_until(&mut self, duration: Duration, mut holds: impl FnMut(&mut Self) -> bool) {
+    pub fn run_until(&mut self, duration: Duration, mut holds: impl FnMut(&Self) -> bool) {
         self.start();
         assert!(self.settings.timers == Timers::On, "run_until needs .timers(Timers::On)");
         let end = self.now.after(duration);

@@ -92,7 +92,10 @@ impl Stage {
             Command::Move(moves, which) => move_messages(cluster, *moves, which),
             Command::DeliverUntil(until) => cluster.deliver_until(until.clone()),
             Command::LoseNothing => cluster.lose_nothing(),
-            Command::Expect(expected) => return self.expect(expected),
+            Command::Expect(expected) => {
+                cluster.start();
+                return self.expect(expected);
+            }
             Command::Fault(fault) => break_or_mend(cluster, fault),
         }
         Ok(())
