@@ -127,6 +127,8 @@ async fn welcome(
     let node: NodeId = peer.node;
     let heard = match greet::hear(shared, connection).await {
         Ok(heard) => heard,
+        // Another connection came into use while the peer dialled.
+        Err(_) if greet::closed_as_superfluous(connection) => return Ok(()),
         Err(error) => {
             connection.close(error.code().into(), error.to_string().as_bytes());
             return Err(format!("node {node}: {error}"));
@@ -134,8 +136,8 @@ async fn welcome(
     };
     let (adoption, link) = greet::adopt(shared, peer, connection, &heard, node);
     match adoption {
-        Adoption::InUse => {
-            let outgoing = greet::say(shared, peer, connection).await;
+        Adoption::InUse { hello_sequence } => {
+            let outgoing = greet::say(shared, connection, hello_sequence).await;
             let outgoing = outgoing.map_err(|error| {
                 link.close(CloseCode::Protocol, "the answer could not be sent");
                 format!("node {node}: {error}")
@@ -144,10 +146,10 @@ async fn welcome(
             Ok(())
         }
         Adoption::Superfluous => {
-            let reason = b"another connection of this pair is in use";
-            connection.close(CloseCode::Replaced.into(), reason);
+            greet::close_superfluous(connection);
             Ok(())
         }
+        Adoption::Ended => greet::ended(connection).map_err(|why| format!("node {node}: {why}")),
         Adoption::Removed => {
             connection.close(CloseCode::Removed.into(), b"this node is no peer any more");
             Err(format!("node {node} was taken out of the peer set"))

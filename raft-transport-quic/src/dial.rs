@@ -8,7 +8,7 @@ use quinn::Connection;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::endpoint::Shared;
-use crate::error::{CloseCode, describe_end, is_replaced};
+use crate::error::{CloseCode, describe_end};
 use crate::greet::{self, GreetError};
 use crate::handshake::HandshakeRuntime;
 use crate::log_limit::LogLimit;
@@ -46,7 +46,8 @@ pub(crate) async fn run(shared: Arc<Shared>, peer: Arc<Peer>) {
     }
 }
 
-/// Dials once. Success means that a connection is in use, this one or another.
+/// Dials once. Success means that a connection is in use, this one or another, or that the peer
+/// prefers one whose hello is still on its way.
 async fn dial(shared: &Arc<Shared>, peer: &Arc<Peer>, attempt: u32) -> Result<(), String> {
     let Some(address) = peer.address() else { return Ok(()) };
     let usable = resolve(&address, shared.local).await?;
@@ -62,8 +63,7 @@ async fn dial(shared: &Arc<Shared>, peer: &Arc<Peer>, attempt: u32) -> Result<()
     let at = format!("at {address} (UDP {socket_address})");
     let limit = shared.config.handshake_timeout;
     let established = timeout(limit, async {
-        // The other side may get through first: then this dial is not needed any more. Once it
-        // has heard our first words, it may have taken this connection into use.
+        // The other side may get through first: then this dial is not needed any more.
         let mut connected = peer.connected();
         let connection = tokio::select! {
             connection = connecting => connection.map_err(|error| describe_end(&error))?,
@@ -94,14 +94,29 @@ async fn introduce(
         refusal.close(connection);
         return Err(refusal.to_string());
     }
+    let mut connected = peer.connected();
+    // Lasts until the connection is in use or given up.
+    let Some(offer) = peer.offer() else {
+        greet::close_superfluous(connection);
+        return Ok(());
+    };
     let greeted = async {
-        let outgoing = greet::say(shared, peer, connection).await?;
+        let outgoing = greet::say(shared, connection, offer.hello_sequence).await?;
         Ok::<_, GreetError>((outgoing, greet::hear(shared, connection).await?))
     };
-    let (outgoing, heard) = match greeted.await {
+    let greeted = tokio::select! {
+        greeted = greeted => greeted,
+        // Happens at the higher node only. The lower node has chosen the other connection; if it
+        // read the hello on this one late, it could take it into use after the loss of the other.
+        _ = connected.wait_for(|connected| *connected) => {
+            greet::close_superfluous(connection);
+            return Ok(());
+        }
+    };
+    let (outgoing, heard) = match greeted {
         Ok(parts) => parts,
-        // The other side prefers the connection that it has.
-        Err(_) if closed_as_superfluous(connection) => return Ok(()),
+        // The other side prefers the connection that it has or offers.
+        Err(_) if greet::closed_as_superfluous(connection) => return Ok(()),
         // What the other side had against us is worth more than where it struck.
         Err(error) => {
             if let Some(end) = connection.close_reason() {
@@ -112,21 +127,15 @@ async fn introduce(
         }
     };
     match greet::adopt(shared, peer, connection, &heard, shared.config.node) {
-        (Adoption::InUse, link) => greet::start(shared, peer, &link, outgoing, heard),
-        (Adoption::Superfluous, _) => {
-            let reason = b"another connection of this pair is in use";
-            connection.close(CloseCode::Replaced.into(), reason);
-        }
+        (Adoption::InUse { .. }, link) => greet::start(shared, peer, &link, outgoing, heard),
+        (Adoption::Superfluous, _) => greet::close_superfluous(connection),
+        (Adoption::Ended, _) => return greet::ended(connection),
         (Adoption::Removed, _) => {
             connection.close(CloseCode::Removed.into(), b"this node is no peer any more");
             return Err("it was taken out of the peer set".to_owned());
         }
     }
     Ok(())
-}
-
-fn closed_as_superfluous(connection: &Connection) -> bool {
-    connection.close_reason().is_some_and(|end| is_replaced(&end))
 }
 
 /// The socket addresses that the address stands for now and that can be reached: at least one.

@@ -26,7 +26,7 @@ use crate::tls::{self, PeerIdentity, Role};
 /// Carries messages over QUIC: one connection a pair of nodes, both proven by certificates.
 ///
 /// Both sides dial, so that a node that has just started is reached at once; of two connections
-/// one is kept. Closed when dropped; [`QuicTransport::shutdown`] also waits until the others have
+/// the lower node chooses one before either carries a message. Closed when dropped; [`QuicTransport::shutdown`] also waits until the others have
 /// heard.
 pub struct QuicTransport {
     shared: Arc<Shared>,

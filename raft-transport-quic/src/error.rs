@@ -73,7 +73,7 @@ pub enum CloseCode {
     Malformed = 7,
     /// A message in somebody else's name.
     WrongSender = 8,
-    /// A newer connection of the same pair took over.
+    /// Another connection of the same pair is in use, or is preferred.
     Replaced = 9,
     /// The node is no peer any more.
     Removed = 10,

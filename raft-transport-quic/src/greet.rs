@@ -56,14 +56,14 @@ impl From<quinn::WriteError> for GreetError {
 /// Says our first words on our own control lane, which stays open for messages.
 pub(crate) async fn say(
     shared: &Shared,
-    peer: &Peer,
     connection: &Connection,
+    sequence: u64,
 ) -> Result<SendStream, GreetError> {
     let mut outgoing = open_lane(connection, LaneKind::Control).await?;
     let hello = Hello {
         versions: SUPPORTED,
         instance: shared.instance,
-        losses: peer.losses(),
+        sequence,
         frame_bytes_max: shared.config.frame_bytes_max,
     };
     let mut buffer = Vec::new();
@@ -118,7 +118,7 @@ pub(crate) fn adopt(
     let link =
         Arc::new(Link::new(connection.clone(), dialled_by, (heard.hello, heard.version), limits));
     let adoption = peer.adopt(config.node, &link);
-    if adoption == Adoption::InUse {
+    if matches!(adoption, Adoption::InUse { .. }) {
         tracing::info!(
             node = %config.node, peer = %peer.node, address = %connection.remote_address(),
             %dialled_by, version = heard.version, "connected to peer {}", peer.node
@@ -126,6 +126,25 @@ pub(crate) fn adopt(
         tokio::spawn(watch_end(shared.clone(), peer.clone(), link.clone()));
     }
     (adoption, link)
+}
+
+/// Closes a connection because another one of the same pair is preferred.
+pub(crate) fn close_superfluous(connection: &Connection) {
+    connection.close(CloseCode::Replaced.into(), b"another connection of this pair is in use");
+}
+
+/// What to report of a connection that ended before it came into use: nothing if the other side
+/// prefers another one of the pair.
+pub(crate) fn ended(connection: &Connection) -> Result<(), String> {
+    match connection.close_reason() {
+        Some(end) if !is_replaced(&end) => Err(describe_end(&end)),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Whether the other side has closed this connection because it prefers another one of the pair.
+pub(crate) fn closed_as_superfluous(connection: &Connection) -> bool {
+    connection.close_reason().is_some_and(|end| is_replaced(&end))
 }
 
 /// Starts the traffic on a connection in use.
@@ -155,9 +174,7 @@ async fn watch_end(shared: Arc<Shared>, peer: Arc<Peer>, link: Arc<Link>) {
     let end = link.connection.closed().await;
     link.close_lanes();
     let why = describe_end(&end);
-    // One that the other side replaced is no loss: the one that it prefers is on its way, and the
-    // dialler reports if it never comes.
-    if peer.lose(&link, why.clone()) && !is_replaced(&end) {
+    if peer.lose(&link, why.clone()) {
         tracing::warn!(
             node = %shared.config.node, peer = %peer.node,
             "lost the connection to peer {}: {why}", peer.node

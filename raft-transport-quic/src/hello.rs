@@ -1,10 +1,16 @@
 //! The first frame on a connection, from both sides, before any message.
 //!
 //! Each side's control stream begins with one frame of fields in big-endian order. The dialler
-//! sends first; the other side's hello means that it has taken the connection into use. The fields
-//! below keep their places in every version. A later version only appends fields, and a reader
-//! ignores what follows the fields that it knows; so any two releases can read which versions the
-//! other one supports.
+//! sends first; the other side's hello means that it has taken the connection into use.
+//!
+//! Both nodes of a pair may dial at the same time. The lower node sends its hello on one connection
+//! at a time and closes others with [`CloseCode::Replaced`](crate::CloseCode::Replaced); the higher
+//! node uses a connection once the lower node's hello has arrived on it. So both use the same one,
+//! and no message was sent on those that are closed.
+//!
+//! The fields below keep their places in every version. A later version only appends fields, and a
+//! reader ignores what follows the fields that it knows; so any two releases can read which
+//! versions the other one supports.
 
 use bytes::{Buf, BufMut, Bytes};
 
@@ -21,9 +27,10 @@ pub(crate) struct Hello {
     pub(crate) versions: VersionRange,
     /// A random number for each start of the process: tells restarts apart.
     pub(crate) instance: u64,
-    /// How many connections to the other side this process has lost. Two connections of the same
-    /// count were made at the same time; a higher count means that the earlier one is gone.
-    pub(crate) losses: u64,
+    /// Rises with each hello of this process to the other side. A dialler sends its hello only
+    /// while it uses no connection, and the other side only when it takes one into use. So a hello
+    /// means that the sender has given up the connections on which its hello has a lower number.
+    pub(crate) sequence: u64,
     /// The longest frame that this side accepts.
     pub(crate) frame_bytes_max: u32,
 }
@@ -36,7 +43,7 @@ impl Hello {
         buffer.put_u16(self.versions.lowest());
         buffer.put_u16(self.versions.highest());
         buffer.put_u64(self.instance);
-        buffer.put_u64(self.losses);
+        buffer.put_u64(self.sequence);
         buffer.put_u32(self.frame_bytes_max);
     }
 
@@ -49,7 +56,7 @@ impl Hello {
         Some(Self {
             versions: VersionRange::new(lowest, highest)?,
             instance: frame.get_u64(),
-            losses: frame.get_u64(),
+            sequence: frame.get_u64(),
             frame_bytes_max: frame.get_u32(),
         })
     }
@@ -62,7 +69,7 @@ mod tests {
     #[test]
     fn a_hello_is_read_back_and_may_have_more_fields() {
         let versions = VersionRange::new(2, 7).unwrap();
-        let hello = Hello { versions, instance: 7, losses: u64::MAX, frame_bytes_max: 1 << 24 };
+        let hello = Hello { versions, instance: 7, sequence: u64::MAX, frame_bytes_max: 1 << 24 };
         let mut bytes = Vec::new();
         hello.encode(&mut bytes);
         assert_eq!(Hello::decode(Bytes::from(bytes.clone())), Some(hello));

@@ -19,15 +19,18 @@ pub(crate) struct Peer {
     pub(crate) node: NodeId,
     pub(crate) metrics: Arc<PeerMetrics>,
     state: Mutex<State>,
-    /// Follows `state.link`: true while there is one.
+    /// Follows `state.link`: true while there is one. Changed while `state` is locked.
     connected: watch::Sender<bool>,
 }
 
 #[derive(Default, Debug)]
 struct State {
     link: Option<Arc<Link>>,
-    /// How many links were lost, as told in the hello.
-    losses: u64,
+    /// The sequence number of the latest hello to the peer. Never falls.
+    hello_sequence: u64,
+    /// There is an [`Offer`]: this node has sent its hello on a connection that it dialled, and the
+    /// peer has not answered yet.
+    offered: bool,
     /// Its configured address; `None` while it is not in the set.
     address: Option<String>,
     /// Where `address` leads, as far as it was resolved.
@@ -46,11 +49,30 @@ struct State {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Adoption {
     /// It is in use now.
-    InUse,
-    /// Another one of the same pair is; this one is to be closed.
+    InUse {
+        /// The sequence number of the hello that this node sends on it, if it has sent none yet.
+        hello_sequence: u64,
+    },
+    /// Another one of the same pair is, or may be soon; this one is to be closed.
     Superfluous,
+    /// It was closed before its hello was read.
+    Ended,
     /// The peer was taken out of the set.
     Removed,
+}
+
+/// The right to send the hello on a connection that this node dialled. There is at most one for
+/// each peer at a time, and it ends when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Offer {
+    peer: Arc<Peer>,
+    pub(crate) hello_sequence: u64,
+}
+
+impl Drop for Offer {
+    fn drop(&mut self) {
+        self.peer.lock().offered = false;
+    }
 }
 
 impl Peer {
@@ -74,47 +96,66 @@ impl Peer {
         bump(dropped);
     }
 
-    /// Takes a new connection into use, unless the present one is as good.
+    /// Permits the hello on a connection that this node dialled; `None` if that connection is not
+    /// needed, because another one is in use or offered, or the peer was removed.
+    pub(crate) fn offer(self: &Arc<Self>) -> Option<Offer> {
+        let mut state = self.lock();
+        if state.removed || state.offered || state.link.is_some() {
+            return None;
+        }
+        state.offered = true;
+        Some(Offer { peer: self.clone(), hello_sequence: state.next_hello_sequence() })
+    }
+
+    /// Takes a new connection into use after the peer's hello has arrived on it, unless another
+    /// one is preferred.
     ///
-    /// Both sides of a pair decide alike: a connection of another life of the peer, or one made
-    /// after the peer lost the present one, takes over; of two that were made at the same time,
-    /// the one that the lower node dialled stays.
+    /// The lower node of a pair decides between two connections that were made at the same time.
+    /// It sends its hello on one connection at a time: while it offers one, it refuses those of
+    /// the peer, and while one is in use, it offers none. The higher node uses a connection only
+    /// after the lower node's hello. So a connection that carries messages is replaced only after
+    /// the peer has restarted or given it up, which a hello with a higher sequence number shows.
     pub(crate) fn adopt(&self, own: NodeId, new: &Arc<Link>) -> Adoption {
-        let replaced = {
+        let (replaced, hello_sequence) = {
             let mut state = self.lock();
             if state.removed {
                 return Adoption::Removed;
             }
-            if let Some(present) = &state.link
-                && present.connection.close_reason().is_none()
-                && !takes_over(own.min(self.node), present, new)
-            {
+            // A peer that shuts down must not be in use again, and lost again, after the loss of the
+            // connection to it was reported.
+            if new.connection.close_reason().is_some() {
+                return Adoption::Ended;
+            }
+            let own_offer_decides = state.offered && own < self.node && new.dialled_by != own;
+            let present_stays =
+                state.link.as_ref().is_some_and(|present| !takes_over(present, new));
+            if own_offer_decides || present_stays {
                 return Adoption::Superfluous;
             }
             bump(&self.metrics.connections);
             self.metrics.set_last_error(None);
             state.unreachable_told = false;
-            state.link.replace(new.clone())
+            // Drawn together with the adoption: what this node offered before is older than this
+            // hello, and what it offers after the loss of this connection is newer.
+            let hello_sequence = state.next_hello_sequence();
+            self.connected.send_replace(true);
+            (state.link.replace(new.clone()), hello_sequence)
         };
         if let Some(replaced) = replaced {
             replaced.close(CloseCode::Replaced, "a newer connection took over");
         }
-        self.connected.send_replace(true);
-        Adoption::InUse
+        Adoption::InUse { hello_sequence }
     }
 
     /// A connection has ended. Whether it was the one in use, and so a loss.
     pub(crate) fn lose(&self, ended: &Arc<Link>, why: String) -> bool {
-        {
-            let mut state = self.lock();
-            if !state.link.as_ref().is_some_and(|link| Arc::ptr_eq(link, ended)) {
-                return false;
-            }
-            state.link = None;
-            state.losses += 1;
-            bump(&self.metrics.losses);
-            self.metrics.set_last_error(Some(why));
+        let mut state = self.lock();
+        if !state.link.as_ref().is_some_and(|link| Arc::ptr_eq(link, ended)) {
+            return false;
         }
+        state.link = None;
+        bump(&self.metrics.losses);
+        self.metrics.set_last_error(Some(why));
         self.connected.send_replace(false);
         true
     }
@@ -152,9 +193,9 @@ impl Peer {
             if let Some(dialler) = state.dialler.take() {
                 dialler.abort();
             }
+            self.connected.send_replace(false);
             state.link.take()
         };
-        self.connected.send_replace(false);
         if let Some(link) = link {
             link.close(CloseCode::Removed, "this node is no peer any more");
         }
@@ -197,10 +238,6 @@ impl Peer {
             && (state.resolved.contains(&source) || state.authenticated == Some(source))
     }
 
-    pub(crate) fn losses(&self) -> u64 {
-        self.lock().losses
-    }
-
     pub(crate) fn is_in_set(&self) -> bool {
         self.lock().address.is_some()
     }
@@ -230,16 +267,16 @@ impl Peer {
     }
 }
 
-fn takes_over(lower: NodeId, present: &Link, new: &Link) -> bool {
-    if new.hello.instance != present.hello.instance {
-        return true;
+impl State {
+    const fn next_hello_sequence(&mut self) -> u64 {
+        self.hello_sequence += 1;
+        self.hello_sequence
     }
-    match new.hello.losses.cmp(&present.hello.losses) {
-        std::cmp::Ordering::Greater => true,
-        std::cmp::Ordering::Less => false,
-        // Nobody dials twice without having given up the first: then the second counts.
-        std::cmp::Ordering::Equal => {
-            new.dialled_by == lower || new.dialled_by == present.dialled_by
-        }
-    }
+}
+
+/// Whether a new connection shows that the present one is over.
+fn takes_over(present: &Link, new: &Link) -> bool {
+    present.connection.close_reason().is_some()
+        || new.hello.instance != present.hello.instance
+        || new.hello.sequence > present.hello.sequence
 }

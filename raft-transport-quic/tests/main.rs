@@ -5,6 +5,7 @@ mod admission;
 mod authority;
 mod conformance;
 mod large_append;
+mod pairs;
 mod raw;
 mod redial;
 mod refusals;

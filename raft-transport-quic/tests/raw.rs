@@ -51,6 +51,12 @@ impl Counting {
         assert!(!outcome.timed_out(), "waited in vain for {what}");
     }
 
+    /// As [`Counting::wait`], without a failure when the time has passed.
+    pub(crate) fn wait_at_most(&self, time: Duration, wanted: impl Fn(&Seen) -> bool) {
+        let seen = self.seen.lock().unwrap();
+        drop(self.changed.wait_timeout_while(seen, time, |seen| !wanted(seen)).unwrap());
+    }
+
     pub(crate) fn messages(&self) -> usize {
         self.seen.lock().unwrap().messages
     }
@@ -192,9 +198,23 @@ pub(crate) fn hello() -> Vec<u8> {
 
 /// As [`hello`], of a release that supports these versions.
 pub(crate) fn hello_of(lowest: u16, highest: u16) -> Vec<u8> {
+    hello_with(lowest, highest, 77, 1)
+}
+
+/// As [`hello`], with this sequence number.
+pub(crate) fn hello_numbered(sequence: u64) -> Vec<u8> {
+    hello_with(1, 1, 77, sequence)
+}
+
+/// As [`hello`], of another process.
+pub(crate) fn hello_after_restart() -> Vec<u8> {
+    hello_with(1, 1, 78, 1)
+}
+
+fn hello_with(lowest: u16, highest: u16, instance: u64, sequence: u64) -> Vec<u8> {
     let mut fields = [lowest.to_be_bytes(), highest.to_be_bytes()].concat();
-    fields.extend(77_u64.to_be_bytes());
-    fields.extend(0_u64.to_be_bytes());
+    fields.extend(instance.to_be_bytes());
+    fields.extend(sequence.to_be_bytes());
     fields.extend((1_u32 << 24).to_be_bytes());
     [&[0], framed(&fields).as_slice()].concat()
 }
