@@ -15,9 +15,7 @@ use crate::authority::{Authority, CLUSTER};
 
 const ONE: NodeId = NodeId(1);
 const TWO: NodeId = NodeId(2);
-/// How long one attempt to send it may take, and how many there are.
-const WAIT_MAX: Duration = Duration::from_secs(5);
-const RESENDS_MAX: u32 = 12;
+const WAIT_MAX: Duration = Duration::from_secs(60);
 /// What a leader sends to a follower that lags, with default limits.
 const APPEND_BYTES: usize = 1 << 20;
 
@@ -87,20 +85,11 @@ fn a_large_append_on_a_fresh_connection_takes_a_fraction_of_an_election_timeout(
         };
         assert_eq!(small, append(256));
         let large = append(APPEND_BYTES);
-        // A message is lost if both nodes have dialled and its connection is the one that is given
-        // up: it is sent again then.
-        let took = (0..RESENDS_MAX).find_map(|_| {
-            let sent = Instant::now();
-            one.send(large.clone());
-            loop {
-                match arrivals.recv_timeout(WAIT_MAX) {
-                    Ok(message) if message == large => return Some(sent.elapsed()),
-                    Ok(_) => {}
-                    Err(_) => return None,
-                }
-            }
-        });
-        let took = took.expect("the append arrives");
+        let sent = Instant::now();
+        one.send(large.clone());
+        // More than one small append may have been sent.
+        while arrivals.recv_timeout(WAIT_MAX).expect("the append arrives") != large {}
+        let took = sent.elapsed();
         println!("{took:?}");
         runtime.block_on(async { tokio::join!(one.shutdown(), two.shutdown()) });
         took
