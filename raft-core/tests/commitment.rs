@@ -1,4 +1,4 @@
-//! What is committed, and what only looks like it.
+//! When an entry is committed, and when it is not although it is on many nodes.
 
 use raft_core::{NodeId, RoleKind};
 use raft_testkit::{Cluster, Crash, append, append_response};
@@ -120,13 +120,13 @@ fn in_a_cluster_of_five_two_copies_do_not_commit() {
     c.expect(write).is_applied();
 }
 
-/// openraft cecb5de8: answers to appends of an older term, kept by the network until their sender
-/// leads again, count for nothing: what they acknowledge has been replaced.
+/// openraft cecb5de8: responses to appends of an older term that arrive when their receiver leads
+/// again do not count: the entries that they acknowledge are replaced.
 #[test]
 fn acknowledgements_of_an_older_term_form_no_quorum() {
-    let mut c = Cluster::new(5).scenario("old acknowledgements form no quorum");
+    let mut c = Cluster::new(5).scenario("acknowledgements of an older term form no quorum");
     c.elect(1);
-    c.section("node 2 acknowledges three commands, and the network keeps its answers");
+    c.section("node 2 acknowledges three commands, and the network delays its responses");
     for _ in 0..3 {
         c.propose(1, "add 1");
     }
@@ -140,7 +140,7 @@ fn acknowledgements_of_an_older_term_form_no_quorum() {
     c.heartbeat(3);
     c.deliver_all();
     c.expect_last(2, 2, 2);
-    c.section("node 1 leads again; the answers arrive").tests(&["log_replication"]);
+    c.section("node 1 leads again; the responses arrive").tests(&["log_replication"]);
     c.elect(1);
     let write = c.propose(1, "add 4");
     c.expect_last(1, 4, 3);
@@ -152,7 +152,7 @@ fn acknowledgements_of_an_older_term_form_no_quorum() {
     c.expect(write).is_applied();
 }
 
-/// A client is told of success only when its command is committed, even if everybody has it.
+/// A command has no outcome until it is committed, even if every node has it.
 #[test]
 fn client_gets_a_response_only_when_its_command_is_committed() {
     let mut c = Cluster::new(3);
@@ -166,10 +166,10 @@ fn client_gets_a_response_only_when_its_command_is_committed() {
     c.expect(write).is_applied_with("5");
 }
 
-/// A leader that loses its office cannot say whether its last command takes effect.
+/// A deposed leader does not know whether its last command takes effect.
 #[test]
 fn write_whose_leader_is_deposed_is_unknown_and_may_still_be_applied() {
-    let mut c = Cluster::new(3).scenario("an unknown write may yet happen");
+    let mut c = Cluster::new(3).scenario("an unknown write may still be applied");
     c.elect(1);
     let write = c.propose(1, "add 1");
     c.deliver(append().from(1).to(2));
@@ -186,5 +186,5 @@ fn write_whose_leader_is_deposed_is_unknown_and_may_still_be_applied() {
     c.deliver_all();
     c.expect(write).is_unknown();
     c.expect_converged();
-    assert_eq!(c.machine(1).total(), 1, "it happened");
+    assert_eq!(c.machine(1).total(), 1, "it was applied");
 }

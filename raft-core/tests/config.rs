@@ -1,4 +1,4 @@
-//! Settings that cannot work are refused, and those at the edge work.
+//! Invalid settings are refused, and settings at the limit are accepted.
 
 use raft_core::{Config, ConfigError, Entry};
 use raft_testkit::Cluster;
@@ -31,7 +31,7 @@ fn command_that_never_fits_into_the_limits_is_refused() {
     assert!(config.check().is_err());
 }
 
-/// The smallest budget that passes the check takes the largest command.
+/// The smallest limit that passes the check accepts the largest command.
 #[test]
 fn largest_command_fits_into_the_smallest_limit() {
     const COMMAND: &str = "add 1";

@@ -1,9 +1,9 @@
-//! What is promised is durable, and what is durable is enough.
+//! Messages depend on durable state, and durable state is enough after a crash.
 
 use raft_core::RoleKind;
 use raft_testkit::{Cluster, Crash, append, append_response, vote, vote_response};
 
-/// Raft §5.6: a vote leaves only when it is on the disk.
+/// Raft §5.6: a vote is sent only when it is durable.
 #[test]
 fn vote_waits_for_the_disk() {
     let mut c = Cluster::new(3).pre_vote(false).scenario("a vote waits for the disk");
@@ -13,13 +13,13 @@ fn vote_waits_for_the_disk() {
     c.section("no vote before the write").tests(&["durability/promise_waits_for_persist"]);
     assert!(c.messages(&vote_response()).is_empty());
     c.write_persists(2, 1);
-    assert!(c.messages(&vote_response()).is_empty(), "durable, but the node does not know");
+    assert!(c.messages(&vote_response()).is_empty(), "durable, but not reported to the node");
     c.report_persisted(2);
     c.deliver(vote_response());
     c.expect_leader(1, 1);
 }
 
-/// A voter that crashes before its vote is durable has not voted.
+/// A voter that crashes before its vote is durable may vote again.
 #[test]
 fn vote_that_was_not_durable_is_lost_in_a_crash() {
     let mut c = Cluster::new(3).pre_vote(false);
@@ -35,7 +35,7 @@ fn vote_that_was_not_durable_is_lost_in_a_crash() {
     c.expect_leader(3, 1);
 }
 
-/// A vote that became durable in the moment of the crash binds.
+/// A vote that became durable before the crash is final.
 #[test]
 fn vote_that_was_durable_before_a_crash_binds() {
     let mut c = Cluster::new(3).pre_vote(false);
@@ -51,7 +51,7 @@ fn vote_that_was_durable_before_a_crash_binds() {
     assert_eq!(c.status(3).role, RoleKind::Candidate);
 }
 
-/// A candidate asks for votes only when its own is durable, and counts it only then.
+/// A candidate requests votes only when its own is durable, and counts it only then.
 #[test]
 fn candidate_requests_votes_when_its_own_vote_is_durable() {
     let mut c = Cluster::new(3).pre_vote(false);
@@ -62,10 +62,10 @@ fn candidate_requests_votes_when_its_own_vote_is_durable() {
     assert_eq!(c.messages(&vote()).len(), 2);
 }
 
-/// etcd #14370: a cluster of one must not answer before its disk has.
+/// etcd #14370: a cluster of one must not respond before the entry is durable.
 #[test]
 fn single_node_responds_only_when_the_entry_is_durable() {
-    let mut c = Cluster::new(1).scenario("a single node answers when its disk has");
+    let mut c = Cluster::new(1).scenario("a single node responds when the entry is durable");
     c.campaign(1);
     c.section("the write waits").tests(&["leader_election/single_node"]);
     c.disk_by_hand(1);
@@ -80,10 +80,10 @@ fn single_node_responds_only_when_the_entry_is_durable() {
     other.disk_at_once(1);
     other.restart(1);
     other.campaign(1);
-    assert_eq!(other.machine(1).total(), 0, "nobody was told that it happened");
+    assert_eq!(other.machine(1).total(), 0, "no client got a response for it");
 }
 
-/// A follower's answer waits for its disk.
+/// A follower's response waits for its disk.
 #[test]
 fn follower_acknowledges_only_durable_entries() {
     let mut c = Cluster::new(3);
@@ -101,7 +101,8 @@ fn follower_acknowledges_only_durable_entries() {
     c.expect(write).is_applied();
 }
 
-/// thesis §10.2.1: the leader's disk works beside the network; a majority without it commits.
+/// thesis §10.2.1: the leader's disk works in parallel to the network; a majority without it
+/// commits.
 #[test]
 fn leader_with_a_slow_disk_commits_with_the_copies_of_its_followers() {
     let mut c = Cluster::new(3).scenario("a leader with a slow disk");
@@ -131,7 +132,7 @@ fn copy_of_the_leader_counts_only_when_it_is_durable() {
     c.expect_commit(1, 2);
 }
 
-/// A report that comes a second time, late, says nothing new.
+/// A persist that is reported a second time, late, changes nothing.
 #[test]
 fn repeated_persist_report_has_no_effect() {
     let mut c = Cluster::new(3);
@@ -146,7 +147,7 @@ fn repeated_persist_report_has_no_effect() {
     assert_eq!(c.status(2).persisted_index, durable);
 }
 
-/// A disk that fails stops its node; the others go on, and it comes back.
+/// A disk that fails stops its node; the others continue, and it rejoins after a restart.
 #[test]
 fn failing_disk_stops_only_its_own_node() {
     let mut c = Cluster::new(3);
@@ -157,7 +158,7 @@ fn failing_disk_stops_only_its_own_node() {
     c.expect(write).is_applied();
     assert_eq!(c.status(2).last_log.index.get(), 2);
     c.restart(2);
-    assert_eq!(c.status(2).last_log.index.get(), 1, "the failed write is not there");
+    assert_eq!(c.status(2).last_log.index.get(), 1, "the failed write is not in the log");
     for _ in 0..2 {
         c.heartbeat(1);
         c.deliver_all();

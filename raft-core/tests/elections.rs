@@ -1,4 +1,4 @@
-//! Who leads.
+//! Elections: which node becomes the leader.
 
 use std::time::Duration;
 
@@ -8,42 +8,42 @@ use raft_testkit::{
     pre_vote_response, vote, vote_response,
 };
 
-/// etcd #8243: a node in a later term that stays silent leaves everybody without a leader.
+/// etcd #8243: if a voter in a later term does not respond with its term, no election succeeds.
 #[test]
 fn refused_pre_vote_carries_the_later_term() {
-    let mut c = Cluster::new(3).scenario("a refused pre-vote tells of the later term");
+    let mut c = Cluster::new(3).scenario("a refused pre-vote carries the later term");
     c.elect(1);
     c.crash(2, Crash::LoseUnsynced);
     c.step_down(1);
     c.set_term(3, 5);
-    c.section("node 3 would not vote for an earlier term, and says which it is in")
+    c.section("node 3 would not vote for an earlier term, and responds with its own")
         .tests(&["leader_election/all_yes_votes_with_pre_vote"]);
     c.campaign(1);
     c.deliver(pre_vote().to(3));
-    let answer = c.message(&pre_vote_response().from(3)).clone();
-    assert_eq!(answer.term.get(), 5);
+    let response = c.message(&pre_vote_response().from(3)).clone();
+    assert_eq!(response.term.get(), 5);
     c.deliver_all();
     c.expect_follower(1, 5);
-    c.section("asked for the next term, it votes");
+    c.section("it votes in the next term");
     c.elect(1);
     c.expect_leader(1, 6);
 }
 
-/// etcd #8501, raft-rs #42: a node with a later term and a shorter log, left over from before
-/// pre-votes, must not keep the cluster from electing anyone.
+/// etcd #8501, raft-rs #42: a node with a later term and a shorter log must not prevent every
+/// election.
 #[test]
 fn later_term_with_a_shorter_log_does_not_block_elections() {
-    let mut c = Cluster::new(3).scenario("a later term with a shorter log does not deadlock");
+    let mut c = Cluster::new(3).scenario("a later term with a shorter log blocks no election");
     c.elect(1);
     c.crash(3, Crash::LoseUnsynced);
     c.propose(1, "add 1");
     c.deliver_all();
     c.set_term(3, 5);
     c.crash(2, Crash::LoseUnsynced);
-    c.section("node 3 asks around and is refused: its log is too short");
+    c.section("node 3 requests pre-votes and is refused: its log is too short");
     c.campaign(3);
     c.deliver_all();
-    c.section("the leader has heard of term 5, and is elected in the next one")
+    c.section("the leader follows into term 5, and is elected in the next one")
         .tests(&["leader_election/higher_term_steps_down"]);
     c.expect_follower(1, 5);
     c.elect(1);
@@ -53,8 +53,8 @@ fn later_term_with_a_shorter_log_does_not_block_elections() {
     assert_eq!(c.durable_commands(3), ["add 1"]);
 }
 
-/// etcd #8334, tikv #3270, raft-rs #83 and #84: with check-quorum, a pre-candidate that still
-/// believes in the leader that is gone, or remembers old votes, never finds a quorum.
+/// etcd #8334, tikv #3270, raft-rs #83 and #84: with check-quorum, a pre-candidate never finds a
+/// quorum if voters protect the crashed leader, or if old votes count.
 #[test]
 fn check_quorum_and_pre_vote_together_elect_a_leader_after_a_crash() {
     for seed in 0..20 {
@@ -73,10 +73,10 @@ fn check_quorum_and_pre_vote_together_elect_a_leader_after_a_crash() {
 fn wait_for_leader(c: &mut Cluster, among: &[u64]) -> u64 {
     let leads = |c: &Cluster, node: u64| c.status(node).role == RoleKind::Leader;
     c.run_until(Duration::from_secs(10), |c| among.iter().any(|&node| leads(c, node)));
-    among.iter().copied().find(|&node| leads(c, node)).expect("it was waited for")
+    among.iter().copied().find(|&node| leads(c, node)).expect("the condition was met")
 }
 
-/// openraft 511f33c7: pre-vote grants that come late must not start another election.
+/// openraft 511f33c7: late pre-vote grants must not start another election.
 #[test]
 fn late_pre_vote_grant_does_not_disturb_the_leader() {
     let mut c = Cluster::new(3).scenario("a late pre-vote grant does not disturb the leader");
@@ -111,8 +111,7 @@ fn in_a_cluster_of_four_two_votes_do_not_elect() {
     c.save_trace();
 }
 
-/// Raft §5.4.1: a candidate whose log is old loses, however high its term: what counts is the
-/// true term of its last entry.
+/// Raft §5.4.1: voters compare the term of the candidate's last entry, not its current term.
 #[test]
 fn candidate_with_a_stale_log_loses_at_any_term() {
     let mut c =
@@ -147,25 +146,26 @@ fn candidate_with_a_stale_log_loses_at_any_term() {
     c.save_trace();
 }
 
-/// Raft §5.2: one vote a term, remembered over a crash.
+/// Raft §5.2: one vote a term, also after a crash.
 #[test]
 fn vote_is_kept_across_a_crash() {
-    let mut c = Cluster::new(3).pre_vote(false).scenario("a voter remembers its vote");
+    let mut c = Cluster::new(3).pre_vote(false).scenario("a vote is kept across a crash");
     c.campaign(1);
     c.campaign(3);
     c.deliver(vote().from(1).to(2));
     c.drop(vote_response().from(2));
     c.crash(2, Crash::LoseUnsynced);
     c.restart(2);
-    c.section("the other candidate of the term asks").tests(&["leader_election/one_vote_a_term"]);
+    c.section("the other candidate of the term requests a vote")
+        .tests(&["leader_election/one_vote_a_term"]);
     c.deliver(vote().from(3).to(2));
     c.deliver(vote_response().from(2).granted(false));
     assert_eq!(c.status(3).role, RoleKind::Candidate);
-    c.section("the first one asks again, and has its vote");
+    c.section("neither candidate has a quorum");
     c.expect_no_leader();
 }
 
-/// Raft §5.2: nobody wins a split vote; the next election has a winner.
+/// Raft §5.2: no candidate wins a split vote; the next election has a winner.
 #[test]
 fn split_vote_elects_no_leader() {
     let mut c = Cluster::new(4).pre_vote(false).scenario("a split vote ends without a leader");
@@ -180,10 +180,13 @@ fn split_vote_elects_no_leader() {
     c.expect_leader(1, 2);
 }
 
-/// thesis §6.2: a leader that hears from no quorum gives up, so that its clients look elsewhere.
+/// thesis §6.2: a leader without contact to a quorum steps down, so that its clients try other
+/// nodes.
 #[test]
 fn leader_without_contact_to_a_quorum_steps_down() {
-    let mut c = Cluster::new(3).scenario("a cut-off leader steps down").timers(Timers::On);
+    let mut c = Cluster::new(3)
+        .scenario("a leader without contact to a quorum steps down")
+        .timers(Timers::On);
     let leader = wait_for_leader(&mut c, &[1, 2, 3]);
     c.section("the leader is alone").tests(&["leader_election/check_quorum"]);
     c.partition(&[&[leader]]);
@@ -193,11 +196,14 @@ fn leader_without_contact_to_a_quorum_steps_down() {
     c.expect(write).is_unknown();
 }
 
-/// thesis §4.2.3: a node that lost touch must not depose a leader that everybody else hears.
+/// thesis §4.2.3: a node without contact must not depose a leader that all others have contact
+/// with.
 #[test]
 fn follower_with_recent_contact_to_its_leader_ignores_vote_requests() {
-    let mut c =
-        Cluster::new(3).pre_vote(false).scenario("a heard leader is protected").timers(Timers::On);
+    let mut c = Cluster::new(3)
+        .pre_vote(false)
+        .scenario("a leader with recent contact is protected")
+        .timers(Timers::On);
     let leader = wait_for_leader(&mut c, &[1, 2, 3]);
     let term = c.status(leader).term;
     let other = if leader == 1 { 2 } else { 1 };
@@ -210,10 +216,11 @@ fn follower_with_recent_contact_to_its_leader_ignores_vote_requests() {
     assert_eq!(c.status(third).term, term, "it ignores the request");
 }
 
-/// etcd: a leader of an older term that comes back follows, and its late appends are refused.
+/// etcd: a leader of an older term that is reachable again follows, and its late appends are
+/// rejected.
 #[test]
 fn response_to_a_stale_append_deposes_its_sender() {
-    let mut c = Cluster::new(3).scenario("a deposed leader learns of it");
+    let mut c = Cluster::new(3).scenario("a stale append deposes its sender");
     c.elect(1);
     c.cut_off(1);
     c.campaign(2);
@@ -231,10 +238,10 @@ fn response_to_a_stale_append_deposes_its_sender() {
     c.expect_leader(2, 2);
 }
 
-/// hashicorp/raft #526: who is not a member has no vote.
+/// hashicorp/raft #526: a node that is not a member has no vote.
 #[test]
 fn vote_of_a_non_member_does_not_count() {
-    let mut c = Cluster::new(3).pre_vote(false).scenario("a stranger has no vote");
+    let mut c = Cluster::new(3).pre_vote(false).scenario("a node that is not a member has no vote");
     c.campaign(1);
     c.deliver(vote().to(2));
     c.alter(vote_response().from(2), |message| message.from = raft_core::NodeId(9));

@@ -3,8 +3,8 @@
 use raft_core::{Body, Entry, Message, NodeId, RoleKind};
 use raft_testkit::{Cluster, Crash, append};
 
-/// A leader that holds almost nothing in memory, and these nodes down since before the last
-/// commands: on their return the leader has to read what they miss from its store.
+/// A leader that holds almost nothing in memory, and nodes that were stopped before the last
+/// commands: after their restart the leader has to read the entries that they lack from its store.
 fn cluster_with_lagging(mut c: Cluster, lagging: &[u64], commands: u64) -> Cluster {
     c.elect(1);
     for &node in lagging {
@@ -25,8 +25,8 @@ fn small_tail(size: usize) -> Cluster {
     Cluster::new(size).config(|config| config.limits.tail_bytes_max = 1)
 }
 
-/// Heartbeats are more frequent than answers of a slow store: each of them used to discard the
-/// request, so that the answer was ignored and the follower never advanced.
+/// Heartbeats are more frequent than the results of a slow store. If a heartbeat discarded the
+/// request, its result would be ignored and the follower would never advance.
 #[test]
 fn lagging_follower_advances_although_a_heartbeat_precedes_every_fetch_result() {
     let c = small_tail(3).scenario("heartbeats overtake the store");
@@ -42,7 +42,7 @@ fn lagging_follower_advances_although_a_heartbeat_precedes_every_fetch_result() 
 }
 
 /// Each read from clients begins a round of heartbeats. None of them may repeat a request that
-/// the store has not answered.
+/// the store has not completed.
 #[test]
 fn many_read_rounds_leave_one_pending_fetch_for_each_follower() {
     let c = Cluster::new(5).config(|config| {
@@ -63,7 +63,7 @@ fn many_read_rounds_leave_one_pending_fetch_for_each_follower() {
             c.complete_fetch(1);
         }
     }
-    assert!((1..=2).contains(&most), "{most} unanswered fetches for two followers");
+    assert!((1..=2).contains(&most), "{most} pending fetches for two followers");
     for _ in 0..40 {
         c.heartbeat(1);
         c.deliver_all();
@@ -87,7 +87,7 @@ fn followers_that_wait_for_the_same_entries_share_one_fetch() {
     c.expect_last(5, 4, 1);
 }
 
-/// A store may deliver more than one append may carry: the limits hold all the same.
+/// A store may return more entries than one append may carry: the limits hold all the same.
 #[test]
 fn fetched_entries_obey_the_limits_of_an_append_and_of_the_window() {
     let weight = Entry::command(raft_core::LogId::ORIGIN, "add 1".into()).weight_bytes();
@@ -119,8 +119,8 @@ fn weight_of(message: &Message) -> u64 {
     append.entries.iter().map(Entry::weight_bytes).sum()
 }
 
-/// A read that was requested in an earlier leadership is still under way in the next one: it is
-/// counted, and its answer is used as far as it is still true.
+/// A fetch of an earlier leadership is still pending in the next one: it is counted, and its result
+/// is used as far as the entries are still in the log.
 #[test]
 fn new_leadership_does_not_repeat_a_pending_fetch() {
     let mut c = cluster_with_lagging(small_tail(3), &[3], 3);

@@ -1,11 +1,11 @@
-//! How logs come to agree, whatever the network does.
+//! How logs come to agree, whatever the network loses, delays or repeats.
 
 use raft_testkit::{
     Cluster, Crash, append, append_response, commit_at, heartbeat, leader_is, log_at,
 };
 
-/// openraft 9540c904: an append that comes late and ends earlier than the log must not take away
-/// what came after it, which may be committed.
+/// openraft 9540c904: a delayed append that ends before the log does must not truncate the entries
+/// after it, which may be committed.
 #[test]
 fn delayed_shorter_append_truncates_nothing() {
     let mut c = Cluster::new(3).scenario("a delayed shorter append removes nothing");
@@ -26,7 +26,7 @@ fn delayed_shorter_append_truncates_nothing() {
     c.expect_last(2, 3, 1);
 }
 
-/// Raft §5.5: an append that arrives twice changes nothing the second time.
+/// Raft §5.5: an append that arrives twice has no effect the second time.
 #[test]
 fn duplicate_append_has_no_effect() {
     let mut c = Cluster::new(3).scenario("an append twice");
@@ -43,13 +43,13 @@ fn duplicate_append_has_no_effect() {
     assert_eq!(c.machine(2).total(), 1);
 }
 
-/// etcd-io/raft `async_storage_writes_append_aba_race`: the disk finishes a write whose entries
-/// have been replaced meanwhile; that must not make their replacements count as durable.
+/// etcd-io/raft `async_storage_writes_append_aba_race`: the disk completes a write whose entries
+/// are replaced meanwhile; that must not make their replacements count as durable.
 #[test]
 fn late_persist_does_not_make_replaced_entries_durable() {
-    let mut c = Cluster::new(5).scenario("a late disk does not vouch for replaced entries");
+    let mut c = Cluster::new(5).scenario("a late persist does not make replaced entries durable");
     c.elect(1);
-    c.section("node 2 has an entry of term 1 on its way to the disk");
+    c.section("node 2 is persisting an entry of term 1");
     c.disk_by_hand(2);
     c.propose(1, "add 1");
     c.deliver(append().to(2));
@@ -58,16 +58,16 @@ fn late_persist_does_not_make_replaced_entries_durable() {
     c.elect_with(3, &[4, 5]);
     c.deliver(append().from(3).to(2));
     c.expect_last(2, 2, 2);
-    c.section("the first write is done").tests(&["durability/late_persist"]);
+    c.section("the first write completes").tests(&["durability/late_persist"]);
     c.complete_persists(2, 1);
-    assert_eq!(c.status(2).persisted_index.get(), 1, "only what both have");
+    assert_eq!(c.status(2).persisted_index.get(), 1, "only the common entry");
     assert!(c.messages(&append_response().from(2).matched(true)).is_empty());
     c.complete_all_persists(2);
     c.deliver(append_response().from(2).matched(true));
     assert_eq!(c.status(3).progress[&raft_core::NodeId(2)].match_index.get(), 2);
 }
 
-/// hashicorp/raft #695: heartbeats that overtake appends and vote requests break nothing.
+/// hashicorp/raft #695: heartbeats that overtake appends and vote requests do no harm.
 #[test]
 fn reordered_heartbeats_have_no_effect_on_the_log() {
     let mut c = Cluster::new(3).scenario("heartbeats overtake");
@@ -76,13 +76,13 @@ fn reordered_heartbeats_have_no_effect_on_the_log() {
     c.send(append());
     c.hold(append());
     c.heartbeat(1);
-    c.section("the heartbeat comes before the append that it builds on");
+    c.section("the heartbeat arrives before the append with its prev");
     c.deliver_all();
     c.expect_commit(2, 1);
     c.release(append());
     c.deliver_all();
     c.expect(write).is_applied();
-    c.section("an old leader's heartbeat comes after a vote for another");
+    c.section("a heartbeat of the old leader arrives after a vote for another");
     c.heartbeat(1);
     c.send(heartbeat().to(2));
     c.hold(heartbeat().to(2));
@@ -97,8 +97,8 @@ fn reordered_heartbeats_have_no_effect_on_the_log() {
     c.expect_converged();
 }
 
-/// CCF #2803 and #2835: after a collision of suffixes the follower must name an index that the
-/// leader can build on, or the leader never finds where the logs agree.
+/// CCF #2803 and #2835: when suffixes conflict, the follower's hint must be an index that the
+/// leader can probe, or the leader never finds where the logs agree.
 #[test]
 fn leader_finds_the_last_common_entry_below_a_long_conflicting_suffix() {
     let mut c = Cluster::new(3).scenario("a long conflicting suffix");
@@ -126,8 +126,8 @@ fn leader_finds_the_last_common_entry_below_a_long_conflicting_suffix() {
     assert_eq!(c.machine(1).total(), 300);
 }
 
-/// A conflicting suffix that is longer than all the leader ever sent must not be taken for a
-/// follower that has everything.
+/// A follower whose conflicting suffix is longer than all that the leader ever sent must not be
+/// treated as one that has every entry.
 #[test]
 fn longer_conflicting_suffix_is_not_taken_for_the_log_of_the_leader() {
     let mut c = Cluster::new(3).scenario("a suffix longer than what was sent");
@@ -153,7 +153,7 @@ fn longer_conflicting_suffix_is_not_taken_for_the_log_of_the_leader() {
     assert_eq!(c.machine(1).total(), 100);
 }
 
-/// When the answers of a full window are lost, nothing but the leader's asking frees it.
+/// When the responses of a full window are lost, only a repeated request of the leader frees it.
 #[test]
 fn full_window_whose_responses_are_lost_opens_again() {
     let mut c = Cluster::new(3).window(1, 1).scenario("a full window opens again");
@@ -162,7 +162,8 @@ fn full_window_whose_responses_are_lost_opens_again() {
         c.propose(1, "add 1");
     }
     c.deliver(append().to(2));
-    c.section("the answer that would free the window is lost").tests(&["log_replication/pipeline"]);
+    c.section("the response that would free the window is lost")
+        .tests(&["log_replication/pipeline"]);
     c.drop(append_response().from(2));
     c.deliver_all();
     assert_eq!(c.status(2).last_log.index.get(), 2, "the window is full");
@@ -173,7 +174,7 @@ fn full_window_whose_responses_are_lost_opens_again() {
     c.expect_converged();
 }
 
-/// Appends that are lost are sent again from where the follower stands.
+/// Lost appends are sent again from the follower's match index on.
 #[test]
 fn lost_appends_are_retransmitted() {
     let mut c = Cluster::new(3).scenario("lost appends are sent again");
@@ -192,10 +193,11 @@ fn lost_appends_are_retransmitted() {
     assert_eq!(c.machine(3).total(), 5);
 }
 
-/// A follower that lost what was not durable gets it again: it had never acknowledged it.
+/// A follower that lost entries that were not durable receives them again: it had never
+/// acknowledged them.
 #[test]
 fn follower_that_lost_its_unsynced_suffix_receives_it_again() {
-    let mut c = Cluster::new(3).scenario("a lost unsynced suffix comes again");
+    let mut c = Cluster::new(3).scenario("a lost unsynced suffix is sent again");
     c.elect(1);
     c.disk_by_hand(2);
     for _ in 0..3 {

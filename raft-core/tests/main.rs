@@ -1,6 +1,5 @@
-//! The algorithm, message by message: scenarios that other implementations got wrong, and the
-//! promises of this one. Everything here is told with `raft-testkit`, whose rules are checked
-//! after every event.
+//! The algorithm, message by message: scenarios in which other implementations had defects, and the
+//! guarantees of this one. Written with `raft-testkit`, whose rules are checked after every event.
 
 mod commitment;
 mod config;

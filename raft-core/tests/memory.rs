@@ -1,4 +1,4 @@
-//! What a node holds in memory stays within its limits, however slow its parts are.
+//! A node's memory stays within its limits, however slow its disk, state machine or peers are.
 
 use bytes::Bytes;
 use raft_core::{Entry, LogId, NodeId, RoleKind};
@@ -28,7 +28,7 @@ fn propose_many(c: &mut Cluster, leader: u64, commands: u64) {
     }
 }
 
-/// What was accepted at a leader that held nothing before stays within its limit.
+/// The commands that an idle leader accepts stay within its limit.
 fn expect_bounded(c: &mut Cluster, leader: u64, before: u64) {
     let status = c.status(leader);
     let accepted = status.last_log.index.get() - before;
@@ -39,7 +39,8 @@ fn expect_bounded(c: &mut Cluster, leader: u64, before: u64) {
     assert!(tail <= TAIL_BYTES_MAX + UNAPPLIED_BYTES_MAX, "{tail} bytes of entries in memory");
 }
 
-/// Durable entries leave memory although the state machine has not seen them: they are read back.
+/// Durable entries are dropped from memory although the state machine has not applied them: they
+/// are read back from the store.
 #[test]
 fn follower_with_a_slow_state_machine_holds_a_bounded_tail() {
     let mut c = small_limits(3).scenario("a follower with a slow state machine");
@@ -63,7 +64,8 @@ fn follower_with_a_slow_state_machine_holds_a_bounded_tail() {
     assert_eq!(c.machine(2).total(), 310);
 }
 
-/// The budget of a leader is held until its own state machine has applied a command.
+/// A command counts towards the leader's limit until the leader's own state machine has applied
+/// it.
 #[test]
 fn leader_with_a_slow_state_machine_refuses_commands_beyond_its_limit() {
     let mut c = small_limits(3).scenario("a leader with a slow state machine");
@@ -80,8 +82,8 @@ fn leader_with_a_slow_state_machine_refuses_commands_beyond_its_limit() {
     c.expect(accepted).is_applied();
 }
 
-/// Followers commit without the leader's disk; its persist queue and its tail are bounded all the
-/// same.
+/// Followers commit without the leader's disk; the persist queue and the tail of the leader are
+/// bounded all the same.
 #[test]
 fn leader_with_a_slow_disk_refuses_commands_beyond_its_limit() {
     let mut c = small_limits(3).scenario("a leader with a slow disk and many writes");
@@ -105,7 +107,7 @@ fn leader_with_a_slow_disk_refuses_commands_beyond_its_limit() {
 /// Commands of an earlier leadership whose callers still wait count in the next one.
 #[test]
 fn new_leadership_counts_unapplied_commands_of_the_last_one() {
-    let mut c = small_limits(3).scenario("unapplied commands outlive a leadership");
+    let mut c = small_limits(3).scenario("unapplied commands count in the next leadership");
     c.elect(1);
     c.apply_by_hand(1);
     propose_many(&mut c, 1, 200);
@@ -126,16 +128,16 @@ fn new_leadership_counts_unapplied_commands_of_the_last_one() {
     assert_eq!(c.status(1).unapplied_bytes, 0);
 }
 
-/// A leader that steps down answers the callers of uncommitted commands, which then do not count.
+/// A leader that steps down ends the requests for uncommitted commands, which then do not count.
 #[test]
 fn leader_that_steps_down_no_longer_counts_ended_requests() {
-    let mut c = small_limits(3).scenario("answered callers hold no budget");
+    let mut c = small_limits(3).scenario("ended requests do not count towards the limit");
     c.elect(1);
     c.cut_off(1);
     propose_many(&mut c, 1, 200);
     expect_bounded(&mut c, 1, 1);
     c.step_down(1);
-    assert_eq!(c.status(1).unapplied_bytes, 0, "their callers were answered");
+    assert_eq!(c.status(1).unapplied_bytes, 0, "the requests have ended");
     c.heal();
     c.elect(1);
     let write = c.propose(1, "add 1");

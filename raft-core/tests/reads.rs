@@ -1,4 +1,4 @@
-//! Reads that are never stale.
+//! Linearizable reads.
 
 use raft_testkit::{Cluster, CommandOutcome, Crash, append, append_response, leader_is};
 
@@ -18,10 +18,10 @@ fn leader_refuses_reads_until_it_has_committed_in_its_term() {
     c.expect(read).is_read_ready();
 }
 
-/// A leader that was deposed without knowing answers no read.
+/// A leader that is deposed and has not received the new term yet completes no read.
 #[test]
 fn deposed_leader_completes_no_read() {
-    let mut c = Cluster::new(3).scenario("a deposed leader answers no read");
+    let mut c = Cluster::new(3).scenario("a deposed leader completes no read");
     c.elect(1);
     c.cut_off(1);
     c.campaign(2);
@@ -30,7 +30,7 @@ fn deposed_leader_completes_no_read() {
     let write = c.propose(2, "add 1");
     c.deliver_all();
     c.expect(write).is_applied();
-    c.section("the old leader is asked").tests(&["state_machine_command/linearizable_read"]);
+    c.section("a read at the old leader").tests(&["state_machine_command/linearizable_read"]);
     let read = c.read(1);
     c.deliver_all();
     c.expect(read).is_pending();
@@ -40,7 +40,7 @@ fn deposed_leader_completes_no_read() {
     c.expect(read).is_refused();
 }
 
-/// An answer to a heartbeat of before the read confirms nothing.
+/// A response to a heartbeat that was sent before the read does not confirm it.
 #[test]
 fn response_to_an_earlier_round_confirms_no_read() {
     let mut c = Cluster::new(3);
@@ -59,11 +59,12 @@ fn response_to_an_earlier_round_confirms_no_read() {
     c.expect(read).is_read_ready();
 }
 
-/// A node that leads again gets the answer to an append of its earlier term: rounds are numbered
-/// anew in each term, so the answer must not be taken for one to the round of the same number.
+/// A node that leads again receives the response to an append of its earlier term. Rounds begin at
+/// 1 in each term, so the response must not count for the round of the same number.
 #[test]
 fn response_to_an_append_of_an_earlier_term_confirms_no_read() {
-    let mut c = Cluster::new(3).scenario("an answer to an older term confirms no read");
+    let mut c =
+        Cluster::new(3).scenario("a response to an append of an earlier term confirms no read");
     c.elect(1);
     c.section("node 1 sends its round 3 of term 1 to node 2, late");
     c.heartbeat(1);
@@ -72,7 +73,9 @@ fn response_to_an_append_of_an_earlier_term_confirms_no_read() {
     c.drop(append().to(3));
     c.send(append().to(2));
     c.hold(append().to(2));
-    c.section("node 1 leads term 2; node 2 gets the late append, and its answer is late, too");
+    c.section(
+        "node 1 leads term 2; node 2 receives the late append, and its response is late, too",
+    );
     c.step_down(1);
     c.elect(1);
     assert_eq!(c.status(1).term.get(), 2);
@@ -93,17 +96,19 @@ fn response_to_an_append_of_an_earlier_term_confirms_no_read() {
         c.deliver(append_response().from(3).to(2));
     }
     c.expect(write).is_applied();
-    c.section("the answer arrives at node 1 while it confirms round 3 of term 2")
+    c.section("the response arrives at node 1 while it confirms round 3 of term 2")
         .tests(&["state_machine_command/linearizable_read"]);
     let read = c.read(1);
     c.handle(append_response().from(2).to(1).term(2));
     c.expect(read).is_pending();
 }
 
-/// etcd-io/raft PR #105: a node that restarts must not read from a commit index that it forgot.
+/// etcd-io/raft PR #105: a node that restarts must not read at a commit index below the one before
+/// the restart.
 #[test]
 fn restarted_leader_does_not_read_at_an_older_commit_index() {
-    let mut c = Cluster::new(1).scenario("a restarted leader does not read what it forgot");
+    let mut c =
+        Cluster::new(1).scenario("a restarted leader does not read at an older commit index");
     c.campaign(1);
     let write = c.propose(1, "add 1");
     c.expect(write).is_applied();
@@ -118,7 +123,7 @@ fn restarted_leader_does_not_read_at_an_older_commit_index() {
     assert_eq!(c.machine(1).total(), 1);
 }
 
-/// A read waits until the state machine is where the log was committed when it was asked.
+/// A read waits until the state machine has applied the commit index of its request.
 #[test]
 fn read_waits_for_the_state_machine() {
     let mut c = Cluster::new(3);

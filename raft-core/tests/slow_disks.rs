@@ -1,4 +1,4 @@
-//! Disks that take long, and disks that make no progress at all.
+//! Elections with slow disks, and with disks that make no progress.
 
 use std::time::Duration;
 
@@ -30,8 +30,9 @@ fn leader(c: &mut Cluster) -> Option<u64> {
     leaders.next()
 }
 
-/// Elects a leader within the given time and returns the term it took: the number of elections.
-/// The leader must then stay and commit; when it fails, another must be elected in the same time.
+/// Waits for a leader within the given time and returns its term: the number of elections. The
+/// leader must then stay leader and commit; after its crash another must be elected in the same
+/// time.
 fn elections_until_stable(seed: u64, write_millis: &[u64], within: Duration) -> u64 {
     let mut c = cluster_with_disks(seed, write_millis);
     let first = wait_for_leader(&mut c, seed, within);
@@ -39,7 +40,7 @@ fn elections_until_stable(seed: u64, write_millis: &[u64], within: Duration) -> 
     let write = c.propose(first, "add 1");
     c.run_for(millis(5_000));
     let now = (leader(&mut c), c.status(first).term);
-    assert_eq!(now, (Some(first), term), "seed {seed}, disks {write_millis:?}: it stays");
+    assert_eq!(now, (Some(first), term), "seed {seed}, disks {write_millis:?}: it stays leader");
     c.expect(write).is_applied();
     c.crash(first, Crash::LoseUnsynced);
     wait_for_leader(&mut c, seed, within);
@@ -97,7 +98,7 @@ fn disks_that_take_250_ms_elect_a_leader_in_one_or_two_elections() {
     elections(100, &[250; 5], millis(8_000));
 }
 
-/// The own disk of a candidate does not show how slow the disks of its voters are.
+/// The speed of a candidate's own disk does not show how slow the disks of its voters are.
 #[test]
 fn candidate_with_a_fast_disk_waits_for_voters_with_slow_disks() {
     elections(100, &[0, 600, 600], millis(10_000));
@@ -105,8 +106,8 @@ fn candidate_with_a_fast_disk_waits_for_voters_with_slow_disks() {
     elections(100, &[5, 250, 600], millis(10_000));
 }
 
-/// A candidate whose vote does not become durable cannot win. It gives up after the stall timeout,
-/// and its vote requests do not leave later: no candidate would count the votes.
+/// A candidate whose vote does not become durable cannot win. It steps down after the stall
+/// timeout, and its vote requests are not sent later: no candidate would count the votes.
 #[test]
 fn candidate_whose_own_vote_is_never_durable_steps_down() {
     let mut c = Cluster::new(3).pre_vote(false).timers(Timers::On).scenario("a candidate's disk");
@@ -119,7 +120,7 @@ fn candidate_whose_own_vote_is_never_durable_steps_down() {
     c.run_for(millis(1));
     c.expect_follower(1, 1);
     c.complete_all_persists(1);
-    assert!(c.messages(&vote()).is_empty(), "it is no candidate any more");
+    assert!(c.messages(&vote()).is_empty(), "it is no longer a candidate");
     c.unblock(2);
     c.unblock(3);
     c.disk_at_once(1);
@@ -127,7 +128,7 @@ fn candidate_whose_own_vote_is_never_durable_steps_down() {
     assert!(leader(&mut c).is_some(), "its disk works again, and so does the cluster");
 }
 
-/// While a candidate waits for its disk it answers others, and a later term ends its candidacy.
+/// While a candidate waits for its disk it processes messages, and a later term ends its candidacy.
 #[test]
 fn candidate_that_waits_for_its_disk_follows_a_later_term() {
     let mut c = Cluster::new(3).scenario("a waiting candidate");
@@ -150,7 +151,7 @@ fn candidate_that_waits_for_its_disk_follows_a_later_term() {
     c.expect_converged();
 }
 
-/// A voter answers after its candidate's election timeout: the vote still elects as long as no
+/// A voter responds after its candidate's election timeout: the vote still counts as long as no
 /// later term has begun.
 #[test]
 fn late_vote_elects_a_pre_candidate_of_the_next_term() {

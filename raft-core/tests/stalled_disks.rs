@@ -39,10 +39,10 @@ fn causes_since(c: &Cluster, first: usize) -> Vec<String> {
 }
 
 /// Followers commit without the leader's disk, so that nothing else would depose such a leader:
-/// it would lead forever and answer no request.
+/// it would lead forever and complete no request.
 #[test]
 fn leader_with_a_stalled_disk_steps_down_and_reports_the_cause() {
-    let (mut c, old) = cluster_with_leader(3, "a leader whose disk hangs steps down");
+    let (mut c, old) = cluster_with_leader(3, "a leader with a stalled disk steps down");
     c.disk_by_hand(old);
     let records = c.records().len();
     let write = c.propose(old, "add 1");
@@ -106,7 +106,7 @@ fn disk_pause_of_one_second_deposes_no_leader() {
 /// does not raise its term before.
 #[test]
 fn single_node_leads_again_once_its_disk_makes_progress() {
-    let (mut c, _) = cluster_with_leader(1, "a single node with a hanging disk");
+    let (mut c, _) = cluster_with_leader(1, "a single node with a stalled disk");
     let term = c.status(1).term;
     c.disk_by_hand(1);
     let write = c.propose(1, "add 1");
@@ -118,10 +118,10 @@ fn single_node_leads_again_once_its_disk_makes_progress() {
     assert_eq!(leaders(&mut c), [1]);
 }
 
-/// A node whose disk hangs can neither cast a vote nor use one.
+/// No vote of a node with a stalled disk becomes durable, neither for others nor for itself.
 #[test]
 fn node_with_a_stalled_disk_neither_requests_nor_grants_pre_votes() {
-    let (mut c, leader) = cluster_with_leader(3, "pre-votes and a hanging disk");
+    let (mut c, leader) = cluster_with_leader(3, "pre-votes and a stalled disk");
     let [stalled, other] =
         [1, 2, 3].into_iter().filter(|&node| node != leader).collect::<Vec<_>>()[..]
     else {

@@ -20,7 +20,7 @@ fn caller_of_a_command_that_fails_at_the_leader_gets_the_error() {
     c.deliver_all();
     c.expect_commit(1, 2);
     c.expect(write).has_failed_to_apply();
-    c.section("the next heartbeat tries again");
+    c.section("the next heartbeat retries it");
     c.clear_command_failures(1);
     c.heartbeat(1);
     c.deliver_all();
@@ -28,7 +28,8 @@ fn caller_of_a_command_that_fails_at_the_leader_gets_the_error() {
     assert_eq!(c.machine(1).total(), 1);
 }
 
-/// While it is broken, it is tried again with each append or heartbeat, and nothing is skipped.
+/// While the state machine fails, the command is retried with appends and heartbeats. No command is
+/// skipped.
 #[test]
 fn failed_command_is_retried_and_never_skipped() {
     let mut c = Cluster::new(3).apply_failure(ApplyFailurePolicy::Retry);
@@ -51,8 +52,8 @@ fn failed_command_is_retried_and_never_skipped() {
     c.expect_converged();
 }
 
-/// Where commands must not run twice, the node stops, and its log stays marked over restarts
-/// until an operator says that the cause is mended.
+/// If commands must not run twice, the node stops. Its log stays marked across restarts until an
+/// operator marks it as fixed.
 #[test]
 fn node_that_must_not_retry_stops_until_its_log_is_marked_fixed() {
     let mut c = Cluster::new(3)

@@ -62,7 +62,7 @@ impl Tail {
         }
     }
 
-    /// Clones of the entries from `from` to `last` within both limits, at least one if there is one.
+    /// Clones of the entries from `from` to `last` within both limits; at least one if any is held.
     pub(super) fn slice(
         &self,
         from: LogIndex,

@@ -1,8 +1,8 @@
 //! The node: inputs in, effects out.
 //!
-//! [`Node::step`] passes an input to its handler (`dispatch`): the role's, or for a message
-//! the one in `receive`. A handler changes the state, emits effects and may return a change of role,
-//! which `step` carries out before it ends.
+//! [`Node::step`] passes an input to its handler: that of the role, or `receive` for a message. The
+//! handler changes the state, emits effects and may return a change of role, which `step` carries
+//! out before it ends.
 
 mod accessors;
 mod receive;

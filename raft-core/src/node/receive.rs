@@ -64,7 +64,7 @@ fn check(role: &mut Role, state: &mut NodeState, message: &Message) -> Result<()
 fn on_pre_vote(role: &mut Role, state: &mut NodeState, from: NodeId, term: Term, request: PreVote) {
     let protected = role.protects_leader(state);
     if term > state.term() && !protected {
-        // There is no leader, and the sender has been in a later term. Otherwise a node with a later
+        // There is no leader, and the sender is in a later term. Without this a node with a later
         // term and a shorter log and one with an earlier term and a longer log block each other.
         role.follow_later_term(state, term);
     }

@@ -1,4 +1,4 @@
-//! One node alone: what the outside may throw at it.
+//! One node alone, with valid and invalid inputs.
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for one effect among all")]
 
 use alloc::vec;
@@ -90,7 +90,7 @@ fn vote_is_sent_only_once_it_is_durable() {
     assert_eq!(sends(&effects), 1);
 }
 
-/// etcd #14370: a cluster of one acknowledged before its disk did.
+/// etcd #14370: a cluster of one must not commit an entry that is not durable.
 #[test]
 fn cluster_of_one_commits_only_durable_entries() {
     let mut node = sole_leader(Config::new(IDENTITY, 1));
@@ -146,15 +146,17 @@ fn older_entries_are_fetched_and_checked_before_they_are_applied() {
         Effect::FetchEntries(fetch) => Some(*fetch),
         _ => None,
     });
-    let Some(FetchEntries { id, from, last, .. }) = fetch else { panic!("asks the store") };
+    let Some(FetchEntries { id, from, last, .. }) = fetch else {
+        panic!("it requests entries from the store")
+    };
     assert_eq!((from, last), (LogIndex(2), LogIndex(3)));
 
-    // A store that delivers an entry of another term is not believed.
+    // An entry of another term than the log has is not applied.
     let wrong = vec![Entry::empty(LogId::new(Term(9), LogIndex(2)))];
     let effects =
         step(&mut node, Input::EntriesFetched(EntriesFetched { id, from, entries: wrong }));
     assert!(effects.is_empty(), "nothing to apply: {effects:?}");
-    // With the next sign of life of a leader it is asked again.
+    // With the next append of a leader they are requested again.
     let heartbeat = AppendEntries {
         prev: LogId::new(Term(1), LogIndex(3)),
         entries: Vec::new(),
@@ -165,8 +167,8 @@ fn older_entries_are_fetched_and_checked_before_they_are_applied() {
     assert!(effects.iter().any(|effect| matches!(effect, Effect::FetchEntries(_))));
 }
 
-/// An answer of the store may be older than the log: entries that were replaced meanwhile are not
-/// sent, and an answer without use is repeated after the next heartbeat, not before.
+/// The result of a fetch may be older than the log: entries that were replaced meanwhile are not
+/// sent, and a fetch without a usable entry is repeated after the next heartbeat, not before.
 #[test]
 fn fetched_entries_are_sent_only_as_far_as_they_match_the_log() {
     let mut node = leader_with_recovered_log(3);
@@ -254,7 +256,7 @@ fn failed_apply_halts_the_node_and_marks_its_log() {
     let recovered = Recovered { broken: Some(broken), ..Recovered::default() };
     let membership = Membership::of_voters([NodeId(1)]);
     let again = Node::new(Config::new(IDENTITY, 1), recovered, membership, Timestamp(0));
-    assert!(matches!(again, Err(ConfigError::Broken { .. })), "an operator must look first");
+    assert!(matches!(again, Err(ConfigError::Broken { .. })), "an operator must act first");
 }
 
 #[test]
@@ -276,19 +278,19 @@ fn failed_apply_is_retried_with_the_next_heartbeat_when_commands_are_idempotent(
         _ => None,
     });
     let expected = vec![None, Some(RequestId(2))];
-    assert_eq!(again, Some(expected), "the first caller has its error, the second still waits");
+    assert_eq!(again, Some(expected), "the first caller got the error, the second still waits");
 }
 
-/// Well-formed nonsense in every order: the node may refuse, it may be led astray by a liar, but
-/// it does not panic, does not un-commit, and does not fall back in term.
+/// Well-formed messages with contradictory contents, in every order: the node never panics, and its
+/// commit index and term never fall.
 #[test]
-fn invalid_or_contradictory_messages_never_panic() {
+fn arbitrary_messages_never_panic() {
     for seed in 0..300 {
         let mut prng = Prng::new(seed);
         let mut node = node_with(Config::new(IDENTITY, seed), Recovered::default(), 3);
         let (mut term, mut commit) = (node.term(), node.commit_index());
         for _ in 0..400 {
-            let input = hostile_input(&mut prng);
+            let input = arbitrary_input(&mut prng);
             let mut effects = Vec::new();
             node.step(Timestamp(prng.below(1 << 34)), input, &mut effects);
             for persist in persists(&effects) {
@@ -301,7 +303,7 @@ fn invalid_or_contradictory_messages_never_panic() {
     }
 }
 
-fn hostile_input(prng: &mut Prng) -> Input {
+fn arbitrary_input(prng: &mut Prng) -> Input {
     let small = |prng: &mut Prng| match prng.below(40) {
         0 => u64::MAX,
         1 => u64::MAX / 4,

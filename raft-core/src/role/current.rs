@@ -148,7 +148,7 @@ impl Role {
         }
     }
 
-    /// The votes of the current term that this node has received, if it is or was a candidate in it.
+    /// The votes that this node has received in the current term, if it was a candidate in it.
     fn votes(&self) -> Option<VoteCount> {
         match self {
             Self::PreCandidate(candidate) => candidate.votes(),

@@ -68,8 +68,8 @@ impl ApplyQueue {
     }
 
     /// The next batch for the state machine, or the request for entries that are no longer in
-    /// memory. `ready` is the last entry that is committed and durable here. `None` if nothing is to
-    /// be done now, or if batches of `bytes_max` are outstanding.
+    /// memory. `ready` is the last entry that is committed and durable here. `None` if there is
+    /// nothing to do now, or if batches of `bytes_max` are outstanding.
     pub(crate) fn next_effect(
         &mut self,
         log: &Log,
