@@ -1,4 +1,4 @@
-//! The network that nodes join, and each node's end of it.
+//! The in-process network, and each node's endpoint on it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -9,7 +9,7 @@ use raft_core::{Message, NodeId};
 
 use crate::link::Link;
 
-/// A network inside this process. Clones are the same network.
+/// A network inside this process. Clones refer to the same network.
 #[derive(Clone, Default)]
 pub struct Hub {
     network: Arc<RwLock<Network>>,
@@ -17,22 +17,22 @@ pub struct Hub {
 
 #[derive(Default)]
 struct Network {
-    seats: BTreeMap<NodeId, Seat>,
-    /// Ordered pairs (from, to) that nothing passes between. Outlives the nodes' seats.
+    endpoints: BTreeMap<NodeId, Endpoint>,
+    /// Ordered pairs (from, to) between which messages are dropped. Kept when nodes leave.
     cuts: BTreeSet<(NodeId, NodeId)>,
     joined_count: u64,
 }
 
-/// One node's place at the hub.
-struct Seat {
-    /// Tells the lives of a node apart: a later join replaces an earlier one.
+/// The registration of one node.
+struct Endpoint {
+    /// Number of the join that made it: a later join of the same node replaces an earlier one.
     join: u64,
     link: Arc<Link>,
-    /// The only nodes that messages are sent to and accepted from.
+    /// The only nodes to which messages are sent and from which they are accepted.
     peers: BTreeSet<NodeId>,
 }
 
-/// One node's end of a [`Hub`]; leaves the hub when dropped.
+/// The transport of one node on a [`Hub`]. Dropping it removes the node from the hub.
 pub struct MemTransport {
     hub: Hub,
     node: NodeId,
@@ -40,14 +40,14 @@ pub struct MemTransport {
 }
 
 impl Hub {
-    /// A network that nobody has joined.
+    /// A network without nodes.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Joins as `node`. If that node is here already, this is its next life: the earlier one
-    /// neither sends nor receives any more.
+    /// Joins as `node`, which delivers received messages to `inbox`. If the node has joined before, the
+    /// new transport replaces the earlier one, which then neither sends nor receives.
     #[must_use]
     pub fn join(&self, node: NodeId, inbox: Arc<dyn Inbox>) -> MemTransport {
         let link = Arc::new(Link::new(inbox));
@@ -55,8 +55,8 @@ impl Hub {
             let mut network = self.write();
             network.joined_count += 1;
             let join = network.joined_count;
-            let seat = Seat { join, link, peers: BTreeSet::new() };
-            (join, network.seats.insert(node, seat))
+            let endpoint = Endpoint { join, link, peers: BTreeSet::new() };
+            (join, network.endpoints.insert(node, endpoint))
         };
         if let Some(earlier) = earlier {
             earlier.link.close();
@@ -64,65 +64,70 @@ impl Hub {
         MemTransport { hub: self.clone(), node, join }
     }
 
-    /// Lets nothing pass between the two, either way, until healed. Both are told that they
-    /// cannot reach the other.
+    /// Drops all messages between the two nodes, in both directions, until [`Hub::heal`]. Both inboxes
+    /// are notified that the other node is unreachable.
     pub fn cut(&self, one: NodeId, other: NodeId) {
         self.cut_one_way(one, other);
         self.cut_one_way(other, one);
     }
 
-    /// Lets nothing pass from `from` to `to`, until healed. The sender is told.
+    /// Drops all messages from `from` to `to` until [`Hub::heal`]. The inbox of `from` is notified that
+    /// `to` is unreachable.
     pub fn cut_one_way(&self, from: NodeId, to: NodeId) {
-        let told = {
+        let sender = {
             let mut network = self.write();
             let was_connected = network.connects(from, to);
             network.cuts.insert((from, to));
-            network.seats.get(&from).filter(|_| was_connected).map(|seat| seat.link.clone())
+            network
+                .endpoints
+                .get(&from)
+                .filter(|_| was_connected)
+                .map(|endpoint| endpoint.link.clone())
         };
-        if let Some(link) = told {
+        if let Some(link) = sender {
             link.inbox().peer_unreachable(to);
         }
     }
 
-    /// Cuts a node off from everybody who is here.
+    /// Cuts a node off from all nodes that have joined.
     pub fn isolate(&self, node: NodeId) {
         let others: Vec<NodeId> =
-            self.read().seats.keys().copied().filter(|&other| other != node).collect();
+            self.read().endpoints.keys().copied().filter(|&other| other != node).collect();
         for other in others {
             self.cut(node, other);
         }
     }
 
-    /// Lets messages pass again between the two, both ways.
+    /// Ends all cuts between the two nodes.
     pub fn heal(&self, one: NodeId, other: NodeId) {
         let mut network = self.write();
         network.cuts.remove(&(one, other));
         network.cuts.remove(&(other, one));
     }
 
-    /// Heals every cut.
+    /// Ends all cuts.
     pub fn heal_all(&self) {
         self.write().cuts.clear();
     }
 
     fn leave(&self, node: NodeId, join: u64) {
-        let (link, told) = {
+        let (link, connected) = {
             let mut network = self.write();
-            if network.seats.get(&node).is_none_or(|seat| seat.join != join) {
+            if network.endpoints.get(&node).is_none_or(|endpoint| endpoint.join != join) {
                 return;
             }
-            let told = network.connected_to(node);
-            let Some(seat) = network.seats.remove(&node) else { return };
-            (seat.link, told)
+            let connected = network.connected_to(node);
+            let Some(endpoint) = network.endpoints.remove(&node) else { return };
+            (endpoint.link, connected)
         };
         link.close();
-        for other in told {
+        for other in connected {
             other.inbox().peer_unreachable(node);
         }
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Network> {
-        // No inbox runs under the lock, and every change is whole before anything can panic.
+        // No inbox runs while the lock is held, and every change is complete before anything can panic.
         self.network.read().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -132,20 +137,21 @@ impl Hub {
 }
 
 impl Network {
-    /// Whether a message would get from one to the other now: both are here, each is a configured
-    /// peer of the other, and the way is not cut.
+    /// Whether a message from one node reaches the other: both have joined, each is a configured peer of
+    /// the other, and the direction is not cut.
     fn connects(&self, from: NodeId, to: NodeId) -> bool {
-        let (Some(sender), Some(receiver)) = (self.seats.get(&from), self.seats.get(&to)) else {
+        let (Some(sender), Some(receiver)) = (self.endpoints.get(&from), self.endpoints.get(&to))
+        else {
             return false;
         };
         let configured = sender.peers.contains(&to) && receiver.peers.contains(&from);
         configured && !self.cuts.contains(&(from, to))
     }
 
-    /// The links of those that reach this node now.
+    /// The links of the nodes whose messages reach this node.
     fn connected_to(&self, node: NodeId) -> Vec<Arc<Link>> {
-        let reaching = self.seats.iter().filter(|&(&other, _)| self.connects(other, node));
-        reaching.map(|(_, seat)| seat.link.clone()).collect()
+        let reaching = self.endpoints.iter().filter(|&(&other, _)| self.connects(other, node));
+        reaching.map(|(_, endpoint)| endpoint.link.clone()).collect()
     }
 }
 
@@ -153,46 +159,48 @@ impl Transport for MemTransport {
     fn send(&self, message: Message) {
         let link = {
             let network = self.hub.read();
-            let current = network.seats.get(&self.node).is_some_and(|s| s.join == self.join);
+            let current = network.endpoints.get(&self.node).is_some_and(|s| s.join == self.join);
             if !current || message.from != self.node || !network.connects(self.node, message.to) {
                 return;
             }
-            network.seats.get(&message.to).map(|seat| seat.link.clone())
+            network.endpoints.get(&message.to).map(|endpoint| endpoint.link.clone())
         };
         if let Some(link) = link {
             link.push(message);
         }
     }
 
-    /// Addresses mean nothing here. Messages pass between two nodes while each is among the peers
-    /// of the other.
+    /// Ignores addresses. Messages pass between two nodes while each is a peer of the other.
     fn set_peers(&self, peers: &[PeerAddress]) {
         let peers: BTreeSet<NodeId> =
             peers.iter().map(|peer| peer.node).filter(|&peer| peer != self.node).collect();
-        let mut away = Vec::new();
-        let mut parted = Vec::new();
+        let mut unreachable = Vec::new();
+        let mut disconnected = Vec::new();
         let own = {
             let mut network = self.hub.write();
-            let Some(seat) = network.seats.get(&self.node).filter(|s| s.join == self.join) else {
+            let Some(endpoint) = network.endpoints.get(&self.node).filter(|s| s.join == self.join)
+            else {
                 return;
             };
-            let gone: Vec<NodeId> = seat.peers.difference(&peers).copied().collect();
-            for &peer in &gone {
+            let removed: Vec<NodeId> = endpoint.peers.difference(&peers).copied().collect();
+            for &peer in &removed {
                 if network.connects(peer, self.node) {
-                    parted.extend(network.seats.get(&peer).map(|seat| seat.link.clone()));
+                    disconnected
+                        .extend(network.endpoints.get(&peer).map(|endpoint| endpoint.link.clone()));
                 }
             }
-            let added: Vec<NodeId> = peers.difference(&seat.peers).copied().collect();
-            let Some(seat) = network.seats.get_mut(&self.node) else { return };
-            seat.peers = peers;
-            let own = seat.link.clone();
-            away.extend(added.into_iter().filter(|&peer| !network.connects(self.node, peer)));
+            let added: Vec<NodeId> = peers.difference(&endpoint.peers).copied().collect();
+            let Some(endpoint) = network.endpoints.get_mut(&self.node) else { return };
+            endpoint.peers = peers;
+            let own = endpoint.link.clone();
+            unreachable
+                .extend(added.into_iter().filter(|&peer| !network.connects(self.node, peer)));
             own
         };
-        for peer in away {
+        for peer in unreachable {
             own.inbox().peer_unreachable(peer);
         }
-        for other in parted {
+        for other in disconnected {
             other.inbox().peer_unreachable(self.node);
         }
     }
@@ -208,7 +216,7 @@ impl fmt::Debug for Hub {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let network = self.read();
         f.debug_struct("Hub")
-            .field("nodes", &network.seats.keys())
+            .field("nodes", &network.endpoints.keys())
             .field("cuts", &network.cuts)
             .finish()
     }

@@ -1,9 +1,9 @@
-//! A [`raft_core::ports::Transport`] inside one process: for tests, for examples, and for
-//! programs that run a whole cluster in one place.
+//! A [`raft_core::ports::Transport`] inside one process, for tests, examples, and programs that run
+//! a whole cluster in one process.
 //!
-//! Nodes join a [`Hub`]. Each gets a [`MemTransport`] that hands messages to the other nodes'
-//! inboxes on the sender's own thread: there are no threads, timers or sockets here. Links between
-//! nodes can be cut and healed.
+//! Each node joins a [`Hub`] and gets a [`MemTransport`], which delivers messages to the other
+//! nodes' inboxes on the sender's thread. The crate uses no threads, timers or sockets. Messages
+//! between nodes can be cut ([`Hub::cut`]) and healed ([`Hub::heal`]).
 //!
 //! ```
 //! use std::sync::Arc;
@@ -27,6 +27,11 @@
 
 mod hub;
 mod link;
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeDoctests;
 
 pub use hub::{Hub, MemTransport};
 pub use link::QUEUE_MESSAGES_MAX;

@@ -1,4 +1,4 @@
-//! The way into one node's inbox.
+//! The queue in front of one node's inbox.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,15 +6,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use raft_core::Message;
 use raft_core::ports::Inbox;
 
-/// How many messages may wait for one inbox; the newest are dropped beyond that.
+/// Messages that may wait for one inbox; further ones are dropped.
 pub const QUEUE_MESSAGES_MAX: usize = 65_536;
 
-/// Leads to the inbox of one life of a node.
+/// Delivers messages to the inbox of one join of a node.
 ///
-/// Whoever finds the queue unattended delivers what is in it, also what others put there
-/// meanwhile; everybody else leaves the message behind and goes on. So messages keep the order in
-/// which they were queued, no lock is held while an inbox runs, and an inbox that sends from
-/// within `deliver` neither waits for itself nor recurses deeper than there are nodes.
+/// A sender that finds no delivery in progress delivers the whole queue, including messages that
+/// other threads add meanwhile. All other senders return once their message is queued. Messages are
+/// delivered in the order in which they were queued, no lock is held while an inbox runs, and an
+/// inbox that sends from within `deliver` neither deadlocks nor recurses deeper than the number of
+/// nodes.
 pub(crate) struct Link {
     inbox: Arc<dyn Inbox>,
     queue: Mutex<Queue>,
@@ -23,8 +24,8 @@ pub(crate) struct Link {
 #[derive(Default)]
 struct Queue {
     waiting: VecDeque<Message>,
-    /// Somebody is delivering, and will look again before going away.
-    attended: bool,
+    /// A sender is delivering; it checks the queue again before it returns.
+    delivering: bool,
     closed: bool,
 }
 
@@ -37,7 +38,7 @@ impl Link {
         self.inbox.as_ref()
     }
 
-    /// Queues the message and, if nobody else does, delivers the queue.
+    /// Queues the message and, if no other sender is delivering, delivers the queue.
     pub(crate) fn push(&self, message: Message) {
         {
             let mut queue = self.lock();
@@ -45,18 +46,18 @@ impl Link {
                 return;
             }
             queue.waiting.push_back(message);
-            if queue.attended {
+            if queue.delivering {
                 return;
             }
-            queue.attended = true;
+            queue.delivering = true;
         }
-        let mut attendance = Attendance { link: self, over: false };
-        while let Some(batch) = attendance.next_batch() {
+        let mut delivery = Delivery { link: self, complete: false };
+        while let Some(batch) = delivery.next_batch() {
             self.inbox.deliver_all(batch);
         }
     }
 
-    /// Delivers nothing from now on.
+    /// Drops all queued and all further messages.
     pub(crate) fn close(&self) {
         let mut queue = self.lock();
         queue.closed = true;
@@ -64,33 +65,33 @@ impl Link {
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
-        // Every change to the queue is a single step: it is whole even if somebody panicked.
+        // Every change to the queue is a single operation, so it is consistent after a panic.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The duty to deliver; given up when the queue is empty, or when an inbox panics.
-struct Attendance<'a> {
+/// A delivery in progress. It ends when the queue is empty or an inbox panics.
+struct Delivery<'a> {
     link: &'a Link,
-    over: bool,
+    complete: bool,
 }
 
-impl Attendance<'_> {
+impl Delivery<'_> {
     fn next_batch(&mut self) -> Option<Vec<Message>> {
         let mut queue = self.link.lock();
         if queue.waiting.is_empty() {
-            queue.attended = false;
-            self.over = true;
+            queue.delivering = false;
+            self.complete = true;
             return None;
         }
         Some(queue.waiting.drain(..).collect())
     }
 }
 
-impl Drop for Attendance<'_> {
+impl Drop for Delivery<'_> {
     fn drop(&mut self) {
-        if !self.over {
-            self.link.lock().attended = false;
+        if !self.complete {
+            self.link.lock().delivering = false;
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the hub adds to the port: cuts, lives, and sending from within an inbox.
+//! What the hub adds to the port: cuts, repeated joins, and sending from within an inbox.
 
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
@@ -13,7 +13,7 @@ use raft_transport_mem::{Hub, MemTransport};
 struct Recorder {
     messages: Mutex<Vec<Message>>,
     lost: Mutex<Vec<NodeId>>,
-    /// Answers each message with the next term, up to a last one.
+    /// Responds to each message with the next term, up to a last one.
     echo: OnceLock<(Weak<MemTransport>, Term)>,
 }
 
@@ -75,7 +75,7 @@ fn pair(hub: &Hub) -> [(MemTransport, Arc<Recorder>); 2] {
 }
 
 #[test]
-fn a_cut_one_way_lets_answers_pass() {
+fn a_cut_in_one_direction_does_not_drop_messages_of_the_other() {
     let hub = Hub::new();
     let [(one, inbox_one), (two, inbox_two)] = pair(&hub);
     hub.cut_one_way(NodeId(1), NodeId(2));
@@ -103,7 +103,7 @@ fn an_isolated_node_neither_sends_nor_receives() {
 }
 
 #[test]
-fn a_second_life_takes_over_and_the_first_falls_silent() {
+fn a_second_join_of_a_node_replaces_the_first() {
     let hub = Hub::new();
     let [(one, inbox_one), (old, inbox_old)] = pair(&hub);
     let inbox_new = Arc::new(Recorder::default());
@@ -111,7 +111,7 @@ fn a_second_life_takes_over_and_the_first_falls_silent() {
     new.set_peers(&peers(&[1]));
     one.send(vote(NodeId(1), NodeId(2), Term(1)));
     old.send(vote(NodeId(2), NodeId(1), Term(2)));
-    // Dropping what is left of the first life does not take the second away.
+    // Dropping the replaced transport does not remove the new one.
     drop(old);
     new.send(vote(NodeId(2), NodeId(1), Term(3)));
     one.send(vote(NodeId(1), NodeId(2), Term(4)));
@@ -121,17 +121,17 @@ fn a_second_life_takes_over_and_the_first_falls_silent() {
 }
 
 #[test]
-fn a_sender_that_is_not_itself_is_dropped() {
+fn a_message_with_another_sender_is_dropped() {
     let hub = Hub::new();
     let [(one, _), (_two, inbox_two)] = pair(&hub);
     one.send(vote(NodeId(3), NodeId(2), Term(1)));
     assert!(inbox_two.terms().is_empty());
 }
 
-/// Two inboxes that answer from within `deliver` would recurse once a message, or wait for a lock
-/// that their own caller holds.
+/// Two inboxes that respond from within `deliver` would recurse for each message, or deadlock on a
+/// lock that their caller holds.
 #[test]
-fn inboxes_that_answer_at_once_neither_recurse_nor_lock_up() {
+fn inboxes_that_send_while_delivering_neither_recurse_nor_deadlock() {
     const LAST: Term = Term(200_000);
     let hub = Hub::new();
     let inboxes = [Arc::new(Recorder::default()), Arc::new(Recorder::default())];
@@ -148,7 +148,7 @@ fn inboxes_that_answer_at_once_neither_recurse_nor_lock_up() {
 }
 
 #[test]
-fn kinds_of_messages_pass_unaltered() {
+fn messages_are_delivered_unaltered() {
     let hub = Hub::new();
     let [(one, _), (_two, inbox_two)] = pair(&hub);
     let mut message = vote(NodeId(1), NodeId(2), Term(9));
