@@ -6,22 +6,22 @@ use std::path::PathBuf;
 use raft_core::Identity;
 use raft_core::ports::StoreError;
 
-/// Why a data directory cannot be opened. Nothing was written by the attempt unless the directory was
-/// free, of the right format and of the right node.
+/// Why a data directory cannot be opened. The attempt wrote nothing unless the directory was unlocked,
+/// of a supported format and of this node.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// The file system refused.
+    /// An operation on a file failed.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
-        /// What was being done.
+        /// The operation.
         action: &'static str,
-        /// To which file or directory.
+        /// The file or directory.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// Another process, or another store of this one, uses the directory.
+    /// Another process, or another store of this process, holds the lock.
     #[error(
         "the data directory {} is in use by {}; stop that one first, or use another directory",
         path.display(),
@@ -40,14 +40,14 @@ pub enum OpenError {
         path.display()
     )]
     NewerFormat {
-        /// The file that says so.
+        /// The file that contains it.
         path: PathBuf,
         /// The format of the directory.
         found: u32,
         /// The newest format that this build reads.
         supported: u32,
     },
-    /// The directory holds the log of somebody else.
+    /// The directory belongs to another node.
     #[error(
         "{} holds the log of {}, but this is {}; use the directory that belongs to this node, or an \
          empty one with a new incarnation",
@@ -56,23 +56,23 @@ pub enum OpenError {
         name(expected)
     )]
     OtherIdentity {
-        /// The file that says so.
+        /// The file that contains it.
         path: PathBuf,
-        /// Whose log it is.
+        /// The identity in the directory.
         found: Identity,
-        /// Who wanted to open it.
+        /// The identity of the caller.
         expected: Identity,
     },
-    /// What is there is not what was written.
+    /// The content of the directory is not what was written.
     #[error(
-        "{} is damaged: {detail}; this node may have forgotten a vote or an entry it acknowledged, \
-         so it must not go on from here: empty the directory and join as a new incarnation",
+        "{} is damaged: {detail}; a vote or an acknowledged entry may be lost, \
+         so this node must not continue: empty the directory and join as a new incarnation",
         path.display()
     )]
     Damaged {
         /// The file or directory.
         path: PathBuf,
-        /// What does not fit.
+        /// What is inconsistent.
         detail: String,
     },
     /// The database could not be opened.
@@ -80,7 +80,7 @@ pub enum OpenError {
     Database {
         /// Its directory.
         path: PathBuf,
-        /// What the database said.
+        /// The error of the database.
         detail: String,
     },
     /// The database opened, and one of its records could not be read.
@@ -88,7 +88,7 @@ pub enum OpenError {
     Store {
         /// The data directory.
         path: PathBuf,
-        /// What went wrong.
+        /// The cause.
         source: StoreError,
     },
 }

@@ -1,28 +1,33 @@
-//! Log stores for [`raft_core`]: one on disk, one in memory, and a suite that tells whether
-//! somebody else's store keeps the same promises.
+//! Log stores for [`raft_core`]: one on disk, one in memory, and a conformance suite for any
+//! implementation of [`LogStore`](raft_core::ports::LogStore).
 //!
-//! | what | for | feature |
+//! | item | use | feature |
 //! | --- | --- | --- |
-//! | [`MemLogStore`] | tests, simulations, clusters that may forget | always there |
-//! | `RocksLogStore` | nodes that must not forget | `rocksdb` (on by default) |
-//! | `conformance`, `log_store_suite!` | tests of any [`LogStore`](raft_core::ports::LogStore) | `conformance` |
+//! | [`MemLogStore`] | tests, simulations, clusters that may lose their data | none |
+//! | `RocksLogStore` | nodes whose data must survive a restart | `rocksdb` (on by default) |
+//! | `conformance`, `log_store_suite!` | tests of a log store | `conformance` |
 //!
-//! Both stores check what they are asked to write: entries follow one another without a gap,
-//! terms never fall, and a vote is given at most once a term. A request that breaks one of these
-//! is refused before a byte is written, and the store stops: whoever made it can no longer be
-//! trusted with the log.
+//! Both stores validate each change before they write it: entries are contiguous, terms never
+//! decrease, and at most one vote is granted in a term. A change that violates a rule is refused,
+//! nothing of it is written, and the store refuses all further calls, because the caller's state no
+//! longer matches the log.
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
 #[cfg(feature = "rocksdb")]
 mod error;
 mod mem;
+mod outline;
 #[cfg(feature = "rocksdb")]
 mod rocks;
-mod shape;
 
 #[cfg(feature = "rocksdb")]
 pub use error::OpenError;
 pub use mem::MemLogStore;
 #[cfg(feature = "rocksdb")]
 pub use rocks::{FORMAT, RocksLogStore, RocksOptions};
+
+/// Compiles the example of the README.
+#[cfg(all(doctest, feature = "rocksdb"))]
+#[doc = include_str!("../README.md")]
+struct ReadmeDoctests;

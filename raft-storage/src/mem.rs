@@ -8,29 +8,29 @@ use raft_core::{
     BrokenMark, Entry, HardState, LogId, LogIndex, Membership, Payload, Persist, Recovered,
 };
 
-use crate::shape::Shape;
+use crate::outline::LogOutline;
 
-/// Keeps the log in memory, with the promises of a store on disk: what [`LogStore::persist`] was
-/// given is there after [`MemLogStore::restarted`], whole changes only.
+/// Keeps the log in memory with the semantics of a store on disk: every change passed to
+/// [`LogStore::persist`] is complete and present after [`MemLogStore::restarted`].
 ///
-/// A test that wants a crash to lose writes holds the changes back and hands them over when the
-/// pretended disk is done: what was never handed over was never durable.
+/// To simulate a crash that loses writes, a test delays the call of `persist` until the simulated
+/// write completes: a change that was not passed to `persist` was never durable.
 ///
-/// A clone is a copy with a life of its own, as a fork of a simulated world needs it.
+/// A clone is an independent copy, for forks of a simulation.
 #[derive(Debug, Default)]
 pub struct MemLogStore {
     disk: Arc<Mutex<Disk>>,
-    /// Why the store refuses to go on.
+    /// The error after which the store refuses all calls.
     poisoned: Option<String>,
 }
 
-/// What outlives the process that a store pretends to live in.
+/// The data that survives a simulated restart.
 #[derive(Clone, Debug, Default)]
 struct Disk {
-    shape: Shape,
-    /// Contiguous, from just after the base of the shape.
+    outline: LogOutline,
+    /// Contiguous from the index after the base.
     entries: VecDeque<Entry>,
-    /// The newest configuration at or before the base.
+    /// The newest membership at or before the base.
     base_membership: Option<(LogIndex, Membership)>,
     broken: Option<BrokenMark>,
 }
@@ -42,7 +42,7 @@ impl MemLogStore {
         Self::default()
     }
 
-    /// A store on the same memory, as after a restart of the process. The old one must not be
+    /// A store on the same memory, as after a restart of the process. The previous store must not be
     /// used any more.
     #[must_use]
     pub fn restarted(&self) -> Self {
@@ -52,22 +52,22 @@ impl MemLogStore {
     /// The hard state as it is stored.
     #[must_use]
     pub fn hard_state(&self) -> HardState {
-        self.disk().shape.hard_state
+        self.disk().outline.hard_state
     }
 
     /// The last entry, or the base of an empty log.
     #[must_use]
     pub fn last(&self) -> LogId {
-        self.disk().shape.terms.last()
+        self.disk().outline.terms.last()
     }
 
-    /// The entry before the first that is kept.
+    /// The log id before the first entry.
     #[must_use]
     pub fn base(&self) -> LogId {
-        self.disk().shape.terms.base()
+        self.disk().outline.terms.base()
     }
 
-    /// Every kept entry. Payloads are shared, not copied.
+    /// All entries after the base. Payloads are shared, not copied.
     #[must_use]
     pub fn entries(&self) -> Vec<Entry> {
         self.disk().entries.iter().cloned().collect()
@@ -79,15 +79,15 @@ impl MemLogStore {
         self.disk().broken.clone()
     }
 
-    /// Takes the broken mark away, as an operator does; returns what it said.
+    /// Removes the broken mark, as an operator does, and returns it.
     pub fn mark_fixed(&mut self) -> Option<BrokenMark> {
         self.disk().broken.take()
     }
 
-    /// Puts a hard state in place without the checks of [`LogStore::persist`]: a lever for tests
-    /// that set a stage, such as a node whose term lies behind.
-    pub fn stage_hard_state(&mut self, hard_state: HardState) {
-        self.disk().shape.hard_state = hard_state;
+    /// Sets the hard state without the checks of [`LogStore::persist`], for tests that need a certain
+    /// initial state, such as a node with an old term.
+    pub fn force_hard_state(&mut self, hard_state: HardState) {
+        self.disk().outline.hard_state = hard_state;
     }
 
     fn disk(&self) -> MutexGuard<'_, Disk> {
@@ -112,9 +112,9 @@ impl LogStore for MemLogStore {
         let disk = self.disk();
         let kept = disk.entries.iter().filter_map(membership_of);
         Ok(Recovered {
-            hard_state: disk.shape.hard_state,
-            base: disk.shape.terms.base(),
-            terms: disk.shape.terms.clone(),
+            hard_state: disk.outline.hard_state,
+            base: disk.outline.terms.base(),
+            terms: disk.outline.terms.clone(),
             memberships: disk.base_membership.iter().cloned().chain(kept).collect(),
             broken: disk.broken.clone(),
         })
@@ -141,8 +141,8 @@ impl LogStore for MemLogStore {
 
 impl Disk {
     fn write(&mut self, changes: &[Persist]) -> Result<(), StoreError> {
-        let mut shape = self.shape.clone();
-        changes.iter().try_for_each(|change| shape.admit(change))?;
+        let mut outline = self.outline.clone();
+        changes.iter().try_for_each(|change| outline.admit(change))?;
         for change in changes {
             if let Some(from) = change.truncate_from {
                 self.entries.truncate(self.offset_of(from));
@@ -152,12 +152,12 @@ impl Disk {
                 self.broken = Some(broken.clone());
             }
         }
-        self.shape = shape;
+        self.outline = outline;
         Ok(())
     }
 
     fn compact(&mut self, up_to: LogId) -> Result<(), StoreError> {
-        if !self.shape.may_compact(up_to)? {
+        if !self.outline.may_compact(up_to)? {
             return Ok(());
         }
         let count = self.offset_of(up_to.index.next());
@@ -165,13 +165,13 @@ impl Disk {
         if let Some(newest) = dropped.rev().find_map(|entry| membership_of(&entry)) {
             self.base_membership = Some(newest);
         }
-        self.shape.terms.compact(up_to.index);
+        self.outline.terms.compact(up_to.index);
         Ok(())
     }
 
-    /// Where an index after the base stands in `entries`, or would stand.
+    /// The position in `entries` of an index after the base.
     fn offset_of(&self, index: LogIndex) -> usize {
-        let distance = index.previous().distance_from(self.shape.terms.base().index);
+        let distance = index.previous().distance_from(self.outline.terms.base().index);
         usize::try_from(distance)
             .map_or(self.entries.len(), |offset| offset.min(self.entries.len()))
     }
@@ -191,7 +191,7 @@ impl LogReader for MemLogReader {
         bytes_max: u64,
     ) -> Result<Vec<Entry>, StoreError> {
         let disk = lock(&self.disk);
-        if from <= disk.shape.terms.base().index {
+        if from <= disk.outline.terms.base().index {
             return Ok(Vec::new());
         }
         let mut entries = Vec::new();
@@ -210,7 +210,7 @@ impl LogReader for MemLogReader {
     }
 }
 
-/// A panic while the lock was held leaves whole changes behind, so the data may be used further.
+/// Changes are applied as a whole, so the data is consistent after a panic under the lock.
 fn lock(disk: &Mutex<Disk>) -> MutexGuard<'_, Disk> {
     disk.lock().unwrap_or_else(PoisonError::into_inner)
 }

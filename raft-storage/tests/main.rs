@@ -1,4 +1,4 @@
-//! The stores from outside: both pass the suite, and the one on disk survives a damaged disk.
+//! Tests of both stores: the conformance suite, and damaged disks.
 #![allow(
     clippy::unwrap_used,
     clippy::result_large_err,

@@ -1,4 +1,4 @@
-//! The changes that the rules are told with.
+//! Builders for the changes that the rules use, and shared checks.
 
 use bytes::Bytes;
 use raft_core::ports::LogStore;
@@ -13,7 +13,7 @@ pub(super) fn id(term: u64, index: u64) -> LogId {
     LogId::new(Term(term), LogIndex(index))
 }
 
-/// A command that tells its place, so that an entry in the wrong place is seen.
+/// A command that contains its index and term, so that an entry at a wrong position is detected.
 pub(super) fn entry(term: u64, index: u64) -> Entry {
     Entry::command(id(term, index), Bytes::from(format!("command {index} of term {term}")))
 }
@@ -27,7 +27,7 @@ pub(super) fn membership(term: u64, index: u64, voters: &[u64]) -> Entry {
     Entry { id: id(term, index), payload: Payload::Membership(membership) }
 }
 
-/// A change with nothing in it.
+/// An empty change.
 pub(super) const fn nothing() -> Persist {
     Persist {
         id: PersistId(1),
@@ -38,14 +38,14 @@ pub(super) const fn nothing() -> Persist {
     }
 }
 
-/// Appends entries, with the hard state that a node must have by then.
+/// Appends entries together with a hard state of their term.
 pub(super) fn append(entries: Vec<Entry>) -> Persist {
     let term = entries.last().map_or(Term(0), Entry::term);
     let hard_state = HardState { term, voted_for: None, commit: LogIndex(0) };
     Persist { entries, hard_state: Some(hard_state), ..nothing() }
 }
 
-/// Replaces everything from the first of these entries on.
+/// Replaces all entries from the first of these on.
 pub(super) fn replace(entries: Vec<Entry>) -> Persist {
     Persist { truncate_from: entries.first().map(Entry::index), ..append(entries) }
 }
@@ -64,7 +64,7 @@ pub(super) fn open<F: StoreFactory>(factory: &mut F) -> (F::Store, Recovered) {
     (store, recovered)
 }
 
-/// Opens an empty store and makes these changes, each in a persist of its own.
+/// Opens an empty store and persists each of these changes separately.
 pub(super) fn open_with<F: StoreFactory>(factory: &mut F, changes: &[Persist]) -> F::Store {
     let (mut store, _) = open(factory);
     for change in changes {
@@ -73,7 +73,7 @@ pub(super) fn open_with<F: StoreFactory>(factory: &mut F, changes: &[Persist]) -
     store
 }
 
-/// What a fresh reader finds from `first` to the end.
+/// All entries from `first` on, as a new reader returns them.
 pub(super) fn read_all(store: &impl LogStore, first: u64) -> Vec<Entry> {
     read(store, first, u64::MAX, u64::MAX)
 }

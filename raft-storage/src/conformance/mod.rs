@@ -1,6 +1,6 @@
-//! What every log store must do, as tests that anybody can run on a store of their own.
+//! A suite of tests for any log store.
 //!
-//! Say how a store is opened, and again on the same data; the rest is one line:
+//! Implement [`StoreFactory`], which opens a store and reopens it on the same data, and add one line:
 //!
 //! ```
 //! use raft_storage::MemLogStore;
@@ -22,7 +22,7 @@
 //! # raft_storage::conformance::run(InMemory::default);
 //! ```
 //!
-//! A store may be lazy about compaction: what it still holds before the base is not looked at.
+//! A store may compact lazily: entries that it retains before the base are not checked.
 
 mod changes;
 mod random;
@@ -33,58 +33,58 @@ use raft_core::ports::LogStore;
 pub use random::any_sequence_of_operations_matches_the_model;
 pub use rules::*;
 
-/// Opens a store, and opens it again on the same data.
+/// Opens a store, and reopens it on the same data.
 pub trait StoreFactory {
     /// The store under test.
     type Store: LogStore;
 
-    /// The first call opens an empty store. Every later one opens what the previous store made
-    /// durable, as after a restart; that store and its readers are gone by then.
+    /// The first call opens an empty store. Every later call opens the data that the previous store made
+    /// durable, as after a restart. The previous store and its readers have been dropped.
     fn open(&mut self) -> Self::Store;
 }
 
-/// Hands the name of every rule to a macro. The one list of them.
+/// Passes the name of every rule to a macro. The only list of rules.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __each_log_store_rule {
     ($then:ident, $argument:expr) => {
         $crate::$then! { $argument;
-            an_empty_store_recovers_to_nothing
-            what_was_appended_is_recovered
-            entries_of_every_kind_come_back
+            empty_store_recovers_an_empty_log
+            appended_entries_are_recovered
+            entries_of_every_kind_are_recovered
             appends_continue_after_a_restart
-            a_truncation_and_its_append_are_one_change
-            a_truncation_may_fall_anywhere_in_an_earlier_append
-            a_truncated_tail_never_returns
+            truncation_and_its_append_are_one_change
+            truncation_may_begin_inside_an_earlier_append
+            truncated_entries_never_return
             the_hard_state_is_recovered
-            the_hard_state_outlives_changes_without_one
+            hard_state_is_kept_by_changes_without_one
             merged_changes_take_effect_in_order
             an_empty_persist_changes_nothing
-            changes_that_do_not_fit_are_refused_and_leave_nothing
+            invalid_changes_are_refused_and_write_nothing
             after_an_error_the_store_refuses_everything
-            compaction_never_removes_more_than_asked
-            compaction_inside_an_append_keeps_its_rest
+            compaction_removes_no_entry_after_the_new_base
+            compaction_inside_an_append_keeps_later_entries
             compacting_twice_or_backwards_changes_nothing
-            a_log_compacted_to_its_end_goes_on
+            log_compacted_to_its_end_accepts_appends
             only_entries_of_the_log_are_compacted
-            readers_keep_to_the_range_and_the_limit
-            a_reader_sees_what_is_persisted_after_it_was_made
-            a_reader_works_beside_the_writer
-            a_reader_on_another_thread_sees_all_that_was_persisted
+            reads_stay_within_range_and_limit
+            reader_returns_entries_persisted_after_its_creation
+            reads_are_consistent_during_writes
+            reader_on_another_thread_returns_all_persisted_entries
             compacted_entries_are_not_read
-            memberships_are_recovered_with_their_places
-            a_truncated_membership_is_forgotten
+            memberships_are_recovered_with_their_indexes
+            truncated_membership_is_removed
             the_membership_at_the_base_is_kept
             the_broken_mark_is_kept
-            large_entries_come_back
-            many_small_persists_come_back
+            large_entries_are_recovered
+            many_small_persists_are_recovered
             any_sequence_of_operations_matches_the_model
         }
     };
 }
 
-/// Expands to one `#[test]` for each rule. The argument makes a fresh [`StoreFactory`], and is
-/// evaluated once a test; use the macro once a module.
+/// Expands to one `#[test]` for each rule. The argument is evaluated once for each test and returns a
+/// new [`StoreFactory`]. Use the macro at most once in a module.
 #[macro_export]
 macro_rules! log_store_suite {
     ($fresh:expr) => {
@@ -113,10 +113,10 @@ macro_rules! __log_store_run {
     };
 }
 
-/// Runs every rule, each on a fresh store.
+/// Runs every rule, each on a new store.
 ///
 /// # Panics
-/// At the first rule that the store breaks.
+/// At the first rule that the store violates.
 pub fn run<F: StoreFactory>(mut fresh: impl FnMut() -> F) {
     crate::__each_log_store_rule! { __log_store_run, fresh }
 }

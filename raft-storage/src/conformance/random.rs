@@ -1,4 +1,4 @@
-//! Random operations beside a model that is too simple to be wrong.
+//! Random operations, compared with a simple model.
 #![allow(
     clippy::cast_possible_truncation,
     reason = "the model's log is thousands of entries long at most"
@@ -15,37 +15,37 @@ use super::changes::{entry, id, membership, nothing, open, read};
 const OPERATIONS: u32 = 250;
 
 /// A few hundred random operations: persists of several changes, compactions, reads, restarts.
-/// After each, the store agrees with the model. The seed is printed by a failure, and taken from
-/// the environment variable `LOG_STORE_SEED` if that is set.
+/// After each one the store equals the model. A failure prints the seed; the environment variable
+/// `LOG_STORE_SEED` sets it.
 pub fn any_sequence_of_operations_matches_the_model<F: StoreFactory>(factory: &mut F) {
     let given = env::var("LOG_STORE_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed = given.unwrap_or(0x5eed_0001);
-    let said = SayOnPanic(seed);
-    let mut dice = Dice(seed);
+    let seed_printer = PrintSeedOnPanic(seed);
+    let mut generator = Prng::new(seed);
     let mut model = Model::default();
     let (mut store, recovered) = open(factory);
     model.check_recovered(&recovered);
     for _ in 0..OPERATIONS {
-        match dice.below(20) {
+        match generator.below(20) {
             0 => {
                 drop(store);
                 let (reopened, recovered) = open(factory);
                 model.check_recovered(&recovered);
                 store = reopened;
             }
-            1..=2 => model.compact(&mut dice, &mut store),
-            3..=8 => model.check_read(&mut dice, &store),
+            1..=2 => model.compact(&mut generator, &mut store),
+            3..=8 => model.check_read(&mut generator, &store),
             _ => {
                 let changes: Vec<_> =
-                    (0..=dice.below(3)).map(|_| model.change(&mut dice)).collect();
+                    (0..=generator.below(3)).map(|_| model.change(&mut generator)).collect();
                 store.persist(&changes).expect("persists");
             }
         }
     }
-    drop(said);
+    drop(seed_printer);
 }
 
-/// The log as a vector that never forgets its beginning.
+/// The log as a vector that keeps compacted entries.
 #[derive(Default)]
 struct Model {
     /// Entry `i` is at `i - 1`.
@@ -59,26 +59,33 @@ impl Model {
         self.entries.len() as u64
     }
 
-    /// A random change that fits, taken into the model.
-    fn change(&mut self, dice: &mut Dice) -> Persist {
+    /// A random valid change, applied to the model.
+    fn change(&mut self, generator: &mut Prng) -> Persist {
         let mut change = nothing();
         let last_term = self.entries.last().map_or(1, |entry| entry.term().get());
-        let term = self.hard_state.term.get().max(last_term) + u64::from(dice.below(4) == 0);
-        if dice.below(3) > 0 {
+        let term = self.hard_state.term.get().max(last_term) + u64::from(generator.below(4) == 0);
+        if generator.below(3) > 0 {
             let mut first = self.last() + 1;
-            if dice.below(4) == 0 && self.base < self.last() {
-                first -= dice.below(self.last() - self.base) + 1;
+            if generator.below(4) == 0 && self.base < self.last() {
+                first -= generator.below(self.last() - self.base) + 1;
                 change.truncate_from = Some(LogIndex(first));
                 self.entries.truncate(first as usize - 1);
             }
-            let count = if dice.below(5) == 0 { 1 + dice.below(300) } else { 1 + dice.below(4) };
-            change.entries = (first..first + count).map(|index| dice.entry(term, index)).collect();
+            let count = if generator.below(5) == 0 {
+                1 + generator.below(300)
+            } else {
+                1 + generator.below(4)
+            };
+            change.entries =
+                (first..first + count).map(|index| generator.entry(term, index)).collect();
             self.entries.extend(change.entries.iter().cloned());
         }
         if change.entries.is_empty() || term > self.hard_state.term.get() {
             let voted_for = match self.hard_state.voted_for {
                 Some(vote) if self.hard_state.term == Term(term) => Some(vote),
-                Some(_) | None => Some(NodeId(1 + dice.below(3))).filter(|_| dice.below(2) == 0),
+                Some(_) | None => {
+                    Some(NodeId(1 + generator.below(3))).filter(|_| generator.below(2) == 0)
+                }
             };
             let commit = LogIndex(self.base);
             self.hard_state = HardState { term: Term(term), voted_for, commit };
@@ -87,20 +94,20 @@ impl Model {
         change
     }
 
-    fn compact(&mut self, dice: &mut Dice, store: &mut impl LogStore) {
+    fn compact(&mut self, generator: &mut Prng, store: &mut impl LogStore) {
         if self.base == self.last() {
             return;
         }
-        let up_to = self.base + 1 + dice.below(self.last() - self.base);
+        let up_to = self.base + 1 + generator.below(self.last() - self.base);
         let term = self.entries[up_to as usize - 1].term().get();
         store.compact(id(term, up_to)).expect("compacts");
         self.base = up_to;
     }
 
-    fn check_read(&self, dice: &mut Dice, store: &impl LogStore) {
-        let from = self.base + 1 + dice.below(self.last() - self.base + 2);
-        let last = from + dice.below(80);
-        let bytes_max = dice.below(4_000);
+    fn check_read(&self, generator: &mut Prng, store: &impl LogStore) {
+        let from = self.base + 1 + generator.below(self.last() - self.base + 2);
+        let last = from + generator.below(80);
+        let bytes_max = generator.below(4_000);
         let mut expected = Vec::new();
         let mut weight_bytes = 0;
         for entry in self.entries.iter().skip(from as usize - 1) {
@@ -171,11 +178,11 @@ impl Dice {
     }
 }
 
-/// Says the seed when a check fails.
-struct SayOnPanic(u64);
+/// Prints the seed when a check fails.
+struct PrintSeedOnPanic(u64);
 
-impl Drop for SayOnPanic {
-    #[allow(clippy::print_stderr, reason = "a failing test says how to repeat it")]
+impl Drop for PrintSeedOnPanic {
+    #[allow(clippy::print_stderr, reason = "a failing test prints how to repeat it")]
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("repeat with LOG_STORE_SEED={}", self.0);

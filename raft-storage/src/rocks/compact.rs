@@ -1,4 +1,4 @@
-//! Forgetting the beginning of the log.
+//! Compaction: removing a prefix of the log.
 
 use std::sync::atomic::Ordering;
 
@@ -8,35 +8,35 @@ use serde::{Deserialize, Serialize};
 
 use super::{Log, Shared, keys, persist};
 
-/// What is remembered of the part of the log that is gone.
+/// What is stored about the compacted prefix.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub(super) struct BaseRecord {
-    /// The last entry that is gone.
+    /// The last compacted entry.
     pub(super) base: LogId,
-    /// The newest configuration at or before it.
+    /// The newest membership at or before it.
     pub(super) membership: Option<(LogIndex, Membership)>,
 }
 
 /// Makes an entry of the log its base.
 ///
-/// Dropping whole files leaves no tombstones that readers would have to step over. What shares a
-/// file with live entries stays until the base has passed that file.
+/// Only whole files are dropped, which leaves no tombstones for readers to skip. Compacted entries in
+/// a file with remaining entries stay until the base has passed that file.
 pub(super) fn compact(shared: &Shared, log: &mut Log, up_to: LogId) -> Result<(), StoreError> {
     let newest = log.memberships.partition_point(|&(index, _)| index <= up_to.index);
     let record = BaseRecord { base: up_to, membership: log.memberships[..newest].last().cloned() };
     shared.base.store(up_to.index.get(), Ordering::Release);
-    // Synced, as the files below go at once and for good.
+    // Synced, because dropping the files below cannot be undone.
     let written =
         shared.db.put_opt(keys::BASE, keys::encode(keys::BASE, &record), &persist::synced());
     written.map_err(|error| shared.failed("writing the new base of the log", error))?;
     log.memberships.drain(..newest.saturating_sub(1));
-    log.shape.terms.compact(up_to.index);
+    log.outline.terms.compact(up_to.index);
     drop_files(shared, up_to.index)
 }
 
-/// Drops the files that hold nothing but records before the one with the base. That one stays:
-/// it is what the recovery checks the base against, and what keeps it from taking an older,
-/// overwritten record for the log's.
+/// Drops the files that contain only records before the one with the base. The record with the base
+/// stays: the recovery verifies the base against it, and its presence hides older, overwritten
+/// records.
 fn drop_files(shared: &Shared, base: LogIndex) -> Result<(), StoreError> {
     let records = shared.records_from(base);
     let Some(record) = records.current()? else { return Ok(()) };

@@ -1,4 +1,4 @@
-//! The data directory around the database: whose it is, and who uses it.
+//! The files of the data directory beside the database: identity and lock.
 
 use std::fmt::Display;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
@@ -19,28 +19,28 @@ const DATABASE_DIRECTORY: &str = "db";
 /// The first word of the identity file.
 const MAGIC: &str = "raft-log";
 
-/// How far the making of a data directory has come.
+/// The state of the creation of a data directory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Stage {
-    /// The database may or may not be there yet; it holds nothing that was promised.
+    /// The database may be missing or incomplete; it contains nothing that was acknowledged.
     Creating,
-    /// The database was made, and must be there.
+    /// The database was created and must exist.
     Ready,
 }
 
-/// Where the database of a data directory is.
+/// The directory of the database in a data directory.
 pub(super) fn database_of(directory: &Path) -> PathBuf {
     directory.join(DATABASE_DIRECTORY)
 }
 
-/// An exclusive lock on a data directory, until dropped or the process ends.
+/// An exclusive lock on a data directory. Released when dropped or when the process exits.
 #[derive(Debug)]
 pub(super) struct Lock {
     _file: File,
 }
 
 impl Lock {
-    /// Takes the lock and leaves this process's id in the file.
+    /// Acquires the lock and writes the id of this process to the file.
     pub(super) fn take(directory: &Path) -> Result<Self, OpenError> {
         let path = directory.join(LOCK_FILE);
         let mut file = OpenOptions::new()
@@ -54,7 +54,7 @@ impl Lock {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
-                // Best effort: the holder may be about to write its id.
+                // Best effort: the holder may not have written its id yet.
                 let _ = Read::take(&file, 20).read_to_string(&mut holder);
                 return Err(OpenError::Locked { path, pid: holder.trim().parse().ok() });
             }
@@ -70,8 +70,8 @@ impl Lock {
     }
 }
 
-/// Reads whose directory this is, without writing anything; `None` if the directory or the file is not
-/// there.
+/// Reads the identity file without writing anything. `None` if the directory or the file does not
+/// exist.
 pub(super) fn read_identity(directory: &Path) -> Result<Option<(Identity, Stage)>, OpenError> {
     let path = directory.join(IDENTITY_FILE);
     let bytes = match fs::read(&path) {
@@ -82,7 +82,7 @@ pub(super) fn read_identity(directory: &Path) -> Result<Option<(Identity, Stage)
     parse(&String::from_utf8_lossy(&bytes), &path).map(Some)
 }
 
-/// Says that the directory is this node's and how far it has been made; durable on return.
+/// Writes the identity file; durable on return.
 pub(super) fn write_identity(
     directory: &Path,
     identity: &Identity,
@@ -100,8 +100,8 @@ pub(super) fn write_identity(
     sync_directory(directory)
 }
 
-/// Makes the directory if it is not there, and missing parents, each accessible by its owner alone.
-/// The names of directories that were made are durable on return.
+/// Creates the directory and missing parents, each with mode 0700. The directory entries are durable
+/// on return.
 pub(super) fn create(directory: &Path) -> Result<(), OpenError> {
     let mut missing: Vec<&Path> = directory.ancestors().take_while(|path| !path.exists()).collect();
     let mut builder = DirBuilder::new();
@@ -118,7 +118,7 @@ pub(super) fn create(directory: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Turns what the operating system said into an error that names the file.
+/// Adds the operation and the file to an error of the operating system.
 pub(super) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OpenError {
     let path = path.to_owned();
     move |source| OpenError::Io { action, path, source }
@@ -146,7 +146,7 @@ fn render(identity: &Identity, stage: Stage) -> String {
 fn parse(text: &str, path: &Path) -> Result<(Identity, Stage), OpenError> {
     let damaged = |detail: String| OpenError::Damaged { path: path.to_owned(), detail };
     let mut lines = text.lines();
-    // The first line is the one that every format has.
+    // All formats have the same first line.
     let found: u32 = field(&mut lines, MAGIC).map_err(damaged)?;
     if found > FORMAT {
         let supported = FORMAT;
@@ -163,7 +163,7 @@ fn parse(text: &str, path: &Path) -> Result<(Identity, Stage), OpenError> {
         "ready" => Stage::Ready,
         other => return Err(damaged(format!("unknown state `{other}`"))),
     };
-    // Whatever else is wrong with the text, writing it anew would not give the same.
+    // Any other damage makes the text differ from a newly rendered one.
     if render(&identity, stage) != text {
         return Err(damaged("its checksum does not match".to_owned()));
     }
@@ -176,7 +176,7 @@ fn field<'a, T: FromStr<Err: Display>>(
 ) -> Result<T, String> {
     let line = lines.next().unwrap_or_default();
     let value = line.strip_prefix(name).and_then(|rest| rest.strip_prefix(' '));
-    let value = value.ok_or_else(|| format!("`{line}` stands where `{name}` should"))?;
+    let value = value.ok_or_else(|| format!("`{line}` found where `{name}` was expected"))?;
     value.parse().map_err(|error| format!("`{line}`: {error}"))
 }
 
@@ -194,7 +194,7 @@ mod tests {
     };
 
     #[test]
-    fn an_identity_file_reads_back() {
+    fn a_written_identity_file_is_read_back() {
         for stage in [Stage::Creating, Stage::Ready] {
             let text = render(&IDENTITY, stage);
             assert_eq!(parse(&text, Path::new("x")).unwrap(), (IDENTITY, stage));
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn every_changed_byte_of_an_identity_file_is_found() {
+    fn every_changed_byte_of_an_identity_file_is_detected() {
         let text = render(&IDENTITY, Stage::Ready);
         for at in 0..text.len() {
             let mut bytes = text.clone().into_bytes();
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_format_is_named_even_if_nothing_else_can_be_read() {
+    fn a_newer_format_is_reported_even_if_the_rest_is_unreadable() {
         let error = parse("raft-log 7\nsomething new\n", Path::new("x")).unwrap_err();
         assert!(matches!(error, OpenError::NewerFormat { found: 7, supported: FORMAT, .. }));
     }

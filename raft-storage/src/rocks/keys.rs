@@ -1,4 +1,4 @@
-//! Keys, and the small records beside the log.
+//! Keys, and the encoding of the small records.
 
 use raft_core::LogIndex;
 use raft_core::ports::StoreError;
@@ -12,14 +12,14 @@ pub(super) const LOG_FAMILY: &str = "log";
 pub(super) const IDENTITY: &[u8] = b"identity";
 /// The hard state.
 pub(super) const HARD_STATE: &[u8] = b"hard_state";
-/// The base and the newest configuration at or before it.
+/// The base and the newest membership at or before it.
 pub(super) const BASE: &[u8] = b"base";
 /// The broken mark.
 pub(super) const BROKEN: &[u8] = b"broken";
 
 const CRC_BYTES: usize = 4;
 
-/// The key of the record that begins with this index. Keys order as indices do.
+/// The key of the record that begins with this index. Keys have the order of indexes.
 pub(super) const fn log_key(first: LogIndex) -> [u8; 8] {
     first.get().to_be_bytes()
 }
@@ -33,7 +33,7 @@ pub(super) fn index_of(key: &[u8]) -> Result<LogIndex, StoreError> {
     Ok(LogIndex(u64::from_be_bytes(bytes)))
 }
 
-/// A small record as bytes, behind its checksum.
+/// Encodes a small record: its checksum, then the payload.
 pub(super) fn encode<T: Serialize>(key: &[u8], value: &T) -> Vec<u8> {
     let mut bytes = postcard::to_extend(value, vec![0; CRC_BYTES])
         .expect("our records always serialise into a growing buffer");
@@ -42,14 +42,14 @@ pub(super) fn encode<T: Serialize>(key: &[u8], value: &T) -> Vec<u8> {
     bytes
 }
 
-/// Reads a small record back.
+/// Decodes a small record and verifies its checksum.
 pub(super) fn decode<T: DeserializeOwned>(key: &[u8], bytes: &[u8]) -> Result<T, StoreError> {
     let corrupt = |detail: String| StoreError::Corrupt {
         what: format!("the record `{}`", key.escape_ascii()),
         detail: format!("{detail}; empty the data directory and join as a new incarnation"),
     };
     let Some((crc, payload)) = bytes.split_first_chunk::<CRC_BYTES>() else {
-        return Err(corrupt(format!("only {} bytes are left of it", bytes.len())));
+        return Err(corrupt(format!("it has only {} bytes", bytes.len())));
     };
     if checksum(key, payload) != u32::from_le_bytes(*crc) {
         return Err(corrupt("its checksum does not match".to_owned()));
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_order_as_indices_do() {
+    fn keys_have_the_order_of_indexes() {
         let keys = [0, 1, 255, 256, u64::MAX].map(|index| log_key(LogIndex(index)));
         assert!(keys.is_sorted());
         assert_eq!(index_of(&keys[3]).unwrap(), LogIndex(256));
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flipped_bit_in_a_small_record_is_found_wherever_it_is() {
+    fn every_flipped_bit_in_a_small_record_is_detected() {
         let value = HardState { term: Term(7), voted_for: Some(NodeId(2)), commit: LogIndex(300) };
         let bytes = encode(HARD_STATE, &value);
         assert_eq!(decode::<HardState>(HARD_STATE, &bytes).unwrap(), value);

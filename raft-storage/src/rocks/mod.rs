@@ -1,26 +1,27 @@
 //! The log on disk, in RocksDB.
 //!
 //! # The data directory
-//! | name | what |
+//! | name | content |
 //! | --- | --- |
 //! | `IDENTITY` | text: format, cluster, group, node, incarnation, state, checksum. Read before anything is opened or written |
-//! | `LOCK` | locked while a store is open; holds the process id of the holder |
+//! | `LOCK` | locked while a store is open; contains the process id of the holder |
 //! | `db/` | the database |
 //!
-//! `IDENTITY` is written twice, each time under another name, synced and renamed: as `creating`
-//! before the database is made, as `ready` after. A `ready` directory without a database has lost
-//! its log and is refused; a node that silently began anew there could vote twice.
+//! `IDENTITY` is written twice, each time to a temporary file that is synced and renamed: in state
+//! `creating` before the database is created, in state `ready` afterwards. A `ready` directory
+//! without a database has lost its log and is refused: a node that started there with an empty log
+//! could vote twice in a term.
 //!
 //! # Keys
-//! Two column families, so that the often rewritten small records stay out of the log's files:
-//! those then cover disjoint ranges of keys, which the database moves down its levels without
-//! rewriting them, and drops whole once the log is compacted.
+//! There are two column families, so that the small records, which are rewritten often, are not in
+//! the same files as the log. The files of the log then cover disjoint ranges of keys: the database
+//! moves them down its levels without rewriting them and drops whole files after a compaction.
 //!
 //! | column family | key | value |
 //! | --- | --- | --- |
 //! | `default` | `identity` | format and identity, as in the file |
 //! | `default` | `hard_state` | the hard state |
-//! | `default` | `base` | the base, and the newest configuration at or before it |
+//! | `default` | `base` | the base, and the newest membership at or before it |
 //! | `default` | `broken` | the broken mark, if there is one |
 //! | `log` | index of the first entry, 8 bytes, big-endian | a run of entries |
 //!
@@ -33,26 +34,26 @@
 //! frame   = crc: u32 of (index: u64, rest of the frame), payload length: u32, term: u64, kind: u8, payload
 //! kind    = 0 empty | 1 command (raw) | 2 membership (postcard)
 //! ```
-//! A checksum covers the index, so an entry that turns up in the wrong place is damaged too. It
-//! is made when the entry is persisted and checked whenever the entry is read.
+//! A checksum covers the index, so that an entry at a wrong position is detected. It is computed
+//! when the entry is persisted and verified whenever the entry is read.
 //!
-//! Records hold contiguous entries and never overlap: the record after `k` begins with the index
-//! after the last one in `k`. A persist packs its entries into records of up to
-//! [`RocksOptions::record_bytes_max`], since the database pays for each key it inserts and hardly
-//! for bytes. A truncation inside a record writes the record's head again, in the same batch.
+//! Records contain contiguous entries and never overlap: a record begins with the index after the
+//! last index of the record before it. A persist packs its entries into records of up to
+//! [`RocksOptions::record_bytes_max`], because an insertion costs the database more than the bytes
+//! of an entry. A truncation inside a record rewrites the head of the record in the same batch.
 //!
-//! # What is durable when
-//! [`persist`](LogStore::persist) folds all its changes into one write batch, written with one
-//! sync of the write-ahead log: on return all of it is durable, after a crash all of it is there
-//! or nothing. An error poisons the store: a second sync after a failed one reports success for
-//! pages that the kernel has already given up.
+//! # Durability
+//! [`persist`](LogStore::persist) merges all its changes into one write batch, written with one
+//! sync of the write-ahead log. On return the batch is durable; after a crash it is either complete
+//! or absent. After an error the store refuses all calls: a second sync after a failed one can
+//! report success for pages that the kernel has discarded.
 //!
-//! [`compact`](LogStore::compact) syncs the new base before a file is dropped. It drops whole
-//! files alone; entries before the base may stay on disk for a while, and are never served.
+//! [`compact`](LogStore::compact) syncs the new base before it drops files. It drops whole files
+//! only: entries before the base may remain on disk for some time, but are never returned.
 //!
-//! After a crash a torn tail of the write-ahead log is forgiven, being a write that never
-//! returned. Damage before the tail fails the opening: what follows it was synced, and dropping it would
-//! forget votes and acknowledged entries.
+//! After a crash, an incomplete final record of the write-ahead log is ignored: the write did not
+//! return, so it was never acknowledged. Damage before the final record fails the opening: later
+//! records were synced, and ignoring them would lose votes and acknowledged entries.
 
 mod compact;
 mod directory;
@@ -73,16 +74,16 @@ use rocksdb::{ColumnFamily, DB};
 
 pub use directory::FORMAT;
 
-use crate::shape::Shape;
+use crate::outline::LogOutline;
 
-/// How a [`RocksLogStore`] uses memory and disk. Every choice is safe; none weakens durability.
+/// Memory and disk usage of a [`RocksLogStore`]. No value weakens durability.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RocksOptions {
-    /// Bytes of entries held in memory, and in the write-ahead log, before they are written to a
-    /// table file. More means fewer files and a longer replay after a crash.
+    /// Bytes of entries that are kept in memory and in the write-ahead log before they are written to
+    /// a table file. A larger value means fewer files and a longer recovery after a crash.
     pub write_buffer_bytes: usize,
-    /// A persist begins another record once one has reached this many bytes. Reading or
-    /// truncating in the middle of a record costs as much as the record.
+    /// A persist starts a new record once the current one has reached this number of bytes. A read or
+    /// truncation in the middle of a record costs as much as the whole record.
     pub record_bytes_max: usize,
 }
 
@@ -92,37 +93,38 @@ impl Default for RocksOptions {
     }
 }
 
-/// A log store on disk. The layout and what is durable when are in the `rocks` module's source.
+/// A log store on disk. The disk format is documented in `docs/disk-format.md`.
 ///
-/// The directory stays locked until the store and every reader made from it are dropped.
+/// The directory stays locked until the store and all of its readers are dropped.
 #[derive(Debug)]
 pub struct RocksLogStore {
     shared: Arc<Shared>,
     options: RocksOptions,
-    /// What the log looks like; empty until recovered.
+    /// The state of the log in memory; `None` until recovered.
     log: Option<Log>,
 }
 
-/// What store and readers share.
+/// Shared by the store and its readers.
 struct Shared {
     db: DB,
-    /// The base: entries up to it may still be on disk, but are not in the log any more. Raised
-    /// before anything is dropped.
+    /// The base. Entries up to it may still be on disk, but are no longer part of the log. Increased
+    /// before files are dropped.
     base: AtomicU64,
-    /// Why the store refuses to go on.
+    /// The error after which the store refuses all calls.
     poison: OnceLock<String>,
     directory: PathBuf,
-    /// Released last, when the database is closed: fields drop in the order of their declaration.
+    /// Fields drop in the order of their declaration: the lock is released after the database is
+    /// closed.
     _lock: directory::Lock,
 }
 
-/// The log as far as it is kept in memory.
+/// The part of the log's state that is kept in memory.
 #[derive(Debug, Default)]
 struct Log {
-    shape: Shape,
-    /// Every configuration in the log, ascending, and the newest at or before the base.
+    outline: LogOutline,
+    /// All memberships in the log, ascending, and the newest at or before the base.
     memberships: Vec<(LogIndex, Membership)>,
-    /// Packs entries; kept for its memory.
+    /// Packs entries; reused to keep its buffer.
     writer: record::RecordWriter,
 }
 
@@ -132,7 +134,10 @@ impl LogStore for RocksLogStore {
         let recovered = self.shared.recover()?;
         self.shared.base.store(recovered.base.index.get(), Ordering::Release);
         self.log = Some(Log {
-            shape: Shape { terms: recovered.terms.clone(), hard_state: recovered.hard_state },
+            outline: LogOutline {
+                terms: recovered.terms.clone(),
+                hard_state: recovered.hard_state,
+            },
             memberships: recovered.memberships.clone(),
             writer: record::RecordWriter::default(),
         });
@@ -149,7 +154,7 @@ impl LogStore for RocksLogStore {
     fn compact(&mut self, up_to: LogId) -> Result<(), StoreError> {
         self.shared.check_usable()?;
         let log = self.log.as_mut().ok_or_else(not_recovered)?;
-        if !log.shape.may_compact(up_to)? {
+        if !log.outline.may_compact(up_to)? {
             return Ok(());
         }
         let outcome = compact::compact(&self.shared, log, up_to);
@@ -177,7 +182,7 @@ impl Shared {
         }
     }
 
-    /// Makes an error the last thing that this store says of itself.
+    /// After an error, makes the store refuse all further calls.
     fn poison_on_error<T>(&self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
         if let Err(error) = &outcome {
             let reason = format!("{}: {}", self.directory.display(), describe(error));
@@ -187,7 +192,7 @@ impl Shared {
         outcome
     }
 
-    /// An error of the database, with what was being done.
+    /// An error of the database, with the operation.
     fn failed(&self, operation: &str, source: rocksdb::Error) -> StoreError {
         let operation = format!("{operation} in {}", self.directory.display());
         StoreError::Io { operation, source: Box::new(source) }
@@ -204,10 +209,10 @@ impl std::fmt::Debug for Shared {
 }
 
 fn not_recovered() -> StoreError {
-    StoreError::Invalid("a store is recovered before anything else is asked of it".to_owned())
+    StoreError::Invalid("call recover before any other method of the store".to_owned())
 }
 
-/// An error with its source: the source is what an operator needs.
+/// An error with its source, which operators need.
 fn describe(error: &StoreError) -> String {
     std::error::Error::source(error)
         .map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))

@@ -12,10 +12,10 @@ use super::{RocksLogStore, RocksOptions, Shared, keys, persist};
 use crate::error::OpenError;
 
 impl RocksLogStore {
-    /// Opens the log in a directory, or makes an empty one there if the directory is empty or missing.
+    /// Opens the log in a directory. Creates an empty log if the directory is empty or missing.
     ///
-    /// Refuses before anything is written if the directory is of a newer format or belongs to
-    /// another identity.
+    /// If the directory has a newer format or another identity, the call fails before anything is
+    /// written.
     ///
     /// # Errors
     /// See [`OpenError`].
@@ -25,7 +25,7 @@ impl RocksLogStore {
         options: RocksOptions,
     ) -> Result<Self, OpenError> {
         let directory = directory.as_ref();
-        // Before the lock is taken, as that writes.
+        // Before the lock is acquired, because that writes to the directory.
         check_owner(directory, &identity)?;
         directory::create(directory)?;
         let lock = Lock::take(directory)?;
@@ -33,12 +33,12 @@ impl RocksLogStore {
         let database = directory::database_of(directory);
         let db = match stage {
             Some(Stage::Ready) => {
-                // Known by the file that names the newest manifest: a database has it from its
-                // birth, and `create_if_missing` would take its absence for an empty directory.
+                // Every database has the file `CURRENT`, which names the newest manifest. Without it,
+                // `create_if_missing` would create an empty database.
                 if !database.join("CURRENT").exists() {
                     return Err(OpenError::Damaged {
                         path: directory.to_owned(),
-                        detail: "the database is gone".to_owned(),
+                        detail: "the database is missing".to_owned(),
                     });
                 }
                 open_database(&database, &options, false)?
@@ -47,7 +47,7 @@ impl RocksLogStore {
             None if database.exists() => {
                 return Err(OpenError::Damaged {
                     path: directory.to_owned(),
-                    detail: "there is a database, but no file that says whose it is".to_owned(),
+                    detail: "there is a database, but no identity file".to_owned(),
                 });
             }
             None => {
@@ -66,7 +66,8 @@ impl RocksLogStore {
         Ok(Self { shared: Arc::new(shared), options, log: None })
     }
 
-    /// Whose log a directory holds; `None` if it holds none. Writes nothing and takes no lock.
+    /// The identity of the log in a directory; `None` if there is no log. Writes nothing and acquires no
+    /// lock.
     ///
     /// # Errors
     /// When the directory cannot be read, is damaged, or is of a newer format.
@@ -74,17 +75,17 @@ impl RocksLogStore {
         Ok(directory::read_identity(directory.as_ref())?.map(|(identity, _)| identity))
     }
 
-    /// Takes the broken mark off a log, once an operator has removed the reason, and returns what
-    /// it said. The node must not be running.
+    /// Removes the broken mark from a log and returns it, for operators that have fixed the cause. The
+    /// node must not be running.
     ///
     /// # Errors
-    /// When the directory is in use, holds no log, or cannot be read or written.
+    /// When the directory is in use, contains no log, or cannot be read or written.
     pub fn mark_fixed(directory: impl AsRef<Path>) -> Result<Option<BrokenMark>, OpenError> {
         let directory = directory.as_ref();
         let Some(identity) = Self::identity_of(directory)? else {
             return Err(OpenError::Damaged {
                 path: directory.to_owned(),
-                detail: "it holds no log".to_owned(),
+                detail: "it contains no log".to_owned(),
             });
         };
         let store = Self::open(directory, identity, RocksOptions::default())?;
@@ -98,7 +99,7 @@ impl RocksLogStore {
     }
 }
 
-/// Says whether the directory may be used by this node.
+/// Checks that the directory is empty or belongs to this node.
 fn check_owner(directory: &Path, identity: &Identity) -> Result<Option<Stage>, OpenError> {
     let Some((found, stage)) = directory::read_identity(directory)? else { return Ok(None) };
     if found != *identity {
@@ -108,7 +109,7 @@ fn check_owner(directory: &Path, identity: &Identity) -> Result<Option<Stage>, O
     Ok(Some(stage))
 }
 
-/// Makes the database, or what an interrupted attempt left of it.
+/// Creates the database, or completes an interrupted creation.
 fn create_database(
     directory: &Path,
     identity: &Identity,
@@ -123,14 +124,14 @@ fn create_database(
     Ok(db)
 }
 
-/// The database says itself whose it is, so that a directory put together from two is found out.
+/// The database contains the identity too, so that a directory assembled from two is detected.
 fn check_database_owner(directory: &Path, db: &DB, identity: &Identity) -> Result<(), OpenError> {
     let path = directory::database_of(directory);
     let bytes = db.get(keys::IDENTITY);
     let bytes = bytes
         .map_err(|error| OpenError::Database { path: path.clone(), detail: error.into_string() })?;
     let Some(bytes) = bytes else {
-        let detail = "it does not say whose it is".to_owned();
+        let detail = "it contains no identity".to_owned();
         return Err(OpenError::Damaged { path, detail });
     };
     let (found_format, found): (u32, Identity) = keys::decode(keys::IDENTITY, &bytes)
@@ -158,21 +159,21 @@ fn open_database(path: &Path, options: &RocksOptions, create: bool) -> Result<DB
 
 fn database_options() -> Options {
     let mut options = Options::default();
-    // The default mode ends recovery in silence at the first record that does not read, wherever
-    // it is, and so forgets synced votes. This one forgives a torn tail alone.
+    // The default mode ends the recovery silently at the first unreadable record, wherever it is,
+    // which can lose synced votes. This mode ignores an incomplete final record only.
     options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
-    // A write-ahead log file that is missing or shorter than when it was closed fails the opening.
+    // The opening fails if a write-ahead log file is missing or shorter than when it was closed.
     options.set_track_and_verify_wals_in_manifest(true);
     options.set_paranoid_checks(true);
-    // Both families are flushed together. Otherwise the small records, which hardly ever fill
-    // their buffer, would hold back every write-ahead log file since their last flush.
+    // Both families are flushed together. Otherwise the small records, which rarely fill their
+    // buffer, would retain every write-ahead log file since their last flush.
     options.set_atomic_flush(true);
-    // There is one writer: no compare-and-swap for each insertion.
+    // There is one writer, so that insertions need no compare-and-swap.
     options.set_allow_concurrent_memtable_write(false);
-    // Few descriptors: a node opens two databases and many connections.
+    // Few file descriptors: a node opens two databases and many connections.
     options.set_max_open_files(128);
     options.set_max_background_jobs(2);
-    // The database's own log: what is wrong, and no more of it than this.
+    // The database's own log: warnings and errors, bounded in size.
     options.set_log_level(LogLevel::Warn);
     options.set_max_log_file_size(1 << 20);
     options.set_keep_log_file_num(4);
@@ -189,14 +190,14 @@ fn small_records_options() -> Options {
 
 fn log_options(chosen: &RocksOptions) -> Options {
     let mut options = Options::default();
-    // Commands are compressed by whoever makes them, or not at all: the log is written once,
-    // hardly ever read, and dropped.
+    // Commands are not compressed: the log is written once, rarely read, and dropped. A state machine
+    // may compress its commands.
     options.set_compression_type(DBCompressionType::None);
     options.set_write_buffer_size(chosen.write_buffer_bytes);
-    // A second buffer takes writes while the first is flushed, a third if the disk is slow.
+    // A second buffer accepts writes while the first is flushed, a third if the disk is slow.
     options.set_max_write_buffer_number(3);
-    // Files cover disjoint ranges, so moving them below level 0 costs nothing; and only there can
-    // they be dropped whole by a compaction of the log.
+    // Files cover disjoint ranges, so that moving them below level 0 does not rewrite them. Only below
+    // level 0 can a compaction of the log drop them as a whole.
     options.set_level_zero_file_num_compaction_trigger(2);
     options.set_target_file_size_base(chosen.write_buffer_bytes as u64);
     options.set_max_bytes_for_level_base(4 * chosen.write_buffer_bytes as u64);

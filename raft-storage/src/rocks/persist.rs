@@ -1,4 +1,4 @@
-//! Making changes durable: folded into one, packed, one batch, one sync.
+//! Persisting changes: merged, packed into records, written in one batch with one sync.
 
 use raft_core::ports::StoreError;
 use raft_core::{BrokenMark, Entry, HardState, LogIndex, Payload, Persist};
@@ -7,24 +7,24 @@ use rocksdb::{WriteBatch, WriteOptions};
 use super::record::RecordWriter;
 use super::{Log, Shared, keys};
 
-/// Writes that wait for the disk.
+/// Options of writes that wait for the sync.
 pub(super) fn synced() -> WriteOptions {
     let mut options = WriteOptions::default();
     options.set_sync(true);
     options
 }
 
-/// Makes all the changes durable, or none.
+/// Makes all of the changes durable, or none.
 pub(super) fn persist(
     shared: &Shared,
     log: &mut Log,
     changes: &[Persist],
     record_bytes_max: usize,
 ) -> Result<(), StoreError> {
-    let durable_last = log.shape.terms.last().index;
-    changes.iter().try_for_each(|change| log.shape.admit(change))?;
-    let change = Change::fold(changes, durable_last);
-    if change.is_nothing() {
+    let durable_last = log.outline.terms.last().index;
+    changes.iter().try_for_each(|change| log.outline.admit(change))?;
+    let change = Change::merge(changes, durable_last);
+    if change.is_empty() {
         return Ok(());
     }
     let mut batch = WriteBatch::with_capacity_bytes(change.bytes_expected());
@@ -40,34 +40,34 @@ pub(super) fn persist(
     }
     let written = shared.db.write_opt(batch, &synced());
     written.map_err(|error| shared.failed("writing to the log", error))?;
-    note_memberships(log, &change);
+    update_memberships(log, &change);
     Ok(())
 }
 
-/// Several changes as one. What a later change truncates never reaches the disk.
+/// Several changes merged into one. Entries that a later change truncates are not written.
 #[derive(Debug, Default)]
 struct Change<'a> {
-    /// From where on durable entries go away.
+    /// The first durable entry to remove.
     truncate_from: Option<LogIndex>,
-    /// Contiguous, beginning after what then remains.
+    /// Contiguous, beginning after the last remaining entry.
     entries: Vec<&'a Entry>,
     hard_state: Option<HardState>,
     broken: Option<&'a BrokenMark>,
 }
 
 impl<'a> Change<'a> {
-    /// Folds changes that fit one after the other onto a log that ends at `durable_last`.
-    fn fold(changes: &'a [Persist], durable_last: LogIndex) -> Self {
-        let mut folded = Self::default();
+    /// Merges validated changes to a log that ends at `durable_last`.
+    fn merge(changes: &'a [Persist], durable_last: LogIndex) -> Self {
+        let mut merged = Self::default();
         for change in changes {
             if let Some(from) = change.truncate_from {
-                folded.truncate(from, durable_last);
+                merged.truncate(from, durable_last);
             }
-            folded.entries.extend(&change.entries);
-            folded.hard_state = change.hard_state.or(folded.hard_state);
-            folded.broken = change.broken.as_ref().or(folded.broken);
+            merged.entries.extend(&change.entries);
+            merged.hard_state = change.hard_state.or(merged.hard_state);
+            merged.broken = change.broken.as_ref().or(merged.broken);
         }
-        folded
+        merged
     }
 
     fn truncate(&mut self, from: LogIndex, durable_last: LogIndex) {
@@ -79,7 +79,7 @@ impl<'a> Change<'a> {
         }
     }
 
-    const fn is_nothing(&self) -> bool {
+    const fn is_empty(&self) -> bool {
         self.truncate_from.is_none()
             && self.entries.is_empty()
             && self.hard_state.is_none()
@@ -93,7 +93,7 @@ impl<'a> Change<'a> {
     }
 }
 
-/// Drops the entries from `from` to `last`. The record that `from` lies in keeps its head.
+/// Removes the entries from `from` to `last`. The record that contains `from` keeps its head.
 fn truncate(
     shared: &Shared,
     batch: &mut WriteBatch,
@@ -131,7 +131,7 @@ fn append(
     Ok(())
 }
 
-fn note_memberships(log: &mut Log, change: &Change<'_>) {
+fn update_memberships(log: &mut Log, change: &Change<'_>) {
     if let Some(from) = change.truncate_from {
         log.memberships.retain(|&(index, _)| index < from);
     }
@@ -162,18 +162,18 @@ mod tests {
         }
     }
 
-    fn folded(changes: &[Persist]) -> (Option<u64>, Vec<(u64, u64)>) {
-        let folded = Change::fold(changes, LogIndex(5));
-        let ids = folded.entries.iter().map(|entry| (entry.term().get(), entry.index().get()));
-        (folded.truncate_from.map(LogIndex::get), ids.collect())
+    fn merged(changes: &[Persist]) -> (Option<u64>, Vec<(u64, u64)>) {
+        let merged = Change::merge(changes, LogIndex(5));
+        let ids = merged.entries.iter().map(|entry| (entry.term().get(), entry.index().get()));
+        (merged.truncate_from.map(LogIndex::get), ids.collect())
     }
 
     #[test]
     fn a_truncation_within_the_changes_never_reaches_the_disk() {
         let changes = [change(None, &[(1, 6), (1, 7)]), change(Some(7), &[(2, 7), (2, 8)])];
-        assert_eq!(folded(&changes), (None, vec![(1, 6), (2, 7), (2, 8)]));
+        assert_eq!(merged(&changes), (None, vec![(1, 6), (2, 7), (2, 8)]));
         let changes = [change(None, &[(1, 6)]), change(Some(6), &[(2, 6)])];
-        assert_eq!(folded(&changes), (None, vec![(2, 6)]));
+        assert_eq!(merged(&changes), (None, vec![(2, 6)]));
     }
 
     #[test]
@@ -184,7 +184,7 @@ mod tests {
             change(Some(3), &[(4, 3)]),
             change(Some(4), &[(5, 4)]),
         ];
-        assert_eq!(folded(&changes[..2]), (Some(4), vec![(2, 4), (2, 5), (3, 6)]));
-        assert_eq!(folded(&changes), (Some(3), vec![(4, 3), (5, 4)]));
+        assert_eq!(merged(&changes[..2]), (Some(4), vec![(2, 4), (2, 5), (3, 6)]));
+        assert_eq!(merged(&changes), (Some(3), vec![(4, 3), (5, 4)]));
     }
 }

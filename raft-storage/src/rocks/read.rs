@@ -1,4 +1,4 @@
-//! Reading records back.
+//! Reading records.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use super::record::Record;
 use super::{Shared, keys};
 
-/// Reads durable entries beside the writer. Holds the directory's lock as the store does.
+/// Reads durable entries concurrently with the writer. Keeps the directory locked, like the store.
 #[derive(Debug)]
 pub(super) struct RocksLogReader {
     pub(super) shared: Arc<Shared>,
@@ -36,8 +36,8 @@ impl Shared {
         bytes_max: u64,
     ) -> Result<Vec<Entry>, StoreError> {
         let mut records = self.records_from(from);
-        // The base is raised before anything is dropped. Looked at after the iterator has fixed
-        // what it sees, it tells a compaction from a hole.
+        // The base is increased before files are dropped. Read after the iterator has fixed its
+        // snapshot, it distinguishes a compaction from a gap.
         if from <= self.base_index() {
             return Ok(Vec::new());
         }
@@ -51,7 +51,7 @@ impl Shared {
                 continue;
             }
             if record.first() > expected {
-                return Err(hole(expected, record.first()));
+                return Err(gap(expected, record.first()));
             }
             for frame in record.frames() {
                 let frame = frame?;
@@ -74,8 +74,8 @@ impl Shared {
         Ok(entries)
     }
 
-    /// The first key and the new value of the record that reaches over the end of a log cut at
-    /// `from`; `None` if no record does.
+    /// The first index and the new value of the record that contains both `from` and the entry before
+    /// it; `None` if no record does.
     pub(super) fn head_of_record_before(
         &self,
         from: LogIndex,
@@ -88,8 +88,8 @@ impl Shared {
         Ok(record.head_before(from)?.map(|head| (record.first(), head)))
     }
 
-    /// The records from the one that `index` lies in; or from one before it, if it lies in none.
-    /// What they show is fixed at this moment.
+    /// The records beginning with the one that contains `index`, or with an earlier one if none does.
+    /// The iterator reads a snapshot of this moment.
     pub(super) fn records_from(&self, index: LogIndex) -> Records<'_> {
         let options = ReadOptions::default();
         let mut iterator = self.db.raw_iterator_cf_opt(self.log_family(), options);
@@ -112,14 +112,14 @@ impl Shared {
     }
 }
 
-/// Walks over the records in their order.
+/// Iterates over records in ascending order.
 pub(super) struct Records<'a> {
     shared: &'a Shared,
     iterator: DBRawIterator<'a>,
 }
 
 impl Records<'_> {
-    /// The record at hand; `None` after the last.
+    /// The current record; `None` after the last.
     pub(super) fn current(&self) -> Result<Option<Record<'_>>, StoreError> {
         let Some((key, value)) = self.iterator.item() else {
             let end = self.iterator.status();
@@ -131,7 +131,7 @@ impl Records<'_> {
         Record::parse(keys::index_of(key)?, value).map(Some)
     }
 
-    /// Goes on to the next record.
+    /// Moves to the next record.
     pub(super) fn advance(&mut self) {
         if self.iterator.valid() {
             self.iterator.next();
@@ -139,8 +139,8 @@ impl Records<'_> {
     }
 }
 
-/// Entries that ought to be there are not.
-pub(super) fn hole(missing: LogIndex, found: LogIndex) -> StoreError {
+/// The error for missing entries.
+pub(super) fn gap(missing: LogIndex, found: LogIndex) -> StoreError {
     StoreError::Corrupt {
         what: "the log".to_owned(),
         detail: format!(

@@ -1,4 +1,4 @@
-//! Several entries in one value.
+//! Records: several entries in one value.
 
 use bytes::Bytes;
 use raft_core::ports::StoreError;
@@ -16,7 +16,7 @@ const KIND_MEMBERSHIP: u8 = 2;
 /// Packs contiguous entries into the bytes of one record.
 #[derive(Debug, Default)]
 pub(super) struct RecordWriter {
-    /// The first index in the record; meaningless while `count` is zero.
+    /// The first index in the record; not valid while `count` is zero.
     first: LogIndex,
     count: u32,
     /// Header and frames; the header is filled in at the end.
@@ -58,13 +58,13 @@ impl RecordWriter {
         Ok(())
     }
 
-    /// How large the record is so far.
+    /// Bytes of the record so far.
     pub(super) const fn len_bytes(&self) -> usize {
         self.bytes.len()
     }
 
-    /// The first index and the bytes of the record; `None` if nothing was added. The writer is
-    /// empty afterwards and keeps its memory.
+    /// The first index and the bytes of the record; `None` if no entry was added. Afterwards the writer
+    /// is empty and keeps its buffer.
     pub(super) fn finish(&mut self) -> Option<(LogIndex, &[u8])> {
         if self.count == 0 {
             return None;
@@ -75,7 +75,7 @@ impl RecordWriter {
     }
 }
 
-/// A record as it was read, its header checked.
+/// A record with a verified header.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Record<'a> {
     first: LogIndex,
@@ -99,7 +99,7 @@ impl<'a> Record<'a> {
             return Err(damaged("the checksum of its header does not match"));
         }
         if count == 0 {
-            return Err(damaged("it holds no entry"));
+            return Err(damaged("it contains no entry"));
         }
         Ok(Self { first, count, bytes })
     }
@@ -114,7 +114,7 @@ impl<'a> Record<'a> {
         (self.first + u64::from(self.count)).previous()
     }
 
-    /// The entries one after the other, not checked yet.
+    /// The entries in order, not verified yet.
     pub(super) const fn frames(&self) -> Frames<'a> {
         Frames { record: *self, next: self.first, offset: HEADER_BYTES }
     }
@@ -135,8 +135,8 @@ impl<'a> Record<'a> {
     }
 }
 
-/// Walks through a record, stepping over payloads by their lengths. The lengths are bounded by
-/// the record but not to be trusted before [`Frame::check`].
+/// Iterates over the frames of a record by their lengths. The lengths are within the record, but not
+/// verified before [`Frame::check`].
 #[derive(Debug)]
 pub(super) struct Frames<'a> {
     record: Record<'a>,
@@ -166,7 +166,7 @@ impl<'a> Iterator for Frames<'a> {
                 let missing = self.next;
                 self.next = self.record.last().next();
                 self.offset = self.record.bytes.len();
-                return Some(Err(damaged(missing, "its record ends before it does")));
+                return Some(Err(damaged(missing, "its record ends before it is complete")));
             }
         }
         frame.map(Ok)
@@ -194,7 +194,7 @@ impl<'a> Frame<'a> {
         self.index
     }
 
-    /// Says whether these are the bytes that were written for this index.
+    /// Verifies the checksum.
     pub(super) fn check(self) -> Result<CheckedFrame<'a>, StoreError> {
         let (crc, rest) = self.bytes.split_at(4);
         if frame_checksum(self.index, rest).to_le_bytes() != *crc {
@@ -207,10 +207,10 @@ impl<'a> Frame<'a> {
     }
 }
 
-/// An entry within a record whose checksum matches.
+/// An entry within a record, with a verified checksum.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CheckedFrame<'a> {
-    /// The entry's place and term.
+    /// The entry's index and term.
     pub(super) id: LogId,
     bytes: &'a [u8],
 }
@@ -223,7 +223,7 @@ impl CheckedFrame<'_> {
             KIND_COMMAND => Payload::Command(Bytes::copy_from_slice(self.payload())),
             KIND_MEMBERSHIP => Payload::Membership(self.decode_membership()?),
             kind => {
-                let detail = format!("it is of kind {kind}, which this release does not know");
+                let detail = format!("it is of kind {kind}, which this release does not support");
                 return Err(damaged(self.id.index, &detail));
             }
         };
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_of_every_kind_come_back() {
+    fn entries_of_every_kind_are_recovered() {
         assert_eq!(unpacked(7, &packed(&entries())).unwrap(), entries());
     }
 

@@ -1,21 +1,21 @@
-//! Reading the whole log once, at the start.
+//! Reading the whole log once, when it is opened.
 
 use raft_core::ports::StoreError;
 use raft_core::{HardState, LogIndex, Membership, Recovered, TermRuns};
 
 use super::compact::BaseRecord;
-use super::read::hole;
+use super::read::gap;
 use super::record::CheckedFrame;
 use super::{Shared, keys};
 
-/// How often a long recovery says how far it is.
+/// Entries between two log lines about the progress of a long recovery.
 const PROGRESS_ENTRIES: u64 = 1_000_000;
 
 impl Shared {
-    /// Reads what is there, checks every checksum, and that entries follow one another.
+    /// Reads all records, verifies every checksum, and checks that entries are contiguous.
     ///
-    /// One record is in memory at a time, and nothing is written: a crash meanwhile changes
-    /// nothing.
+    /// One record is in memory at a time. Nothing is written, so a crash during recovery has no
+    /// effect.
     pub(super) fn recover(&self) -> Result<Recovered, StoreError> {
         let BaseRecord { base, membership } = self.small_record(keys::BASE)?.unwrap_or_default();
         let mut recovered = Recovered {
@@ -39,7 +39,7 @@ impl Shared {
         while let Some(record) = records.current()? {
             let expected = recovered.terms.last().index.next();
             if record.first() > expected {
-                return Err(hole(expected, record.first()));
+                return Err(gap(expected, record.first()));
             }
             if record.first() < expected && record.first() > base.index {
                 return Err(contradiction(format!(
@@ -57,16 +57,16 @@ impl Shared {
                     base_seen = true;
                     check_base(&frame, recovered)?;
                 } else {
-                    take(&frame, recovered)?;
+                    recover_entry(&frame, recovered)?;
                 }
             }
             records.advance();
         }
-        if base_seen { Ok(()) } else { Err(hole(base.index, base.index.next())) }
+        if base_seen { Ok(()) } else { Err(gap(base.index, base.index.next())) }
     }
 }
 
-fn take(frame: &CheckedFrame<'_>, recovered: &mut Recovered) -> Result<(), StoreError> {
+fn recover_entry(frame: &CheckedFrame<'_>, recovered: &mut Recovered) -> Result<(), StoreError> {
     recovered.terms.push(frame.id).map_err(|id| {
         contradiction(format!("entry {id} follows entry {}", recovered.terms.last()))
     })?;
@@ -95,8 +95,9 @@ fn check_membership(membership: &Membership, frame: &CheckedFrame<'_>) -> Result
     membership.check().map_err(|error| contradiction(format!("entry {}: {error}", frame.id)))
 }
 
-/// A node hears of a term before it takes an entry of that term, and of a commitment after it
-/// took the entry; so the hard state cannot lie behind the log, nor promise more than it.
+/// A node stores a term before, or together with, entries of that term, and a commit index only after
+/// the committed entries. So the term is not below the last entry's, and the commit index is not
+/// above the last entry.
 fn check_hard_state(recovered: &Recovered) -> Result<(), StoreError> {
     let HardState { term, voted_for: _, commit } = recovered.hard_state;
     let last = recovered.terms.last();
@@ -105,7 +106,7 @@ fn check_hard_state(recovered: &Recovered) -> Result<(), StoreError> {
     }
     if commit > last.index {
         return Err(contradiction(format!(
-            "entries up to {commit} were committed, but the last one is {last}"
+            "the commit index is {commit}, but the last entry is {last}"
         )));
     }
     Ok(())

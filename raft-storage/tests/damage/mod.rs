@@ -1,4 +1,4 @@
-//! What the store on disk says and does when the disk or the operator did something wrong.
+//! The store on disk with damaged, missing or foreign files.
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
@@ -14,7 +14,7 @@ use raft_storage::{FORMAT, OpenError, RocksLogStore, RocksOptions};
 use rocksdb::{DB, Options};
 use tempfile::TempDir;
 
-/// Whose log the tests write.
+/// The identity of the logs in these tests.
 pub(crate) const IDENTITY: Identity = Identity {
     cluster: ClusterId(0xc1),
     group: GroupId(0),
@@ -55,14 +55,14 @@ fn written() -> TempDir {
     directory
 }
 
-/// Opens the database past the store, changes it, and closes it.
-fn behind_its_back(directory: &Path, change: impl FnOnce(&DB)) {
+/// Opens the database without the store, changes it, and closes it.
+fn change_database(directory: &Path, change: impl FnOnce(&DB)) {
     let db = DB::open_cf(&Options::default(), directory.join("db"), ["default", "log"]);
     change(&db.expect("the database opens"));
 }
 
 fn flip_in_record(directory: &Path, first: u64, byte: usize) {
-    behind_its_back(directory, |db| {
+    change_database(directory, |db| {
         let family = db.cf_handle("log").expect("the log's column family");
         let mut record = db.get_cf(family, first.to_be_bytes()).unwrap().expect("the record");
         record[byte] ^= 0x10;
@@ -70,7 +70,7 @@ fn flip_in_record(directory: &Path, first: u64, byte: usize) {
     });
 }
 
-/// The newest write-ahead log file that holds anything.
+/// The newest write-ahead log file that is not empty.
 fn write_ahead_log(directory: &Path) -> PathBuf {
     let files = fs::read_dir(directory.join("db")).expect("the database's directory");
     let files = files.map(|file| file.expect("a file").path());
@@ -93,7 +93,7 @@ fn content(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 #[test]
-fn a_flipped_bit_in_an_entry_fails_the_recovery_and_names_the_entry() {
+fn flipped_bit_in_an_entry_fails_the_recovery_and_names_the_entry() {
     // Record header 8 bytes, frame header 17; the third entry of the first record.
     let frame_bytes = 17 + "command number 1".len();
     for byte in [8 + 2 * frame_bytes + 17 + 3, 8 + 2 * frame_bytes + 9] {
@@ -101,12 +101,12 @@ fn a_flipped_bit_in_an_entry_fails_the_recovery_and_names_the_entry() {
         flip_in_record(directory.path(), 1, byte);
         let error = open(directory.path()).expect("opens").recover().unwrap_err().to_string();
         assert!(error.contains("entry 3 is damaged: its checksum does not match"), "{error}");
-        assert!(error.contains("join as a new incarnation"), "says what to do: {error}");
+        assert!(error.contains("join as a new incarnation"), "states what to do: {error}");
     }
 }
 
 #[test]
-fn a_damaged_entry_is_never_read() {
+fn damaged_entry_is_never_returned() {
     let directory = written();
     let mut store = recovered(directory.path());
     let mut reader = store.reader();
@@ -125,10 +125,10 @@ fn a_damaged_entry_is_never_read() {
 }
 
 #[test]
-fn a_lost_record_is_a_hole_and_not_the_end() {
+fn lost_record_is_reported_as_a_gap() {
     let directory = written();
     recovered(directory.path()).persist(&[append(7, 9)]).expect("persists");
-    behind_its_back(directory.path(), |db| {
+    change_database(directory.path(), |db| {
         db.delete_cf(db.cf_handle("log").unwrap(), 6_u64.to_be_bytes()).unwrap();
     });
     let mut store = open(directory.path()).expect("opens");
@@ -139,9 +139,9 @@ fn a_lost_record_is_a_hole_and_not_the_end() {
 }
 
 #[test]
-fn a_lost_beginning_is_a_hole() {
+fn lost_first_record_is_reported_as_a_gap() {
     let directory = written();
-    behind_its_back(directory.path(), |db| {
+    change_database(directory.path(), |db| {
         db.delete_cf(db.cf_handle("log").unwrap(), 1_u64.to_be_bytes()).unwrap();
     });
     let error = open(directory.path()).expect("opens").recover().unwrap_err().to_string();
@@ -149,14 +149,14 @@ fn a_lost_beginning_is_a_hole() {
 }
 
 #[test]
-fn a_lost_tail_below_the_commit_index_is_found() {
+fn lost_tail_below_the_commit_index_is_detected() {
     let directory = written();
     let mut store = recovered(directory.path());
     let hard_state = HardState { term: Term(1), voted_for: None, commit: LogIndex(6) };
     let change = Persist { entries: vec![], hard_state: Some(hard_state), ..append(1, 1) };
     store.persist(&[change]).expect("persists");
     drop(store);
-    behind_its_back(directory.path(), |db| {
+    change_database(directory.path(), |db| {
         db.delete_cf(db.cf_handle("log").unwrap(), 6_u64.to_be_bytes()).unwrap();
     });
     let error = open(directory.path()).expect("opens").recover().unwrap_err().to_string();
@@ -164,20 +164,20 @@ fn a_lost_tail_below_the_commit_index_is_found() {
 }
 
 #[test]
-fn a_flipped_bit_in_the_hard_state_fails_the_recovery() {
+fn flipped_bit_in_the_hard_state_fails_the_recovery() {
     let directory = written();
-    behind_its_back(directory.path(), |db| {
+    change_database(directory.path(), |db| {
         let mut record = db.get(b"hard_state").unwrap().expect("the hard state");
         record[4] ^= 1;
         db.put(b"hard_state", record).unwrap();
     });
     let error = open(directory.path()).expect("opens").recover().unwrap_err().to_string();
     assert!(error.contains("the record `hard_state` is damaged"), "{error}");
-    assert!(error.contains("join as a new incarnation"), "says what to do: {error}");
+    assert!(error.contains("join as a new incarnation"), "states what to do: {error}");
 }
 
 #[test]
-fn the_log_of_somebody_else_is_refused_with_both_names_and_left_alone() {
+fn log_of_another_node_is_refused_with_both_names_and_not_changed() {
     let directory = written();
     let before = content(directory.path());
     let others = [
@@ -199,7 +199,7 @@ fn the_log_of_somebody_else_is_refused_with_both_names_and_left_alone() {
 }
 
 #[test]
-fn a_database_moved_from_another_directory_is_refused() {
+fn database_moved_from_another_directory_is_refused() {
     let (directory, other) = (written(), TempDir::new().expect("a temporary directory"));
     let identity = Identity { node: NodeId(2), ..IDENTITY };
     let made = RocksLogStore::open(other.path(), identity, RocksOptions::default());
@@ -211,7 +211,7 @@ fn a_database_moved_from_another_directory_is_refused() {
 }
 
 #[test]
-fn a_newer_format_is_refused_with_both_numbers_and_nothing_is_written() {
+fn newer_format_is_refused_with_both_numbers_and_nothing_is_written() {
     let directory = written();
     let path = directory.path().join("IDENTITY");
     let newer = fs::read_to_string(&path).unwrap().replacen("raft-log 1", "raft-log 2", 1);
@@ -227,7 +227,7 @@ fn a_newer_format_is_refused_with_both_numbers_and_nothing_is_written() {
 }
 
 #[test]
-fn a_damaged_identity_is_refused() {
+fn damaged_identity_is_refused() {
     let directory = written();
     let path = directory.path().join("IDENTITY");
     let damaged = fs::read_to_string(&path).unwrap().replace("node 1", "node 3");
@@ -238,22 +238,22 @@ fn a_damaged_identity_is_refused() {
 }
 
 #[test]
-fn a_directory_that_lost_its_database_or_its_identity_is_refused() {
+fn directory_without_its_database_or_identity_is_refused() {
     let directory = written();
     fs::remove_dir_all(directory.path().join("db")).unwrap();
     let error = open(directory.path()).unwrap_err().to_string();
-    assert!(error.contains("the database is gone"), "{error}");
-    assert!(error.contains("join as a new incarnation"), "says what to do: {error}");
+    assert!(error.contains("the database is missing"), "{error}");
+    assert!(error.contains("join as a new incarnation"), "states what to do: {error}");
     assert!(!directory.path().join("db").exists(), "nothing was made in its place");
 
     let directory = written();
     fs::remove_file(directory.path().join("IDENTITY")).unwrap();
     let error = open(directory.path()).unwrap_err().to_string();
-    assert!(error.contains("no file that says whose it is"), "{error}");
+    assert!(error.contains("no identity file"), "{error}");
 }
 
 #[test]
-fn a_directory_whose_making_was_interrupted_is_made_again() {
+fn interrupted_creation_of_a_directory_is_completed() {
     // Cut off after the file that announces the database, and before the one that vouches for it.
     let whole = TempDir::new().expect("a temporary directory");
     drop(open(whole.path()).expect("opens"));
@@ -273,7 +273,7 @@ fn a_directory_whose_making_was_interrupted_is_made_again() {
 }
 
 #[test]
-fn a_second_opener_is_told_who_holds_the_directory() {
+fn locked_directory_is_refused_with_the_process_that_holds_it() {
     let directory = TempDir::new().expect("a temporary directory");
     let store = open(directory.path()).expect("opens");
     let error = open(directory.path()).unwrap_err();
@@ -295,7 +295,7 @@ fn a_second_opener_is_told_who_holds_the_directory() {
 }
 
 #[test]
-fn a_directory_that_cannot_be_used_is_named_with_the_reason() {
+fn unusable_directory_is_named_with_the_reason() {
     let directory = TempDir::new().expect("a temporary directory");
     let file = directory.path().join("file");
     fs::write(&file, "in the way").unwrap();
@@ -313,12 +313,12 @@ fn a_directory_that_cannot_be_used_is_named_with_the_reason() {
 }
 
 #[test]
-fn a_torn_tail_takes_the_unfinished_write_whole_and_nothing_else() {
+fn incomplete_final_write_is_ignored_as_a_whole() {
     let directory = written();
     let log = write_ahead_log(directory.path());
     let length = fs::metadata(&log).unwrap().len();
     OpenOptions::new().write(true).open(&log).unwrap().set_len(length - 3).unwrap();
-    let mut store = open(directory.path()).expect("a torn tail is forgiven");
+    let mut store = open(directory.path()).expect("an incomplete final record is ignored");
     let recovered = store.recover().expect("recovers");
     assert_eq!(recovered.terms.last(), LogId::new(Term(1), LogIndex(5)));
     store.persist(&[append(6, 7)]).expect("goes on");
@@ -326,7 +326,7 @@ fn a_torn_tail_takes_the_unfinished_write_whole_and_nothing_else() {
 }
 
 #[test]
-fn damage_before_the_tail_of_the_write_ahead_log_fails_the_opening() {
+fn damage_before_the_final_record_fails_the_opening() {
     let directory = written();
     let log = write_ahead_log(directory.path());
     let mut bytes = fs::read(&log).unwrap();
@@ -340,7 +340,7 @@ fn damage_before_the_tail_of_the_write_ahead_log_fails_the_opening() {
 }
 
 #[test]
-fn the_broken_mark_stays_until_an_operator_takes_it_away() {
+fn broken_mark_is_kept_until_an_operator_removes_it() {
     let directory = written();
     let mark = BrokenMark { index: LogIndex(4), reason: "division by zero".to_owned() };
     let change = Persist { entries: vec![], broken: Some(mark.clone()), ..append(1, 1) };
@@ -359,7 +359,7 @@ fn the_broken_mark_stays_until_an_operator_takes_it_away() {
 }
 
 #[test]
-fn marking_fixed_makes_no_log_where_there_is_none() {
+fn mark_fixed_does_not_create_a_log() {
     let directory = TempDir::new().expect("a temporary directory");
     RocksLogStore::mark_fixed(directory.path()).unwrap_err();
     assert_eq!(content(directory.path()), BTreeMap::new());
@@ -367,7 +367,7 @@ fn marking_fixed_makes_no_log_where_there_is_none() {
 }
 
 #[test]
-fn compaction_gives_the_disk_space_back() {
+fn compaction_frees_disk_space() {
     let directory = TempDir::new().expect("a temporary directory");
     let options = RocksOptions { write_buffer_bytes: 256 << 10, ..RocksOptions::default() };
     let mut store = RocksLogStore::open(directory.path(), IDENTITY, options).expect("opens");

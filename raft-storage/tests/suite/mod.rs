@@ -17,14 +17,14 @@ mod mem {
 
     raft_storage::log_store_suite!(InMemory::default());
 
-    /// A fork of a simulated world must not write into the original.
+    /// A fork of a simulation must not write to the original.
     #[test]
-    fn a_clone_lives_on_its_own() {
-        raft_storage::conformance::what_was_appended_is_recovered(&mut InMemory::default());
+    fn clone_is_an_independent_copy() {
+        raft_storage::conformance::appended_entries_are_recovered(&mut InMemory::default());
         let original = MemLogStore::new();
         let mut fork = original.clone();
         let hard_state = raft_core::HardState { term: 7.into(), ..Default::default() };
-        fork.stage_hard_state(hard_state);
+        fork.force_hard_state(hard_state);
         assert_eq!(original.hard_state(), raft_core::HardState::default());
         assert_eq!(fork.restarted().hard_state(), hard_state);
     }

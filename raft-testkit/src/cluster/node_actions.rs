@@ -253,7 +253,7 @@ impl<M: StateMachine> Cluster<M, MemLogStore> {
         let store = slot.store.as_mut().expect("a store is away only while its node restarts");
         let commit = store.hard_state().commit;
         let hard_state = HardState { term: Term(term), voted_for: None, commit };
-        store.stage_hard_state(hard_state);
+        store.force_hard_state(hard_state);
         self.checker.on_staged(at, id, hard_state);
         self.restart(node);
     }

@@ -1,22 +1,23 @@
-//! What a log may look like, and whether a change fits.
+//! Validation of changes against the log.
 
 use raft_core::ports::StoreError;
 use raft_core::{HardState, LogId, LogIndex, Persist, TermRuns};
 
-/// The log without its payloads. Every change passes through here before it is written.
+/// The log without its payloads. Every change is validated here before it is written.
 ///
-/// Guarantees: entries are contiguous from the base, terms never fall along the log, the term of
-/// the hard state never falls, and within one term a vote is never taken back or moved.
+/// Guarantees: entries are contiguous from the base, terms never decrease along the log, the term of
+/// the hard state never decreases, and a vote never changes within a term.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Shape {
-    /// The term of every kept index.
+pub(crate) struct LogOutline {
+    /// The term of every index after the base.
     pub(crate) terms: TermRuns,
     /// The hard state as of the last admitted change.
     pub(crate) hard_state: HardState,
 }
 
-impl Shape {
-    /// Takes a change in, or says which rule it breaks. After an error the shape is of no use.
+impl LogOutline {
+    /// Applies a change, or returns the rule that it violates. After an error the value is partly
+    /// updated and must be discarded.
     pub(crate) fn admit(&mut self, change: &Persist) -> Result<(), StoreError> {
         if let Some(from) = change.truncate_from {
             self.truncate(from, change)?;
@@ -32,7 +33,7 @@ impl Shape {
         }
     }
 
-    /// Whether the log may be compacted up to this entry. `Ok(false)` means that it already is.
+    /// Whether the log may be compacted up to this entry. `Ok(false)`: it already is.
     pub(crate) fn may_compact(&self, up_to: LogId) -> Result<bool, StoreError> {
         let base = self.terms.base();
         if up_to.index < base.index || up_to == base {
@@ -98,10 +99,10 @@ mod tests {
         }
     }
 
-    fn holding(ids: &[(u64, u64)]) -> Shape {
-        let mut shape = Shape::default();
-        shape.admit(&append(ids)).expect("a proper log");
-        shape
+    fn holding(ids: &[(u64, u64)]) -> LogOutline {
+        let mut outline = LogOutline::default();
+        outline.admit(&append(ids)).expect("a proper log");
+        outline
     }
 
     #[test]
@@ -127,13 +128,13 @@ mod tests {
 
     #[test]
     fn a_term_never_falls_and_a_vote_never_moves() {
-        let mut shape = Shape::default();
+        let mut outline = LogOutline::default();
         let mut set = |term, voted_for: Option<u64>| {
             let mut change = append(&[]);
             let voted_for = voted_for.map(NodeId);
             let commit = LogIndex(0);
             change.hard_state = Some(HardState { term: Term(term), voted_for, commit });
-            shape.clone().admit(&change).map(|()| shape.admit(&change).unwrap())
+            outline.clone().admit(&change).map(|()| outline.admit(&change).unwrap())
         };
         set(2, None).expect("a new term");
         set(2, Some(1)).expect("the first vote");
@@ -146,12 +147,12 @@ mod tests {
 
     #[test]
     fn only_entries_of_the_log_are_compacted() {
-        let mut shape = holding(&[(1, 1), (2, 2)]);
+        let mut outline = holding(&[(1, 1), (2, 2)]);
         let id = |term, index| LogId::new(Term(term), LogIndex(index));
-        assert!(shape.may_compact(id(2, 2)).unwrap());
-        assert!(shape.may_compact(id(1, 2)).is_err(), "another entry");
-        assert!(shape.may_compact(id(2, 3)).is_err(), "past the end");
-        shape.terms.compact(LogIndex(1));
-        assert!(!shape.may_compact(id(1, 1)).unwrap(), "done before");
+        assert!(outline.may_compact(id(2, 2)).unwrap());
+        assert!(outline.may_compact(id(1, 2)).is_err(), "another entry");
+        assert!(outline.may_compact(id(2, 3)).is_err(), "past the end");
+        outline.terms.compact(LogIndex(1));
+        assert!(!outline.may_compact(id(1, 1)).unwrap(), "done before");
     }
 }
