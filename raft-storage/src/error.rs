@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use raft_core::Identity;
 use raft_core::ports::StoreError;
 
+use crate::data_directory::DirectoryError;
+
 /// Why a data directory cannot be opened. The attempt wrote nothing unless the directory was unlocked,
 /// of a supported format and of this node.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +93,19 @@ pub enum OpenError {
         /// The cause.
         source: StoreError,
     },
+}
+
+impl From<DirectoryError> for OpenError {
+    fn from(error: DirectoryError) -> Self {
+        match error {
+            DirectoryError::Io { action, path, source } => Self::Io { action, path, source },
+            DirectoryError::Locked { path, pid } => Self::Locked { path, pid },
+            DirectoryError::NewerFormat { path, found, supported } => {
+                Self::NewerFormat { path, found, supported }
+            }
+            DirectoryError::Damaged { path, detail } => Self::Damaged { path, detail },
+        }
+    }
 }
 
 fn holder(pid: Option<u32>) -> String {

@@ -15,6 +15,8 @@
 #[cfg(feature = "conformance")]
 pub mod conformance;
 #[cfg(feature = "rocksdb")]
+pub mod data_directory;
+#[cfg(feature = "rocksdb")]
 mod error;
 mod mem;
 mod outline;

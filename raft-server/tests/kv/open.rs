@@ -74,7 +74,7 @@ fn newer_format_is_refused_untouched() {
     let mut store = Store::new();
     store.close();
     let path = store.dir.path().join("IDENTITY");
-    let newer = fs::read_to_string(&path).unwrap().replace("format = 1", "format = 2");
+    let newer = fs::read_to_string(&path).unwrap().replace("raft-kv 1", "raft-kv 2");
     fs::write(&path, newer).unwrap();
     let before = snapshot_of(store.dir.path());
     let error = KvStateMachine::open(store.dir.path(), IDENTITY, &OPTIONS).unwrap_err();

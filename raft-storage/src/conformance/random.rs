@@ -21,7 +21,7 @@ pub fn any_sequence_of_operations_matches_the_model<F: StoreFactory>(factory: &m
     let given = env::var("LOG_STORE_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed = given.unwrap_or(0x5eed_0001);
     let seed_printer = PrintSeedOnPanic(seed);
-    let mut generator = Prng::new(seed);
+    let mut generator = Generator(seed);
     let mut model = Model::default();
     let (mut store, recovered) = open(factory);
     model.check_recovered(&recovered);
@@ -60,7 +60,7 @@ impl Model {
     }
 
     /// A random valid change, applied to the model.
-    fn change(&mut self, generator: &mut Prng) -> Persist {
+    fn change(&mut self, generator: &mut Generator) -> Persist {
         let mut change = nothing();
         let last_term = self.entries.last().map_or(1, |entry| entry.term().get());
         let term = self.hard_state.term.get().max(last_term) + u64::from(generator.below(4) == 0);
@@ -94,7 +94,7 @@ impl Model {
         change
     }
 
-    fn compact(&mut self, generator: &mut Prng, store: &mut impl LogStore) {
+    fn compact(&mut self, generator: &mut Generator, store: &mut impl LogStore) {
         if self.base == self.last() {
             return;
         }
@@ -104,7 +104,7 @@ impl Model {
         self.base = up_to;
     }
 
-    fn check_read(&self, generator: &mut Prng, store: &impl LogStore) {
+    fn check_read(&self, generator: &mut Generator, store: &impl LogStore) {
         let from = self.base + 1 + generator.below(self.last() - self.base + 2);
         let last = from + generator.below(80);
         let bytes_max = generator.below(4_000);
@@ -148,9 +148,9 @@ impl Model {
 }
 
 /// A generator whose sequence is fixed by its seed (splitmix64).
-struct Dice(u64);
+struct Generator(u64);
 
-impl Dice {
+impl Generator {
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;

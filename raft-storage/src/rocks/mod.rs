@@ -56,7 +56,6 @@
 //! records were synced, and ignoring them would lose votes and acknowledged entries.
 
 mod compact;
-mod directory;
 mod keys;
 mod open;
 mod persist;
@@ -72,8 +71,9 @@ use raft_core::ports::{LogReader, LogStore, StoreError};
 use raft_core::{LogId, LogIndex, Membership, Persist, Recovered};
 use rocksdb::{ColumnFamily, DB};
 
-pub use directory::FORMAT;
+pub use open::FORMAT;
 
+use crate::data_directory::DirectoryLock;
 use crate::outline::LogOutline;
 
 /// Memory and disk usage of a [`RocksLogStore`]. No value weakens durability.
@@ -115,7 +115,7 @@ struct Shared {
     directory: PathBuf,
     /// Fields drop in the order of their declaration: the lock is released after the database is
     /// closed.
-    _lock: directory::Lock,
+    _lock: DirectoryLock,
 }
 
 /// The part of the log's state that is kept in memory.

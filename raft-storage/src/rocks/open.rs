@@ -7,9 +7,16 @@ use std::sync::{Arc, OnceLock};
 use raft_core::{BrokenMark, Identity};
 use rocksdb::{ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, LogLevel, Options};
 
-use super::directory::{self, FORMAT, Lock, Stage};
 use super::{RocksLogStore, RocksOptions, Shared, keys, persist};
+use crate::data_directory::{self, DirectoryLock, IdentityFile, Stage};
 use crate::error::OpenError;
+
+/// The format of the data directory that this release writes, and the newest that it reads.
+pub const FORMAT: u32 = 1;
+
+const DATABASE_DIRECTORY: &str = "db";
+/// The first word of the identity file.
+const KIND: &str = "raft-log";
 
 impl RocksLogStore {
     /// Opens the log in a directory. Creates an empty log if the directory is empty or missing.
@@ -27,10 +34,10 @@ impl RocksLogStore {
         let directory = directory.as_ref();
         // Before the lock is acquired, because that writes to the directory.
         check_owner(directory, &identity)?;
-        directory::create(directory)?;
-        let lock = Lock::take(directory)?;
+        data_directory::create(directory)?;
+        let lock = DirectoryLock::acquire(directory)?;
         let stage = check_owner(directory, &identity)?;
-        let database = directory::database_of(directory);
+        let database = directory.join(DATABASE_DIRECTORY);
         let db = match stage {
             Some(Stage::Ready) => {
                 // Every database has the file `CURRENT`, which names the newest manifest. Without it,
@@ -51,7 +58,7 @@ impl RocksLogStore {
                 });
             }
             None => {
-                directory::write_identity(directory, &identity, Stage::Creating)?;
+                identity_file(directory).write(&identity, Stage::Creating)?;
                 create_database(directory, &identity, &options)?
             }
         };
@@ -72,7 +79,7 @@ impl RocksLogStore {
     /// # Errors
     /// When the directory cannot be read, is damaged, or is of a newer format.
     pub fn identity_of(directory: impl AsRef<Path>) -> Result<Option<Identity>, OpenError> {
-        Ok(directory::read_identity(directory.as_ref())?.map(|(identity, _)| identity))
+        Ok(identity_file(directory.as_ref()).read()?.map(|(identity, _)| identity))
     }
 
     /// Removes the broken mark from a log and returns it, for operators that have fixed the cause. The
@@ -99,9 +106,13 @@ impl RocksLogStore {
     }
 }
 
+fn identity_file(directory: &Path) -> IdentityFile {
+    IdentityFile::new(directory, KIND, FORMAT)
+}
+
 /// Checks that the directory is empty or belongs to this node.
 fn check_owner(directory: &Path, identity: &Identity) -> Result<Option<Stage>, OpenError> {
-    let Some((found, stage)) = directory::read_identity(directory)? else { return Ok(None) };
+    let Some((found, stage)) = identity_file(directory).read()? else { return Ok(None) };
     if found != *identity {
         let path = directory.to_owned();
         return Err(OpenError::OtherIdentity { path, found, expected: *identity });
@@ -115,18 +126,18 @@ fn create_database(
     identity: &Identity,
     options: &RocksOptions,
 ) -> Result<DB, OpenError> {
-    let database = directory::database_of(directory);
+    let database = directory.join(DATABASE_DIRECTORY);
     let db = open_database(&database, options, true)?;
     let record = keys::encode(keys::IDENTITY, &(FORMAT, identity));
     db.put_opt(keys::IDENTITY, record, &persist::synced())
         .map_err(|error| OpenError::Database { path: database, detail: error.into_string() })?;
-    directory::write_identity(directory, identity, Stage::Ready)?;
+    identity_file(directory).write(identity, Stage::Ready)?;
     Ok(db)
 }
 
 /// The database contains the identity too, so that a directory assembled from two is detected.
 fn check_database_owner(directory: &Path, db: &DB, identity: &Identity) -> Result<(), OpenError> {
-    let path = directory::database_of(directory);
+    let path = directory.join(DATABASE_DIRECTORY);
     let bytes = db.get(keys::IDENTITY);
     let bytes = bytes
         .map_err(|error| OpenError::Database { path: path.clone(), detail: error.into_string() })?;

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use raft_storage::data_directory::DirectoryLock;
 use rocksdb::{
     BlockBasedOptions, BottommostLevelCompaction, Cache, ColumnFamily, ColumnFamilyDescriptor,
     CompactOptions, CompactionDecision, DB, DBCompressionType, Options, ReadOptions, ReadTier,
@@ -54,11 +55,18 @@ pub(super) struct Database {
     writing: AtomicU64,
     /// The revision of the last write. Equal to `writing` while no write is under way.
     written: AtomicU64,
+    /// Fields drop in the order of their declaration: the lock is released after the database is
+    /// closed.
+    _lock: DirectoryLock,
 }
 
 impl Database {
     /// Opens the database or makes an empty one, and reads how far it is.
-    pub(super) fn open(path: &Path, options: &KvOptions) -> Result<(Self, State), OpenError> {
+    pub(super) fn open(
+        path: &Path,
+        options: &KvOptions,
+        lock: DirectoryLock,
+    ) -> Result<(Self, State), OpenError> {
         let swept = Arc::new(AtomicU64::new(0));
         let db =
             DB::open_cf_descriptors(&database_options(), path, column_families(options, &swept))
@@ -72,6 +80,7 @@ impl Database {
             sweep_ended: AtomicU64::new(0),
             writing: AtomicU64::new(0),
             written: AtomicU64::new(0),
+            _lock: lock,
         };
         let state = database
             .state(None)

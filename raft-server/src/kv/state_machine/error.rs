@@ -41,7 +41,7 @@ impl From<Damaged> for ReadError {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// A file or directory could not be read or made.
-    #[error("{operation} {path} failed: {source}")]
+    #[error("cannot {operation} {path}: {source}")]
     File {
         /// What was being done.
         operation: &'static str,
@@ -67,9 +67,9 @@ pub enum OpenError {
         /// The identity file.
         path: PathBuf,
         /// The format that was found.
-        found: u64,
+        found: u32,
         /// The newest format that this release knows.
-        supported: u64,
+        supported: u32,
     },
     /// The data belongs to someone else.
     #[error(

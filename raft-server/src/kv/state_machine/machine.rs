@@ -76,14 +76,8 @@ impl KvStateMachine {
     /// When the directory is another node's, of a newer format, in use, or cannot be read. Nothing
     /// of what is there is changed then.
     pub fn open(dir: &Path, identity: Identity, options: &KvOptions) -> Result<Self, OpenError> {
-        std::fs::create_dir_all(dir).map_err(|source| OpenError::File {
-            operation: "making the directory",
-            path: dir.to_owned(),
-            source,
-        })?;
-        let path = dir.join("db");
-        identity::claim(dir, &path, &identity)?;
-        let (database, state) = Database::open(&path, options)?;
+        let (lock, path) = identity::claim(dir, &identity)?;
+        let (database, state) = Database::open(&path, options, lock)?;
         let sessions =
             Sessions::load(&database).map_err(|source| OpenError::Read { path, source })?;
         let database = Arc::new(database);

@@ -5,7 +5,7 @@ use raft_core::{BrokenMark, HardState, LogIndex, Membership, NodeId, Persist, Te
 
 use crate::conformance::StoreFactory;
 use crate::conformance::changes::{
-    append, entries, entry, hard_state, id, membership, open, open_with, replace,
+    append, entries, entry, hard_state, id, membership, nothing, open, open_with, replace,
 };
 
 /// Term, vote and commit index are recovered as last written.
