@@ -160,7 +160,7 @@ fn lost_tail_below_the_commit_index_is_detected() {
         db.delete_cf(db.cf_handle("log").unwrap(), 6_u64.to_be_bytes()).unwrap();
     });
     let error = open(directory.path()).expect("opens").recover().unwrap_err().to_string();
-    assert!(error.contains("entries up to 6 were committed, but the last one is 5@1"), "{error}");
+    assert!(error.contains("the commit index is 6, but the last entry is 5@1"), "{error}");
 }
 
 #[test]
