@@ -101,7 +101,7 @@ impl Run {
         let slot = &mut self.cluster.nodes[slot_of(NodeId(node))];
         if let Some(store) = slot.store.as_mut() {
             let hard_state = HardState { voted_for: None, ..store.hard_state() };
-            store.stage_hard_state(hard_state);
+            store.force_hard_state(hard_state);
         }
     }
 }
