@@ -1,6 +1,7 @@
-//! Makes a certificate authority and certificates for nodes and clients, for trying out and for
-//! tests. An installation that has an authority of its own needs none of this: only the
-//! `raft://` name in the certificates matters (see [`PeerIdentity`]).
+//! A certificate authority, and certificates for nodes and clients, for development and tests.
+//!
+//! An installation with an authority of its own does not need this module: nodes check only the
+//! chain of a certificate and the `raft://` name in it (see [`PeerIdentity`]).
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use rcgen::{
     Issuer, KeyPair, KeyUsagePurpose, SanType, date_time_ymd,
 };
 
-/// An authority that vouches for nodes and clients.
+/// A certificate authority for nodes and clients.
 #[derive(Debug)]
 pub struct Authority {
     certificate_pem: String,
@@ -28,40 +29,40 @@ pub struct Issued {
     pub key_pem: String,
 }
 
-/// In which years, from the first of January, a certificate is valid.
+/// The years in which a certificate is valid, each from the first of January.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Validity {
-    /// The year it becomes valid.
+    /// The first year of validity.
     pub from_year: i32,
-    /// The year it ceases to be.
+    /// The year in which it expires.
     pub to_year: i32,
 }
 
-/// Why a certificate could not be made or stored.
+/// A failure to make or to store a certificate.
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
-    /// Making it failed.
+    /// The certificate could not be made.
     #[error("cannot make the certificate of {subject}: {source}")]
     Make {
-        /// Whose.
+        /// The holder.
         subject: String,
-        /// What the library says.
+        /// The error of the library.
         source: rcgen::Error,
     },
     /// A file could not be written or read.
     #[error("cannot {operation} {}: {source}", path.display())]
     File {
-        /// What was tried.
+        /// The operation that failed.
         operation: &'static str,
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: std::io::Error,
     },
 }
 
 impl Validity {
-    /// From the beginning of last year for ten years.
+    /// Ten years from the beginning of last year.
     #[must_use]
     pub fn ten_years() -> Self {
         const SECONDS_A_YEAR: u64 = 31_556_952;
@@ -87,7 +88,7 @@ impl Authority {
         Ok(Self { certificate_pem: certificate.pem(), issuer: Issuer::new(params, key) })
     }
 
-    /// The authority's own certificate, PEM: what everybody trusts.
+    /// The authority's own certificate, PEM, which nodes and clients trust.
     #[must_use]
     pub fn certificate_pem(&self) -> &str {
         &self.certificate_pem
@@ -116,7 +117,7 @@ impl Authority {
 }
 
 impl Issued {
-    /// Writes the two files; the key is readable by its owner alone.
+    /// Writes the two files. The key file has mode 0600.
     ///
     /// # Errors
     /// When a file cannot be written.
@@ -126,7 +127,7 @@ impl Issued {
     }
 }
 
-/// Writes a text to a file that gets these permissions before anything is in it.
+/// Writes a text to a file that is created with these permissions.
 fn write(path: &Path, text: &str, mode: u32) -> Result<(), CertificateError> {
     use std::os::unix::fs::OpenOptionsExt;
     let mut options = std::fs::OpenOptions::new();
@@ -171,14 +172,14 @@ mod tests {
     }
 
     #[test]
-    fn an_issued_certificate_says_who_its_holder_is() {
+    fn issued_certificate_names_its_holder() {
         let directory = tempfile::tempdir().unwrap();
         let identity = load(directory.path(), Validity::ten_years()).unwrap();
         assert_eq!(identity.identity().to_string(), format!("raft://{}/node/3", ClusterId(7)));
     }
 
     #[test]
-    fn validity_is_what_was_asked_for() {
+    fn validity_is_that_of_the_request() {
         let directory = tempfile::tempdir().unwrap();
         let past = Validity { from_year: 2010, to_year: 2011 };
         assert!(matches!(load(directory.path(), past), Err(TlsError::Expired { .. })));
@@ -187,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_file_is_readable_by_its_owner_alone() {
+    fn key_file_is_readable_by_its_owner_alone() {
         use std::os::unix::fs::PermissionsExt;
         let directory = tempfile::tempdir().unwrap();
         load(directory.path(), Validity::ten_years()).unwrap();

@@ -1,12 +1,12 @@
-//! Free space on the file system of a node's data, and which commands it still permits.
+//! Free space on the file system of a node's data, and the commands that it permits.
 //!
-//! A file system that is full stops the node: its log can accept nothing more. Before that point
-//! the node refuses commands that add data, so that reads, elections, deletions and compactions go
-//! on and an operator has time to free space. Two thresholds divide the free space into three
-//! [levels](SpaceLevel). Each level is left for the one above only when the free space exceeds the
-//! threshold by an eighth of the reserve, so that the level does not alternate with every write.
+//! A full file system stops the node, because the log cannot grow. Before that point a leader
+//! refuses commands that add data. Reads, elections, deletions and compactions continue, and an
+//! operator has time to free space. Two thresholds divide the free space into three
+//! [levels](SpaceLevel). A level rises only when the free space exceeds the threshold by an eighth
+//! of the reserve, so that it does not alternate with every write.
 //!
-//! The free space is sampled at intervals, never per request: what is written between two samples
+//! The free space is sampled at intervals, never per request: the data written between two samples
 //! must fit into the reserve.
 
 use std::fmt;
@@ -19,15 +19,25 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::time::MissedTickBehavior;
 
-use crate::kv::state_machine::SpaceUse;
-
-/// The reserve of a node that is configured without one, in bytes. It holds what a node may still
-/// write after the last sample: the commands under way in the log and in the store, and one flush
-/// of every write buffer to table files.
+/// The default reserve in bytes. It holds what a node may write after the last sample: the commands
+/// in progress, in the log and in the store, and one flush of every write buffer to table files.
 pub const RESERVE_BYTES_DEFAULT: u64 = 512 << 20;
 
 /// How often [`SpaceMonitor::watch`] samples.
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(200);
+
+/// What a command does to the disk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SpaceUse {
+    /// It may add data.
+    Writes,
+    /// It adds no data: it deletes, only reads, or opens the session that a deletion needs. A
+    /// deletion takes some space at first, because the deleted versions stay readable until they
+    /// are compacted.
+    Deletes,
+    /// It frees the space of superseded versions.
+    Compacts,
+}
 
 /// How much space is left.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
@@ -66,21 +76,21 @@ impl SpaceLevel {
     }
 }
 
-/// What is known of the free space.
+/// The numbers of the last sample.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct SpaceReport {
     /// Free bytes at the last sample that succeeded.
     pub free_bytes: u64,
     /// The configured reserve in bytes; zero if there is none.
     pub reserve_bytes: u64,
-    /// What that means.
+    /// The level of the last sample.
     pub level: SpaceLevel,
     /// Commands refused for lack of space since the start.
     pub refused: u64,
 }
 
 impl SpaceReport {
-    /// What an operator should know, if space is short.
+    /// A description of the shortage for an operator; `None` while the reserve is free.
     #[must_use]
     pub fn problem(&self) -> Option<String> {
         let accepted = match self.level {
@@ -95,7 +105,7 @@ impl SpaceReport {
     }
 }
 
-/// A command was refused: its node has too little space. It is not in the log.
+/// The refusal of a command for lack of space. The command is not in the log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, thiserror::Error)]
 #[error(
     "the node's disk has {free_bytes} bytes free, less than the {needed_bytes} that this command \
@@ -104,17 +114,17 @@ impl SpaceReport {
 pub struct NoSpace {
     /// Free bytes at the last sample.
     pub free_bytes: u64,
-    /// How many must be free for commands of this kind, in bytes.
+    /// Bytes that must be free for commands of this kind.
     pub needed_bytes: u64,
 }
 
-/// Says how many bytes are free.
+/// Returns the number of free bytes.
 type FreeBytes = Box<dyn Fn() -> io::Result<u64> + Send + Sync>;
 
 /// Watches the free space of one file system.
 ///
-/// [`SpaceMonitor::sample`] is called at intervals by one task; everything else reads the numbers
-/// of the last sample and may be called from any thread.
+/// One task calls [`SpaceMonitor::sample`] at intervals. All other methods read the numbers of the
+/// last sample and may be called from any thread.
 pub struct SpaceMonitor {
     source: FreeBytes,
     reserve_bytes: u64,
@@ -156,10 +166,10 @@ impl SpaceMonitor {
         })
     }
 
-    /// Asks how much is free. May block as long as the file system does.
+    /// Reads the free space. May block as long as the file system does.
     ///
     /// # Errors
-    /// When the file system does not say; the last sample stays in force.
+    /// When the free space cannot be read; the last sample stays in force.
     pub fn sample(&self) -> io::Result<()> {
         let free_bytes = (self.source)()?;
         self.free_bytes.store(free_bytes, Ordering::Relaxed);
@@ -185,8 +195,8 @@ impl SpaceMonitor {
         Ok(())
     }
 
-    /// Samples at intervals, on a thread where waiting for the file system delays nothing else,
-    /// until the returned future is dropped. Needs a tokio runtime.
+    /// Samples at intervals on a blocking thread, until the returned future is dropped. Needs a
+    /// tokio runtime.
     pub async fn watch(self: Arc<Self>) {
         let mut interval = tokio::time::interval(SAMPLE_INTERVAL);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -194,7 +204,7 @@ impl SpaceMonitor {
         loop {
             interval.tick().await;
             let monitor = Arc::clone(&self);
-            // A runtime that shuts down does not run it any more.
+            // A runtime that shuts down runs no further blocking tasks.
             let Ok(sampled) = tokio::task::spawn_blocking(move || monitor.sample()).await else {
                 return;
             };
@@ -209,10 +219,10 @@ impl SpaceMonitor {
         }
     }
 
-    /// Whether there is space for a command.
+    /// Checks that there is space for a command, and counts the refusal if not.
     ///
     /// # Errors
-    /// When there is not: the command must be refused.
+    /// When there is too little space: the caller must refuse the command.
     pub fn admit(&self, space_use: SpaceUse) -> Result<(), NoSpace> {
         if self.level().admits(space_use) {
             return Ok(());
@@ -244,18 +254,18 @@ impl SpaceMonitor {
     }
 }
 
-/// Free bytes below which nothing but compactions is accepted.
+/// Free bytes below which only compactions are accepted.
 const fn floor_bytes(reserve_bytes: u64) -> u64 {
     reserve_bytes / 4
 }
 
-/// How much more than a threshold must be free before its level is left for the one above.
+/// Free bytes above a threshold that are needed before the level rises over it.
 const fn margin_bytes(reserve_bytes: u64) -> u64 {
     reserve_bytes / 8
 }
 
-/// The level after a sample. A level is entered from above at its threshold, and left upwards at
-/// the threshold plus the margin.
+/// The level after a sample. The level falls at a threshold and rises at the threshold plus the
+/// margin.
 fn next_level(before: SpaceLevel, free_bytes: u64, reserve_bytes: u64) -> SpaceLevel {
     let level_at = |free_bytes| {
         if free_bytes >= reserve_bytes {
@@ -267,7 +277,7 @@ fn next_level(before: SpaceLevel, free_bytes: u64, reserve_bytes: u64) -> SpaceL
         }
     };
     let lower_bound = level_at(free_bytes.saturating_sub(margin_bytes(reserve_bytes)));
-    // Down at once, up only as far as the margin permits.
+    // The level falls at once and rises only as far as the margin permits.
     level_at(free_bytes).min(before.max(lower_bound))
 }
 
@@ -333,7 +343,7 @@ mod tests {
             if calls.fetch_add(1, Ordering::Relaxed) == 0 {
                 Ok(799)
             } else {
-                Err(io::Error::other("told to fail"))
+                Err(io::Error::other("injected fault"))
             }
         });
         monitor.sample().unwrap();

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::rules::Rules;
 use super::words::{self, FormatError, KeyRange, Revision, SessionId};
 use super::{RangeRequest, blob};
+use crate::space::SpaceUse;
 
 /// One entry of the log, as the store reads it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -15,19 +16,6 @@ pub struct Command {
     pub session: Option<SessionSerial>,
     /// What is to be done.
     pub op: Op,
-}
-
-/// What a command does to the disk, for a node that is short of space.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum SpaceUse {
-    /// It may add data.
-    Writes,
-    /// It adds no data: it deletes, only reads, or opens the session that a deletion needs. A
-    /// deletion takes some space at first, as the deleted versions stay readable until they are
-    /// compacted.
-    Deletes,
-    /// It frees the space of what was superseded.
-    Compacts,
 }
 
 /// Names one command of one session.

@@ -36,7 +36,7 @@ mod view;
 mod words;
 
 pub use command::{
-    Command, Compare, DeleteRange, Expected, Op, Put, Relation, SessionSerial, SpaceUse, Txn, TxnOp,
+    Command, Compare, DeleteRange, Expected, Op, Put, Relation, SessionSerial, Txn, TxnOp,
 };
 pub use error::{OpenError, ReadError};
 pub use limits::{LimitExceeded, Limits};
