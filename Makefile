@@ -24,7 +24,7 @@ prerequisites:
 build: prerequisites ## Build everything
 	$(CARGO) build --release --workspace --bins --examples
 
-demo: build ## Start three nodes, kill the leader, see that nothing is lost, then try it yourself
+demo: build ## Start three nodes, kill the leader, show that no write is lost
 	@scripts/demo.sh "$(SERVER)"
 
 test: prerequisites ## Run every test
@@ -48,10 +48,10 @@ docs: prerequisites
 no-std:
 	@scripts/no_std.sh
 
-bench: build ## Measure a cluster of processes and raft-core alone; figures also as JSON in bench/
+bench: build ## Run every benchmark; figures also as JSON in bench/ of the target directory
 	@scripts/bench.sh
 
-failover: build ## Kill the leader KILLS times under load; how long each is felt, and why
+failover: build ## Kill the leader KILLS times under load; measure each failover
 	"$(TARGET_DIR)/release/load" --failovers-only --failovers $(KILLS) \
 		--json "$(TARGET_DIR)/bench/failover.json"
 

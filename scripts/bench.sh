@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs every benchmark; the figures also land as JSON in the bench directory of cargo's target directory.
-# They mean something on a machine that does nothing else.
+# Runs every benchmark. Writes figures as JSON to the bench directory of cargo's target directory.
+# Run it on an idle machine.
 set -euo pipefail
 
 target_dir="${CARGO_TARGET_DIR:-target}"
@@ -14,7 +14,13 @@ echo
 echo "== raft-storage beside plain RocksDB"
 "$programs/storage-bench" --json "$figures/storage.json"
 echo
-echo "== raft-testkit, events a second with every check on"
+echo "== raft-server's node alone"
+"$programs/node-bench"
+echo
+echo "== raft-transport-quic on the loopback interface"
+"$programs/transport-bench"
+echo
+echo "== raft-testkit, events a second with all rules checked"
 "$programs/testkit-bench"
 echo
 echo "== a cluster of three processes"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Starts three nodes, kills the leader and shows that nothing is lost. In a terminal the cluster
-# then stays up until Ctrl-C, to be tried out; elsewhere it ends.
+# Starts three nodes, kills the leader and shows that no write is lost. In a terminal the cluster
+# then runs until Ctrl-C; without a terminal it stops.
 set -euo pipefail
 
 server="$1"
@@ -10,4 +10,4 @@ keep=(--exit)
 if [ -t 0 ] && [ -t 1 ]; then
     keep=()
 fi
-exec "$server" dev --dir "$directory" --tour "${keep[@]}"
+exec "$server" dev --dir "$directory" --demo "${keep[@]}"

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# Proves that raft-core needs no operating system: it builds for a target that has none, or,
-# where that target is not installed, it names nothing of std and none of its dependencies does.
+# Checks that raft-core needs no operating system: it builds for a target without one. Where no such
+# target is installed, neither raft-core nor a dependency may use std.
 set -euo pipefail
 
 cargo="${CARGO:-cargo}"
 
 if grep -rnE '\bstd::|extern crate std' raft-core/src --include='*.rs' | grep -vE '^[^:]+:[0-9]+: *//'; then
-    echo "raft-core names std (above); use core or alloc" >&2
+    echo "raft-core uses std (above); use core or alloc" >&2
     exit 1
 fi
 grep -q '^#!\[no_std\]' raft-core/src/lib.rs || {
-    echo "raft-core/src/lib.rs does not say #![no_std]" >&2
+    echo "raft-core/src/lib.rs has no #![no_std]" >&2
     exit 1
 }
 if "$cargo" tree --quiet -p raft-core -e normal,features --prefix none | grep -E 'feature "std"'; then
@@ -26,4 +26,4 @@ for target in wasm32-unknown-unknown thumbv7em-none-eabi; do
     fi
 done
 "$cargo" check --release -p raft-core
-echo "raft-core is no_std down to its dependencies (install wasm32-unknown-unknown to build it there)"
+echo "raft-core is no_std down to its dependencies (install wasm32-unknown-unknown to build for it)"

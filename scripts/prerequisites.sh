@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Says what is missing to build this repository, installs it where that needs no question
-# (Debian, as root or with sudo that asks for no password), and warns before a long build.
+# Installs what is missing to build this repository where no password is needed (Debian, as root or
+# with passwordless sudo), names it elsewhere, and warns before a long build.
 set -euo pipefail
 
 target_dir="${CARGO_TARGET_DIR:-target}"
@@ -9,7 +9,7 @@ if ! command -v cargo >/dev/null 2>&1; then
     cat >&2 <<'TEXT'
 cargo is missing. Install Rust from https://rustup.rs, or with:
     curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh
-then open a new shell and type the same command again.
+then open a new terminal and run the same command again.
 TEXT
     exit 1
 fi
@@ -26,7 +26,7 @@ has_libclang() {
     local directory
     for directory in ${LIBCLANG_PATH:-} /usr/lib/llvm-*/lib /usr/lib/*-linux-gnu /usr/lib64 /usr/lib \
         /usr/local/lib /opt/homebrew/opt/llvm/lib /usr/local/opt/llvm/lib; do
-        # Not libclang-cpp, which is another library and often there alone.
+        # Not libclang-cpp, which is another library that is often installed without libclang.
         compgen -G "$directory/libclang.so*" >/dev/null && return 0
         compgen -G "$directory/libclang-[0-9]*.so*" >/dev/null && return 0
         compgen -G "$directory/libclang.dylib" >/dev/null && return 0
@@ -34,7 +34,7 @@ has_libclang() {
     return 1
 }
 
-# RocksDB is C++, and its Rust bindings are made with libclang.
+# RocksDB is C++, and its Rust bindings are generated with libclang.
 packages=()
 if ! command -v c++ >/dev/null 2>&1 && ! command -v g++ >/dev/null 2>&1; then
     packages+=(g++)

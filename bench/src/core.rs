@@ -1,8 +1,12 @@
-//! Three nodes in one thread, no disk and no network: committed entries a second of the algorithm
-//! alone. 256-byte commands, proposed in batches of 1, 64 and 256.
+//! Measures the algorithm alone: committed entries a second of three nodes in one thread, without
+//! disk and network. 256-byte commands, proposed in batches of 1, 64 and 256.
 //!
 //! `core-bench [--json FILE]`
-#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints and may stop")]
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a benchmark prints its figures and panics on errors"
+)]
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -18,7 +22,7 @@ const COMMAND_BYTES: usize = 256;
 const ROUNDS: usize = 5;
 const ROUND_TIME: Duration = Duration::from_millis(1000);
 
-struct World {
+struct Cluster {
     nodes: Vec<Node>,
     inputs: VecDeque<(usize, Input)>,
     effects: Vec<Effect>,
@@ -26,7 +30,7 @@ struct World {
     now: Timestamp,
 }
 
-impl World {
+impl Cluster {
     fn new() -> Self {
         let membership = Membership::of_voters((1..).take(NODES).map(NodeId));
         let nodes = (1..)
@@ -42,20 +46,20 @@ impl World {
                 Node::new(config, Recovered::default(), membership.clone(), Timestamp(0)).unwrap()
             })
             .collect();
-        let mut world = Self {
+        let mut cluster = Self {
             nodes,
             inputs: VecDeque::new(),
             effects: Vec::new(),
             applied: vec![LogIndex::ZERO; NODES],
             now: Timestamp(0),
         };
-        world.inputs.push_back((0, Input::Campaign));
-        world.settle();
-        assert_eq!(world.nodes[0].role(), RoleKind::Leader);
-        world
+        cluster.inputs.push_back((0, Input::Campaign));
+        cluster.settle();
+        assert_eq!(cluster.nodes[0].role(), RoleKind::Leader);
+        cluster
     }
 
-    /// Carries out every effect until nothing is left to do.
+    /// Executes effects until there are none.
     fn settle(&mut self) {
         while let Some((at, input)) = self.inputs.pop_front() {
             self.nodes[at].step(self.now, input, &mut self.effects);
@@ -82,7 +86,7 @@ impl World {
         }
     }
 
-    /// Proposes batches for a while; committed entries a second.
+    /// Proposes batches for [`ROUND_TIME`] and returns the committed entries a second.
     fn run(&mut self, batch: usize, command: &Bytes) -> f64 {
         let first = self.applied[0];
         let start = Instant::now();
@@ -112,7 +116,8 @@ fn main() {
     println!("raft-core alone: {NODES} nodes in one thread, {COMMAND_BYTES}-byte commands");
     println!("{:>6}  {:>14}  {:>14}  {:>14}", "batch", "min/s", "median/s", "max/s");
     for batch in [1, 64, 256] {
-        let mut rates: Vec<f64> = (0..ROUNDS).map(|_| World::new().run(batch, &command)).collect();
+        let mut rates: Vec<f64> =
+            (0..ROUNDS).map(|_| Cluster::new().run(batch, &command)).collect();
         rates.sort_by(f64::total_cmp);
         let (min, median, max) = (rates[0], rates[ROUNDS / 2], rates[ROUNDS - 1]);
         println!("{batch:>6}  {min:>14.0}  {median:>14.0}  {max:>14.0}");

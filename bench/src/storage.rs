@@ -1,5 +1,5 @@
-//! Compares the log store with what one would write in its place: plain RocksDB, one key an entry,
-//! and a sync of the write-ahead log for every batch. Both on the same disk, taking turns.
+//! Compares the log store with plain RocksDB: one key an entry and a sync of the write-ahead log for
+//! every batch. Both use the same disk and run alternately.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,22 +20,22 @@ use serde_json::{Value, json};
 /// Measures how many entries a second become durable, in the log store and in plain RocksDB.
 #[derive(Parser, Debug)]
 struct Args {
-    /// How many entries are made durable at a time
+    /// Entries in one batch
     #[arg(long, value_delimiter = ',', default_value = "1,16,64,256")]
     batches: Vec<u64>,
-    /// The size of each entry
+    /// Size of each entry, in bytes
     #[arg(long, default_value_t = 256)]
     entry_bytes: usize,
-    /// How many turns each side takes
+    /// Turns of each store
     #[arg(long, default_value_t = 15)]
     rounds: usize,
-    /// How long a turn takes, in milliseconds
+    /// Duration of a turn, in milliseconds
     #[arg(long, default_value_t = 200)]
     turn_ms: u64,
-    /// Where the data is kept [default: a temporary directory beside this program]
+    /// Directory for the data [default: a temporary directory beside this program]
     #[arg(long)]
     dir: Option<PathBuf>,
-    /// Where the figures go as JSON
+    /// File for the figures, as JSON
     #[arg(long)]
     json: Option<PathBuf>,
 }
@@ -43,8 +43,8 @@ struct Args {
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     ensure!(args.rounds > 0 && !args.batches.contains(&0), "nothing to measure");
-    let own = std::env::current_exe().context("where is this program?")?;
-    // The system's directory for temporary files is often kept in memory, where a sync costs nothing.
+    let own = std::env::current_exe().context("cannot find the path of this program")?;
+    // The system's temporary directory is often in memory, where a sync costs nothing.
     let beside = own.parent().context("this program is in no directory")?;
     let directory = tempfile::tempdir_in(args.dir.as_deref().unwrap_or(beside))?;
     show(&format!(
@@ -68,7 +68,7 @@ fn main() -> anyhow::Result<()> {
         .with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// Measures both sides with one size of batch, on fresh databases.
+/// Measures both stores with one batch size, on new databases.
 fn case(args: &Args, batch: u64, directory: &Path) -> anyhow::Result<Value> {
     let mut packed = Side::new(Packed::open(&directory.join("packed"))?, args, batch);
     let mut plain = Side::new(Plain::open(&directory.join("plain"))?, args, batch);
@@ -78,7 +78,7 @@ fn case(args: &Args, batch: u64, directory: &Path) -> anyhow::Result<Value> {
     packed.turns.clear();
     plain.turns.clear();
     for round in 0..args.rounds {
-        // Who goes second finds what the first left to the disk, so they change places.
+        // The first store of a round leaves background work to the disk, so the order alternates.
         if round % 2 == 0 {
             packed.turn(turn)?;
             plain.turn(turn)?;
@@ -102,7 +102,7 @@ fn case(args: &Args, batch: u64, directory: &Path) -> anyhow::Result<Value> {
     }))
 }
 
-/// Something that makes entries durable.
+/// A log that makes entries durable.
 trait Log {
     fn append(&mut self, change: &Persist) -> anyhow::Result<()>;
 }
@@ -130,8 +130,8 @@ impl Log for Packed {
     }
 }
 
-/// Plain RocksDB as it comes: the index is the key, the command the value. It has no terms and no
-/// checksum of its own, and so does less than a log needs.
+/// Plain RocksDB with default options: the index is the key, the command the value. It stores neither
+/// terms nor checksums of its own, which a log needs.
 struct Plain(DB);
 
 impl Plain {
@@ -157,7 +157,7 @@ impl Log for Plain {
     }
 }
 
-/// One of the two, with what it did so far.
+/// One of the two stores, with its measured turns.
 struct Side<L> {
     log: L,
     command: Bytes,
@@ -166,13 +166,13 @@ struct Side<L> {
     turns: Vec<Turn>,
 }
 
-/// What one turn showed.
+/// The figures of one turn.
 struct Turn {
-    /// Entries a second, while the log was at work.
+    /// Entries a second of the time in the log.
     rate: f64,
-    /// CPU time of the process, background work included, for each entry.
+    /// CPU time of the process for each entry, background work included.
     cpu_us: f64,
-    /// Half of the batches took no longer.
+    /// Median time of a batch.
     p50_us: f64,
 }
 
@@ -203,7 +203,7 @@ impl<L: Log> Side<L> {
         Ok(())
     }
 
-    /// The next entries, as a node hands them to its log.
+    /// The next entries, as a node passes them to its log.
     fn next_change(&mut self) -> Persist {
         let first = self.last + 1;
         self.last += self.batch;
@@ -219,7 +219,7 @@ impl<L: Log> Side<L> {
     }
 }
 
-/// The medians of one side's turns.
+/// The medians of one store's turns.
 struct Figures {
     rate: f64,
     cpu_us: f64,
@@ -244,7 +244,7 @@ impl Figures {
     }
 }
 
-/// The middle of these figures, of which there is at least one.
+/// The median of at least one figure.
 fn median(figures: impl Iterator<Item = f64>) -> f64 {
     let mut figures: Vec<f64> = figures.collect();
     figures.sort_unstable_by(f64::total_cmp);
@@ -260,7 +260,7 @@ fn process_cpu() -> Duration {
     clock.try_into().unwrap_or(Duration::ZERO)
 }
 
-#[allow(clippy::print_stdout, reason = "showing figures is what this program is for")]
+#[allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 fn show(line: &str) {
     println!("{line}");
 }

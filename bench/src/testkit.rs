@@ -1,7 +1,7 @@
-//! How many events a second one thread makes, with five nodes and every rule checked.
+//! Measures the test kit: events a second in one thread, with five nodes and all rules checked.
 //!
 //! `testkit-bench`
-#![allow(clippy::print_stdout, reason = "printing is what it is for")]
+#![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 use std::time::Instant;
 

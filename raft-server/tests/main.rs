@@ -1,4 +1,4 @@
-//! Integration tests, one binary for all.
+//! All integration tests, in one binary.
 
 #[cfg(feature = "server")]
 mod bad_input;

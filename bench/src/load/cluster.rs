@@ -16,12 +16,12 @@ use raft_transport_quic::tls::{PeerIdentity, TlsFiles, TlsIdentity};
 
 const CLUSTER: ClusterId = ClusterId(0x0b_e9c4);
 const NODES: u64 = 3;
-/// How long the cluster may take to answer a first write.
+/// The time limit of the first write.
 const START_TIME_MAX: Duration = Duration::from_secs(30);
 /// Clock ticks a second in `/proc`, the same on every Linux.
 const TICKS_A_SECOND: u32 = 100;
 
-/// A running cluster; its processes end when it is dropped.
+/// A running cluster. Dropping this kills its processes.
 pub(crate) struct Cluster {
     server: PathBuf,
     nodes: Vec<Node>,
@@ -36,7 +36,7 @@ struct Node {
 }
 
 impl Cluster {
-    /// Starts the nodes and waits until they take a write.
+    /// Starts the nodes and waits until a write succeeds.
     pub(crate) async fn start(server: PathBuf, dir: &Path) -> anyhow::Result<Self> {
         fs::create_dir_all(dir)?;
         let authority = Authority::new("the load generator")?;
@@ -85,7 +85,7 @@ impl Cluster {
         Ok(Client::new(config)?)
     }
 
-    /// The CPU time that all nodes have used so far.
+    /// The CPU time of all nodes.
     pub(crate) fn cpu_time(&self) -> anyhow::Result<Duration> {
         self.nodes
             .iter()
@@ -103,7 +103,7 @@ impl Cluster {
         Ok(kib.parse::<u64>()? << 10)
     }
 
-    /// Where a node listens for clients.
+    /// The client address of a node.
     pub(crate) fn client_address(&self, place: usize) -> anyhow::Result<SocketAddr> {
         Ok(self.nodes[place].client_address.parse()?)
     }
@@ -113,7 +113,7 @@ impl Cluster {
         &self.tls
     }
 
-    /// Which node leads.
+    /// The position of the leader.
     pub(crate) async fn leader(&self, client: &Client) -> anyhow::Result<usize> {
         for _ in 0..100 {
             for (place, node) in self.nodes.iter().enumerate() {
@@ -124,10 +124,10 @@ impl Cluster {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        bail!("no node leads; {}", self.logs())
+        bail!("no node is the leader; {}", self.logs())
     }
 
-    /// Kills a node with SIGKILL and waits until it is gone.
+    /// Kills a node with SIGKILL and waits until its process has ended.
     pub(crate) async fn kill(&mut self, place: usize) -> anyhow::Result<()> {
         let Some(mut process) = self.nodes[place].process.take() else {
             bail!("node {} does not run", place + 1);
@@ -186,7 +186,7 @@ impl Cluster {
         self.nodes.iter().zip(1..).map(named).collect()
     }
 
-    /// The ends of the nodes' logs.
+    /// The last lines of the nodes' logs.
     fn logs(&self) -> String {
         let mut text = String::new();
         for node in &self.nodes {
@@ -202,14 +202,14 @@ impl Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         for process in self.nodes.iter_mut().filter_map(|node| node.process.as_mut()) {
-            // One that has ended already is as good.
+            // A process that has ended already needs no kill.
             let _ = process.kill();
             let _ = process.wait();
         }
     }
 }
 
-/// Ports that the system has free now.
+/// Ports that are free now.
 fn free_ports(count: usize) -> anyhow::Result<Vec<u16>> {
     let sockets: Vec<UdpSocket> =
         (0..count).map(|_| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))).collect::<Result<_, _>>()?;
@@ -238,7 +238,7 @@ fn config_text(dir: &Path, id: u64, members: &[(u64, &[u16])], files: &TlsFiles)
 /// The CPU time of a process, from the 14th and 15th field of its `stat`.
 fn cpu_time(process: u32) -> anyhow::Result<Duration> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
-    // The second field is a name in parentheses, which may itself hold anything.
+    // The second field is a name in parentheses, which may contain any character.
     let (_, fields) = stat.rsplit_once(')').context("a stat without a name")?;
     let mut times = fields.split_whitespace().skip(11).map(str::parse::<u32>);
     let mut next = || times.next().context("a short stat");

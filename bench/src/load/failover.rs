@@ -1,5 +1,5 @@
-//! How long the death of a leader is felt: from SIGKILL to the next acknowledged write, and what
-//! the surviving nodes and the client did in that time.
+//! Measures failovers: the time from SIGKILL of the leader to the next acknowledged write, with the
+//! log lines of the other nodes and the client in that time.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -16,39 +16,39 @@ use tokio::time::Instant;
 use crate::cluster::Cluster;
 use crate::timeline::{self, Event};
 
-/// Clients that write meanwhile.
+/// Clients that write during the failovers.
 const WRITERS: usize = 16;
-/// How long the cluster is left alone before each round.
+/// The pause before each round.
 const CALM: Duration = Duration::from_millis(500);
 /// The message of the log line that marks a kill.
 const KILLED: &str = "leader killed";
 
-/// One death of a leader.
+/// One failover.
 #[derive(Clone, Debug)]
 pub(crate) struct Failover {
     /// From SIGKILL to the acknowledgement of a write that was begun after it.
     pub(crate) elapsed: Duration,
-    /// What the nodes and the client logged in that time.
+    /// The log lines of the nodes and the client in that time.
     pub(crate) events: Vec<Event>,
 }
 
 impl Failover {
-    /// When a node first asked for votes, in milliseconds after the kill.
+    /// The time of the first campaign, in milliseconds after the kill.
     pub(crate) fn noticed_ms(&self) -> Option<f64> {
         self.roles().find(|(_, role)| *role != "Follower").map(|(at_ms, _)| at_ms)
     }
 
-    /// How many times a node entered a new term to be elected.
+    /// The number of candidacies.
     pub(crate) fn campaigns(&self) -> usize {
         self.roles().filter(|(_, role)| *role == "Candidate").count()
     }
 
-    /// When the last election was won.
+    /// The time of the last won election, in milliseconds after the kill.
     pub(crate) fn elected_ms(&self) -> Option<f64> {
         self.roles().filter(|(_, role)| *role == "Leader").last().map(|(at_ms, _)| at_ms)
     }
 
-    /// When the client gave up the connection to the dead leader.
+    /// The time at which the client lost the connection to the killed leader.
     pub(crate) fn client_noticed_ms(&self) -> Option<f64> {
         let lost = |event: &&Event| event.source == CLIENT && event.message == "connection lost";
         self.events.iter().find(lost).map(|event| event.at_ms)
@@ -63,7 +63,7 @@ impl Failover {
 /// The name of the client's log in a timeline.
 const CLIENT: &str = "client";
 
-/// Logs what the client does to a file, in the format of the nodes' logs.
+/// Writes the client's log to a file, in the format of the nodes' logs.
 pub(crate) fn log_client_to(path: &Path) -> anyhow::Result<()> {
     let filter =
         "load=info,raft_server::kv::client=debug".parse::<tracing_subscriber::EnvFilter>()?;
@@ -72,7 +72,7 @@ pub(crate) fn log_client_to(path: &Path) -> anyhow::Result<()> {
     subscriber.try_init().map_err(|error| anyhow::anyhow!("{error}"))
 }
 
-/// Kills the leader so many times.
+/// Kills the leader `rounds` times.
 pub(crate) async fn run(
     cluster: &mut Cluster,
     rounds: usize,

@@ -1,4 +1,4 @@
-//! Connections that are open and carry no requests.
+//! Open connections without requests.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -13,9 +13,9 @@ use raft_server::kv::protocol::{
 use raft_transport_quic::tls::{self, Role, SERVER_NAME, TlsIdentity};
 use tokio::task::JoinSet;
 
-/// Handshakes under way at a time.
+/// Concurrent handshakes.
 const HANDSHAKES: usize = 32;
-/// How often a connection shows that it is alive, as the client library does.
+/// The interval of keep-alive packets, as in the client library.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(3);
 
 /// Open connections; closed when dropped. All of them share one UDP socket.
@@ -26,7 +26,7 @@ pub(crate) struct IdleConnections {
 }
 
 impl IdleConnections {
-    /// Opens so many connections to a node.
+    /// Opens `count` connections to a node.
     pub(crate) async fn open(
         count: usize,
         address: SocketAddr,
@@ -58,7 +58,7 @@ impl IdleConnections {
         Ok(Self { connections, _endpoint: endpoint })
     }
 
-    /// How many connections are still open.
+    /// The number of connections that are open.
     pub(crate) fn count(&self) -> usize {
         let open = |(connection, ..): &&(Connection, SendStream, RecvStream)| {
             connection.close_reason().is_none()

@@ -1,6 +1,6 @@
-//! Drives a real cluster: processes of `raft-server`, QUIC with mutual TLS, RocksDB, synced
-//! writes, all on this machine. Shows throughput, latency, the CPU time of the nodes, and how long
-//! the death of a leader is felt; writes the figures to `bench/load.json` in the target directory.
+//! Measures a cluster of `raft-server` processes on this machine: QUIC with mutual TLS, RocksDB,
+//! synced writes. Prints throughput, latency, the CPU time of the nodes and the time of failovers,
+//! and writes the figures to `bench/load.json` in the target directory.
 
 mod cluster;
 mod failover;
@@ -23,49 +23,49 @@ use idle::IdleConnections;
 use measure::{Case, Kind};
 use report::Report;
 
-/// Measures a three-node cluster on this machine.
+/// Measures a cluster of three processes on this machine.
 #[derive(Parser, Debug)]
 struct Args {
-    /// How many clients ask at a time, each waiting for its answer
+    /// Concurrent clients, each with one request at a time
     #[arg(long, value_delimiter = ',', default_value = "1,64,256")]
     clients: Vec<usize>,
-    /// How many connections the clients share
+    /// Connections that the clients share
     #[arg(long, default_value_t = 2)]
     connections: usize,
-    /// Connections to the leader that are opened first and carry no requests
+    /// Idle connections to the leader, opened first
     #[arg(long, default_value_t = 0)]
     idle: usize,
-    /// How long each case is measured, in seconds
+    /// Measured time of each case, in seconds
     #[arg(long, default_value_t = 5.0)]
     seconds: f64,
-    /// How long each case runs before it is measured, in seconds
+    /// Time of each case before the measurement, in seconds
     #[arg(long, default_value_t = 1.0)]
     warm_up: f64,
-    /// The size of each value
+    /// Size of each value, in bytes
     #[arg(long, default_value_t = 256)]
     value_bytes: usize,
-    /// How many keys are written and read
+    /// Number of keys
     #[arg(long, default_value_t = 100_000)]
     keys: u64,
-    /// Write in sessions, exactly once, rather than without
+    /// Write in sessions (exactly once) instead of without
     #[arg(long)]
     sessions: bool,
-    /// How often the leader is killed
+    /// Number of times that the leader is killed
     #[arg(long, default_value_t = 10)]
     failovers: usize,
-    /// Measure failovers alone
+    /// Measure failovers only
     #[arg(long)]
     failovers_only: bool,
-    /// Threads of this load generator
+    /// Threads of the load generator
     #[arg(long, default_value_t = 1)]
     threads: usize,
-    /// The raft-server to run [default: the one beside this program]
+    /// Program of the nodes [default: raft-server beside this program]
     #[arg(long)]
     server: Option<PathBuf>,
-    /// Where the nodes keep their data [default: a temporary directory]
+    /// Directory for the nodes' data [default: a temporary directory]
     #[arg(long)]
     dir: Option<PathBuf>,
-    /// Where the figures go as JSON [default: bench/load.json in the target directory]
+    /// File for the figures, as JSON [default: bench/load.json in the target directory]
     #[arg(long)]
     json: Option<PathBuf>,
 }
@@ -84,7 +84,7 @@ fn main() -> anyhow::Result<()> {
 }
 
 async fn run(args: Args) -> anyhow::Result<()> {
-    let own = std::env::current_exe().context("where is this program?")?;
+    let own = std::env::current_exe().context("cannot find the path of this program")?;
     let built = own.parent().context("this program is in no directory")?;
     let server = args.server.clone().unwrap_or_else(|| built.join("raft-server"));
     ensure!(
@@ -99,7 +99,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
         (None, None) => "load.json".into(),
     };
     let temporary = tempfile::tempdir()?;
-    // The nodes take the paths in their configurations as relative to where those are.
+    // Paths in a configuration are relative to the directory of its file.
     let dir = std::path::absolute(args.dir.as_deref().unwrap_or_else(|| temporary.path()))?;
     let mut cluster = Cluster::start(server, &dir).await?;
     let mut report = Report::default();
@@ -122,7 +122,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Opens idle connections to the leader and shows what memory they cost it.
+/// Opens idle connections to the leader and reports the leader's memory before and after.
 async fn open_idle(
     count: usize,
     cluster: &Cluster,
@@ -156,13 +156,13 @@ async fn measure_cases(args: &Args, cluster: &Cluster, report: &mut Report) -> a
     Ok(())
 }
 
-/// The clients' connections; never more than there are clients.
+/// The clients' connections, at most one for each client.
 fn connections(cluster: &Cluster, args: &Args, clients: usize) -> anyhow::Result<Vec<Client>> {
     let retry = if args.sessions { Retry::ExactlyOnce } else { Retry::WhenSafe };
     (0..args.connections.clamp(1, clients)).map(|_| cluster.client(retry)).collect()
 }
 
-/// Has each client connect to the leader, so that no handshake falls into a measurement.
+/// Connects each client to the leader, so that no handshake is part of a measurement.
 async fn connect(clients: &[Client]) -> anyhow::Result<()> {
     /// Clients that connect at a time.
     const CONNECTING_MAX: usize = 32;
@@ -180,7 +180,7 @@ async fn connect(clients: &[Client]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Waits for one of them.
+/// Waits for the next client that connects.
 async fn connected(
     connecting: &mut JoinSet<Result<(), raft_server::kv::client::Error>>,
 ) -> anyhow::Result<()> {

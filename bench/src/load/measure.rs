@@ -1,4 +1,4 @@
-//! One case: so many clients, each asking again as soon as it is answered.
+//! One case: concurrent clients in a closed loop, each with one request at a time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::cluster::Cluster;
 
-/// What is measured.
+/// The kind of request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
     /// Puts.
@@ -34,7 +34,7 @@ pub(crate) struct Case {
     pub(crate) keys: u64,
 }
 
-/// What was found.
+/// The results of a case.
 #[derive(Clone, Debug)]
 pub(crate) struct Figures {
     pub(crate) kind: Kind,
@@ -43,16 +43,16 @@ pub(crate) struct Figures {
     pub(crate) elapsed: Duration,
     pub(crate) p50: Duration,
     pub(crate) p99: Duration,
-    /// CPU time of all nodes together.
+    /// CPU time of all nodes.
     pub(crate) cpu: Duration,
 }
 
-/// What all clients of a case share.
+/// The state that all clients of a case share.
 struct Shared {
     kind: Kind,
     value: Bytes,
     keys: u64,
-    /// Numbers the operations, so that they go over all keys.
+    /// The number of the next operation; it selects the key.
     next: AtomicU64,
     from: Instant,
     until: Instant,
@@ -75,15 +75,15 @@ pub(crate) async fn run(
     });
     let mut clients = JoinSet::new();
     for client in connections.iter().cycle().take(case.clients) {
-        clients.spawn(ask(client.clone(), Arc::clone(&shared)));
+        clients.spawn(send_requests(client.clone(), Arc::clone(&shared)));
     }
     tokio::time::sleep_until(from).await;
     let cpu_before = cluster.cpu_time()?;
     tokio::time::sleep_until(shared.until).await;
     let cpu = cluster.cpu_time()?.saturating_sub(cpu_before);
     let mut latencies = Histogram::<u64>::new(3)?;
-    while let Some(asked) = clients.join_next().await {
-        latencies.add(asked??)?;
+    while let Some(recorded) = clients.join_next().await {
+        latencies.add(recorded??)?;
     }
     let quantile = |quantile| Duration::from_micros(latencies.value_at_quantile(quantile));
     Ok(Figures {
@@ -97,13 +97,13 @@ pub(crate) async fn run(
     })
 }
 
-/// Asks until time is up; what is answered within the measured span counts.
-async fn ask(client: Client, shared: Arc<Shared>) -> anyhow::Result<Histogram<u64>> {
+/// Sends requests until the end of the case. Requests that complete in the measured time count.
+async fn send_requests(client: Client, shared: Arc<Shared>) -> anyhow::Result<Histogram<u64>> {
     let mut latencies = Histogram::new(3)?;
     loop {
         let number = shared.next.fetch_add(1, Ordering::Relaxed) % shared.keys;
         let key = Bytes::from(format!("key-{number:08}"));
-        let asked = Instant::now();
+        let begun = Instant::now();
         match shared.kind {
             Kind::Writes => {
                 let put = Put { key, value: shared.value.clone(), prev_kv: false };
@@ -113,12 +113,12 @@ async fn ask(client: Client, shared: Arc<Shared>) -> anyhow::Result<Histogram<u6
                 client.get(key).await.context("a read failed")?;
             }
         }
-        let answered = Instant::now();
-        if answered >= shared.until {
+        let completed = Instant::now();
+        if completed >= shared.until {
             return Ok(latencies);
         }
-        if answered >= shared.from {
-            let micros = answered.duration_since(asked).as_micros();
+        if completed >= shared.from {
+            let micros = completed.duration_since(begun).as_micros();
             latencies.record(u64::try_from(micros)?)?;
         }
     }

@@ -1,4 +1,4 @@
-//! Shows figures as they come, and writes them as JSON.
+//! Prints figures as they are measured, and writes them as JSON.
 
 use std::fs;
 use std::path::Path;
@@ -75,7 +75,7 @@ impl Report {
         });
     }
 
-    /// The memory of the leader before and after so many idle connections were opened to it.
+    /// The leader's memory before and after `count` idle connections were opened to it.
     pub(crate) fn idle(&mut self, count: usize, before_bytes: u64, after_bytes: u64) {
         let each = after_bytes.saturating_sub(before_bytes) / (count as u64).max(1);
         show(&format!(
@@ -91,7 +91,7 @@ impl Report {
         });
     }
 
-    /// How many of them are open at the end.
+    /// The number of idle connections that are open at the end.
     pub(crate) fn idle_left(&mut self, count: usize) {
         show(&format!("{count} idle connections are open at the end"));
         self.idle["connections_at_end"] = json!(count);
@@ -109,9 +109,9 @@ impl Report {
     }
 }
 
-/// Shows a failover in one line, and how a long one came about.
+/// Prints a failover in one line, and the events of a long one.
 fn show_failover(round: usize, failover: &Failover) {
-    /// A failover that takes longer is shown event by event.
+    /// The events of a longer failover are printed.
     const LONG: Duration = Duration::from_millis(800);
     let at =
         |at_ms: Option<f64>| at_ms.map_or_else(|| "-".to_owned(), |at_ms| format!("{at_ms:.0}"));
@@ -148,7 +148,7 @@ fn millis(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }
 
-#[allow(clippy::print_stdout, reason = "showing figures is what this program is for")]
+#[allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 fn show(line: &str) {
     println!("{line}");
 }

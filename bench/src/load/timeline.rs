@@ -1,4 +1,4 @@
-//! What the nodes and the client logged between two moments, in the order of time.
+//! The log lines of the nodes and the client since a time, in chronological order.
 
 use std::fs;
 use std::path::Path;
@@ -6,12 +6,12 @@ use std::path::Path;
 use anyhow::Context;
 use serde_json::Value;
 
-/// A log line with the time since the first moment.
+/// A log line with its time.
 #[derive(Clone, Debug)]
 pub(crate) struct Event {
-    /// Milliseconds since the first moment.
+    /// Milliseconds since the start of the timeline.
     pub(crate) at_ms: f64,
-    /// Which log it is from.
+    /// The log that contains it.
     pub(crate) source: String,
     /// The message.
     pub(crate) message: String,
@@ -38,14 +38,14 @@ impl Event {
     }
 }
 
-/// The events of JSON logs from `from` on, whose times are in the format of the logs.
+/// The events of JSON logs since `from`, a timestamp in the format of the logs.
 pub(crate) fn events_since(from: &str, logs: &[(String, &Path)]) -> anyhow::Result<Vec<Event>> {
     let origin = micros_of_day(from)?;
     let mut events = Vec::new();
     for (source, path) in logs {
         let text = fs::read_to_string(path).with_context(|| format!("{}", path.display()))?;
         for line in text.lines() {
-            // The last line may be incomplete: its process was killed or still writes.
+            // The last line is incomplete if its process was killed or is writing it.
             let Ok(line) = serde_json::from_str::<Value>(line) else { continue };
             let Some(timestamp) = line["timestamp"].as_str() else { continue };
             if timestamp < from {

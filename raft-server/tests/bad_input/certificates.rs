@@ -1,4 +1,4 @@
-//! Certificates that cannot be used.
+//! Invalid certificates.
 
 use raft_core::NodeId;
 use raft_server::certificates::Validity;
@@ -8,7 +8,7 @@ use super::serve;
 use crate::process::cluster::Cluster;
 
 #[test]
-fn an_unreadable_certificate_is_named() {
+fn unreadable_certificate_is_named() {
     let cluster = Cluster::new(3);
     std::fs::remove_file(cluster.path("node-1.pem")).unwrap();
     serve(&cluster, &["--bootstrap"]).expect(78, &["node-1.pem", "No such file"]);
@@ -17,7 +17,7 @@ fn an_unreadable_certificate_is_named() {
 }
 
 #[test]
-fn a_key_of_another_certificate_is_refused() {
+fn key_of_another_certificate_is_refused() {
     let cluster = Cluster::new(3);
     let other = cluster.path("node-2.key");
     let flag = format!("--tls-key={}", other.display());
@@ -26,7 +26,7 @@ fn a_key_of_another_certificate_is_refused() {
 }
 
 #[test]
-fn the_certificate_of_another_node_is_refused() {
+fn certificate_of_another_node_is_refused() {
     let cluster = Cluster::new(3);
     let file = |name: &str| cluster.path(name).display().to_string();
     let certificate = format!("--tls-certificate={}", file("node-2.pem"));
@@ -36,7 +36,7 @@ fn the_certificate_of_another_node_is_refused() {
 }
 
 #[test]
-fn an_expired_certificate_is_refused_with_its_date() {
+fn expired_certificate_is_refused_with_its_date() {
     let cluster = Cluster::new(3);
     let holder = PeerIdentity::Node { cluster: cluster.id(), node: NodeId(1) };
     cluster.certify("node-1", &holder, Validity { from_year: 2010, to_year: 2011 });
@@ -44,14 +44,14 @@ fn an_expired_certificate_is_refused_with_its_date() {
 }
 
 #[test]
-fn a_key_that_other_users_can_read_is_warned_of() {
+fn check_warns_of_a_key_that_other_users_can_read() {
     use std::os::unix::fs::PermissionsExt;
 
     let cluster = Cluster::new(3);
     let key = cluster.path("node-1.key");
     std::fs::set_permissions(&key, PermissionsExt::from_mode(0o600)).unwrap();
     let quiet = super::check(&cluster, &[]);
-    assert!(!quiet.said.contains("private key"), "{}", quiet.said);
+    assert!(!quiet.output.contains("private key"), "{}", quiet.output);
     let remedy = format!("chmod 600 {}", key.display());
     for mode in [0o640, 0o604, 0o620] {
         std::fs::set_permissions(&key, PermissionsExt::from_mode(mode)).unwrap();

@@ -1,4 +1,4 @@
-//! Data directories that are not this node's to use.
+//! Data directories that a node cannot use.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -18,7 +18,7 @@ fn with_data() -> Cluster {
 }
 
 #[test]
-fn a_directory_in_use_is_refused_with_the_process_that_uses_it() {
+fn directory_in_use_is_refused_with_the_id_of_the_process() {
     let cluster = Cluster::started(1);
     block_on(async { cluster.leader(&cluster.client()).await });
     let pid = cluster.pid(1).to_string();
@@ -27,7 +27,7 @@ fn a_directory_in_use_is_refused_with_the_process_that_uses_it() {
 }
 
 #[test]
-fn the_data_of_another_node_is_refused() {
+fn data_of_another_node_is_refused() {
     let cluster = Cluster::new(3);
     let data = with_data();
     let flag = format!("--data-dir={}", data.data_dir(1).display());
@@ -38,22 +38,22 @@ fn the_data_of_another_node_is_refused() {
 }
 
 #[test]
-fn a_directory_that_cannot_be_written_is_named() {
+fn directory_that_is_not_writable_is_named() {
     let cluster = Cluster::new(1);
-    // A file where a directory should be cannot be written into even by root.
+    // Not even root can create a file below a regular file.
     std::fs::write(cluster.path("in-the-way"), "").unwrap();
     let flag = format!("--data-dir={}", cluster.path("in-the-way").display());
     serve(&cluster, &["--bootstrap", &flag]).expect(74, &["in-the-way", "Not a directory"]);
 }
 
 #[test]
-fn a_log_marked_broken_stays_so_until_somebody_says_that_it_is_fixed() {
+fn broken_mark_stays_until_an_operator_removes_it() {
     let mut cluster = with_data();
     let log = cluster.data_dir(1).join("log");
     let mut store =
         RocksLogStore::open(&log, cluster.identity(1), RocksOptions::default()).unwrap();
     store.recover().unwrap();
-    let broken = BrokenMark { index: LogIndex(2), reason: "the sky fell".to_owned() };
+    let broken = BrokenMark { index: LogIndex(2), reason: "injected fault".to_owned() };
     let mark = Persist {
         id: PersistId(1),
         hard_state: None,
@@ -71,9 +71,9 @@ fn a_log_marked_broken_stays_so_until_somebody_says_that_it_is_fixed() {
     };
     for _ in 0..2 {
         serve(&cluster, &[])
-            .expect(70, &["entry 2", "the sky fell", "raft-server log mark-fixed --data-dir"]);
+            .expect(70, &["entry 2", "injected fault", "raft-server log mark-fixed --data-dir"]);
     }
-    on_log("status").expect(0, &["broken       at entry 2: the sky fell"]);
+    on_log("status").expect(0, &["broken       at entry 2: injected fault"]);
     on_log("mark-fixed").expect(0, &["marked fixed", "entry 2"]);
     on_log("mark-fixed").expect(0, &["was not marked broken"]);
     on_log("status").expect(0, &["broken       no"]);
@@ -83,7 +83,7 @@ fn a_log_marked_broken_stays_so_until_somebody_says_that_it_is_fixed() {
 }
 
 #[test]
-fn a_key_that_others_may_read_is_warned_of() {
+fn start_warns_of_a_key_that_other_users_can_read() {
     let mut cluster = Cluster::new(1);
     let open = std::fs::Permissions::from_mode(0o644);
     std::fs::set_permissions(cluster.path("node-1.key"), open).unwrap();
@@ -95,10 +95,10 @@ fn a_key_that_others_may_read_is_warned_of() {
 }
 
 #[test]
-fn a_data_directory_that_other_users_have_access_to_is_warned_of_by_check() {
+fn check_warns_of_a_data_directory_that_other_users_can_access() {
     let cluster = with_data();
     let directory = cluster.data_dir(1);
-    assert!(!check(&cluster, &[]).said.contains("data directory"));
+    assert!(!check(&cluster, &[]).output.contains("data directory"));
     std::fs::set_permissions(&directory, PermissionsExt::from_mode(0o750)).unwrap();
     let remedy = format!("chmod 700 {}", directory.display());
     check(&cluster, &[]).expect(0, &["warning: ", "data directory", "0750", &remedy]);

@@ -1,5 +1,5 @@
-//! What people and programs get wrong, tried on the real binary: each must end with the
-//! documented exit code, or leave the node alive, and say what to do.
+//! Invalid input to the built binary. Each ends with the documented exit code or leaves the node
+//! running, and its message names the remedy.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -13,59 +13,60 @@ mod wire;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use crate::process::cluster::{BINARY, Cluster, capture, ended};
+use crate::process::cluster::{BINARY, Cluster, capture};
+use crate::process::poll::ended;
 
-/// How a command ended.
-struct Ended {
+/// The exit code and the output of a command.
+struct Finished {
     code: Option<i32>,
-    said: String,
+    output: String,
 }
 
-impl Ended {
-    /// Checks the exit code, and that everything helpful was said.
+impl Finished {
+    /// Checks the exit code, and that the output contains these parts.
     #[track_caller]
-    fn expect(&self, code: i32, helpful: &[&str]) {
-        assert_eq!(self.code, Some(code), "{}", self.said);
-        for part in helpful {
-            assert!(self.said.contains(part), "`{part}` was not said: {}", self.said);
+    fn expect(&self, code: i32, parts: &[&str]) {
+        assert_eq!(self.code, Some(code), "{}", self.output);
+        for part in parts {
+            assert!(self.output.contains(part), "`{part}` is not in the output: {}", self.output);
         }
     }
 }
 
 /// Runs a command that ends by itself.
-fn run(mut command: Command, stdin: &[u8]) -> Ended {
+fn run(mut command: Command, stdin: &[u8]) -> Finished {
     let directory = tempfile::tempdir().unwrap();
-    let log = directory.path().join("said");
-    let said = capture(&log);
+    let path = directory.path().join("output");
+    let file = capture(&path);
     let mut process = command
         .stdin(Stdio::piped())
-        .stdout(said.try_clone().unwrap())
-        .stderr(said)
+        .stdout(file.try_clone().unwrap())
+        .stderr(file)
         .spawn()
         .unwrap();
-    // A command that has already refused its arguments reads nothing.
+    // A command that has refused its arguments does not read its input.
     let _ = process.stdin.take().unwrap().write_all(stdin);
     let status = ended(&mut process);
-    let said = std::fs::read(log).unwrap();
-    Ended { code: status.code(), said: String::from_utf8_lossy(&said).into_owned() }
+    let output = std::fs::read(path).unwrap();
+    Finished { code: status.code(), output: String::from_utf8_lossy(&output).into_owned() }
 }
 
-/// Starts node 1 of a cluster where it cannot start.
-fn serve(cluster: &Cluster, flags: &[&str]) -> Ended {
+/// Starts node 1 of a cluster, which must fail.
+fn serve(cluster: &Cluster, flags: &[&str]) -> Finished {
     let mut command = cluster.serve(1);
     command.args(flags);
     run(command, b"")
 }
 
-/// Checks node 1's configuration with some flags more.
-fn check(cluster: &Cluster, flags: &[&str]) -> Ended {
+/// Checks node 1's configuration with further flags.
+fn check(cluster: &Cluster, flags: &[&str]) -> Finished {
     let mut command = Command::new(BINARY);
     command.arg("check").arg("--config").arg(cluster.config(1)).args(flags);
     run(command, b"")
 }
 
-/// Checks a configuration in which a text was replaced.
-fn check_with(cluster: &Cluster, from: &str, to: &str) -> Ended {
+/// Checks node 1's configuration with one text replaced.
+fn check_with(cluster: &Cluster, from: &str, to: &str) -> Finished {
     let text = cluster.config_text(1);
     assert!(text.contains(from), "{text}");
     std::fs::write(cluster.config(1), text.replacen(from, to, 1)).unwrap();

@@ -1,4 +1,4 @@
-//! Ports that are taken.
+//! Ports in use.
 
 use std::net::{TcpListener, UdpSocket};
 
@@ -6,26 +6,26 @@ use super::serve;
 use crate::process::cluster::Cluster;
 
 #[test]
-fn a_peer_port_in_use_is_named_with_its_protocol() {
+fn peer_port_in_use_is_named_with_its_protocol() {
     let cluster = Cluster::new(1);
     let address = cluster.ports(1).peer;
-    let _taken = UdpSocket::bind(address).unwrap();
+    let _bound = UdpSocket::bind(address).unwrap();
     serve(&cluster, &["--bootstrap"]).expect(69, &["UDP", &address.to_string(), "in use"]);
 }
 
 #[test]
-fn a_client_port_in_use_is_named_with_its_protocol() {
+fn client_port_in_use_is_named_with_its_protocol() {
     let cluster = Cluster::new(1);
     let address = cluster.ports(1).client;
-    let _taken = UdpSocket::bind(address).unwrap();
+    let _bound = UdpSocket::bind(address).unwrap();
     serve(&cluster, &["--bootstrap"]).expect(69, &["UDP", &address.to_string(), "in use"]);
 }
 
 #[test]
-fn an_http_port_in_use_is_named_with_its_protocol() {
+fn http_port_in_use_is_named_with_its_protocol() {
     let cluster = Cluster::new(1);
     let address = cluster.ports(1).http;
-    let _taken = TcpListener::bind(address).unwrap();
+    let _bound = TcpListener::bind(address).unwrap();
     serve(&cluster, &["--bootstrap"])
         .expect(69, &["TCP", &address.to_string(), "in use", "listen_http"]);
 }

@@ -1,19 +1,19 @@
-//! Requests that are too large, on the command line.
+//! Requests of the command line that are refused.
 
 use std::fmt::Write;
 use std::process::Command;
 
-use super::{Ended, block_on, run};
+use super::{Finished, block_on, run};
 use crate::process::cluster::{BINARY, Cluster};
 
-fn verb(cluster: &Cluster, arguments: &[&str], stdin: &[u8]) -> Ended {
+fn verb(cluster: &Cluster, arguments: &[&str], stdin: &[u8]) -> Finished {
     let mut command = Command::new(BINARY);
     command.args(arguments).env("RAFT_CLIENT", cluster.path("client.toml"));
     run(command, stdin)
 }
 
 #[test]
-fn what_is_too_large_is_refused_with_the_limit_and_the_cluster_goes_on() {
+fn request_above_a_limit_is_refused_and_the_cluster_continues() {
     let mut cluster = Cluster::started(1);
     block_on(async { cluster.leader(&cluster.client()).await });
     verb(&cluster, &["put", &"k".repeat(8193), "v"], b"")
@@ -30,7 +30,7 @@ fn what_is_too_large_is_refused_with_the_limit_and_the_cluster_goes_on() {
 }
 
 #[test]
-fn no_cluster_and_no_file_is_said_with_what_to_do() {
+fn missing_client_file_is_reported_with_the_remedy() {
     let directory = tempfile::tempdir().unwrap();
     let mut command = Command::new(BINARY);
     command.args(["get", "key"]).env_remove("RAFT_CLIENT").current_dir(directory.path());

@@ -4,7 +4,6 @@ use std::fs::{File, OpenOptions};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
 
 use raft_core::{ClusterId, GroupId, Identity, Incarnation, NodeId};
 use raft_server::certificates::{Authority, Validity};
@@ -14,14 +13,13 @@ use raft_transport_quic::tls::{PeerIdentity, TlsFiles, TlsIdentity};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+use super::poll::{self, PATIENCE};
+
 /// The binary under test.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_raft-server");
-/// How long anything may take that a healthy cluster does at once.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
-/// How often a state is asked for that nobody announces.
-const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Nodes that run as processes, and what belongs to them. Ends them when dropped.
+/// Nodes that run as processes, with their configurations and certificates. Dropping this kills
+/// them.
 pub(crate) struct Cluster {
     directory: TempDir,
     id: ClusterId,
@@ -34,7 +32,7 @@ struct Node {
     process: Option<Child>,
 }
 
-/// Where a node listens.
+/// The addresses of a node's ports.
 #[derive(Clone, Copy)]
 pub(crate) struct Ports {
     pub(crate) peer: SocketAddr,
@@ -43,7 +41,7 @@ pub(crate) struct Ports {
 }
 
 impl Cluster {
-    /// Configurations and certificates for some nodes, none of which is started.
+    /// Creates configurations and certificates for some nodes and starts none of them.
     pub(crate) fn new(count: usize) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let id = ClusterId(fastrand::u128(1..));
@@ -103,11 +101,11 @@ impl Cluster {
 
     /// The process id of a running node.
     pub(crate) fn pid(&self, node: u64) -> u32 {
-        let place = usize::try_from(node).unwrap() - 1;
-        self.nodes[place].process.as_ref().expect("only a running node has one").id()
+        let position = usize::try_from(node).unwrap() - 1;
+        self.nodes[position].process.as_ref().expect("the node runs").id()
     }
 
-    /// What a node's data says of its owner.
+    /// The identity that a node's data carries.
     pub(crate) const fn identity(&self, node: u64) -> Identity {
         Identity {
             cluster: self.id,
@@ -128,7 +126,7 @@ impl Cluster {
         issued.write(&self.path(&certificate), &self.path(&key)).unwrap();
     }
 
-    /// A node's configuration; keys of the top level can be put in front of it.
+    /// The text of a node's configuration. Further keys may be written before it.
     pub(crate) fn config_text(&self, node: u64) -> String {
         let mut text = format!(
             "cluster_id = \"{}\"\nnode_id = {node}\ndata_dir = \"node-{node}\"\n\
@@ -145,7 +143,7 @@ impl Cluster {
         text
     }
 
-    /// Starts a node; it may initialise its data directory the first time alone.
+    /// Starts a node. Only its first start may initialise the data directory.
     pub(crate) fn start(&mut self, node: u64) {
         let log_path = self.path(&format!("node-{node}.log"));
         let log = OpenOptions::new().create(true).append(true).open(log_path).unwrap();
@@ -164,33 +162,33 @@ impl Cluster {
         command
     }
 
-    /// Ends a node as a power cut would, and returns once it is gone.
+    /// Kills a node with SIGKILL and waits until its process has ended.
     pub(crate) fn kill(&mut self, node: u64) {
-        let mut process = self.slot(node).take().expect("only a running node is killed");
+        let mut process = self.slot(node).take().expect("the node runs");
         process.kill().unwrap();
         process.wait().unwrap();
     }
 
-    /// Asks a node to end.
+    /// Sends a signal to a node.
     pub(crate) fn signal(&mut self, node: u64, signal: Signal) {
-        let process = self.slot(node).as_ref().expect("only a running node is told");
+        let process = self.slot(node).as_ref().expect("the node runs");
         let pid = Pid::from_raw(i32::try_from(process.id()).unwrap()).unwrap();
         kill_process(pid, signal).unwrap();
     }
 
-    /// Whether a node's process has not ended yet.
+    /// Whether a node's process runs.
     pub(crate) fn is_running(&mut self, node: u64) -> bool {
-        let process = self.slot(node).as_mut().expect("it was started");
+        let process = self.slot(node).as_mut().expect("the node was started");
         process.try_wait().unwrap().is_none()
     }
 
-    /// Waits until a node has ended by itself, and says how.
+    /// Waits until a node's process has ended by itself, and returns its status.
     pub(crate) fn ended(&mut self, node: u64) -> ExitStatus {
-        let mut process = self.slot(node).take().expect("only a running node ends");
-        ended(&mut process)
+        let mut process = self.slot(node).take().expect("the node runs");
+        poll::ended(&mut process)
     }
 
-    /// Asks every node to end and waits until they have.
+    /// Sends SIGTERM to every running node and waits until all have shut down in order.
     pub(crate) fn stop(&mut self) {
         let running: Vec<_> = self.ids().filter(|node| self.slot(*node).is_some()).collect();
         for node in &running {
@@ -201,7 +199,7 @@ impl Cluster {
         }
     }
 
-    /// What a node has said so far.
+    /// The log lines of a node.
     pub(crate) fn log(&self, node: u64) -> String {
         std::fs::read_to_string(self.path(&format!("node-{node}.log"))).unwrap_or_default()
     }
@@ -221,7 +219,7 @@ impl Cluster {
         Client::new(config).unwrap()
     }
 
-    /// Waits until a running node's status is as wanted.
+    /// Waits until the status of a running node fulfils a condition.
     pub(crate) async fn until(
         &self,
         client: &Client,
@@ -229,27 +227,23 @@ impl Cluster {
         wanted: impl Fn(&StatusReport) -> bool,
     ) -> StatusReport {
         let address = self.ports(node).client.to_string();
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            if let Ok(report) = client.status_of(&address).await
-                && wanted(&report)
-            {
-                return report;
-            }
-            assert!(Instant::now() < deadline, "node {node} is not as wanted: {}", self.log(node));
-            tokio::time::sleep(POLL_INTERVAL).await;
-        }
+        poll::until(
+            async || client.status_of(&address).await.ok().filter(&wanted),
+            || format!("node {node} does not reach the expected state: {}", self.log(node)),
+        )
+        .await
     }
 
-    /// Waits until somebody who runs leads, and says who.
+    /// Waits until a running node is the leader, and returns its id.
     pub(crate) async fn leader(&self, client: &Client) -> u64 {
         let node = self.nodes.iter().position(|node| node.process.is_some());
-        let node = node.expect("a cluster without running nodes has no leader") as u64 + 1;
+        let node = node.expect("a node runs") as u64 + 1;
         let running = |leader: NodeId| {
-            usize::try_from(leader.get() - 1).is_ok_and(|place| self.nodes[place].process.is_some())
+            usize::try_from(leader.get() - 1)
+                .is_ok_and(|position| self.nodes[position].process.is_some())
         };
         let report = self.until(client, node, |report| report.leader.is_some_and(running)).await;
-        report.leader.expect("waited for").get()
+        report.leader.expect("the report has a leader").get()
     }
 
     fn slot(&mut self, node: u64) -> &mut Option<Child> {
@@ -266,27 +260,12 @@ impl Drop for Cluster {
     }
 }
 
-/// Waits for a process to end by itself, within bounds.
-pub(crate) fn ended(process: &mut Child) -> ExitStatus {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        if let Some(status) = process.try_wait().unwrap() {
-            return status;
-        }
-        if Instant::now() > deadline {
-            let _ = process.kill();
-            panic!("the process does not end");
-        }
-        std::thread::sleep(POLL_INTERVAL);
-    }
-}
-
-/// A file for a process to write to and a test to read.
+/// A file to which a process writes and which a test reads.
 pub(crate) fn capture(path: &Path) -> File {
     File::create(path).unwrap()
 }
 
-/// Ports that nobody uses now; all are held until the last is chosen, so that they differ.
+/// Ports that are free now. All are bound until the last is chosen, so that they differ.
 fn free_ports(count: usize) -> Vec<Ports> {
     let mut held = Vec::new();
     for _ in 0..count {

@@ -1,13 +1,14 @@
-//! `raft-server dev`, used as its own output says.
+//! `raft-server dev`, used as its output describes.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::cluster::{BINARY, ended};
+use super::cluster::BINARY;
+use super::poll::ended;
 
-/// A development cluster, ended when dropped.
+/// A development cluster. Dropping this kills it.
 struct Dev(Child);
 
 impl Dev {
@@ -31,7 +32,7 @@ impl Dev {
                 commands.push(command.to_owned());
             }
         }
-        // Somebody has to read what is said from now on.
+        // The pipe must be read, or the process blocks when it is full.
         std::thread::spawn(move || lines.for_each(drop));
         commands
     }
@@ -50,49 +51,49 @@ impl Drop for Dev {
     }
 }
 
-fn shell(script: &str) -> (bool, String) {
+fn run_in_shell(script: &str) -> (bool, String) {
     let output = Command::new("sh").arg("-ec").arg(script).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     (output.status.success(), text.into_owned())
 }
 
-/// What a newcomer is told to type must work, the kill of the leader included; and the data is
-/// there when the cluster is started again.
+/// The printed commands work, the kill of the leader included, and a restarted cluster has the
+/// data.
 #[test]
-fn the_printed_commands_work_and_the_data_outlives_the_cluster() {
+fn printed_commands_work_and_the_data_survives_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let mut dev = Dev::start(&directory.path().join("dev cluster"));
     let commands: Vec<_> = dev
         .printed_commands()
         .into_iter()
-        // Not every machine has curl; the page behind it has a test of its own.
+        // Not every machine has curl. The page has a test of its own.
         .filter(|command| !command.starts_with("curl"))
         .collect();
     assert!(commands.len() >= 6, "{commands:?}");
-    let (worked, said) = shell(&commands.join("\n"));
-    assert!(worked, "{commands:?} said {said}");
-    assert!(said.contains("hello"), "{said}");
+    let (success, output) = run_in_shell(&commands.join("\n"));
+    assert!(success, "{commands:?} printed {output}");
+    assert!(output.contains("hello"), "{output}");
     dev.interrupt();
 
     let mut again = Dev::start(&directory.path().join("dev cluster"));
     let commands = again.printed_commands();
     let get = commands.iter().find(|command| command.ends_with("get greeting")).unwrap();
-    let (worked, said) = shell(&format!("{}\n{get}", commands[0]));
-    assert!(worked && said.contains("hello"), "{said}");
+    let (success, output) = run_in_shell(&format!("{}\n{get}", commands[0]));
+    assert!(success && output.contains("hello"), "{output}");
     again.interrupt();
 }
 
-/// The tour is what `make demo` runs where nobody watches.
+/// `make demo` runs these flags where there is no terminal.
 #[test]
-fn the_tour_ends_by_itself_with_success() {
+fn demo_exits_by_itself_with_success() {
     let directory = tempfile::tempdir().unwrap();
     let output = Command::new(BINARY)
-        .args(["dev", "--tour", "--exit", "--dir"])
+        .args(["dev", "--demo", "--exit", "--dir"])
         .arg(directory.path())
         .stdin(Stdio::null())
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
-    assert!(said.contains("comes back and catches up"), "{said}");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{printed}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(printed.contains("restarts and catches up"), "{printed}");
 }

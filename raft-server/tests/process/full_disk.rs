@@ -1,4 +1,4 @@
-//! Nodes whose disks fill up: real processes on real small file systems.
+//! Nodes whose disks become full: processes on small file systems.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -16,14 +16,15 @@ use raft_server::space::SpaceLevel;
 use super::cluster::{BINARY, Cluster};
 use super::history::{Acknowledged, History};
 
-/// Where the small file systems are mounted; set in the process that runs in its own namespace.
+/// The directory with the mounts; set in the process that has a mount namespace of its own.
 const MOUNTS: &str = "RAFT_TEST_SMALL_FILE_SYSTEMS";
 const FILE_SYSTEM_BYTES: u64 = 64 << 20;
 /// Exit codes of `raft-server`.
 const EXIT_STORAGE: i32 = 74;
 
 /// Runs a test with two small file systems, `a` and `b`, in a directory. They need a mount namespace
-/// of their own: the test runs itself again in one. Without the right to make one it is skipped.
+/// of their own, in which the test runs itself again. Without the permission to create one it is
+/// skipped.
 fn with_small_file_systems(test_name: &str, test: impl FnOnce(&Path)) {
     if let Some(mounts) = std::env::var_os(MOUNTS) {
         return test(Path::new(&mounts));
@@ -57,12 +58,11 @@ fn with_small_file_systems(test_name: &str, test: impl FnOnce(&Path)) {
     println!("SKIPPED {test_name}: no file system can be mounted here: {}", refused.trim());
 }
 
-/// A file that takes up the rest of a file system.
+/// A file that fills a file system.
 struct Ballast(PathBuf);
 
 impl Ballast {
-    /// Leaves about this much free, and never less: a node must not find the disk fuller than that
-    /// in between.
+    /// Leaves about this many bytes free, and at no time fewer.
     fn leaving(free_bytes: u64, file_system: &Path) -> Self {
         let status = rustix::fs::statvfs(file_system).unwrap();
         let excess_bytes = (status.f_bavail * status.f_frsize).checked_sub(free_bytes).unwrap();
@@ -99,8 +99,8 @@ async fn write(client: &Client, number: u64, bytes: usize, history: &mut History
     }
 }
 
-/// A disk that is full is no fault of a command: the node stops with a storage error, its log is
-/// not marked broken, and it goes on once there is room.
+/// A full disk is not a failure of a command. The node stops with a storage error, its log is not
+/// marked broken, and it continues after a restart once there is space.
 #[test]
 fn node_whose_disk_is_full_stops_with_a_storage_error_and_starts_again() {
     with_small_file_systems(
@@ -131,7 +131,7 @@ async fn fill_up(mounts: &Path) {
     let ballast = ["a", "b"].map(|name| Ballast::leaving(1 << 20, &mounts.join(name)));
     let mut number = 10;
     while [1, 2].iter().any(|node| cluster.is_running(*node)) {
-        assert!(number < 200, "both small disks hold more than they can");
+        assert!(number < 200, "the small disks do not become full");
         write(&client, number, 64 << 10, &mut history).await;
         number += 1;
     }
@@ -154,7 +154,7 @@ async fn fill_up(mounts: &Path) {
     cluster.leader(&client).await;
     write(&client, number, 64, &mut history).await;
     let last = history.acknowledged.last().unwrap();
-    assert_eq!(last.value[..8], number.to_be_bytes(), "the cluster does not write again");
+    assert_eq!(last.value[..8], number.to_be_bytes(), "the cluster does not accept writes");
     let leader = cluster.leader(&client).await;
     let last = cluster.until(&client, leader, |_| true).await.last_log.index;
     for node in cluster.ids() {
@@ -167,8 +167,8 @@ async fn fill_up(mounts: &Path) {
     }
 }
 
-/// Below the reserve a leader refuses what adds data, with a reason, and nothing else; all is as
-/// before once there is space again.
+/// Below the reserve a leader refuses commands that add data, and no others, until there is space
+/// again.
 #[test]
 fn leader_below_its_reserve_refuses_writes_and_nothing_else() {
     with_small_file_systems(
@@ -184,7 +184,7 @@ async fn fall_below_the_reserve(mounts: &Path) {
     for (node, data) in (1..).zip(&data) {
         configure(&cluster, node, if node == 3 { 0 } else { RESERVE_BYTES }, data);
     }
-    // One of the two with small disks leads.
+    // One of the two nodes with small disks is the leader.
     for node in [1, 2] {
         cluster.start(node);
     }
@@ -222,7 +222,7 @@ async fn fall_below_the_reserve(mounts: &Path) {
     cluster.until(&client, leader, level(SpaceLevel::Ample)).await;
     client.put(put("a", "2")).await.unwrap();
 
-    // Elections go on, and a node starts below its reserve as well.
+    // Elections work below the reserve, and a node starts below it.
     let _ballast = fill();
     for node in [1, 2] {
         cluster.until(&client, node, level(SpaceLevel::Low)).await;

@@ -1,4 +1,4 @@
-//! What clients were told, and whether the nodes' data agrees with it.
+//! The writes of clients, compared with the data of the nodes.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -22,7 +22,7 @@ pub(crate) struct Acknowledged {
 #[derive(Default, Debug)]
 pub(crate) struct History {
     pub(crate) acknowledged: Vec<Acknowledged>,
-    /// Writes of which the client could not tell whether they happened.
+    /// Writes with an unknown outcome.
     pub(crate) unknown: usize,
 }
 
@@ -52,8 +52,7 @@ impl History {
         (missing, hash)
     }
 
-    /// Every acknowledged write made a revision of its own: none was carried out twice under two
-    /// names, and no two share one.
+    /// Checks that every acknowledged write has a revision of its own.
     pub(crate) fn assert_revisions_are_distinct(&self) {
         let mut seen = HashSet::new();
         for write in &self.acknowledged {

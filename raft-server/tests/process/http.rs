@@ -1,34 +1,31 @@
-//! The HTTP port, asked as a probe, a scraper and a stranger would.
+//! The HTTP port, with the requests of probes, scrapers and unknown clients.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::Instant;
 
 use raft_core::LogIndex;
 
-use super::cluster::{Cluster, PATIENCE};
+use super::cluster::Cluster;
+use super::poll::{self, PATIENCE};
 
-/// Sends one request and returns the whole answer.
-fn ask(cluster: &Cluster, request: &str) -> String {
-    ask_node(cluster, 1, request)
+/// Sends a request to node 1 and returns the whole response.
+fn send(cluster: &Cluster, request: &str) -> String {
+    send_to(cluster, 1, request)
 }
 
-fn ask_node(cluster: &Cluster, node: u64, request: &str) -> String {
-    let started = Instant::now();
-    let mut stream = loop {
-        match TcpStream::connect(cluster.ports(node).http) {
-            Ok(stream) => break stream,
-            // The process has just been started.
-            Err(error) => assert!(started.elapsed() < PATIENCE, "{error}"),
-        }
-        std::thread::yield_now();
-    };
+fn send_to(cluster: &Cluster, node: u64, request: &str) -> String {
+    let address = cluster.ports(node).http;
+    // A process that has just been started has not bound the port yet.
+    let mut stream = poll::until_blocking(
+        || TcpStream::connect(address).ok(),
+        || format!("node {node} does not accept connections at {address}"),
+    );
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    // A refused request may be cut short.
+    // A node that refuses a request may close before it has read everything.
     let _ = stream.write_all(request.as_bytes());
-    let mut answer = Vec::new();
-    let _ = stream.read_to_end(&mut answer);
-    String::from_utf8_lossy(&answer).into_owned()
+    let mut response = Vec::new();
+    let _ = stream.read_to_end(&mut response);
+    String::from_utf8_lossy(&response).into_owned()
 }
 
 pub(super) fn get(cluster: &Cluster, path: &str) -> String {
@@ -38,11 +35,11 @@ pub(super) fn get(cluster: &Cluster, path: &str) -> String {
 /// A page of one node, with its head.
 pub(super) fn get_from(cluster: &Cluster, node: u64, path: &str) -> String {
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-    ask_node(cluster, node, &request)
+    send_to(cluster, node, &request)
 }
 
 #[test]
-fn the_pages_tell_a_working_node_from_one_without_a_leader() {
+fn pages_distinguish_a_ready_node_from_one_without_a_leader() {
     let mut cluster = Cluster::started(3);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let client = cluster.client();
@@ -84,19 +81,19 @@ fn the_pages_tell_a_working_node_from_one_without_a_leader() {
 }
 
 #[test]
-fn strangers_and_nonsense_are_refused() {
+fn invalid_requests_are_refused() {
     let mut cluster = Cluster::started(1);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(cluster.leader(&cluster.client()));
     let foreign = "GET /v1/status HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n";
-    assert!(ask(&cluster, foreign).starts_with("HTTP/1.1 403"));
+    assert!(send(&cluster, foreign).starts_with("HTTP/1.1 403"));
     let post = "POST /v1/status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
                 Content-Length: 2\r\n\r\n{}";
-    assert!(ask(&cluster, post).starts_with("HTTP/1.1 405"));
+    assert!(send(&cluster, post).starts_with("HTTP/1.1 405"));
     let long = format!("GET / HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n", "x".repeat(100_000));
-    let refused = ask(&cluster, &long);
+    let refused = send(&cluster, &long);
     assert!(refused.starts_with("HTTP/1.1 431") || refused.is_empty(), "{refused}");
-    assert!(ask(&cluster, "\x16\x03\x01 this is no HTTP\r\n\r\n").starts_with("HTTP/1.1 400"));
+    assert!(send(&cluster, "\x16\x03\x01 this is no HTTP\r\n\r\n").starts_with("HTTP/1.1 400"));
     assert!(get(&cluster, "/../etc/passwd").starts_with("HTTP/1.1 404"));
     assert!(get(&cluster, "/livez").starts_with("HTTP/1.1 200"));
     cluster.stop();

@@ -1,4 +1,4 @@
-//! Real processes: the built binary, three nodes, signals.
+//! Processes of the built binary: clusters, signals, disks.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests, and what they print")]
 
@@ -8,5 +8,6 @@ mod dev;
 mod full_disk;
 mod history;
 mod http;
+pub(crate) mod poll;
 mod shutdown;
 mod start;

@@ -1,4 +1,4 @@
-//! How a node ends, and what it takes to start again.
+//! The shutdown of a node, and its next start.
 
 use std::process::Stdio;
 
@@ -6,7 +6,8 @@ use bytes::Bytes;
 use raft_server::kv::state_machine::Put;
 use rustix::process::Signal;
 
-use super::cluster::{Cluster, capture, ended};
+use super::cluster::{Cluster, capture};
+use super::poll::ended;
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_multi_thread()
@@ -17,9 +18,9 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
         .block_on(future)
 }
 
-/// An operator's restart must be uneventful: exit code 0, data kept, the others go on.
+/// A restart by an operator: exit code 0, all data kept, the other nodes continue.
 #[test]
-fn sigterm_ends_a_leader_in_order_and_the_others_go_on() {
+fn sigterm_shuts_a_leader_down_in_order_and_the_others_continue() {
     block_on(async {
         let mut cluster = Cluster::started(3);
         let client = cluster.client();
@@ -42,9 +43,9 @@ fn sigterm_ends_a_leader_in_order_and_the_others_go_on() {
     });
 }
 
-/// A node whose disk was wiped has forgotten its votes: it must not come back by itself.
+/// A node whose disk was wiped has lost its votes, so it must not start by itself.
 #[test]
-fn a_node_that_lost_its_data_does_not_start_by_itself() {
+fn node_that_lost_its_data_does_not_start_by_itself() {
     let mut cluster = Cluster::started(3);
     block_on(async {
         let client = cluster.client();
@@ -55,7 +56,7 @@ fn a_node_that_lost_its_data_does_not_start_by_itself() {
     let log = cluster.path("wiped.log");
     let mut process = cluster.serve(2).stdout(Stdio::null()).stderr(capture(&log)).spawn().unwrap();
     assert_eq!(ended(&mut process).code(), Some(78));
-    let said = std::fs::read_to_string(log).unwrap();
-    assert!(said.contains("holds no data of node 2"), "{said}");
-    assert!(said.contains("--bootstrap"), "{said}");
+    let printed = std::fs::read_to_string(log).unwrap();
+    assert!(printed.contains("holds no data of node 2"), "{printed}");
+    assert!(printed.contains("--bootstrap"), "{printed}");
 }

@@ -1,4 +1,4 @@
-//! What a node does while it starts.
+//! A node during its start.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -8,30 +8,31 @@ use rustix::process::Signal;
 use super::cluster::Cluster;
 use super::http::get;
 
-/// The recovery of a long log takes minutes. Here the first read of the data waits for as long as
-/// the test wants: the file is a pipe without a writer.
+/// The recovery of a long log takes minutes. Here the first read of the data blocks, because the
+/// file is a pipe without a writer.
 #[test]
-fn a_node_answers_probes_and_signals_while_it_opens_its_data() {
+fn node_serves_probes_and_handles_signals_while_it_opens_its_data() {
     let mut cluster = Cluster::new(1);
     let log = cluster.data_dir(1).join("log");
     std::fs::create_dir_all(&log).unwrap();
     mknodat(CWD, log.join("IDENTITY"), FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
-    // The recovery is left behind after this time.
+    // The process exits after this time although the recovery blocks.
     let text = cluster.config_text(1);
     std::fs::write(cluster.config(1), format!("shutdown_grace = \"200ms\"\n{text}")).unwrap();
     cluster.start(1);
     assert!(get(&cluster, "/livez").starts_with("HTTP/1.1 200"));
     for path in ["/readyz", "/metrics", "/v1/status"] {
-        let answer = get(&cluster, path);
-        assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("starting"), "{answer}");
+        let response = get(&cluster, path);
+        assert!(response.starts_with("HTTP/1.1 503"), "{response}");
+        assert!(response.contains("starting"), "{response}");
     }
     cluster.signal(1, Signal::TERM);
     assert_eq!(cluster.ended(1).code(), Some(0), "{}", cluster.log(1));
-    assert!(cluster.log(1).contains("ending during the start"), "{}", cluster.log(1));
+    assert!(cluster.log(1).contains("shutting down during the start"), "{}", cluster.log(1));
 }
 
 #[test]
-fn the_data_directory_is_closed_to_other_users() {
+fn data_directory_is_closed_to_other_users() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let mut cluster = Cluster::started(1);
     runtime.block_on(cluster.leader(&cluster.client()));
@@ -46,6 +47,6 @@ fn the_data_directory_is_closed_to_other_users() {
     cluster.start(1);
     runtime.block_on(cluster.leader(&cluster.client()));
     cluster.stop();
-    assert_eq!(mode(), 0o750, "the operator decides");
+    assert_eq!(mode(), 0o750, "the node does not change the mode");
     assert!(cluster.log(1).contains(warning), "{}", cluster.log(1));
 }

@@ -1,5 +1,5 @@
-//! The data directory: only the user of the node may use it. The log store creates it with mode
-//! 0700 and makes its name durable.
+//! The permissions of the data directory. The log store creates it with mode 0700, so that only the
+//! user of the node has access.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -8,7 +8,7 @@ use std::path::Path;
 /// The permissions of group and others.
 const OF_OTHER_USERS: u32 = 0o077;
 
-/// What is wrong with the permissions of the directory, if it exists and other users have access.
+/// A warning if the directory exists and other users have access to it.
 pub(crate) fn warning(path: &Path) -> Option<String> {
     let metadata = fs::metadata(path).ok()?;
     let mode = metadata.permissions().mode() & 0o7777;

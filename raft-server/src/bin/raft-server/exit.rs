@@ -1,41 +1,41 @@
-//! How a command ends, for scripts and supervisors.
+//! Exit codes, for scripts and supervisors.
 
 use std::fmt;
 use std::process::ExitCode;
 
 /// The part of `--help` that documents the codes.
 pub(crate) const HELP: &str = "\
-Exit codes of commands that start or look at a node (after sysexits.h where it has a word):
-   0  all went well; after SIGTERM or SIGINT: shut down in order
-   1  something else went wrong
-   2  the command line is wrong
-  69  a port is in use or cannot be listened on
+Exit codes of commands that start or inspect a node (those above 63 as in sysexits.h):
+   0  success; after SIGTERM or SIGINT: an orderly shutdown
+   1  any other error
+   2  invalid command line
+  69  a port is in use or cannot be bound
   70  the node stopped because of a defect or a failure of the state machine, or
-      its log is marked broken since then
-  74  the disk or the data on it failed; the node stopped rather than guess
+      its log is marked broken because of an earlier failure
+  74  the disk failed, or the data on it is damaged
   75  the data directory is in use by another process
-  78  the configuration is wrong: a setting, a certificate, or data of another node
+  78  invalid configuration: a setting, a certificate, or data of another node
       or release";
 
-/// The codes, as [`HELP`] documents them.
+/// The exit codes, as [`HELP`] documents them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub(crate) enum Exit {
-    /// Anything without a code of its own.
+    /// Any other error.
     Failure = 1,
-    /// A port.
+    /// A port cannot be bound.
     Port = 69,
-    /// The node halted or broke.
+    /// The node stopped because of a defect or a failure of the state machine.
     Halted = 70,
-    /// The disk.
+    /// The disk failed, or its data is damaged.
     Storage = 74,
-    /// Another process has the data.
+    /// Another process uses the data directory.
     Locked = 75,
-    /// The configuration.
+    /// The configuration is invalid.
     Config = 78,
 }
 
-/// Why a command failed, and how the process ends because of it.
+/// The failure of a command: its message and exit code.
 #[derive(Debug)]
 pub(crate) struct Failure {
     exit: Exit,
@@ -43,12 +43,12 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    /// A failure that says what an error says.
+    /// A failure with the message of an error.
     pub(crate) fn new(exit: Exit, error: impl fmt::Display) -> Self {
         Self { exit, message: error.to_string() }
     }
 
-    /// As [`Failure::new`], with the error's sources behind it.
+    /// A failure with the messages of an error and of its sources.
     pub(crate) fn with_sources(exit: Exit, error: &dyn std::error::Error) -> Self {
         let mut message = error.to_string();
         let mut source = error.source();
@@ -62,12 +62,12 @@ impl Failure {
         Self { exit, message }
     }
 
-    /// The same failure, with what it was about in front.
-    pub(crate) fn context(self, what: &str) -> Self {
-        Self { message: format!("{what}: {}", self.message), ..self }
+    /// The same failure with a context before its message.
+    pub(crate) fn context(self, context: &str) -> Self {
+        Self { message: format!("{context}: {}", self.message), ..self }
     }
 
-    /// Says it on stderr.
+    /// Prints the message to stderr and returns the exit code.
     pub(crate) fn report(&self) -> ExitCode {
         eprintln!("raft-server: {}", self.message);
         ExitCode::from(self.exit as u8)

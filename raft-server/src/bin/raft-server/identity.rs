@@ -1,37 +1,36 @@
-//! The node's certificate, and that it is this node's.
+//! The certificate of the node, checked against its configuration.
 
 use raft_core::{ClusterId, NodeId};
-use raft_transport_quic::tls::{PeerIdentity, TlsError, TlsFiles, TlsIdentity};
+use raft_transport_quic::tls::{PeerIdentity, TlsError, TlsIdentity};
 
 use crate::config::Config;
 
-/// Why the certificate cannot be used.
+/// A certificate that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum IdentityError {
-    /// The files.
+    /// A file cannot be read or is invalid.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// It is somebody else's.
+    /// The certificate names another holder.
     #[error(
-        "this is node {node} of cluster {cluster}, but its certificate {path} is the one of \
-         {holder}: set tls_certificate and tls_key to this node's own, or correct node_id and \
-         cluster_id"
+        "this is node {node} of cluster {cluster}, but the certificate {path} names {holder}: set \
+         tls_certificate and tls_key to the files of this node, or correct node_id and cluster_id"
     )]
     NotOurs {
         /// The cluster in the configuration.
         cluster: ClusterId,
         /// The node in the configuration.
         node: NodeId,
-        /// The certificate's file.
+        /// The file of the certificate.
         path: String,
-        /// Whom it names.
+        /// The holder that the certificate names.
         holder: PeerIdentity,
     },
 }
 
 /// Reads and checks the certificate, its key and the authorities.
 pub(crate) fn load(config: &Config) -> Result<TlsIdentity, IdentityError> {
-    let identity = TlsIdentity::load(&files(config))?;
+    let identity = TlsIdentity::load(&config.tls)?;
     let expected = PeerIdentity::Node { cluster: config.cluster, node: config.node };
     if *identity.identity() == expected {
         Ok(identity)
@@ -42,14 +41,5 @@ pub(crate) fn load(config: &Config) -> Result<TlsIdentity, IdentityError> {
             path: config.tls.certificate.display().to_string(),
             holder: identity.identity().clone(),
         })
-    }
-}
-
-/// The files of the certificate.
-pub(crate) fn files(config: &Config) -> TlsFiles {
-    TlsFiles {
-        ca: config.tls.ca.clone(),
-        certificate: config.tls.certificate.clone(),
-        key: config.tls.key.clone(),
     }
 }

@@ -3,11 +3,13 @@
 mod cli;
 mod config;
 mod data_dir;
+#[cfg(test)]
+mod document;
 mod exit;
 mod http;
 mod identity;
 mod server;
-mod shutdown;
+mod signals;
 mod telemetry;
 
 use std::process::ExitCode;

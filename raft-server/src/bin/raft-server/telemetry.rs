@@ -1,25 +1,17 @@
-//! Log lines on stderr, as text or JSON.
+//! The log on stderr, as text or JSON.
 //!
-//! Text escapes control characters, so that nothing a client or peer sends can move the cursor
-//! of whoever reads the log, or fake a line in it. JSON escapes them by itself.
+//! Text escapes control characters, so that bytes from a client or peer can neither move the cursor
+//! of a terminal nor forge a log line. JSON escapes them by definition.
 
 use std::io::{self, Write};
 
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::config::{LogFormat, LogSettings};
 
-/// Reads a filter such as `info` or `info,raft_server=debug`.
-pub(crate) fn parse_filter(level: &str) -> Result<EnvFilter, ParseError> {
-    EnvFilter::builder().parse(level)
-}
-
 /// Starts logging for the whole process. Called once.
 pub(crate) fn start(settings: &LogSettings) {
-    // The configuration was checked: its level parses.
-    let filter = parse_filter(&settings.level).unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = settings.filter.to_env_filter();
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false);
     match settings.format {
         LogFormat::Text => builder.with_writer(EscapedStderr).init(),
@@ -27,7 +19,7 @@ pub(crate) fn start(settings: &LogSettings) {
     }
 }
 
-/// Stderr behind [`Escaping`].
+/// Stderr through [`Escaping`].
 #[derive(Clone, Copy, Debug)]
 struct EscapedStderr;
 
@@ -39,7 +31,7 @@ impl<'a> MakeWriter<'a> for EscapedStderr {
     }
 }
 
-/// Writes log lines, each handed over whole, with control characters made visible.
+/// Writes log lines with control characters escaped. Each call of `write` passes a whole line.
 #[derive(Debug)]
 struct Escaping<W>(W);
 
@@ -55,7 +47,7 @@ impl<W: Write> Write for Escaping<W> {
     }
 }
 
-/// One line: every control character but its own end is written as an escape.
+/// A line with all control characters escaped, except the line break at its end.
 fn escape(line: &str) -> String {
     let (body, end) = line.strip_suffix('\n').map_or((line, ""), |body| (body, "\n"));
     let mut escaped = String::with_capacity(line.len());
@@ -69,7 +61,7 @@ fn escape(line: &str) -> String {
     escaped + end
 }
 
-/// Characters that make a terminal show text in another order than it is written.
+/// Characters that change the direction in which a terminal shows text.
 fn is_direction_override(c: char) -> bool {
     matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
@@ -79,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_log_line_stays_one_line_whatever_is_in_it() {
+    fn control_characters_in_a_log_line_are_escaped() {
         let mut out = Vec::new();
         let line = "put key=\u{1b}[2J\nERROR fake\r\u{9b}31m\u{202e} grün\n";
         Escaping(&mut out).write_all(line.as_bytes()).unwrap();

@@ -32,8 +32,10 @@ const IDLE_TIMEOUT_MS: u32 = 10_000;
 /// What one connection buffers for its client below the response budget: as much as a client
 /// accepts ahead of its reading by default.
 const SEND_WINDOW_BYTES: u64 = 1_250_000;
-const CONNECTION_RESPONSE_BYTES_MAX_DEFAULT: usize = 16 << 20;
-const IDENTITY_RESPONSE_BYTES_MAX_DEFAULT: usize = 128 << 20;
+/// The default of [`ClientApiConfig::connection_response_bytes_max`].
+pub const CONNECTION_RESPONSE_BYTES_MAX_DEFAULT: usize = 16 << 20;
+/// The default of [`ClientApiConfig::identity_response_bytes_max`].
+pub const IDENTITY_RESPONSE_BYTES_MAX_DEFAULT: usize = 128 << 20;
 /// How long a handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How many clients may wait for their handshake to begin, and how much of what they send

@@ -8,5 +8,8 @@ mod listener;
 mod monitor;
 mod pings;
 
-pub use listener::{ClientApi, ClientApiConfig, ClientApiError, MemberAddresses};
+pub use listener::{
+    CONNECTION_RESPONSE_BYTES_MAX_DEFAULT, ClientApi, ClientApiConfig, ClientApiError,
+    IDENTITY_RESPONSE_BYTES_MAX_DEFAULT, MemberAddresses,
+};
 pub use monitor::{ClientApiMonitor, ClientApiStatus};

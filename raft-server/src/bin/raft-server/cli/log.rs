@@ -1,4 +1,4 @@
-//! `raft-server log`: looks after the log of a node that is not running.
+//! `raft-server log`: inspects and repairs the log of a node that is not running.
 
 use std::path::PathBuf;
 
@@ -6,22 +6,23 @@ use clap::{Args, Subcommand};
 use raft_core::ports::LogStore;
 use raft_storage::{RocksLogStore, RocksOptions};
 
-use super::{Exit, Failure, show};
+use super::output::show;
+use crate::exit::{Exit, Failure};
 use crate::server::{LOG_DIRECTORY, open_failure};
 
-/// What can be done with a log.
+/// The commands on a log.
 #[derive(Subcommand, Debug)]
 pub(super) enum LogCommand {
-    /// Show whose log it is, how far it goes, and whether it is marked broken
+    /// Show the identity, the extent and the broken mark of a log
     Status(LogArgs),
-    /// Take the mark off a log at which the state machine failed, once the cause is mended
+    /// Remove the broken mark from a log, after the cause of the failure is fixed
     MarkFixed(LogArgs),
 }
 
-/// Which log.
+/// The log to work on.
 #[derive(Args, Debug)]
 pub(super) struct LogArgs {
-    /// The node's data directory; the node must not be running
+    /// Data directory of the node, which must not be running
     #[arg(long, value_name = "DIRECTORY", env = "RAFT_SERVER_DATA_DIR")]
     data_dir: PathBuf,
 }
@@ -32,7 +33,7 @@ impl LogArgs {
     }
 }
 
-/// Carries a log command out.
+/// Runs a command on a log.
 pub(super) fn run(command: &LogCommand) -> Result<(), Failure> {
     match command {
         LogCommand::Status(args) => status(args),
@@ -70,7 +71,7 @@ fn status(args: &LogArgs) -> Result<(), Failure> {
 fn mark_fixed(args: &LogArgs) -> Result<(), Failure> {
     match RocksLogStore::mark_fixed(args.directory()).map_err(|error| open_failure(&error))? {
         Some(mark) => show(&format!(
-            "marked fixed; the node will apply entry {} again (it said: {})",
+            "marked fixed; the node will apply entry {} again (the failure was: {})",
             mark.index,
             mark.reason.escape_debug()
         )),

@@ -1,27 +1,27 @@
-//! `raft-server serve`: one node in the foreground.
+//! `raft-server serve`: runs one node in the foreground.
 
 use clap::Args;
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 
-use super::{ConfigArgs, Exit, Failure};
-use crate::server::Server;
-use crate::shutdown::Signals;
-use crate::telemetry;
+use super::config_args::ConfigArgs;
+use crate::exit::{Exit, Failure};
+use crate::signals::Signals;
+use crate::{server, telemetry};
 
-/// What `serve` takes.
+/// The arguments of `serve`.
 #[derive(Args, Debug)]
 pub(super) struct ServeArgs {
     #[command(flatten)]
     config: ConfigArgs,
-    /// End when this process, the parent, does
+    /// Shut down when the parent process, which has this id, exits
     #[arg(long, hide = true, value_name = "PID")]
-    end_with_parent: Option<i32>,
+    exit_with_parent: Option<i32>,
 }
 
-/// Runs a node until it stops or is told to.
+/// Runs a node until it stops or receives a signal.
 pub(super) fn run(args: ServeArgs) -> Result<(), Failure> {
-    if let Some(parent) = args.end_with_parent {
-        end_with(parent)?;
+    if let Some(parent) = args.exit_with_parent {
+        exit_with(parent)?;
     }
     let (config, warnings) = args.config.load()?;
     telemetry::start(&config.log);
@@ -33,28 +33,31 @@ pub(super) fn run(args: ServeArgs) -> Result<(), Failure> {
         .worker_threads(config.runtime_threads)
         .enable_all()
         .build()
-        .map_err(|error| Failure::new(Exit::Failure, format!("cannot start: {error}")))?;
+        .map_err(|error| {
+            Failure::new(Exit::Failure, format!("cannot start the asynchronous runtime: {error}"))
+        })?;
     let outcome = runtime.block_on(async {
-        let mut signals = Signals::install()
-            .map_err(|error| Failure::new(Exit::Failure, format!("no signals: {error}")))?;
-        match Server::start(config, &mut signals).await? {
+        let mut signals = Signals::install().map_err(|error| {
+            Failure::new(Exit::Failure, format!("cannot handle signals: {error}"))
+        })?;
+        match server::start(config, &mut signals).await? {
             Some(server) => server.run(signals).await,
             None => Ok(()),
         }
     });
-    // Tasks and blocking reads hold the stores open. A store that is in use when the process exits
-    // aborts it, which would hide the exit code.
+    // Tasks and blocking reads keep the stores open. A store that is in use when the process exits
+    // aborts the process, and the exit code is lost.
     runtime.shutdown_timeout(grace);
     outcome
 }
 
-/// Asks the system to end this process with its parent, which may have died already.
-fn end_with(parent: i32) -> Result<(), Failure> {
+/// Requests SIGTERM for this process when its parent exits. The parent may have exited already.
+fn exit_with(parent: i32) -> Result<(), Failure> {
     let failed = |error| Failure::new(Exit::Failure, format!("cannot watch the parent: {error}"));
     set_parent_process_death_signal(Some(Signal::TERM)).map_err(failed)?;
     if getppid() == Pid::from_raw(parent) {
         Ok(())
     } else {
-        Err(Failure::new(Exit::Failure, "the process that started this node has ended"))
+        Err(Failure::new(Exit::Failure, "the process that started this node has exited"))
     }
 }

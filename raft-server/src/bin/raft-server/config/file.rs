@@ -7,26 +7,26 @@ use toml::de::{DeTable, DeValue};
 use super::member::MEMBER_KEYS;
 use super::settings::{KEYS, Settings};
 
-/// Why a configuration file cannot be used.
+/// A configuration file that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FileError {
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error("cannot read the configuration file {}: {source}", path.display())]
     Read {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: std::io::Error,
     },
-    /// It is no TOML, or a value has the wrong type. The message shows the line.
+    /// The file is not TOML, or a value has the wrong type. The message shows the line.
     #[error("{}: {}", path.display(), detail.trim_end())]
     Malformed {
         /// Which file.
         path: PathBuf,
-        /// Where, and what is wrong.
+        /// The position and the fault.
         detail: String,
     },
-    /// It has a key that means nothing.
+    /// The file has an unknown key.
     #[error("{}, line {line}, column {column}: unknown key `{key}`{}", path.display(), hint(nearest, valid))]
     UnknownKey {
         /// Which file.
@@ -35,11 +35,11 @@ pub(crate) enum FileError {
         line: usize,
         /// The column, from 1.
         column: usize,
-        /// What it says.
+        /// The unknown key.
         key: String,
-        /// The valid key that looks most like it, if one does.
+        /// The valid key that is most similar, if one is.
         nearest: Option<&'static str>,
-        /// All valid keys there.
+        /// All valid keys of the table.
         valid: &'static [&'static str],
     },
 }
@@ -51,7 +51,7 @@ fn hint(nearest: &Option<&'static str>, valid: &[&str]) -> String {
     }
 }
 
-/// Reads a file. Its paths are relative to the directory that it is in.
+/// Reads a file. Paths in it are relative to its directory.
 pub(crate) fn read(path: &Path) -> Result<Settings, FileError> {
     let text = std::fs::read_to_string(path)
         .map_err(|source| FileError::Read { path: path.to_owned(), source })?;
@@ -101,7 +101,7 @@ fn check_keys(
     })
 }
 
-/// The valid key that a mistyped one most likely meant.
+/// The valid key that is most similar to a mistyped one.
 fn nearest(mistyped: &str, valid: &[&'static str]) -> Option<&'static str> {
     let normal = mistyped.replace('-', "_").to_lowercase();
     valid
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_key_is_placed_and_its_nearest_is_named() {
+    fn unknown_key_is_located_and_a_similar_one_is_named() {
         assert_eq!(
             message("node_id = 1\nelection-timout = \"1s\"\n"),
             "node.toml, line 2, column 1: unknown key `election-timout`; did you mean `election_timeout`?"
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_of_the_wrong_type_is_shown_in_its_line() {
+    fn value_of_the_wrong_type_is_shown_in_its_line() {
         let text = message("node_id = 1\nelection_timeout = \"soon\"\n");
         assert!(text.contains("line 2"), "{text}");
         assert!(text.contains("`soon` is not a duration"), "{text}");
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn values_may_carry_units_and_paths_are_relative_to_the_file() {
+    fn values_have_units_and_paths_are_relative_to_the_file() {
         let text = "heartbeat_interval = '50ms'\nlimit_append_bytes = 4096\n\
                     limit_tail_bytes = '1MiB'\ntls_ca = 'ca.pem'\ndata_dir = '/data'";
         let settings =

@@ -1,4 +1,4 @@
-//! Who takes part and where.
+//! The members of the cluster and their addresses.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -6,25 +6,25 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
-/// One member of the cluster as the configuration names it.
+/// One member of the cluster.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Member {
-    /// Its node id, from 1.
+    /// The node id, from 1.
     pub(crate) id: u64,
-    /// `host:port` (UDP) at which the other nodes reach it.
+    /// The address for the other nodes, `HOST:PORT` (UDP).
     pub(crate) peer: String,
-    /// `host:port` (UDP) at which clients reach it.
+    /// The address for clients, `HOST:PORT` (UDP).
     pub(crate) client: String,
 }
 
 /// The keys of a member's table.
 pub(crate) const MEMBER_KEYS: [&str; 3] = ["id", "peer", "client"];
 
-/// Why a text names no member.
+/// A text that is not a member.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
-    "`{0}` names no member: write ID=PEER/CLIENT, such as 1=10.0.0.1:7001/10.0.0.1:7101, and \
+    "`{0}` is not a member: write ID=PEER/CLIENT, such as 1=10.0.0.1:7001/10.0.0.1:7101, and \
      separate members with commas"
 )]
 pub(crate) struct MemberError(String);
@@ -63,21 +63,21 @@ impl fmt::Display for Member {
     }
 }
 
-/// What is wrong with an address that others are told to reach.
+/// A fault of an address to which others connect.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub(crate) enum AddressFault {
-    /// It is not `host:port`.
-    #[error("is not host:port")]
+    /// The address is not `HOST:PORT`.
+    #[error("is not HOST:PORT")]
     Form,
-    /// It names every address of a machine, and so none.
-    #[error("means \"every address of this machine\", which nobody else can reach; name one")]
+    /// The address is the unspecified one, to which no other machine can connect.
+    #[error("is the unspecified address, to which other machines cannot connect; name one address")]
     Unspecified,
-    /// Port 0 asks the system for any port.
-    #[error("has port 0, which nobody can be told; name the port")]
+    /// The port is 0, to which no machine can connect.
+    #[error("has port 0, to which other machines cannot connect; name the port")]
     PortZero,
 }
 
-/// Checks an address that others are told to reach: a host name or IP, and a port.
+/// Checks an address to which others connect: a host name or IP address, and a port.
 pub(crate) fn check_advertised(address: &str) -> Result<(), AddressFault> {
     if let Ok(socket) = address.parse::<SocketAddr>() {
         return match (socket.ip().is_unspecified(), socket.port()) {
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_member_in_a_flag_reads_back_as_written() {
+    fn member_in_a_flag_is_parsed_and_printed_alike() {
         let text = "3=node-3.example:7001/10.0.0.3:7101";
         assert_eq!(text.parse::<Member>().unwrap().to_string(), text);
         for wrong in ["3", "3=a:1", "x=a:1/b:2", "=a:1/b:2", "1=/b:2", "1=a:1/"] {
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn an_advertised_address_must_be_reachable_by_others() {
+    fn advertised_address_names_one_host_and_port() {
         for right in ["127.0.0.1:7001", "[::1]:7001", "node-1.example:7001"] {
             assert_eq!(check_advertised(right), Ok(()), "{right}");
         }

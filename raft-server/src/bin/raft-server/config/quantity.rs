@@ -1,4 +1,4 @@
-//! Durations and sizes as people write them: `300ms`, `1.5s`, `64KiB`.
+//! Durations and sizes with units: `300ms`, `1.5s`, `64KiB`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,13 +16,13 @@ pub(crate) struct Span(pub(crate) Duration);
 #[serde(try_from = "SizeText")]
 pub(crate) struct Size(pub(crate) u64);
 
-/// Why a text is no quantity.
+/// A text that is not a quantity.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub(crate) enum QuantityError {
-    /// No duration.
+    /// The text is not a duration.
     #[error("`{0}` is not a duration: write a number with a unit, such as 300ms, 2s or 1m")]
     Span(String),
-    /// No size.
+    /// The text is not a size.
     #[error("`{0}` is not a size: write bytes as a number, or with a unit, such as 64KiB or 2MiB")]
     Size(String),
 }
@@ -91,11 +91,27 @@ impl TryFrom<SizeText> for Size {
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}ms", self.0.as_millis())
+        let milliseconds = self.0.as_millis();
+        match milliseconds {
+            0 => f.write_str("0s"),
+            _ if milliseconds.is_multiple_of(1000) => write!(f, "{}s", milliseconds / 1000),
+            _ => write!(f, "{milliseconds}ms"),
+        }
     }
 }
 
-/// Where the digits end.
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const UNITS: [(&str, u64); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+        let bytes = self.0;
+        match UNITS.iter().find(|(_, unit)| bytes >= *unit && bytes.is_multiple_of(*unit)) {
+            Some((name, unit)) => write!(f, "{}{name}", bytes / unit),
+            None => write!(f, "{bytes}"),
+        }
+    }
+}
+
+/// Splits a text after its digits.
 fn split(text: &str) -> (&str, &str) {
     let text = text.trim();
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
@@ -108,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_duration_needs_a_unit() {
+    fn duration_needs_a_unit() {
         assert_eq!("300ms".parse(), Ok(Span(Duration::from_millis(300))));
         assert_eq!("1.5 s".parse(), Ok(Span(Duration::from_millis(1500))));
         assert_eq!("2m".parse(), Ok(Span(Duration::from_secs(120))));
@@ -118,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_size_is_bytes_unless_it_says_otherwise() {
+    fn size_without_a_unit_is_in_bytes() {
         assert_eq!("4096".parse(), Ok(Size(4096)));
         assert_eq!("64KiB".parse(), Ok(Size(65536)));
         assert_eq!("2 MiB".parse(), Ok(Size(2 << 20)));
@@ -127,5 +143,18 @@ mod tests {
         {
             assert_eq!(wrong.parse::<Size>(), Err(QuantityError::Size(wrong.to_owned())));
         }
+    }
+
+    #[test]
+    fn quantities_are_printed_in_the_largest_exact_unit() {
+        for text in ["300ms", "5s", "0s"] {
+            assert_eq!(text.parse::<Span>().unwrap().to_string(), text);
+        }
+        for text in ["4096", "64KiB", "2MiB", "1GiB"] {
+            let size: Size = text.parse().unwrap();
+            assert_eq!(size.to_string().parse(), Ok(size));
+        }
+        assert_eq!(Size(1 << 20).to_string(), "1MiB");
+        assert_eq!(Size(1000).to_string(), "1000");
     }
 }

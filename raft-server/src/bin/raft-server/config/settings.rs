@@ -1,169 +1,360 @@
-//! Every setting once: as a key of the file, as a flag and as an environment variable.
+//! Every setting, declared once: as a key of the file, a flag, an environment variable and an entry
+//! of the reference.
 
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use raft_core::{ApplyFailurePolicy, MEMBERS_MAX};
+use raft_server::kv::client_api::{
+    CONNECTION_RESPONSE_BYTES_MAX_DEFAULT, IDENTITY_RESPONSE_BYTES_MAX_DEFAULT,
+};
+use raft_server::space::RESERVE_BYTES_DEFAULT;
 use serde::Deserialize;
 
+use super::defaults::{RUNTIME_THREADS_DEFAULT_MAX, RUNTIME_THREADS_MAX, SHUTDOWN_GRACE};
+use super::interim::Settings as RaftSettings;
+use super::log::{LogFilter, LogFormat};
 use super::member::Members;
 use super::quantity::{Size, Span};
 
-/// Declares the settings. A key `a_b` is the flag `--a-b` and the variable named beside it.
+/// The kind of a setting's value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kind {
+    ClusterId,
+    Number,
+    Bytes,
+    Duration,
+    Boolean,
+    Directory,
+    File,
+    Address,
+    Members,
+    LogFormat,
+    LogFilter,
+}
+
+impl Kind {
+    /// The placeholder of a value in help texts.
+    pub(super) const fn value_name(self) -> &'static str {
+        match self {
+            Self::ClusterId => "HEX",
+            Self::Number => "N",
+            Self::Bytes => "BYTES",
+            Self::Duration => "DURATION",
+            Self::Boolean => "BOOL",
+            Self::Directory => "DIRECTORY",
+            Self::File => "FILE",
+            Self::Address => "IP:PORT",
+            Self::Members => "ID=PEER/CLIENT,...",
+            Self::LogFormat => "FORMAT",
+            Self::LogFilter => "FILTER",
+        }
+    }
+
+    /// The type of a value in the configuration file.
+    pub(super) const fn toml_type(self) -> &'static str {
+        match self {
+            Self::ClusterId | Self::Address | Self::LogFormat | Self::LogFilter => "string",
+            Self::Number => "integer",
+            Self::Bytes => "integer, or string with a unit",
+            Self::Duration => "string with a unit",
+            Self::Boolean => "boolean",
+            Self::Directory | Self::File => "string, a path",
+            Self::Members => "array of tables",
+        }
+    }
+
+    /// The units of a value.
+    pub(super) const fn unit(self) -> &'static str {
+        match self {
+            Self::Bytes => "bytes; `KiB`, `MiB`, `GiB`",
+            Self::Duration => "`ms`, `s`, `m`",
+            Self::ClusterId
+            | Self::Number
+            | Self::Boolean
+            | Self::Directory
+            | Self::File
+            | Self::Address
+            | Self::Members
+            | Self::LogFormat
+            | Self::LogFilter => "-",
+        }
+    }
+}
+
+/// The default of a setting.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum DefaultValue {
+    /// There is none: the setting is required.
+    Required,
+    /// A value, as it can be written in a file.
+    Value(String),
+    /// A description of a value that depends on other settings or on the machine.
+    Text(String),
+}
+
+/// The documentation of a setting.
+#[derive(Clone, Debug)]
+pub(super) struct Setting {
+    /// The key in the file; the flag is `--` and the key with dashes.
+    pub(super) key: &'static str,
+    /// The environment variable.
+    pub(super) variable: &'static str,
+    /// The kind of value.
+    pub(super) kind: Kind,
+    /// The meaning, in sentences.
+    pub(super) meaning: String,
+    /// The default.
+    pub(super) default: DefaultValue,
+    /// The valid values.
+    pub(super) range: String,
+}
+
+/// Settings that belong together.
+#[derive(Clone, Debug)]
+pub(super) struct Group {
+    /// The heading of the group.
+    pub(super) name: &'static str,
+    /// The settings.
+    pub(super) settings: Vec<Setting>,
+}
+
+/// Declares the settings. A key `a_b` is also the flag `--a-b`.
 macro_rules! settings {
-    ($($(#[$meta:meta])* $key:ident: $type:ty, $variable:literal;)*) => {
-        /// What a file, the environment or the command line may say. Nothing is required here:
-        /// the layers are merged first and checked afterwards.
+    ($($group:literal {
+        $(
+            $(#[doc = $meaning:literal])+
+            $(#[arg($($argument:tt)*)])?
+            $key:ident: $type:ty, $variable:literal, $kind:ident, $default:expr, $range:expr;
+        )+
+    })+) => {
+        /// The settings of one source: the file, the environment or the command line. Nothing is
+        /// required here: the sources are merged first and checked afterwards.
         #[derive(Args, Clone, Default, Debug, Deserialize)]
         #[serde(deny_unknown_fields)]
         pub(crate) struct Settings {
-            $(
-                $(#[$meta])*
-                #[arg(long, env = $variable, help_heading = "Settings (flag, then variable, then file)")]
+            $($(
+                #[arg(
+                    long,
+                    env = $variable,
+                    value_name = Kind::$kind.value_name(),
+                    help = help(stringify!($key)),
+                    help_heading = $group,
+                    $($($argument)*)?
+                )]
                 pub(crate) $key: Option<$type>,
-            )*
+            )+)+
         }
 
         /// Every key of the configuration file.
-        pub(crate) const KEYS: &[&str] = &[$(stringify!($key)),*];
+        pub(super) const KEYS: &[&str] = &[$($(stringify!($key)),+),+];
 
-        /// The environment variables, in the order of [`KEYS`].
-        #[cfg(test)]
-        const VARIABLES: &[&str] = &[$($variable),*];
+        /// The documentation of every setting, in groups.
+        pub(super) fn groups() -> Vec<Group> {
+            let raft = RaftSettings::default();
+            vec![$(
+                Group {
+                    name: $group,
+                    settings: vec![$(
+                        Setting {
+                            key: stringify!($key),
+                            variable: $variable,
+                            kind: Kind::$kind,
+                            meaning: [$($meaning),+].concat().trim().to_owned(),
+                            default: ($default)(&raft),
+                            range: ($range).to_string(),
+                        }
+                    ),+],
+                }
+            ),+]
+        }
 
         impl Settings {
-            /// What `self` says, and what `below` says where `self` is silent.
+            /// The settings of `self`, and those of `below` where `self` has none.
             pub(crate) fn or(self, below: Self) -> Self {
-                Self { $($key: self.$key.or(below.$key)),* }
+                Self { $($($key: self.$key.or(below.$key)),+),+ }
             }
         }
     };
 }
 
 settings! {
-    /// The cluster this node belongs to: 32 hexadecimal digits, the same on every node
-    #[arg(value_name = "HEX")]
-    cluster_id: String, "RAFT_SERVER_CLUSTER_ID";
-    /// This node's id, from 1, unlike every other member's
-    #[arg(value_name = "N")]
-    node_id: u64, "RAFT_SERVER_NODE_ID";
-    /// The directory of this node's log and data
-    #[arg(value_name = "DIRECTORY")]
-    data_dir: PathBuf, "RAFT_SERVER_DATA_DIR";
-    /// Initialise an empty data directory: say it at a node's first start and never again, because
-    /// a node that lost its disk must not come back as if nothing had happened
-    #[arg(value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    bootstrap: bool, "RAFT_SERVER_BOOTSTRAP";
-    /// All members, this node among them: ID=PEER/CLIENT, separated by commas; in the file one
-    /// [[members]] table each with id, peer and client
-    #[arg(value_name = "ID=PEER/CLIENT,...")]
-    members: Members, "RAFT_SERVER_MEMBERS";
-    /// Where to listen for the other nodes (UDP) [default: this member's own peer address]
-    #[arg(value_name = "IP:PORT")]
-    listen_peer: String, "RAFT_SERVER_LISTEN_PEER";
-    /// Where to listen for clients (UDP) [default: this member's own client address]
-    #[arg(value_name = "IP:PORT")]
-    listen_client: String, "RAFT_SERVER_LISTEN_CLIENT";
-    /// Where to serve probes, metrics and status over HTTP (TCP), or `off` [default: off]
-    #[arg(value_name = "IP:PORT")]
-    listen_http: String, "RAFT_SERVER_LISTEN_HTTP";
-    /// The certificates of the authorities that may vouch for nodes and clients (PEM)
-    #[arg(value_name = "FILE")]
-    tls_ca: PathBuf, "RAFT_SERVER_TLS_CA";
-    /// This node's certificate chain (PEM)
-    #[arg(value_name = "FILE")]
-    tls_certificate: PathBuf, "RAFT_SERVER_TLS_CERTIFICATE";
-    /// The private key of this node's certificate (PEM)
-    #[arg(value_name = "FILE")]
-    tls_key: PathBuf, "RAFT_SERVER_TLS_KEY";
-    /// The shortest silence after which a node campaigns [default: 300ms]
-    #[arg(value_name = "DURATION")]
-    election_timeout: Span, "RAFT_SERVER_ELECTION_TIMEOUT";
-    /// How often a leader shows that it lives, at most a third of election_timeout [default: 60ms]
-    #[arg(value_name = "DURATION")]
-    heartbeat_interval: Span, "RAFT_SERVER_HEARTBEAT_INTERVAL";
-    /// How long the disk of the log may make no progress before the node gives up leadership, at
-    /// least twice election_timeout [default: five times election_timeout]
-    #[arg(value_name = "DURATION")]
-    storage_stall_timeout: Span, "RAFT_SERVER_STORAGE_STALL_TIMEOUT";
-    /// Ask before raising the term in an election [default: true]
-    #[arg(value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    pre_vote: bool, "RAFT_SERVER_PRE_VOTE";
-    /// A leader that hears from no majority steps down [default: true]
-    #[arg(value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    check_quorum: bool, "RAFT_SERVER_CHECK_QUORUM";
-    /// Tell followers of every commitment at once rather than with the next message [default: false]
-    #[arg(value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    commit_at_once: bool, "RAFT_SERVER_COMMIT_AT_ONCE";
-    /// Whether a command at which the state machine failed may be run again. If not, the node
-    /// stops and marks its log as broken until `raft-server log mark-fixed` [default: false]
-    #[arg(value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    commands_idempotent: bool, "RAFT_SERVER_COMMANDS_IDEMPOTENT";
-    /// Entries in one append message [default: 4096]
-    #[arg(value_name = "N")]
-    limit_append_entries: usize, "RAFT_SERVER_LIMIT_APPEND_ENTRIES";
-    /// Bytes in one append message [default: 1MiB]
-    #[arg(value_name = "BYTES")]
-    limit_append_bytes: Size, "RAFT_SERVER_LIMIT_APPEND_BYTES";
-    /// Append messages that one follower may leave unanswered [default: 256]
-    #[arg(value_name = "N")]
-    limit_inflight_appends: usize, "RAFT_SERVER_LIMIT_INFLIGHT_APPENDS";
-    /// Bytes that one follower may leave unanswered [default: 32MiB]
-    #[arg(value_name = "BYTES")]
-    limit_inflight_bytes: Size, "RAFT_SERVER_LIMIT_INFLIGHT_BYTES";
-    /// Bytes of writes that a leader has accepted and not applied yet before clients are told to
-    /// slow down [default: 64MiB]
-    #[arg(value_name = "BYTES")]
-    limit_unapplied_bytes: Size, "RAFT_SERVER_LIMIT_UNAPPLIED_BYTES";
-    /// The largest command in the log [default: 2MiB]
-    #[arg(value_name = "BYTES")]
-    limit_command_bytes: Size, "RAFT_SERVER_LIMIT_COMMAND_BYTES";
-    /// Bytes of recent durable log kept in memory; older entries are read back [default: 64MiB]
-    #[arg(value_name = "BYTES")]
-    limit_tail_bytes: Size, "RAFT_SERVER_LIMIT_TAIL_BYTES";
-    /// Free space on the disk of the data directory below which a leader refuses writes, so that
-    /// reads, deletions, compactions and elections go on; below a quarter of it only compactions
-    /// are accepted; 0 turns the check off [default: 512MiB]
-    #[arg(value_name = "BYTES")]
-    storage_reserve_bytes: Size, "RAFT_SERVER_STORAGE_RESERVE_BYTES";
-    /// Bytes of keys and values in responses of one client connection that are being produced or
-    /// not yet taken by the client; further requests of the connection wait [default: 16MiB]
-    #[arg(value_name = "BYTES")]
-    limit_connection_response_bytes: Size, "RAFT_SERVER_LIMIT_CONNECTION_RESPONSE_BYTES";
-    /// The same for all connections together whose clients have the same certificate identity; set
-    /// several times limit_connection_response_bytes [default: 128MiB]
-    #[arg(value_name = "BYTES")]
-    limit_identity_response_bytes: Size, "RAFT_SERVER_LIMIT_IDENTITY_RESPONSE_BYTES";
-    /// Reads of single keys, and reads of ranges, that may wait for the disk at a time
-    /// [default: two for each core, at least 4 and at most 64]
-    #[arg(value_name = "N")]
-    limit_disk_reads: usize, "RAFT_SERVER_LIMIT_DISK_READS";
-    /// How the log on stderr is written [default: text]
-    log_format: LogFormat, "RAFT_SERVER_LOG_FORMAT";
-    /// What is logged: error, warn, info, debug, trace, or a list such as
-    /// info,raft_transport_quic=debug [default: info]
-    #[arg(value_name = "LEVEL")]
-    log_level: String, "RAFT_SERVER_LOG_LEVEL";
-    /// Threads for network and clients [default: one for two cores, at most 4]
-    #[arg(value_name = "N")]
-    runtime_threads: usize, "RAFT_SERVER_RUNTIME_THREADS";
-    /// How long an orderly shutdown may take before the node leaves anyway [default: 5s]
-    #[arg(value_name = "DURATION")]
-    shutdown_grace: Span, "RAFT_SERVER_SHUTDOWN_GRACE";
+    "Node" {
+        /// The cluster of this node, the same on every node.
+        cluster_id: String, "RAFT_SERVER_CLUSTER_ID", ClusterId, required, "32 hexadecimal digits";
+        /// The id of this node.
+        node_id: u64, "RAFT_SERVER_NODE_ID", Number, required, "an id of `members`";
+        /// The directory of the log and the key-value store. The node creates it with mode 0700.
+        data_dir: PathBuf, "RAFT_SERVER_DATA_DIR", Directory, required, "-";
+        /// Initialise an empty data directory. Set it for the first start of a node and for no
+        /// later one: a node whose disk was lost must not rejoin under its id.
+        #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+        bootstrap: bool, "RAFT_SERVER_BOOTSTRAP", Boolean, value(bool::default()), "-";
+        /// The members of the cluster, this node included. In the file each is a table
+        /// `[[members]]` with the keys `id`, `peer` and `client`; in a flag or variable each is
+        /// ID=PEER/CLIENT. Peer and client addresses are HOST:PORT (UDP).
+        members: Members, "RAFT_SERVER_MEMBERS", Members, required,
+            format!("1 to {MEMBERS_MAX} members with distinct ids from 1 and distinct addresses");
+    }
+    "Network" {
+        /// The address to bind for the other nodes (UDP).
+        listen_peer: String, "RAFT_SERVER_LISTEN_PEER", Address,
+            text("this member's peer address, if that is numeric"), "-";
+        /// The address to bind for clients (UDP).
+        listen_client: String, "RAFT_SERVER_LISTEN_CLIENT", Address,
+            text("this member's client address, if that is numeric"), "differs from `listen_peer`";
+        /// The address to bind for probes, metrics and status over HTTP (TCP), or `off`. The port
+        /// has no authentication: use a loopback address or a firewall.
+        listen_http: String, "RAFT_SERVER_LISTEN_HTTP", Address, value("off"), "an address or `off`";
+    }
+    "Certificates" {
+        /// The certificates of the authorities that issue certificates for nodes and clients (PEM).
+        tls_ca: PathBuf, "RAFT_SERVER_TLS_CA", File, required, "-";
+        /// The certificate chain of this node (PEM).
+        tls_certificate: PathBuf, "RAFT_SERVER_TLS_CERTIFICATE", File, required, "-";
+        /// The private key of this node's certificate (PEM).
+        tls_key: PathBuf, "RAFT_SERVER_TLS_KEY", File, required, "-";
+    }
+    "Raft" {
+        /// The shortest time without contact with a leader after which a node campaigns. Each
+        /// timeout is drawn between this value and twice this value.
+        election_timeout: Span, "RAFT_SERVER_ELECTION_TIMEOUT", Duration,
+            |raft: &RaftSettings| given(Span(raft.election_timeout_min)),
+            "at least three times `heartbeat_interval`";
+        /// The time between the heartbeats of a leader.
+        heartbeat_interval: Span, "RAFT_SERVER_HEARTBEAT_INTERVAL", Duration,
+            |raft: &RaftSettings| given(Span(raft.heartbeat_interval)),
+            "above 0, at most a third of `election_timeout`";
+        /// The time without progress after which the disk of the log counts as stalled. A leader
+        /// with a stalled disk steps down, and the node does not campaign.
+        storage_stall_timeout: Span, "RAFT_SERVER_STORAGE_STALL_TIMEOUT", Duration,
+            text("five times `election_timeout`"), "at least twice `election_timeout`";
+        /// Request pre-votes before the term is raised in an election.
+        #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+        pre_vote: bool, "RAFT_SERVER_PRE_VOTE", Boolean,
+            |raft: &RaftSettings| given(raft.pre_vote), "-";
+        /// A leader without contact with a quorum for an election timeout steps down, and nodes with
+        /// recent contact with a leader refuse to vote.
+        #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+        check_quorum: bool, "RAFT_SERVER_CHECK_QUORUM", Boolean,
+            |raft: &RaftSettings| given(raft.check_quorum), "-";
+        /// Send a new commit index to the followers at once, rather than with the next message.
+        #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+        commit_at_once: bool, "RAFT_SERVER_COMMIT_AT_ONCE", Boolean,
+            |raft: &RaftSettings| {
+                given(raft.commit_notification == raft_core::CommitNotification::Immediate)
+            },
+            "-";
+        /// Retry a command at which the state machine failed. Without it the node stops and marks
+        /// its log as broken, until `raft-server log mark-fixed` removes the mark.
+        #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+        commands_idempotent: bool, "RAFT_SERVER_COMMANDS_IDEMPOTENT", Boolean,
+            |raft: &RaftSettings| given(raft.apply_failure == ApplyFailurePolicy::Retry), "-";
+    }
+    "Limits of replication" {
+        /// Entries in one append message.
+        limit_append_entries: usize, "RAFT_SERVER_LIMIT_APPEND_ENTRIES", Number,
+            |raft: &RaftSettings| given(raft.limits.append_entries_max), "1 or more";
+        /// Bytes of entries in one append message. A larger entry is sent alone.
+        limit_append_bytes: Size, "RAFT_SERVER_LIMIT_APPEND_BYTES", Bytes,
+            |raft: &RaftSettings| given(Size(raft.limits.append_bytes_max)),
+            "1 or more; an append message must fit into a frame of the transport (16 MiB)";
+        /// Append messages with entries to one follower that await a response.
+        limit_inflight_appends: usize, "RAFT_SERVER_LIMIT_INFLIGHT_APPENDS", Number,
+            |raft: &RaftSettings| given(raft.limits.inflight_appends_max), "1 or more";
+        /// Bytes of entries to one follower that await a response.
+        limit_inflight_bytes: Size, "RAFT_SERVER_LIMIT_INFLIGHT_BYTES", Bytes,
+            |raft: &RaftSettings| given(Size(raft.limits.inflight_bytes_max)), "1 or more";
+        /// Bytes of one command in the log.
+        limit_command_bytes: Size, "RAFT_SERVER_LIMIT_COMMAND_BYTES", Bytes,
+            |raft: &RaftSettings| given(Size(raft.limits.command_bytes_max)),
+            "1 or more; must fit into `limit_unapplied_bytes` and into a frame of the transport";
+        /// Bytes of commands that a leader has accepted and not applied. It refuses further writes
+        /// as `Busy`.
+        limit_unapplied_bytes: Size, "RAFT_SERVER_LIMIT_UNAPPLIED_BYTES", Bytes,
+            |raft: &RaftSettings| given(Size(raft.limits.unapplied_bytes_max)),
+            "at least `limit_command_bytes` and the overhead of an entry";
+        /// Bytes of recent durable entries that are kept in memory. Older entries are read from the
+        /// disk.
+        limit_tail_bytes: Size, "RAFT_SERVER_LIMIT_TAIL_BYTES", Bytes,
+            |raft: &RaftSettings| given(Size(raft.limits.tail_bytes_max)), "1 or more";
+    }
+    "Storage" {
+        /// Free space on the disk of the data directory below which a leader refuses writes. Reads,
+        /// deletions, compactions and elections continue. Below a quarter of it only compactions are
+        /// accepted. 0 disables the check.
+        storage_reserve_bytes: Size, "RAFT_SERVER_STORAGE_RESERVE_BYTES", Bytes,
+            value(Size(RESERVE_BYTES_DEFAULT)), "0 or more";
+    }
+    "Limits of clients" {
+        /// Bytes of keys and values in responses of one client connection that are being produced or
+        /// that the client has not received. Further requests of the connection wait.
+        limit_connection_response_bytes: Size, "RAFT_SERVER_LIMIT_CONNECTION_RESPONSE_BYTES", Bytes,
+            value(Size(CONNECTION_RESPONSE_BYTES_MAX_DEFAULT as u64)), "1 or more";
+        /// The same for all connections together whose certificates name the same client. Set it to
+        /// several times `limit_connection_response_bytes`.
+        limit_identity_response_bytes: Size, "RAFT_SERVER_LIMIT_IDENTITY_RESPONSE_BYTES", Bytes,
+            value(Size(IDENTITY_RESPONSE_BYTES_MAX_DEFAULT as u64)), "1 or more";
+        /// Concurrent reads of single keys that wait for the disk, and as many of ranges.
+        limit_disk_reads: usize, "RAFT_SERVER_LIMIT_DISK_READS", Number,
+            text("two for each core, at least 4 and at most 64"), "1 or more";
+    }
+    "Log on stderr" {
+        /// The format of log lines.
+        log_format: LogFormat, "RAFT_SERVER_LOG_FORMAT", LogFormat, value("text"),
+            "`text` or `json`";
+        /// The filter of log lines: a level, or a list of levels for modules, such as
+        /// `info,raft_transport_quic=debug`.
+        log_level: String, "RAFT_SERVER_LOG_LEVEL", LogFilter, value(LogFilter::default()),
+            "`error`, `warn`, `info`, `debug`, `trace`, or a list";
+    }
+    "Process" {
+        /// Threads of the asynchronous runtime, which serves the network and the clients.
+        runtime_threads: usize, "RAFT_SERVER_RUNTIME_THREADS", Number,
+            text(&format!(
+                "half the number of cores, at least 1 and at most {RUNTIME_THREADS_DEFAULT_MAX}"
+            )),
+            format!("1 to {RUNTIME_THREADS_MAX}");
+        /// The time limit of an orderly shutdown. The process exits after it.
+        shutdown_grace: Span, "RAFT_SERVER_SHUTDOWN_GRACE", Duration, value(Span(SHUTDOWN_GRACE)),
+            "-";
+    }
 }
 
-/// How log lines look.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum LogFormat {
-    /// For people.
-    #[default]
-    Text,
-    /// One JSON object a line.
-    Json,
+const fn required(_: &RaftSettings) -> DefaultValue {
+    DefaultValue::Required
+}
+
+fn given(value: impl ToString) -> DefaultValue {
+    DefaultValue::Value(value.to_string())
+}
+
+fn value(value: impl ToString) -> impl Fn(&RaftSettings) -> DefaultValue {
+    move |_| DefaultValue::Value(value.to_string())
+}
+
+fn text(text: &str) -> impl Fn(&RaftSettings) -> DefaultValue {
+    move |_| DefaultValue::Text(text.to_owned())
+}
+
+/// The help text of a flag: the meaning and the default.
+fn help(key: &str) -> String {
+    let setting = groups()
+        .into_iter()
+        .flat_map(|group| group.settings)
+        .find(|setting| setting.key == key)
+        .expect("every flag is a setting");
+    let meaning = setting.meaning.trim_end_matches('.').replace('`', "");
+    match setting.default {
+        DefaultValue::Required => meaning,
+        DefaultValue::Value(default) | DefaultValue::Text(default) => {
+            format!("{meaning} [default: {}]", default.replace('`', ""))
+        }
+    }
 }
 
 impl Settings {
-    /// Takes the paths of a file as relative to the directory that the file is in.
+    /// The same settings with paths relative to a directory.
     pub(crate) fn relative_to(mut self, directory: &Path) -> Self {
         let paths =
             [&mut self.data_dir, &mut self.tls_ca, &mut self.tls_certificate, &mut self.tls_key];
@@ -189,16 +380,35 @@ mod tests {
     #[test]
     fn every_key_is_a_flag_and_a_variable_of_the_same_name() {
         let command = Probe::command();
-        for (key, variable) in KEYS.iter().zip(VARIABLES) {
+        let settings = groups().into_iter().flat_map(|group| group.settings);
+        for Setting { key, variable, .. } in settings {
             let argument = command
                 .get_arguments()
                 .find(|argument| argument.get_id() == key)
                 .unwrap_or_else(|| panic!("{key} is no flag"));
             assert_eq!(argument.get_long(), Some(key.replace('_', "-").as_str()));
             let named = argument.get_env().and_then(|name| name.to_str());
-            assert_eq!(named, Some(*variable));
-            assert_eq!(*variable, format!("RAFT_SERVER_{}", key.to_uppercase()));
+            assert_eq!(named, Some(variable));
+            assert_eq!(variable, format!("RAFT_SERVER_{}", key.to_uppercase()));
         }
-        assert_eq!(KEYS.len(), VARIABLES.len());
+    }
+
+    /// The reference shows the defaults of the types; the check must use the same.
+    #[test]
+    fn documented_defaults_are_valid_values() {
+        let mut text = String::new();
+        for setting in groups().into_iter().flat_map(|group| group.settings) {
+            if let DefaultValue::Value(default) = setting.default {
+                let bare = matches!(setting.kind, Kind::Number | Kind::Boolean);
+                let quoted = if bare { default } else { format!("{default:?}") };
+                text += &format!("{} = {quoted}\n", setting.key);
+            }
+        }
+        let settings: Settings = toml::from_str(&text).unwrap();
+        assert_eq!(
+            settings.election_timeout,
+            Some(Span(RaftSettings::default().election_timeout_min))
+        );
+        assert_eq!(settings.storage_reserve_bytes, Some(Size(RESERVE_BYTES_DEFAULT)));
     }
 }

@@ -1,12 +1,12 @@
-//! Whether a node lives and whether it can serve, each with the reason if not.
+//! Liveness and readiness of a node, with the reason where one is missing.
 
 use raft_core::LogIndex;
 use raft_server::NodeStatus;
 
-/// How many committed entries may wait for the state machine of a node that counts as ready.
+/// The most committed entries that a ready node has not applied.
 const APPLY_LAG_MAX: u64 = 10_000;
 
-/// A node lives until it has stopped; then only a restart helps.
+/// A node is live until it stops. A stopped node must be restarted.
 pub(super) fn live(status: &NodeStatus) -> Result<(), String> {
     match &status.stopped {
         None => Ok(()),
@@ -14,8 +14,8 @@ pub(super) fn live(status: &NodeStatus) -> Result<(), String> {
     }
 }
 
-/// A node is ready when it lives, knows the leader and has applied some entries and almost
-/// all that any leader has reported as committed.
+/// A node is ready if it is live, knows a leader, has applied an entry, and lags at most
+/// [`APPLY_LAG_MAX`] entries behind the highest commit index that the leader of the term reported.
 pub(super) fn ready(status: &NodeStatus) -> Result<(), String> {
     live(status)?;
     let raft = &status.raft;
@@ -30,7 +30,7 @@ pub(super) fn ready(status: &NodeStatus) -> Result<(), String> {
         ));
     }
     if raft.applied_index == LogIndex::ZERO {
-        return Err("nothing has been applied yet".to_owned());
+        return Err("no entry is applied yet".to_owned());
     }
     let lag = raft.commit_index_seen.distance_from(raft.applied_index);
     if lag > APPLY_LAG_MAX {
@@ -41,43 +41,13 @@ pub(super) fn ready(status: &NodeStatus) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
-    use raft_core::{LogId, Membership, NodeId, RoleKind, Status, Term};
-    use raft_server::{NodeCounters, QueueDepths, StopReason};
+    use raft_server::StopReason;
 
     use super::*;
-
-    fn healthy() -> NodeStatus {
-        let raft = Status {
-            node: NodeId(1),
-            role: RoleKind::Follower,
-            term: Term(3),
-            voted_for: None,
-            leader: Some(NodeId(2)),
-            first_index: LogIndex(1),
-            last_log: LogId::new(Term(3), LogIndex(50_000)),
-            persisted_index: LogIndex(50_000),
-            commit_index: LogIndex(50_000),
-            commit_index_seen: LogIndex(50_000),
-            applied_index: LogIndex(49_999),
-            membership: Membership::of_voters([1, 2, 3].map(NodeId)),
-            storage_waiting: std::time::Duration::ZERO,
-            tail_bytes: 0,
-            unapplied_bytes: 0,
-            progress: BTreeMap::new(),
-            apply_failed_at: None,
-        };
-        NodeStatus {
-            raft,
-            queues: QueueDepths::default(),
-            counters: NodeCounters::default(),
-            stopped: None,
-        }
-    }
+    use crate::http::sample::healthy_node as healthy;
 
     #[test]
-    fn a_node_is_ready_when_it_knows_the_leader_and_has_caught_up() {
+    fn node_is_ready_when_it_knows_a_leader_and_has_caught_up() {
         assert_eq!(ready(&healthy()), Ok(()));
 
         let mut leaderless = healthy();
@@ -89,7 +59,7 @@ mod tests {
         behind.raft.applied_index = LogIndex(10);
         assert!(ready(&behind).unwrap_err().contains("49990 committed entries"));
 
-        // A follower whose log is short knows from the leader how much it lacks.
+        // The leader reports its commit index to a follower whose log is short.
         let mut short = healthy();
         short.raft.commit_index_seen = LogIndex(1_000_000);
         assert!(ready(&short).unwrap_err().contains("950001 committed entries"));
@@ -98,7 +68,7 @@ mod tests {
         empty.raft.commit_index = LogIndex::ZERO;
         empty.raft.commit_index_seen = LogIndex::ZERO;
         empty.raft.applied_index = LogIndex::ZERO;
-        assert!(ready(&empty).unwrap_err().contains("nothing has been applied"));
+        assert!(ready(&empty).unwrap_err().contains("no entry is applied"));
 
         let mut failed = healthy();
         failed.raft.apply_failed_at = Some(LogIndex(7));
@@ -106,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stopped_node_is_neither_alive_nor_ready() {
+    fn stopped_node_is_neither_live_nor_ready() {
         let mut stopped = healthy();
         stopped.stopped = Some(StopReason::Shutdown);
         assert!(live(&stopped).unwrap_err().contains("it was shut down"));

@@ -1,4 +1,4 @@
-//! Accepts HTTP connections within bounds.
+//! Serves HTTP connections within limits.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -14,28 +14,28 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
-use super::Shown;
+use super::pages::{Shown, router};
 
-/// Connections at a time; more wait in the system's queue.
+/// Concurrent connections; further ones wait in the system's queue.
 const CONNECTIONS_MAX: usize = 128;
-/// Bytes of a request's head, hyper's smallest.
+/// Bytes of a request's head; the smallest limit that hyper supports.
 const HEAD_BYTES_MAX: usize = 8192;
 /// Headers of a request.
 const HEADERS_MAX: usize = 64;
-/// How long a client may take for a request's head, and stay silent between two requests.
+/// The time limit for a request's head, and for an idle connection between two requests.
 const HEAD_TIME_MAX: Duration = Duration::from_secs(10);
-/// How long a connection may last, however busy.
+/// The longest lifetime of a connection.
 const CONNECTION_TIME_MAX: Duration = Duration::from_secs(120);
 
-/// Why there is no HTTP port.
+/// An HTTP port that cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HttpError {
-    /// The socket could not be had.
+    /// The socket cannot be bound.
     #[error("cannot listen on TCP {address} for HTTP: {source}{}", hint(source))]
     Bind {
-        /// Where.
+        /// The address.
         address: SocketAddr,
-        /// What the system says.
+        /// The error of the system.
         source: std::io::Error,
     },
 }
@@ -48,7 +48,7 @@ fn hint(source: &std::io::Error) -> &'static str {
     }
 }
 
-/// A bound port that nobody is served on yet.
+/// A bound port that is not served yet.
 #[derive(Debug)]
 pub(crate) struct HttpPort {
     listener: TcpListener,
@@ -56,7 +56,7 @@ pub(crate) struct HttpPort {
 }
 
 impl HttpPort {
-    /// Takes the port.
+    /// Binds the port.
     pub(crate) async fn bind(address: SocketAddr) -> Result<Self, HttpError> {
         let error = |source| HttpError::Bind { address, source };
         let listener = TcpListener::bind(address).await.map_err(error)?;
@@ -64,7 +64,7 @@ impl HttpPort {
         Ok(Self { listener, address })
     }
 
-    /// Where it is.
+    /// The bound address.
     pub(crate) const fn address(&self) -> SocketAddr {
         self.address
     }
@@ -72,17 +72,16 @@ impl HttpPort {
     /// Serves until the task is dropped.
     pub(crate) async fn serve(self, shown: Shown) {
         let loopback = self.address.ip().is_loopback();
-        let mut router = super::router(shown);
+        let mut pages = router(shown);
         if loopback {
-            router =
-                router.layer(middleware::from_fn_with_state(self.address.ip(), local_host_only));
+            pages = pages.layer(middleware::from_fn_with_state(self.address.ip(), local_host_only));
         }
         let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         loop {
             let Ok(permit) = Arc::clone(&connections).acquire_owned().await else { return };
             match self.listener.accept().await {
                 Ok((stream, _)) => {
-                    let service = TowerToHyperService::new(router.clone());
+                    let service = TowerToHyperService::new(pages.clone());
                     tokio::spawn(async move {
                         let _held = permit;
                         let _ =
@@ -91,7 +90,7 @@ impl HttpPort {
                     });
                 }
                 Err(error) => {
-                    // Out of descriptors, most likely: they come back as connections end.
+                    // The process is likely out of file descriptors until connections close.
                     tracing::warn!(%error, "cannot accept an HTTP connection");
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
@@ -113,17 +112,17 @@ async fn connection(stream: TcpStream, service: TowerToHyperService<axum::Router
     }
 }
 
-/// Refuses requests that reached a loopback address under a foreign name.
+/// Refuses requests to a loopback address whose host is another name.
 async fn local_host_only(State(own): State<IpAddr>, request: Request, next: Next) -> Response {
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
     if host.is_none_or(|host| is_local(host, own)) {
         next.run(request).await
     } else {
-        (StatusCode::FORBIDDEN, "ask by address or as localhost\n").into_response()
+        (StatusCode::FORBIDDEN, "use the address or localhost as the host\n").into_response()
     }
 }
 
-/// Whether a `Host` header names this machine's loopback.
+/// Whether a `Host` header names a loopback address or `localhost`.
 fn is_local(host: &str, own: IpAddr) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.parse::<u16>().is_ok() => name,
@@ -139,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_foreign_host_name_is_not_local() {
+    fn only_loopback_addresses_and_localhost_are_local() {
         let own = IpAddr::from([127, 0, 0, 1]);
         for local in ["localhost", "LOCALHOST:8080", "127.0.0.1:80", "127.0.0.1", "[::1]:80"] {
             assert!(is_local(local, own), "{local}");

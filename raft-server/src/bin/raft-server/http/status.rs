@@ -1,51 +1,18 @@
-//! What `/v1/status` says.
+//! The page `/v1/status`: the state of the node as JSON.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::{Instant, SystemTime};
 
 use raft_core::{ProgressKind, RoleKind};
-use raft_server::NodeHandle;
-use raft_server::kv::client_api::ClientApiMonitor;
 use raft_server::kv::protocol::PROTOCOL_VERSION;
-use raft_server::space::{SpaceMonitor, SpaceReport};
-use raft_transport_quic::{PeerStatus, QuicTransport};
+use raft_server::space::SpaceReport;
+use raft_transport_quic::PeerStatus;
 use serde::Serialize;
 
+use super::watched::{Watched, unix_seconds};
 use crate::config::Member;
 
-/// What the pages look at.
-#[derive(Debug)]
-pub(crate) struct Watched {
-    /// The node.
-    pub(crate) node: NodeHandle,
-    /// Its way to the others.
-    pub(crate) transport: Arc<QuicTransport>,
-    /// The free space of its disk.
-    pub(crate) space: Arc<SpaceMonitor>,
-    /// Its port for clients.
-    pub(crate) clients: ClientApiMonitor,
-    /// What never changes while it runs.
-    pub(crate) about: About,
-}
-
-/// What is known of a node before it runs.
-#[derive(Debug)]
-pub(crate) struct About {
-    /// Who it is.
-    pub(crate) identity: raft_core::Identity,
-    /// All members and their addresses.
-    pub(crate) members: Vec<Member>,
-    /// Where it keeps its data.
-    pub(crate) data_dir: PathBuf,
-    /// When its certificate expires.
-    pub(crate) certificate_expires: SystemTime,
-    /// When it came up.
-    pub(crate) started: Instant,
-}
-
-/// The page.
+/// The content of the page.
 #[derive(Serialize)]
 pub(super) struct View {
     cluster_id: String,
@@ -96,7 +63,7 @@ struct Log {
     apply_failed_at: Option<u64>,
     unapplied_bytes: u64,
     tail_bytes: u64,
-    /// How long the disk has made no progress although something waits for it.
+    /// Time since the last progress of the disk; 0 if no write is outstanding.
     storage_waiting_milliseconds: u128,
 }
 
@@ -121,7 +88,7 @@ struct Progress {
     inflight_appends: usize,
 }
 
-/// How the transport sees a peer.
+/// The connection to a peer.
 #[derive(Serialize)]
 struct Peer {
     connected: bool,
@@ -142,7 +109,7 @@ struct Queues {
     waiting: usize,
 }
 
-/// Everything worth knowing, at this moment.
+/// The present state.
 pub(super) fn view(watched: &Watched) -> View {
     let status = watched.node.status();
     let raft = &status.raft;
@@ -190,11 +157,6 @@ pub(super) fn view(watched: &Watched) -> View {
 const fn space(report: SpaceReport) -> Space {
     let SpaceReport { free_bytes, reserve_bytes, level, refused } = report;
     Space { free_bytes, reserve_bytes, level: level.name(), refused }
-}
-
-/// Seconds since 1970; before that, zero.
-pub(super) fn unix_seconds(time: SystemTime) -> u64 {
-    time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 const fn role_name(role: RoleKind) -> &'static str {

@@ -1,5 +1,5 @@
-//! The directory of a development cluster: who its nodes are, their certificates, configurations,
-//! data and logs. Made once, found again later.
+//! The directory of a development cluster: its nodes with their certificates, configurations, data
+//! and logs. Created once and reused by later starts.
 
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
@@ -11,15 +11,15 @@ use raft_transport_quic::tls::PeerIdentity;
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
-use crate::cli::verbs::connection::ClientFile;
+use crate::cli::client_file::ClientFile;
 
-/// The file that says what the directory holds.
+/// The file that describes the cluster.
 const CLUSTER_FILE: &str = "cluster.toml";
 const LOCK_FILE: &str = "LOCK";
 const CA_FILE: &str = "ca.pem";
 const CLIENT_FILE: &str = "client.toml";
 
-/// A development cluster's directory, held by this process alone.
+/// The directory of a development cluster, locked by this process.
 #[derive(Debug)]
 pub(super) struct DevDirectory {
     path: PathBuf,
@@ -28,40 +28,40 @@ pub(super) struct DevDirectory {
     _lock: File,
 }
 
-/// What the directory holds.
+/// The cluster that the directory holds.
 #[derive(Serialize, Deserialize, Debug)]
 #[serde(deny_unknown_fields)]
 struct Cluster {
     cluster_id: String,
-    /// Whether every node has once come up: from then on an empty data directory is a lost disk.
+    /// Whether every node has been up once. From then on an empty data directory is a lost disk.
     bootstrapped: bool,
     nodes: Vec<DevNode>,
 }
 
-/// One node and its ports on this machine.
+/// A node and its addresses on this machine.
 #[derive(Serialize, Deserialize, Clone, Debug)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DevNode {
     /// Its id.
     pub(super) id: u64,
-    /// For the other nodes (UDP).
+    /// The address for the other nodes (UDP).
     pub(super) peer: SocketAddr,
-    /// For clients (UDP).
+    /// The address for clients (UDP).
     pub(super) client: SocketAddr,
-    /// For probes and metrics (TCP).
+    /// The address for probes and metrics (TCP).
     pub(super) http: SocketAddr,
 }
 
-/// What a new cluster should be like.
+/// Options of a new cluster.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Wish {
-    /// How many nodes; three if nobody says.
+pub(super) struct ClusterOptions {
+    /// The number of nodes; 3 by default.
     pub(super) nodes: Option<usize>,
-    /// The first of three consecutive ports a node; the system chooses if nobody says.
+    /// The first port; each node uses three consecutive ports. The system chooses by default.
     pub(super) base_port: Option<u16>,
 }
 
-/// Why there is no such directory.
+/// A directory that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DirectoryError {
     #[error("cannot {operation} {}: {source}", path.display())]
@@ -76,7 +76,7 @@ pub(super) enum DirectoryError {
          delete this one", path.display()
     )]
     OtherSize { path: PathBuf, found: usize, wanted: usize },
-    #[error("{} is damaged: {detail}; delete the directory to begin anew", path.display())]
+    #[error("{} is damaged: {detail}; delete the directory to create a new cluster", path.display())]
     Damaged { path: PathBuf, detail: String },
     #[error("--nodes must be 1 to {MEMBERS_MAX}, not {0}")]
     Nodes(usize),
@@ -89,8 +89,8 @@ pub(super) enum DirectoryError {
 }
 
 impl DevDirectory {
-    /// Finds the cluster in a directory, or makes one there.
-    pub(super) fn open(path: &Path, wish: Wish) -> Result<Self, DirectoryError> {
+    /// Opens the cluster of a directory, or creates one there.
+    pub(super) fn open(path: &Path, options: ClusterOptions) -> Result<Self, DirectoryError> {
         std::fs::create_dir_all(path).map_err(|source| file_error("create", path, source))?;
         let path = path.canonicalize().map_err(|source| file_error("find", path, source))?;
         let lock_path = path.join(LOCK_FILE);
@@ -100,49 +100,49 @@ impl DevDirectory {
             .map_err(|_| DirectoryError::InUse(path.clone()))?;
         let cluster_path = path.join(CLUSTER_FILE);
         let cluster = match std::fs::read_to_string(&cluster_path) {
-            Ok(text) => found(&path, &text, wish)?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => create(&path, wish)?,
+            Ok(text) => found(&path, &text, options)?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => create(&path, options)?,
             Err(source) => return Err(file_error("read", &cluster_path, source)),
         };
         Ok(Self { path, cluster, _lock: lock })
     }
 
-    /// Its nodes.
+    /// The nodes.
     pub(super) fn nodes(&self) -> &[DevNode] {
         &self.cluster.nodes
     }
 
-    /// One of them.
+    /// A node.
     pub(super) fn node(&self, id: u64) -> Option<&DevNode> {
         self.cluster.nodes.iter().find(|node| node.id == id)
     }
 
-    /// Where it is, from the root.
+    /// The absolute path.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// A node's configuration.
+    /// The configuration file of a node.
     pub(super) fn config(&self, id: u64) -> PathBuf {
         self.path.join(config_name(id))
     }
 
-    /// Where a node's log lines go.
+    /// The file with the log lines of a node.
     pub(super) fn log(&self, id: u64) -> PathBuf {
         self.path.join(format!("node-{id}.log"))
     }
 
-    /// What clients need.
+    /// The client file.
     pub(super) fn client_file(&self) -> PathBuf {
         self.path.join(CLIENT_FILE)
     }
 
-    /// Whether empty data directories may be filled: until all nodes were up once.
+    /// Whether empty data directories may be initialised: until all nodes have been up once.
     pub(super) const fn may_bootstrap(&self) -> bool {
         !self.cluster.bootstrapped
     }
 
-    /// Notes that every node has data now.
+    /// Records that every node has data.
     pub(super) fn bootstrapped(&mut self) -> Result<(), DirectoryError> {
         if self.cluster.bootstrapped {
             return Ok(());
@@ -166,13 +166,13 @@ fn file_error(operation: &'static str, path: &Path, source: std::io::Error) -> D
     DirectoryError::File { operation, path: path.to_owned(), source }
 }
 
-fn found(path: &Path, text: &str, wish: Wish) -> Result<Cluster, DirectoryError> {
+fn found(path: &Path, text: &str, options: ClusterOptions) -> Result<Cluster, DirectoryError> {
     let cluster: Cluster = toml::from_str(text).map_err(|error| DirectoryError::Damaged {
         path: path.join(CLUSTER_FILE),
         detail: error.to_string().trim_end().to_owned(),
     })?;
     let found = cluster.nodes.len();
-    match wish.nodes {
+    match options.nodes {
         Some(wanted) if wanted != found => {
             Err(DirectoryError::OtherSize { path: path.to_owned(), found, wanted })
         }
@@ -180,14 +180,14 @@ fn found(path: &Path, text: &str, wish: Wish) -> Result<Cluster, DirectoryError>
     }
 }
 
-/// Makes certificates and configurations; the file that names the cluster comes last, so that an
-/// interrupted attempt is simply made again.
-fn create(path: &Path, wish: Wish) -> Result<Cluster, DirectoryError> {
-    let count = wish.nodes.unwrap_or(3);
+/// Creates certificates and configurations. The file that describes the cluster is written last, so
+/// that the next start repeats an interrupted attempt.
+fn create(path: &Path, options: ClusterOptions) -> Result<Cluster, DirectoryError> {
+    let count = options.nodes.unwrap_or(3);
     if count == 0 || count > MEMBERS_MAX {
         return Err(DirectoryError::Nodes(count));
     }
-    let nodes = match wish.base_port {
+    let nodes = match options.base_port {
         Some(base) => consecutive_ports(base, count)?,
         None => free_ports(count).map_err(DirectoryError::Ports)?,
     };
@@ -208,7 +208,7 @@ fn create(path: &Path, wish: Wish) -> Result<Cluster, DirectoryError> {
     Ok(cluster)
 }
 
-/// Certificates for the nodes and a client. The authority's own key is thrown away.
+/// Creates certificates for the nodes and a client. The private key of the authority is not kept.
 fn certify(path: &Path, cluster: ClusterId, nodes: &[DevNode]) -> Result<(), DirectoryError> {
     let authority = Authority::new(&format!("raft-server dev {cluster}"))?;
     write(path, CA_FILE, authority.certificate_pem())?;
@@ -225,12 +225,12 @@ fn certify(path: &Path, cluster: ClusterId, nodes: &[DevNode]) -> Result<(), Dir
     Ok(())
 }
 
-/// A node's configuration as a person would write it.
+/// The text of a node's configuration file.
 fn node_config(cluster: &Cluster, node: &DevNode) -> String {
     let id = node.id;
     let mut text = format!(
-        "# Node {id} of a cluster made by `raft-server dev`. `raft-server serve --help` explains\n\
-         # every key. Paths are relative to this file.\n\
+        "# Node {id} of a cluster that `raft-server dev` created. `raft-server config reference`\n\
+         # describes every key. Paths are relative to this file.\n\
          cluster_id = \"{}\"\nnode_id = {id}\ndata_dir = \"node-{id}\"\n\
          listen_http = \"{}\"\n\
          tls_ca = \"{CA_FILE}\"\ntls_certificate = \"node-{id}.pem\"\ntls_key = \"node-{id}.key\"\n",
@@ -245,7 +245,7 @@ fn node_config(cluster: &Cluster, node: &DevNode) -> String {
     text
 }
 
-/// Ports that nobody uses now. All are held until the last is chosen, so that they differ.
+/// Ports that are free now. All are bound until the last is chosen, so that they differ.
 fn free_ports(count: usize) -> Result<Vec<DevNode>, std::io::Error> {
     let any = (Ipv4Addr::LOCALHOST, 0);
     let mut held = Vec::new();
@@ -278,7 +278,7 @@ fn consecutive_ports(base: u16, count: usize) -> Result<Vec<DevNode>, DirectoryE
     Ok((1..).zip((base..=u16::MAX).step_by(3)).take(count).map(node).collect())
 }
 
-/// Writes a file whole or not at all.
+/// Writes a file atomically.
 fn write(directory: &Path, name: &str, text: &str) -> Result<(), DirectoryError> {
     let path = directory.join(name);
     let draft = directory.join(format!(".{name}.draft"));
@@ -292,10 +292,10 @@ mod tests {
     use super::*;
     use crate::config::{self, Settings};
 
-    const ANY: Wish = Wish { nodes: None, base_port: None };
+    const ANY: ClusterOptions = ClusterOptions { nodes: None, base_port: None };
 
     #[test]
-    fn a_made_directory_is_found_again_with_the_same_ports() {
+    fn existing_directory_is_opened_with_the_same_ports() {
         let directory = tempfile::tempdir().unwrap();
         let first = DevDirectory::open(directory.path(), ANY).unwrap();
         let addresses = |directory: &DevDirectory| format!("{:?}", directory.nodes());
@@ -309,7 +309,7 @@ mod tests {
         again.bootstrapped().unwrap();
         drop(again);
         assert!(!DevDirectory::open(directory.path(), ANY).unwrap().may_bootstrap());
-        let five = Wish { nodes: Some(5), base_port: None };
+        let five = ClusterOptions { nodes: Some(5), base_port: None };
         assert!(matches!(
             DevDirectory::open(directory.path(), five),
             Err(DirectoryError::OtherSize { .. })
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn its_configurations_pass_the_check_and_its_client_file_reads() {
+    fn created_files_are_valid() {
         let directory = tempfile::tempdir().unwrap();
         let dev = DevDirectory::open(directory.path(), ANY).unwrap();
         for node in dev.nodes() {
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn ports_can_be_chosen_three_a_node() {
+    fn each_node_has_three_consecutive_ports() {
         let nodes = consecutive_ports(7000, 2).unwrap();
         assert_eq!(nodes[1].peer.port(), 7003);
         assert_eq!(nodes[1].http.port(), 7005);

@@ -13,15 +13,15 @@ use tokio::task::JoinHandle;
 
 use super::directory::{DevDirectory, DevNode};
 
-/// How long nodes may take to leave before they are killed.
+/// The time that nodes have to exit after SIGTERM before they are killed.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// The processes. Those that still run are killed when this is dropped.
+/// The processes. Dropping this kills those that still run.
 #[derive(Debug)]
 pub(super) struct Nodes {
     program: PathBuf,
     running: Vec<Running>,
-    tell_end: mpsc::UnboundedSender<Ended>,
+    end_sender: mpsc::UnboundedSender<Ended>,
     ends: mpsc::UnboundedReceiver<Ended>,
 }
 
@@ -36,21 +36,21 @@ struct Running {
 /// A process that has ended.
 #[derive(Debug)]
 pub(super) struct Ended {
-    /// Which node it was.
+    /// The id of the node.
     pub(super) id: u64,
-    /// How it ended, if the system says.
+    /// The exit status, if the system reports it.
     pub(super) status: Option<ExitStatus>,
 }
 
 impl Nodes {
-    /// No process yet; each will run this program.
+    /// No processes; each will run this program.
     pub(super) fn new(program: PathBuf) -> Self {
-        let (tell_end, ends) = mpsc::unbounded_channel();
-        Self { program, running: Vec::new(), tell_end, ends }
+        let (end_sender, ends) = mpsc::unbounded_channel();
+        Self { program, running: Vec::new(), end_sender, ends }
     }
 
-    /// Starts a node. It ends with this process, whatever happens to this one; its own process
-    /// group keeps the terminal's Ctrl-C from it, so that it is told to end in good time and once.
+    /// Starts a node. It exits with this process, however this process ends. It has a process group
+    /// of its own, so that the terminal's Ctrl-C does not reach it and [`Nodes::stop`] stops it.
     pub(super) fn start(&mut self, directory: &DevDirectory, node: &DevNode) -> io::Result<()> {
         let log = OpenOptions::new().create(true).append(true).open(directory.log(node.id))?;
         let mut command = Command::new(&self.program);
@@ -58,7 +58,7 @@ impl Nodes {
             .arg("serve")
             .arg("--config")
             .arg(directory.config(node.id))
-            .arg("--end-with-parent")
+            .arg("--exit-with-parent")
             .arg(std::process::id().to_string())
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
@@ -70,7 +70,7 @@ impl Nodes {
         }
         let child = command.spawn()?;
         let pid = pid_of(&child)?;
-        let waiting = tokio::spawn(wait(node.id, child, self.tell_end.clone()));
+        let waiting = tokio::spawn(wait(node.id, child, self.end_sender.clone()));
         self.running.push(Running { id: node.id, pid, waiting });
         Ok(())
     }
@@ -90,7 +90,7 @@ impl Nodes {
             .map(|running| running.pid.as_raw_nonzero().get())
     }
 
-    /// Kills a node as a power cut would.
+    /// Kills a node with SIGKILL.
     pub(super) fn kill(&self, id: u64) -> io::Result<()> {
         match self.running.iter().find(|running| running.id == id) {
             Some(running) => Ok(kill_process(running.pid, Signal::KILL)?),
@@ -98,10 +98,10 @@ impl Nodes {
         }
     }
 
-    /// Tells every node to end, waits, and kills what is left after a while.
+    /// Sends SIGTERM to every node, waits, and kills those that run after the grace period.
     pub(super) async fn stop(&mut self) {
         for running in &self.running {
-            // One that has just ended needs no telling.
+            // A process that has just ended receives no signal.
             let _ = kill_process(running.pid, Signal::TERM);
         }
         let all = async {
@@ -111,17 +111,17 @@ impl Nodes {
         };
         if tokio::time::timeout(GRACE, all).await.is_err() {
             for running in self.running.drain(..) {
-                eprintln!("node {} did not end in time and is killed", running.id);
+                eprintln!("node {} did not stop in time and is killed", running.id);
                 running.waiting.abort();
             }
         }
     }
 }
 
-async fn wait(id: u64, mut child: Child, tell_end: mpsc::UnboundedSender<Ended>) {
+async fn wait(id: u64, mut child: Child, end_sender: mpsc::UnboundedSender<Ended>) {
     let status = child.wait().await.ok();
-    // Nobody listens any more when everything is ending.
-    let _ = tell_end.send(Ended { id, status });
+    // The receiver is gone when this process exits.
+    let _ = end_sender.send(Ended { id, status });
 }
 
 fn pid_of(child: &Child) -> io::Result<Pid> {
@@ -129,10 +129,10 @@ fn pid_of(child: &Child) -> io::Result<Pid> {
         .id()
         .and_then(|id| i32::try_from(id).ok())
         .and_then(Pid::from_raw)
-        .ok_or_else(|| io::Error::other("the process ended at once"))
+        .ok_or_else(|| io::Error::other("the process has ended already"))
 }
 
-/// The last lines of a file, as far as they lie in its last few kilobytes.
+/// The last lines of a file, from its last 4 KiB.
 pub(super) fn last_lines(path: &Path, count: usize) -> String {
     const BYTES_MAX: u64 = 4096;
     let read = || -> io::Result<Vec<u8>> {

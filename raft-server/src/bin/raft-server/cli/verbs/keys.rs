@@ -1,7 +1,6 @@
 //! `put`, `get`, `del` and `range`.
 
 use std::ffi::OsString;
-use std::io::Read;
 use std::os::unix::ffi::OsStringExt;
 
 use bytes::Bytes;
@@ -12,19 +11,21 @@ use raft_server::kv::state_machine::{
     DeleteRange, KeyRange, Projection, Put, RangeRequest, RangeResult, Revision,
 };
 
-use super::{CommonArgs, End, VerbError};
+use super::cluster_args::ClusterArgs;
+use super::outcome::{Ended, VerbError};
+use super::stdin;
 
 #[derive(Args, Debug)]
 pub(crate) struct PutArgs {
     /// The key
     key: OsString,
-    /// The value; read from standard input if left out
+    /// The value [default: standard input]
     value: Option<OsString>,
-    /// Show what the key was before
+    /// Print the previous version of the key
     #[arg(long)]
     prev: bool,
     #[command(flatten)]
-    common: CommonArgs,
+    cluster: ClusterArgs,
 }
 
 #[derive(Args, Debug)]
@@ -34,57 +35,57 @@ pub(crate) struct GetArgs {
     #[command(flatten)]
     read: ReadArgs,
     #[command(flatten)]
-    common: CommonArgs,
+    cluster: ClusterArgs,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct DelArgs {
-    /// The key, or where the range begins
+    /// The key, or the start of the range
     key: OsString,
-    /// Every key that begins like this one
+    /// Delete all keys that start with KEY
     #[arg(long, conflicts_with = "range_end")]
     prefix: bool,
-    /// Every key from this one up to END, END left out
+    /// Delete all keys from KEY to END, without END
     #[arg(long, value_name = "END")]
     range_end: Option<OsString>,
-    /// Show what the keys were
+    /// Print the deleted keys
     #[arg(long)]
     prev: bool,
     #[command(flatten)]
-    common: CommonArgs,
+    cluster: ClusterArgs,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct RangeArgs {
-    /// The first key; every key if left out
+    /// The first key [default: the first key of the store]
     start: Option<OsString>,
-    /// The key before which to stop; to the last key if left out
+    /// The end of the range, excluded [default: the end of the store]
     end: Option<OsString>,
-    /// Every key that begins like this
+    /// Get all keys that start with PREFIX
     #[arg(long, value_name = "PREFIX", conflicts_with = "start")]
     prefix: Option<OsString>,
-    /// Show at most so many keys
-    #[arg(long)]
+    /// Maximum number of keys
+    #[arg(long, value_name = "N")]
     limit: Option<u64>,
-    /// Leave the values out
+    /// Print keys without their values
     #[arg(long)]
     keys_only: bool,
-    /// Show only how many keys there are; reads all of them
+    /// Print only the number of keys; the node reads all of them
     #[arg(long, conflicts_with_all = ["keys_only", "limit"])]
     count_only: bool,
     #[command(flatten)]
     read: ReadArgs,
     #[command(flatten)]
-    common: CommonArgs,
+    cluster: ClusterArgs,
 }
 
-/// As of when, and how fresh.
+/// The revision and the consistency of a read.
 #[derive(Args, Debug)]
 struct ReadArgs {
-    /// Read the store as it was at this revision
+    /// Read at this revision of the store
     #[arg(long, value_name = "N")]
     revision: Option<u64>,
-    /// Let any node answer from what it has, which may be old
+    /// Read from the state of any node, which may be stale
     #[arg(long)]
     serializable: bool,
 }
@@ -95,48 +96,47 @@ impl ReadArgs {
     }
 }
 
-pub(super) async fn put(args: PutArgs) -> Result<End, VerbError> {
+pub(crate) async fn put(args: PutArgs) -> Result<Ended, VerbError> {
     let value = match args.value {
         Some(value) => bytes(value),
-        None => Bytes::from(stdin()?),
+        None => Bytes::from(stdin::read()?),
     };
-    let (client, printer) = args.common.client()?;
+    let (client, printer) = args.cluster.client()?;
     let put = Put { key: bytes(args.key), value, prev_kv: args.prev };
     let Revisioned { revision, value } = client.put(put).await?;
     printer.put(revision, value.as_ref()).map_err(VerbError::Print)?;
-    Ok(End::Done)
+    Ok(Ended::Done)
 }
 
-pub(super) async fn get(args: GetArgs) -> Result<End, VerbError> {
-    let (client, printer) = args.common.client()?;
+pub(crate) async fn get(args: GetArgs) -> Result<Ended, VerbError> {
+    let (client, printer) = args.cluster.client()?;
     let mut request = RangeRequest::new(KeyRange::Key(bytes(args.key)));
     request.revision = args.read.revision.map(Revision);
     let Revisioned { revision, value } = client.range(request, args.read.consistency()).await?;
     if value.kvs.is_empty() {
         printer.nothing(revision).map_err(VerbError::Print)?;
         eprintln!("raft-server: no such key");
-        return Ok(End::No);
+        return Ok(Ended::No);
     }
     printer.range(revision, &value, Projection::KeysAndValues).map_err(VerbError::Print)?;
-    Ok(End::Done)
+    Ok(Ended::Done)
 }
 
-pub(super) async fn del(args: DelArgs) -> Result<End, VerbError> {
-    let (client, printer) = args.common.client()?;
+pub(crate) async fn del(args: DelArgs) -> Result<Ended, VerbError> {
+    let (client, printer) = args.cluster.client()?;
     let key = bytes(args.key);
     let range = match args.range_end {
         Some(end) => KeyRange::Span { start: key, end: bytes(end) },
         None if args.prefix => KeyRange::Prefix(key),
         None => KeyRange::Key(key),
     };
-    let Revisioned { revision, value } =
-        client.delete(DeleteRange { range, prev_kv: args.prev }).await?;
+    let Revisioned { revision, value } = client.delete(DeleteRange { range, prev_kv: args.prev }).await?;
     printer.deleted(revision, &value).map_err(VerbError::Print)?;
-    Ok(End::Done)
+    Ok(Ended::Done)
 }
 
-pub(super) async fn range(args: RangeArgs) -> Result<End, VerbError> {
-    let (client, printer) = args.common.client()?;
+pub(crate) async fn range(args: RangeArgs) -> Result<Ended, VerbError> {
+    let (client, printer) = args.cluster.client()?;
     let range = match (args.start, args.end, args.prefix) {
         (_, _, Some(prefix)) => KeyRange::Prefix(bytes(prefix)),
         (Some(start), Some(end), None) => KeyRange::Span { start: bytes(start), end: bytes(end) },
@@ -155,10 +155,10 @@ pub(super) async fn range(args: RangeArgs) -> Result<End, VerbError> {
     if value.more && projection != Projection::CountOnly {
         eprintln!("raft-server: {} keys shown, there are more", value.kvs.len());
     }
-    Ok(End::Done)
+    Ok(Ended::Done)
 }
 
-/// Reads a range to its end or to the limit, at one revision, however many answers that takes.
+/// Reads a range to its end or to the limit, at one revision, with as many requests as it takes.
 async fn read_on(
     client: &Client,
     request: RangeRequest,
@@ -167,7 +167,8 @@ async fn read_on(
     let mut whole = client.range(request.clone(), consistency).await?;
     let revision = request.revision.unwrap_or(whole.revision);
     loop {
-        let missing = request.limit.map(|limit| limit.saturating_sub(whole.value.kvs.len() as u64));
+        let missing =
+            request.limit.map(|limit| limit.saturating_sub(whole.value.kvs.len() as u64));
         let last = match whole.value.kvs.last() {
             Some(last) if whole.value.more && missing != Some(0) => last.key.clone(),
             Some(_) | None => return Ok(whole),
@@ -185,14 +186,7 @@ async fn read_on(
     }
 }
 
-/// What was typed, to the byte.
+/// The bytes of an argument.
 fn bytes(text: OsString) -> Bytes {
     Bytes::from(text.into_vec())
-}
-
-/// Standard input to its end.
-pub(super) fn stdin() -> Result<Vec<u8>, VerbError> {
-    let mut bytes = Vec::new();
-    std::io::stdin().read_to_end(&mut bytes).map_err(VerbError::Stdin)?;
-    Ok(bytes)
 }

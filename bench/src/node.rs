@@ -1,6 +1,7 @@
-//! Three nodes in one process without disks or sockets: what the node itself costs.
-//! `cargo run --release -p raft-server --example node_throughput --no-default-features -- [CLIENTS]...`
-#![allow(clippy::print_stdout, reason = "an example talks to whoever runs it")]
+//! Measures the node of `raft-server` alone: three nodes in one process, without disks or sockets.
+//!
+//! `node-bench [CLIENTS]...`
+#![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -52,7 +53,7 @@ async fn start(hub: Hub, node: NodeId, members: [NodeId; 3]) -> Result<NodeHandl
     Ok(node.start().await?)
 }
 
-/// What each client repeats.
+/// The request that each client repeats.
 #[derive(Clone, Copy, Debug)]
 enum Work {
     Write,

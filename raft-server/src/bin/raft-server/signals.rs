@@ -1,11 +1,12 @@
-//! The signals that end the process.
+//! The signals that stop the process.
 
 use std::io;
 use std::process;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// SIGTERM and SIGINT, as wishes to end. From the moment that this exists they no longer kill.
+/// The handlers of SIGTERM and SIGINT. Once installed, these signals no longer end the process by
+/// themselves.
 #[derive(Debug)]
 pub(crate) struct Signals {
     terminate: Signal,
@@ -13,7 +14,7 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    /// Takes over the two signals. Needs a runtime.
+    /// Installs the handlers. Needs a tokio runtime.
     pub(crate) fn install() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
@@ -21,7 +22,7 @@ impl Signals {
         })
     }
 
-    /// Waits for one, and names it.
+    /// Waits for a signal and returns its name.
     pub(crate) async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
@@ -29,11 +30,11 @@ impl Signals {
         }
     }
 
-    /// From now on one more signal ends the process at once, whatever it is doing.
-    pub(crate) fn next_one_kills(mut self) {
+    /// From now on the next signal ends the process at once, with exit code 1.
+    pub(crate) fn exit_at_next(mut self) {
         tokio::spawn(async move {
             let name = self.next().await;
-            eprintln!("raft-server: {name} once more: leaving at once");
+            eprintln!("raft-server: received {name} again: exiting at once");
             process::exit(1);
         });
     }

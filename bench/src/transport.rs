@@ -1,8 +1,8 @@
-//! Measures a pair of transports on the loopback interface: messages a second one way, with the
-//! CPU time they take, and the time of a round trip.
+//! Measures a pair of QUIC transports on the loopback interface: messages a second in one direction
+//! with their CPU time, and the time of a round trip.
 //!
-//! `cargo run --release -p raft-transport-quic --example quic_throughput [-- --workers N]`
-#![allow(clippy::print_stdout, reason = "a measurement prints what it measured")]
+//! `transport-bench [--workers N]`
+#![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -26,12 +26,12 @@ const ONE: NodeId = NodeId(1);
 const TWO: NodeId = NodeId(2);
 const COMMAND_BYTES: usize = 256;
 
-/// Counts messages; node 2 answers each append, as a follower does.
+/// Counts messages. Node 2 responds to each append, as a follower does.
 #[derive(Default)]
 struct End {
     count: Mutex<u64>,
     arrived: Condvar,
-    answers: OnceLock<Weak<QuicTransport>>,
+    responder: OnceLock<Weak<QuicTransport>>,
 }
 
 impl Inbox for End {
@@ -41,9 +41,9 @@ impl Inbox for End {
 
     fn deliver_all(&self, messages: Vec<Message>) {
         let count = messages.len() as u64;
-        if let Some(transport) = self.answers.get().and_then(Weak::upgrade) {
+        if let Some(transport) = self.responder.get().and_then(Weak::upgrade) {
             for message in messages {
-                transport.send(answer(&message));
+                transport.send(response(&message));
             }
         }
         *self.count.lock().expect("never poisoned") += count;
@@ -76,8 +76,8 @@ fn main() -> Result<()> {
     };
     println!("{workers} runtime threads a node, {COMMAND_BYTES}-byte commands, loopback");
     let (one, two) = (Node::start(ONE, workers)?, Node::start(TWO, workers)?);
-    // Node 2 accepts node 1 and dials where nothing answers: with two connections made at once,
-    // one would give way to the other in the middle of the measurement.
+    // Node 2 accepts connections from node 1 and dials an unused port. With two connections at once,
+    // one would be closed during the measurement.
     two.transport.set_peers(&[PeerAddress { node: ONE, address: "127.0.0.1:1".to_owned() }]);
     one.transport.set_peers(&[two.address()]);
     while !one.transport.status().iter().any(|peer| peer.connected) {
@@ -86,17 +86,17 @@ fn main() -> Result<()> {
     for batch in [1, 16, 64] {
         one_way(&one, &two, batch)?;
     }
-    two.end.answers.get_or_init(|| Arc::downgrade(&two.transport));
+    two.end.responder.get_or_init(|| Arc::downgrade(&two.transport));
     for window in [1, 8, 64] {
         echo(&one, window)?;
     }
     Ok(())
 }
 
-/// Appends of so many entries, as fast as they are taken.
+/// Sends appends of `batch` entries as fast as the transport accepts them.
 fn one_way(one: &Node, two: &Node, batch: u64) -> Result<()> {
     const ENTRIES: u64 = 2_000_000;
-    // What is under way must fit the queue: what does not is dropped.
+    // Messages in flight must fit into the queue; the transport drops further ones.
     let ahead_max = 8192 / batch;
     let message = append(batch);
     let messages = ENTRIES / batch.max(4);
@@ -120,7 +120,7 @@ fn one_way(one: &Node, two: &Node, batch: u64) -> Result<()> {
     Ok(())
 }
 
-/// Appends and their answers, so many under way at a time.
+/// Sends appends and waits for their responses, `window` at a time.
 fn echo(one: &Node, window: u64) -> Result<()> {
     let rounds = 20_000 * window.min(8);
     let message = append(1);
@@ -208,7 +208,7 @@ fn append(entries: u64) -> Message {
     message(ONE, TWO, body)
 }
 
-fn answer(append: &Message) -> Message {
+fn response(append: &Message) -> Message {
     let outcome = AppendOutcome::Matched { match_index: LogIndex(1) };
     let body = Body::AppendEntriesResponse(AppendEntriesResponse { round: Round(1), outcome });
     message(append.to, append.from, body)
@@ -227,7 +227,7 @@ fn message(from: NodeId, to: NodeId, body: Body) -> Message {
     }
 }
 
-/// What this process has used so far, in user and system mode.
+/// The user and system time of this process.
 fn cpu_time() -> Result<Duration> {
     const TICKS_A_SECOND: u64 = 100;
     let stat = std::fs::read_to_string("/proc/self/stat")?;

@@ -1,0 +1,155 @@
+//! Prints the results of requests in the format that the caller chose.
+
+use std::io;
+
+use clap::ValueEnum;
+use raft_server::kv::protocol::{MemberReport, StatusReport};
+use raft_server::kv::state_machine::{
+    Deleted, KeyValue, Projection, RangeResult, Revision, TxnOpResult, TxnResult,
+};
+use serde_json::{Value, json};
+
+use super::stdout::write;
+use super::{json as values, text};
+
+/// The format of results.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
+pub(crate) enum Format {
+    /// Aligned columns; bytes that are not UTF-8 are escaped as \x00
+    #[default]
+    Table,
+    /// One line of JSON; bytes that are not UTF-8 are in `key_hex` and `value_hex`
+    Json,
+    /// The bytes of the values, and nothing else
+    Raw,
+}
+
+/// Prints results in one format.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Printer {
+    format: Format,
+}
+
+impl Printer {
+    pub(crate) const fn new(format: Format) -> Self {
+        Self { format }
+    }
+
+    pub(crate) fn put(self, revision: Revision, prev: Option<&KeyValue>) -> io::Result<()> {
+        write(&match self.format {
+            Format::Table => {
+                let mut text = format!("done at revision {revision}\n");
+                if let Some(prev) = prev {
+                    text +=
+                        &format!("before:\n{}", text::key_table([prev], Projection::KeysAndValues));
+                }
+                text.into_bytes()
+            }
+            Format::Json => line(&json!({
+                "revision": revision.get(),
+                "prev": prev.map(|prev| values::key_value(prev, Projection::KeysAndValues)),
+            })),
+            Format::Raw => prev.map_or_else(Vec::new, |prev| prev.value.to_vec()),
+        })
+    }
+
+    /// Prints the result of a read of one key that does not exist.
+    pub(crate) fn nothing(self, revision: Revision) -> io::Result<()> {
+        match self.format {
+            Format::Json => {
+                self.range(revision, &RangeResult::default(), Projection::KeysAndValues)
+            }
+            Format::Table | Format::Raw => Ok(()),
+        }
+    }
+
+    pub(crate) fn range(
+        self,
+        revision: Revision,
+        found: &RangeResult,
+        projection: Projection,
+    ) -> io::Result<()> {
+        write(&match self.format {
+            Format::Table if projection == Projection::CountOnly => {
+                format!("{}\n", found.count.unwrap_or_default()).into_bytes()
+            }
+            Format::Table => text::key_table(&found.kvs, projection).into_bytes(),
+            Format::Json => line(&values::range(revision, found, projection)),
+            Format::Raw => found.kvs.iter().flat_map(|kv| kv.value.clone()).collect(),
+        })
+    }
+
+    pub(crate) fn deleted(self, revision: Revision, deleted: &Deleted) -> io::Result<()> {
+        write(&match self.format {
+            Format::Table => text::deleted_text(revision, deleted).into_bytes(),
+            Format::Json => {
+                let mut value = values::deleted(deleted);
+                value["revision"] = revision.get().into();
+                line(&value)
+            }
+            Format::Raw => deleted.prev_kvs.iter().flat_map(|kv| kv.value.clone()).collect(),
+        })
+    }
+
+    pub(crate) fn txn(self, revision: Revision, result: &TxnResult) -> io::Result<()> {
+        write(&match self.format {
+            Format::Table => text::txn_text(revision, result).into_bytes(),
+            Format::Json => {
+                let results: Vec<Value> = result.results.iter().map(values::txn_op).collect();
+                line(&json!({
+                    "revision": revision.get(),
+                    "succeeded": result.succeeded,
+                    "results": results,
+                }))
+            }
+            Format::Raw => txn_values(result),
+        })
+    }
+
+    pub(crate) fn compacted(self, revision: Revision) -> io::Result<()> {
+        write(&match self.format {
+            Format::Table => format!("compacted; the store is at revision {revision}\n").into(),
+            Format::Json => line(&json!({ "revision": revision.get() })),
+            Format::Raw => Vec::new(),
+        })
+    }
+
+    /// Prints one line for each endpoint, whether it responds or not.
+    pub(crate) fn status(
+        self,
+        reports: &[(String, Result<StatusReport, String>)],
+    ) -> io::Result<()> {
+        write(&match self.format {
+            Format::Table | Format::Raw => text::status_table(reports).into_bytes(),
+            Format::Json => {
+                let value =
+                    |(endpoint, report): &(String, Result<StatusReport, String>)| match report {
+                        Ok(report) => values::status(endpoint, report),
+                        Err(error) => json!({ "endpoint": endpoint, "error": error }),
+                    };
+                line(&Value::Array(reports.iter().map(value).collect()))
+            }
+        })
+    }
+
+    pub(crate) fn members(self, members: &[MemberReport]) -> io::Result<()> {
+        write(&match self.format {
+            Format::Table | Format::Raw => text::member_table(members).into_bytes(),
+            Format::Json => line(&Value::Array(members.iter().map(values::member).collect())),
+        })
+    }
+}
+
+fn line(value: &Value) -> Vec<u8> {
+    format!("{value}\n").into_bytes()
+}
+
+fn txn_values(result: &TxnResult) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for result in &result.results {
+        if let TxnOpResult::Range(found) = result {
+            bytes.extend(found.kvs.iter().flat_map(|kv| kv.value.clone()));
+        }
+    }
+    bytes
+}

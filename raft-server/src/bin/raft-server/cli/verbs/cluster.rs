@@ -1,0 +1,53 @@
+//! `compact`, `status` and `members`.
+
+use clap::Args;
+use raft_server::kv::client::Client;
+use raft_server::kv::state_machine::Revision;
+
+use super::cluster_args::ClusterArgs;
+use super::outcome::{Ended, VerbError};
+use crate::cli::output::Printer;
+
+#[derive(Args, Debug)]
+pub(crate) struct CompactArgs {
+    /// Discard the versions that were superseded at or before this revision
+    revision: u64,
+    #[command(flatten)]
+    cluster: ClusterArgs,
+}
+
+pub(crate) async fn compact(args: CompactArgs) -> Result<Ended, VerbError> {
+    let (client, printer) = args.cluster.client()?;
+    let revision = client.compact(Revision(args.revision)).await?;
+    printer.compacted(revision).map_err(VerbError::Print)?;
+    Ok(Ended::Done)
+}
+
+pub(crate) async fn status(args: ClusterArgs) -> Result<Ended, VerbError> {
+    let config = args.connection.client_config()?;
+    let endpoints = config.endpoints.clone();
+    let client = Client::new(config)?;
+    let mut requests = tokio::task::JoinSet::new();
+    for (position, endpoint) in endpoints.iter().cloned().enumerate() {
+        let client = client.clone();
+        requests.spawn(async move {
+            let report = client.status_of(&endpoint).await;
+            (position, endpoint, report.map_err(|error| error.to_string()))
+        });
+    }
+    let mut reports = requests.join_all().await;
+    reports.sort_by_key(|(position, ..)| *position);
+    let reports: Vec<_> =
+        reports.into_iter().map(|(_, endpoint, report)| (endpoint, report)).collect();
+    Printer::new(args.output).status(&reports).map_err(VerbError::Print)?;
+    if reports.iter().all(|(_, report)| report.is_err()) {
+        return Err(VerbError::NoResponse);
+    }
+    Ok(Ended::Done)
+}
+
+pub(crate) async fn members(args: ClusterArgs) -> Result<Ended, VerbError> {
+    let (client, printer) = args.client()?;
+    printer.members(&client.members().await?).map_err(VerbError::Print)?;
+    Ok(Ended::Done)
+}

@@ -1,0 +1,68 @@
+//! The commands that send requests, and their exit codes.
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use super::cluster_args::ClusterArgs;
+use super::outcome::{EXIT_CODES, Ended, VerbError};
+use super::{cluster, keys, txn};
+
+/// A command that sends requests to a cluster.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Verb {
+    /// Put a key
+    #[command(after_help = EXIT_CODES)]
+    Put(keys::PutArgs),
+    /// Get a key
+    #[command(after_help = EXIT_CODES)]
+    Get(keys::GetArgs),
+    /// Delete a key or a range of keys
+    #[command(after_help = EXIT_CODES)]
+    Del(keys::DelArgs),
+    /// Get a range of keys in ascending order
+    #[command(after_help = EXIT_CODES)]
+    Range(keys::RangeArgs),
+    /// Run a transaction: compare keys, then apply one of two lists of operations atomically
+    #[command(after_help = txn::HELP)]
+    Txn(txn::TxnArgs),
+    /// Discard superseded versions up to a revision
+    #[command(after_help = EXIT_CODES)]
+    Compact(cluster::CompactArgs),
+    /// Show the status of each node
+    #[command(after_help = EXIT_CODES)]
+    Status(ClusterArgs),
+    /// List the members of the cluster
+    #[command(after_help = EXIT_CODES)]
+    Members(ClusterArgs),
+}
+
+impl Verb {
+    /// Runs the command, prints its result and returns the exit code.
+    pub(crate) fn run(self) -> ExitCode {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let ended =
+            runtime.map_err(VerbError::Runtime).and_then(|runtime| runtime.block_on(self.send()));
+        match ended {
+            Ok(Ended::Done) => ExitCode::SUCCESS,
+            Ok(Ended::No) => ExitCode::from(3),
+            Err(error) => {
+                eprintln!("raft-server: {error}");
+                ExitCode::from(error.code())
+            }
+        }
+    }
+
+    async fn send(self) -> Result<Ended, VerbError> {
+        match self {
+            Self::Put(args) => keys::put(args).await,
+            Self::Get(args) => keys::get(args).await,
+            Self::Del(args) => keys::del(args).await,
+            Self::Range(args) => keys::range(args).await,
+            Self::Txn(args) => txn::run(args).await,
+            Self::Compact(args) => cluster::compact(args).await,
+            Self::Status(args) => cluster::status(args).await,
+            Self::Members(args) => cluster::members(args).await,
+        }
+    }
+}

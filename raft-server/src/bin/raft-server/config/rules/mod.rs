@@ -1,0 +1,10 @@
+//! The rules that a configuration must follow.
+
+mod check;
+mod findings;
+mod listen;
+mod members;
+mod raft;
+
+pub(super) use check::check;
+pub(crate) use findings::{Problem, Warning};

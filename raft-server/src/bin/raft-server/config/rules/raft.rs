@@ -1,0 +1,129 @@
+//! Maps the settings of the algorithm onto those of `raft-core`, and its rules onto the keys of the
+//! configuration.
+
+use std::time::Duration;
+
+use raft_core::{ApplyFailurePolicy, CommitNotification, ConfigError, Limits};
+use raft_transport_quic::FRAME_BYTES_MAX_DEFAULT;
+
+use super::findings::{Findings, Problem, Warning};
+use crate::config::interim::Settings as RaftSettings;
+use crate::config::settings::Settings;
+
+/// The settings of the algorithm; those that are not set have the defaults of `raft-core`.
+pub(super) fn raft(settings: &Settings, findings: &mut Findings) -> RaftSettings {
+    let raft = mapped(settings);
+    findings.problems.extend(raft.violations().into_iter().map(problem));
+    findings.problems.extend(above_frame(&raft.limits));
+    let (heartbeat, election) = (raft.heartbeat_interval, raft.election_timeout_min);
+    if heartbeat.saturating_mul(3) <= election && heartbeat.saturating_mul(5) > election {
+        findings.warnings.push(Warning::ShortElectionTimeout { election, heartbeat });
+    }
+    raft
+}
+
+fn mapped(settings: &Settings) -> RaftSettings {
+    let mut raft = RaftSettings::default();
+    set(&mut raft.election_timeout_min, settings.election_timeout.map(|span| span.0));
+    set(&mut raft.heartbeat_interval, settings.heartbeat_interval.map(|span| span.0));
+    raft.storage_stall_timeout = settings.storage_stall_timeout.map(|span| span.0);
+    set(&mut raft.pre_vote, settings.pre_vote);
+    set(&mut raft.check_quorum, settings.check_quorum);
+    if let Some(at_once) = settings.commit_at_once {
+        raft.commit_notification =
+            if at_once { CommitNotification::Immediate } else { CommitNotification::NextMessage };
+    }
+    if let Some(idempotent) = settings.commands_idempotent {
+        raft.apply_failure =
+            if idempotent { ApplyFailurePolicy::Retry } else { ApplyFailurePolicy::Halt };
+    }
+    let limits = &mut raft.limits;
+    set(&mut limits.append_entries_max, settings.limit_append_entries);
+    set(&mut limits.append_bytes_max, settings.limit_append_bytes.map(|size| size.0));
+    set(&mut limits.inflight_appends_max, settings.limit_inflight_appends);
+    set(&mut limits.inflight_bytes_max, settings.limit_inflight_bytes.map(|size| size.0));
+    set(&mut limits.command_bytes_max, settings.limit_command_bytes.map(|size| size.0));
+    set(&mut limits.unapplied_bytes_max, settings.limit_unapplied_bytes.map(|size| size.0));
+    set(&mut limits.tail_bytes_max, settings.limit_tail_bytes.map(|size| size.0));
+    raft
+}
+
+fn set<T>(target: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *target = value;
+    }
+}
+
+/// A violated rule of `raft-core`, with the keys of the configuration.
+#[allow(clippy::wildcard_enum_match_arm, reason = "further rules have no message here")]
+fn problem(violation: ConfigError) -> Problem {
+    match violation {
+        ConfigError::HeartbeatIntervalTooLong { heartbeat, election } => {
+            let needed = heartbeat.max(Duration::from_millis(1)).saturating_mul(5);
+            Problem::Heartbeat { heartbeat, election, needed }
+        }
+        ConfigError::StallTimeoutTooShort { stall, election } => {
+            Problem::StallTimeout { stall, election }
+        }
+        ConfigError::ZeroLimit(name) => key_of_limit(name)
+            .map_or_else(|| Problem::Raft(ConfigError::ZeroLimit(name)), Problem::Zero),
+        ConfigError::CommandExceedsBudget { command, needed, unapplied } => {
+            Problem::CommandAboveBudget { command, needed, unapplied }
+        }
+        other => Problem::Raft(other),
+    }
+}
+
+/// The key of a limit of `raft-core`.
+fn key_of_limit(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "append_entries_max" => "limit_append_entries",
+        "append_bytes_max" => "limit_append_bytes",
+        "inflight_appends_max" => "limit_inflight_appends",
+        "inflight_bytes_max" => "limit_inflight_bytes",
+        "command_bytes_max" => "limit_command_bytes",
+        "unapplied_bytes_max" => "limit_unapplied_bytes",
+        "tail_bytes_max" => "limit_tail_bytes",
+        _ => return None,
+    })
+}
+
+/// The limits that permit append messages longer than a frame of the transport.
+fn above_frame(limits: &Limits) -> Vec<Problem> {
+    let frame_bytes_max = u64::from(FRAME_BYTES_MAX_DEFAULT);
+    let (mut appends, mut commands) = (*limits, *limits);
+    appends.command_bytes_max = 0;
+    commands.append_bytes_max = 0;
+    let checked = [
+        ("limit_append_bytes", limits.append_bytes_max, appends),
+        ("limit_command_bytes", limits.command_bytes_max, commands),
+    ];
+    let problem = |(key, value, alone): (&'static str, u64, Limits)| {
+        let excess = alone.message_bytes_max().saturating_sub(frame_bytes_max);
+        let value_max = value.saturating_sub(excess);
+        (excess > 0).then_some(Problem::AboveFrame { key, value, value_max })
+    };
+    checked.into_iter().filter_map(problem).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A rule that `raft-core` gains must get a message with keys here.
+    #[test]
+    fn each_limit_of_the_configuration_has_a_key() {
+        for name in [
+            "append_entries_max",
+            "append_bytes_max",
+            "inflight_appends_max",
+            "inflight_bytes_max",
+            "command_bytes_max",
+            "unapplied_bytes_max",
+            "tail_bytes_max",
+        ] {
+            let key = key_of_limit(name).unwrap();
+            assert!(crate::config::settings::KEYS.contains(&key), "{key}");
+        }
+    }
+}

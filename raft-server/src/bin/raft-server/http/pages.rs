@@ -1,0 +1,72 @@
+//! The pages and their responses.
+
+use std::sync::{Arc, OnceLock};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::get;
+
+use super::watched::Watched;
+use super::{metrics, probe, status};
+
+/// The node that the pages describe; empty until it has started.
+pub(super) type Shown = Arc<OnceLock<Watched>>;
+
+/// The router of all pages.
+pub(super) fn router(shown: Shown) -> Router {
+    Router::new()
+        .route("/", get(index))
+        .route("/livez", get(livez))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics_page))
+        .route("/v1/status", get(status_page))
+        .fallback(|| async {
+            (
+                StatusCode::NOT_FOUND,
+                "no such page; the pages are /livez /readyz /metrics /v1/status\n",
+            )
+        })
+        .with_state(shown)
+}
+
+async fn index() -> &'static str {
+    "raft-server\n/livez\n/readyz\n/metrics\n/v1/status\n"
+}
+
+/// A node that recovers its data is live.
+async fn livez(State(shown): State<Shown>) -> Response {
+    verdict_response(shown.get().map_or(Ok(()), |watched| probe::live(&watched.node.status())))
+}
+
+async fn readyz(State(shown): State<Shown>) -> Response {
+    verdict_response(match shown.get() {
+        Some(watched) => probe::ready(&watched.node.status()),
+        None => Err(STARTING.to_owned()),
+    })
+}
+
+fn verdict_response(verdict: Result<(), String>) -> Response {
+    match verdict {
+        Ok(()) => (StatusCode::OK, "ok\n").into_response(),
+        Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response(),
+    }
+}
+
+async fn metrics_page(State(shown): State<Shown>) -> Response {
+    let Some(watched) = shown.get() else { return verdict_response(Err(STARTING.to_owned())) };
+    match metrics::page(watched) {
+        Ok(text) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
+        Err(std::fmt::Error) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+async fn status_page(State(shown): State<Shown>) -> Response {
+    match shown.get() {
+        Some(watched) => Json(status::view(watched)).into_response(),
+        None => verdict_response(Err(STARTING.to_owned())),
+    }
+}
+
+const STARTING: &str = "starting: the data is being opened and recovered";

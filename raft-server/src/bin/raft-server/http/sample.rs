@@ -1,0 +1,35 @@
+//! The status of a node, for tests of the pages.
+
+use std::collections::BTreeMap;
+
+use raft_core::{LogId, LogIndex, Membership, NodeId, RoleKind, Status, Term};
+use raft_server::{NodeCounters, NodeStatus, QueueDepths};
+
+/// A follower that is ready.
+pub(super) fn healthy_node() -> NodeStatus {
+    let raft = Status {
+        node: NodeId(1),
+        role: RoleKind::Follower,
+        term: Term(3),
+        voted_for: None,
+        leader: Some(NodeId(2)),
+        first_index: LogIndex(1),
+        last_log: LogId::new(Term(3), LogIndex(50_000)),
+        persisted_index: LogIndex(50_000),
+        commit_index: LogIndex(50_000),
+        commit_index_seen: LogIndex(50_000),
+        applied_index: LogIndex(49_999),
+        membership: Membership::of_voters([1, 2, 3].map(NodeId)),
+        storage_waiting: std::time::Duration::ZERO,
+        tail_bytes: 0,
+        unapplied_bytes: 0,
+        progress: BTreeMap::new(),
+        apply_failed_at: None,
+    };
+    NodeStatus {
+        raft,
+        queues: QueueDepths::default(),
+        counters: NodeCounters::default(),
+        stopped: None,
+    }
+}

@@ -1,0 +1,10 @@
+//! A whole node of the key-value server: its data on disk, its ports, its start and its shutdown.
+
+mod failure;
+mod open;
+mod run;
+mod start;
+
+pub(crate) use failure::open_failure;
+pub(crate) use open::LOG_DIRECTORY;
+pub(crate) use start::start;
