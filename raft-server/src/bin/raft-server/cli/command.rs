@@ -65,13 +65,13 @@ mod tests {
     /// The arguments of the commands of this program in the code blocks and code spans of a text.
     fn commands_in(text: &str) -> Vec<String> {
         let mut commands = Vec::new();
-        let mut in_block = false;
+        let mut block = None;
         for line in text.lines() {
-            if line.starts_with("```") {
-                in_block = !in_block;
-            } else if in_block {
+            if let Some(language) = line.strip_prefix("```") {
+                block = block.is_none().then_some(language);
+            } else if block == Some("sh") {
                 commands.push(line.split('#').next().unwrap_or_default().trim().to_owned());
-            } else {
+            } else if block.is_none() {
                 commands.extend(line.split('`').skip(1).step_by(2).map(str::to_owned));
             }
         }
@@ -84,7 +84,7 @@ mod tests {
         let documents = [
             ("README.md", 3),
             ("raft-server/README.md", 3),
-            ("docs/operating.md", 5),
+            ("docs/operating.md", 10),
             ("docs/configuration.md", 1),
         ];
         for (document, count_min) in documents {

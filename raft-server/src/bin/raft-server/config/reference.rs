@@ -34,12 +34,31 @@ fn setting(setting: &Setting) -> String {
     };
     let (toml_type, unit) = (kind.toml_type(), kind.unit());
     let flag = key.replace('_', "-");
+    let meaning = wrapped(meaning);
     format!(
         "\n### `{key}`\n\n{meaning}\n\n\
          | type | unit | default | range | flag | variable |\n\
          | --- | --- | --- | --- | --- | --- |\n\
          | {toml_type} | {unit} | {default} | {range} | `--{flag}` | `{variable}` |\n"
     )
+}
+
+/// A text with line breaks, so that no line is longer than 100 columns.
+fn wrapped(text: &str) -> String {
+    const COLUMNS_MAX: usize = 100;
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let line = lines.last_mut().expect("there is a first line");
+        if line.is_empty() {
+            line.push_str(word);
+        } else if line.len() + 1 + word.len() <= COLUMNS_MAX {
+            line.push(' ');
+            line.push_str(word);
+        } else {
+            lines.push(word.to_owned());
+        }
+    }
+    lines.join("\n")
 }
 
 #[cfg(test)]

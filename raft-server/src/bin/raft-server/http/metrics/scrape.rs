@@ -340,8 +340,8 @@ mod tests {
 # Metrics
 
 The page `/metrics` of the HTTP port, in the OpenMetrics text format. A metric with the same meaning
-as one of etcd has the name of etcd's. Counters start at zero with the process. A test compares this
-document with the code.
+as one of etcd has the name of etcd's. Counters start at zero with the process, except those that are
+an index of the log. A test compares this document with the code.
 
 | metric | type | unit | meaning |
 | --- | --- | --- | --- |
