@@ -78,7 +78,7 @@ impl Cluster {
                         self.inputs.push_back((at, Input::Applied(last)));
                     }
                     Effect::FetchEntries(fetch) => panic!("nothing is evicted: {fetch:?}"),
-                    Effect::Respond(reply) => panic!("nothing is refused: {reply:?}"),
+                    Effect::Respond(response) => panic!("nothing is refused: {response:?}"),
                     Effect::Halt(reason) => panic!("{reason}"),
                     Effect::Event(_) => {}
                 }

@@ -130,7 +130,8 @@ pub(crate) async fn del(args: DelArgs) -> Result<Ended, VerbError> {
         None if args.prefix => KeyRange::Prefix(key),
         None => KeyRange::Key(key),
     };
-    let Revisioned { revision, value } = client.delete(DeleteRange { range, prev_kv: args.prev }).await?;
+    let Revisioned { revision, value } =
+        client.delete(DeleteRange { range, prev_kv: args.prev }).await?;
     printer.deleted(revision, &value).map_err(VerbError::Print)?;
     Ok(Ended::Done)
 }
@@ -167,8 +168,7 @@ async fn read_on(
     let mut whole = client.range(request.clone(), consistency).await?;
     let revision = request.revision.unwrap_or(whole.revision);
     loop {
-        let missing =
-            request.limit.map(|limit| limit.saturating_sub(whole.value.kvs.len() as u64));
+        let missing = request.limit.map(|limit| limit.saturating_sub(whole.value.kvs.len() as u64));
         let last = match whole.value.kvs.last() {
             Some(last) if whole.value.more && missing != Some(0) => last.key.clone(),
             Some(_) | None => return Ok(whole),

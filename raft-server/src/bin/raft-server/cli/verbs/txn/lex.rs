@@ -1,23 +1,23 @@
-//! Cuts the text of a transaction into words and signs.
+//! Splits the text of a transaction into tokens.
 
 use std::fmt;
 
 use bytes::Bytes;
 
-/// A word or sign, and where it stands.
+/// A token and its position.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Token {
     pub(super) kind: TokenKind,
-    /// The byte of the text at which it begins.
+    /// The offset of its first byte in the text.
     pub(super) at: usize,
 }
 
-/// What a token is.
+/// The kind of a token.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum TokenKind {
-    /// A word without quotes; it may mean something.
+    /// A word without quotes, which may be a keyword.
     Word(String),
-    /// A word in quotes; it means itself.
+    /// Quoted text, which is never a keyword.
     Quoted(Bytes),
     /// One of `( ) = != < >`.
     Sign(&'static str),
@@ -25,7 +25,7 @@ pub(super) enum TokenKind {
     Separator,
 }
 
-/// What is wrong with a text, and where.
+/// A syntax error and its position.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub(super) struct SyntaxError {
     message: String,
@@ -57,7 +57,7 @@ impl fmt::Display for SyntaxError {
     }
 }
 
-/// Cuts a text.
+/// Splits a text into tokens.
 pub(super) fn lex(text: &str) -> Result<Vec<Token>, SyntaxError> {
     let mut lexer = Lexer { text, at: 0 };
     let mut tokens = Vec::new();
@@ -101,7 +101,7 @@ impl Lexer<'_> {
         self.text[self.at..].chars().next()
     }
 
-    /// Passes over blanks and comments, up to a line break.
+    /// Skips blanks and comments, up to a line break.
     fn skip(&mut self) {
         let rest = &self.text[self.at..];
         let blank = |c: char| c.is_whitespace() && c != '\n';
@@ -117,7 +117,7 @@ impl Lexer<'_> {
         let ends = |c: char| c.is_whitespace() || "()=!<>;#'\"".contains(c);
         let word = &rest[..rest.find(ends).unwrap_or(rest.len())];
         if word.is_empty() {
-            return Err(self.error(self.at, "a lone `!`: relations are = != < >"));
+            return Err(self.error(self.at, "unexpected `!`: the relations are = != < >"));
         }
         self.at += word.len();
         Ok(TokenKind::Word(word.to_owned()))
@@ -127,7 +127,7 @@ impl Lexer<'_> {
         let start = self.at;
         let inside = &self.text[start + 1..];
         let Some(length) = inside.find('\'') else {
-            return Err(self.error(start, "this quote is never closed"));
+            return Err(self.error(start, "this quote is not closed"));
         };
         self.at = start + length + 2;
         Ok(TokenKind::Quoted(Bytes::copy_from_slice(&inside.as_bytes()[..length])))
@@ -140,7 +140,7 @@ impl Lexer<'_> {
         loop {
             let at = self.at;
             let Some(next) = self.peek() else {
-                return Err(self.error(start, "this quote is never closed"));
+                return Err(self.error(start, "this quote is not closed"));
             };
             self.at += next.len_utf8();
             match next {
@@ -151,7 +151,7 @@ impl Lexer<'_> {
         }
     }
 
-    /// The byte that is meant by what follows a backslash.
+    /// The byte that an escape stands for; the text continues after the backslash.
     fn escape(&mut self, at: usize) -> Result<u8, SyntaxError> {
         let rest = &self.text[self.at..];
         let (byte, length) = match rest.as_bytes() {
@@ -163,11 +163,11 @@ impl Lexer<'_> {
                 let digit = |digit: u8| char::from(digit).to_digit(16);
                 let value = digit(*high).zip(digit(*low)).map(|(high, low)| high * 16 + low);
                 let Some(byte) = value.and_then(|value| u8::try_from(value).ok()) else {
-                    return Err(self.error(at, "two hexadecimal digits go after \\x"));
+                    return Err(self.error(at, "two hexadecimal digits must follow \\x"));
                 };
                 (byte, 3)
             }
-            _ => return Err(self.error(at, "escapes are \\n \\t \\r \\\\ \\\" \\' and \\x00")),
+            _ => return Err(self.error(at, "the escapes are \\n \\t \\r \\\\ \\\" \\' and \\x00")),
         };
         self.at += length;
         Ok(byte)

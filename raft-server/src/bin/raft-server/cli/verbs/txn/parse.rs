@@ -1,4 +1,4 @@
-//! Reads a transaction from its tokens.
+//! Parses a transaction from its tokens.
 
 use bytes::Bytes;
 use raft_server::kv::state_machine::{
@@ -7,7 +7,7 @@ use raft_server::kv::state_machine::{
 
 use super::lex::{SyntaxError, Token, TokenKind, lex};
 
-/// Reads a transaction.
+/// Parses a transaction.
 pub(super) fn parse(text: &str) -> Result<Txn, SyntaxError> {
     let tokens = lex(text)?;
     let mut parser = Parser { text, tokens: &tokens };
@@ -15,7 +15,7 @@ pub(super) fn parse(text: &str) -> Result<Txn, SyntaxError> {
     parser.skip_separators();
     match parser.tokens.first() {
         None => Ok(txn),
-        Some(_) => Err(parser.error("nothing may follow here; separate operations with `;`")),
+        Some(_) => Err(parser.error("unexpected text; separate operations with `;`")),
     }
 }
 
@@ -153,7 +153,7 @@ impl Parser<'_> {
         Ok(KeyRange::Span { start, end: self.text_of("a key")? })
     }
 
-    /// A word that stands for itself.
+    /// The next token as a key or value. Keywords must be quoted.
     fn text_of(&mut self, what: &str) -> Result<Bytes, SyntaxError> {
         let [Token { kind, .. }, rest @ ..] = self.tokens else {
             return Err(self.error(&format!("expected {what}")));
@@ -162,7 +162,8 @@ impl Parser<'_> {
             TokenKind::Quoted(bytes) => bytes.clone(),
             TokenKind::Word(word) if !is_reserved(word) => Bytes::copy_from_slice(word.as_bytes()),
             TokenKind::Word(word) => {
-                let message = format!("expected {what}; if `{word}` is meant, put it in quotes");
+                let message =
+                    format!("expected {what}; to use the keyword `{word}` as text, quote it");
                 return Err(self.error(&message));
             }
             TokenKind::Sign(_) | TokenKind::Separator => {
@@ -175,7 +176,7 @@ impl Parser<'_> {
 
     fn takes_word(&mut self, word: &str) -> bool {
         let before = self.tokens;
-        // A line may end before `and`, `then` and `else`; `--prefix` belongs to its own line.
+        // A line break may precede `and`, `then` and `else`, but not `--prefix`.
         if !word.starts_with('-') {
             self.skip_separators();
         }
@@ -217,7 +218,7 @@ fn version(key: Bytes, relation: Relation) -> Compare {
     Compare { key, relation, expected: Expected::Version(0) }
 }
 
-/// Words that mean something where a key or a value may stand.
+/// Keywords, which must be quoted as keys and values.
 fn is_reserved(word: &str) -> bool {
     ["if", "and", "then", "else", "--prefix"].contains(&word)
 }
@@ -235,9 +236,9 @@ mod tests {
     }
 
     #[test]
-    fn a_transaction_on_one_line_and_on_several_is_the_same() {
+    fn line_breaks_do_not_change_a_transaction() {
         let line = "if missing(lock) and value(a) = 1 then put lock me; get a else get lock";
-        let lines = "if missing(lock) # nobody has it\nand value(a)=1\nthen\nput lock me\nget a\n\n\
+        let lines = "if missing(lock) # it is free\nand value(a)=1\nthen\nput lock me\nget a\n\n\
                      else\n  get lock\n";
         let txn = parse(line).unwrap();
         assert_eq!(parse(lines).unwrap(), txn);
@@ -256,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn every_comparison_has_its_meaning() {
+    fn each_comparison_is_parsed() {
         let text =
             "if exists(k) and version(k) != 3 and created(k) < 4 and modified(k) > 5 then get k";
         let found: Vec<_> = parse(text)
@@ -277,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn operations_without_comparisons_always_happen() {
+    fn operations_without_comparisons_are_unconditional() {
         let txn = parse("put a 1; del b --prefix; del c d; get e f").unwrap();
         assert!(txn.compare.is_empty() && txn.otherwise.is_empty());
         let span = |start: &'static str, end: &'static str| KeyRange::Span {
@@ -297,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn quotes_keep_blanks_signs_words_and_any_byte() {
+    fn quoted_text_may_contain_any_byte() {
         let txn = parse(r#"put 'then; (x) \n' "tab\t\x00\xff\"é""#).unwrap();
         let TxnOp::Put(put) = &txn.then[0] else { panic!("{txn:?}") };
         assert_eq!(&put.key[..], br"then; (x) \n");
@@ -305,15 +306,15 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_is_shown_with_a_caret_under_it() {
+    fn error_shows_its_line_with_a_caret() {
         let error = parse("if missing(a)\nthen\nput a then").unwrap_err().to_string();
-        let expected = "line 3, column 7: expected a value; if `then` is meant, put it in quotes\n  \
+        let expected = "line 3, column 7: expected a value; to use the keyword `then` as text, quote it\n  \
                         put a then\n        ^";
         assert_eq!(error, expected);
     }
 
     #[test]
-    fn every_mistake_is_an_error_and_none_a_panic() {
+    fn invalid_transactions_are_errors() {
         for text in [
             "",
             ";",
@@ -324,7 +325,7 @@ mod tests {
             "if value(a) ! 1 then get a",
             "if value(a) 1 then get a",
             "if version(a) = x then get a",
-            "if nonsense(a) = 1 then get a",
+            "if unknown(a) = 1 then get a",
             "put a",
             "put a b c",
             "get",
@@ -346,7 +347,7 @@ mod tests {
             "if value( then get a",
             "if value(",
         ] {
-            assert!(parse(text).is_err(), "{text:?} was taken");
+            assert!(parse(text).is_err(), "{text:?} is accepted");
         }
     }
 }
