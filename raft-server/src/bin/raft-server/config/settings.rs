@@ -246,7 +246,8 @@ settings! {
             },
             "-";
         /// Retry a command at which the state machine failed. Without it the node stops and marks
-        /// its log as broken, until `raft-server log mark-fixed` removes the mark.
+        /// its log as broken, until `raft-server log mark-fixed --data-dir DIRECTORY` removes the
+        /// mark.
         #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
         commands_idempotent: bool, "RAFT_SERVER_COMMANDS_IDEMPOTENT", Boolean,
             |raft: &RaftSettings| given(raft.apply_failure == ApplyFailurePolicy::Retry), "-";
