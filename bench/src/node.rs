@@ -125,7 +125,7 @@ async fn main() -> Result<(), BoxError> {
     for clients in clients {
         measure(&leader, Work::Write, clients).await?;
         measure(&leader, Work::Read, clients).await?;
-        let counters = leader.status().counters;
+        let counters = leader.status().await.counters;
         println!(
             "   {} persists in {} batches, {} apply batches, {} messages sent",
             counters.persists,

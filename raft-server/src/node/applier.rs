@@ -1,65 +1,59 @@
-//! Runs the state machine: applies batches, answers queries between them.
+//! The thread that runs the state machine.
 
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use raft_core::ports::{ApplyError, QueryError, StateMachine, StorageFailure};
+use raft_core::ports::{ApplyError, StateMachine, StorageFailure};
 use raft_core::{ApplyFailure, CommittedEntry, LogId, LogIndex, Payload, RequestId};
 
+use super::arrivals::ApplierReport;
+use super::clock::nanos;
+use super::counters::Counters;
 use super::error::StopReason;
 use super::mailbox::Mailbox;
-use super::status::{Counters, nanos};
 use super::work_queue::WorkQueue;
 use super::worker::panic_message;
 
-/// Effects and outputs that may be held back before they are flushed, in bytes; one command may
-/// exceed it. What a state machine stages for one command is for it to bound.
+/// Staged effects and outputs that cause a flush when they exceed this, in bytes. A state machine
+/// bounds what it stages for one command itself.
 const UNFLUSHED_BYTES_MAX: u64 = 16 << 20;
 
-/// Something for the state machine to do.
+/// Work for the applier.
 #[derive(Debug)]
-pub(super) enum Job {
-    /// Apply these.
+pub(super) enum ApplierTask {
+    /// Apply these entries.
     Apply(Vec<CommittedEntry>),
-    /// The core has heard of the last failure: what follows was emitted after it.
+    /// Apply entries again: the core has taken the last failure, and emitted the entries that
+    /// follow in the queue after it.
     Resume,
-    /// Answer this.
+    /// Run this query.
     Query(RequestId, Bytes),
 }
 
-/// What the state machine has done.
-#[derive(Debug)]
-pub(super) enum Report {
-    /// Everything up to here is applied and flushed, with these outputs.
-    Applied { last: LogIndex, outputs: Vec<(RequestId, Bytes)> },
-    /// It failed at an entry; everything before it is applied.
-    Failed { failure: ApplyFailure, request: Option<RequestId> },
-    /// Queries and their answers.
-    Answered(Vec<(RequestId, Result<Bytes, QueryError>)>),
-}
-
-/// The thread that owns the state machine.
+/// Owns the state machine on its thread.
 pub(super) struct Applier {
-    pub(super) state_machine: Box<dyn StateMachine>,
-    pub(super) mailbox: Arc<Mailbox>,
-    pub(super) counters: Arc<Counters>,
-    mood: Mood,
-    run: Run,
+    state_machine: Box<dyn StateMachine>,
+    mailbox: Arc<Mailbox>,
+    counters: Arc<Counters>,
+    state: ApplyState,
+    unflushed: Unflushed,
+    /// The entry that the state machine applies or flushes, for the message of a panic.
+    current: Option<LogIndex>,
 }
 
-/// Whether entries are applied or passed over.
+/// Whether entries are applied or discarded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Mood {
+enum ApplyState {
     Applying,
-    /// After a failure, until [`Job::Resume`]: the core emits the dropped entries again.
-    Dropping,
+    /// After a failure, until [`ApplierTask::Resume`]: the core emits the discarded entries again.
+    Discarding,
 }
 
-/// Entries that were applied and are not flushed yet.
+/// Entries that are applied and not flushed yet.
 #[derive(Debug, Default)]
-struct Run {
+struct Unflushed {
     last: LogId,
     entries: u64,
     outputs: Vec<(RequestId, Bytes)>,
@@ -72,23 +66,28 @@ impl Applier {
         mailbox: Arc<Mailbox>,
         counters: Arc<Counters>,
     ) -> Self {
-        Self { state_machine, mailbox, counters, mood: Mood::Applying, run: Run::default() }
+        Self {
+            state_machine,
+            mailbox,
+            counters,
+            state: ApplyState::Applying,
+            unflushed: Unflushed::default(),
+            current: None,
+        }
     }
 
-    /// Works until the queue ends or the state machine cannot go on. A panic of the state machine
-    /// is final: the entry it was at is neither applied nor skipped, so nothing after it can be.
-    pub(super) fn run(mut self, queue: &WorkQueue<Job>) {
+    /// Runs until the queue is closed or the state machine cannot continue. After a panic of the
+    /// state machine the entry counts as not applied, so that no later entry can be applied.
+    pub(super) fn run(mut self, queue: &WorkQueue<ApplierTask>) {
         let mut batch = Vec::new();
         while queue.take(&mut batch) {
-            let mut at = None;
-            let worked =
-                panic::catch_unwind(AssertUnwindSafe(|| self.work_through(&mut batch, &mut at)));
-            let reason = match worked {
+            let result = panic::catch_unwind(AssertUnwindSafe(|| self.process(&mut batch)));
+            let reason = match result {
                 Ok(Ok(())) => continue,
                 Ok(Err(reason)) => reason,
                 Err(panic) => {
                     let message = panic_message(panic.as_ref());
-                    match at {
+                    match self.current {
                         Some(index) => StopReason::StateMachinePanicked { index, message },
                         None => StopReason::Panicked { part: "state machine", message },
                     }
@@ -100,101 +99,94 @@ impl Applier {
         }
     }
 
-    /// Applies all entries of the batch, with one flush unless that would hold back too much, then
-    /// answers its queries. `at` names the entry at which the state machine is.
-    fn work_through(
-        &mut self,
-        batch: &mut Vec<Job>,
-        at: &mut Option<LogIndex>,
-    ) -> Result<(), StopReason> {
+    /// Applies all entries of the batch, flushes them, and runs the queries of the batch.
+    fn process(&mut self, batch: &mut Vec<ApplierTask>) -> Result<(), StopReason> {
         let mut queries = Vec::new();
         let started = Instant::now();
         let mut applies = false;
-        for job in batch.drain(..) {
-            match job {
-                Job::Apply(entries) => {
+        for task in batch.drain(..) {
+            match task {
+                ApplierTask::Apply(entries) => {
                     applies = true;
-                    self.apply(entries, at)?;
+                    self.apply(entries)?;
                 }
-                Job::Resume => self.mood = Mood::Applying,
-                Job::Query(id, query) => queries.push((id, query)),
+                ApplierTask::Resume => self.state = ApplyState::Applying,
+                ApplierTask::Query(id, query) => queries.push((id, query)),
             }
         }
-        self.flush(at)?;
-        *at = None;
+        self.flush()?;
+        self.current = None;
         if applies {
             self.counters.apply_nanos.add(nanos(started.elapsed()));
         }
         if !queries.is_empty() {
-            let answer = |(id, query)| (id, self.state_machine.query(&query));
-            let answers = queries.into_iter().map(answer).collect();
-            self.report(Report::Answered(answers));
+            let run = |(id, query)| (id, self.state_machine.query(&query));
+            let results = queries.into_iter().map(run).collect();
+            self.report(ApplierReport::Queried(results));
         }
         Ok(())
     }
 
-    fn apply(
-        &mut self,
-        entries: Vec<CommittedEntry>,
-        at: &mut Option<LogIndex>,
-    ) -> Result<(), StopReason> {
+    fn apply(&mut self, entries: Vec<CommittedEntry>) -> Result<(), StopReason> {
         for CommittedEntry { entry, request } in entries {
-            if self.mood == Mood::Dropping {
+            if self.state == ApplyState::Discarding {
                 return Ok(());
             }
-            *at = Some(entry.index());
+            self.current = Some(entry.index());
             let output = match &entry.payload {
                 Payload::Command(command) => Some(self.state_machine.apply(entry.id, command)),
                 Payload::Empty | Payload::Membership(_) => None,
             };
             match output {
-                Some(Ok(output)) => self.run.applied(entry.id, request, Some(output)),
-                None => self.run.applied(entry.id, request, None),
+                Some(Ok(output)) => self.unflushed.add(entry.id, request, Some(output)),
+                None => self.unflushed.add(entry.id, request, None),
                 Some(Err(ApplyError::Command { reason })) => {
-                    self.flush(at)?;
-                    self.failed(entry.index(), request, reason);
+                    self.flush()?;
+                    self.fail(entry.index(), request, reason);
                 }
                 Some(Err(ApplyError::Unsupported { reason })) => {
-                    self.flush(at)?;
+                    self.flush()?;
                     return Err(StopReason::UnsupportedCommand { index: entry.index(), reason });
                 }
-                // Entries before it are applied again after a restart.
+                // The entries that are not flushed are applied again after a restart.
                 Some(Err(ApplyError::Storage(failure))) => return Err(failure.into()),
             }
-            if self.run.output_bytes + self.state_machine.staged_bytes() > UNFLUSHED_BYTES_MAX {
-                self.flush(at)?;
+            let unflushed_bytes = self.unflushed.output_bytes + self.state_machine.staged_bytes();
+            if unflushed_bytes > UNFLUSHED_BYTES_MAX {
+                self.flush()?;
             }
         }
         Ok(())
     }
 
-    /// Ends the run, if there is one. Its outputs are reported only after that.
-    fn flush(&mut self, at: &mut Option<LogIndex>) -> Result<(), StorageFailure> {
-        let run = std::mem::take(&mut self.run);
-        if run.entries == 0 {
+    /// Flushes the applied entries, and then reports their outputs.
+    fn flush(&mut self) -> Result<(), StorageFailure> {
+        let unflushed = std::mem::take(&mut self.unflushed);
+        if unflushed.entries == 0 {
             return Ok(());
         }
-        *at = Some(run.last.index);
-        self.state_machine.flush(run.last)?;
+        let last = unflushed.last.index;
+        self.current = Some(last);
+        self.state_machine.flush(unflushed.last)?;
         self.counters.apply_batches.add(1);
-        self.counters.applied_entries.add(run.entries);
-        self.report(Report::Applied { last: run.last.index, outputs: run.outputs });
+        self.counters.applied_entries.add(unflushed.entries);
+        self.report(ApplierReport::Applied { last, outputs: unflushed.outputs });
         Ok(())
     }
 
-    fn failed(&mut self, index: LogIndex, request: Option<RequestId>, reason: String) {
-        self.mood = Mood::Dropping;
+    fn fail(&mut self, index: LogIndex, request: Option<RequestId>, reason: String) {
+        self.state = ApplyState::Discarding;
         self.counters.apply_failures.add(1);
-        self.report(Report::Failed { failure: ApplyFailure { index, reason }, request });
+        self.report(ApplierReport::Failed { failure: ApplyFailure { index, reason }, request });
     }
 
-    fn report(&self, report: Report) {
-        self.mailbox.post(|arrivals| arrivals.reports.push(report));
+    fn report(&self, report: ApplierReport) {
+        self.mailbox.post(|arrivals| arrivals.applier_reports.push(report));
     }
 }
 
-impl Run {
-    fn applied(&mut self, id: LogId, request: Option<RequestId>, output: Option<Bytes>) {
+impl Unflushed {
+    fn add(&mut self, id: LogId, request: Option<RequestId>, output: Option<Bytes>) {
         self.last = id;
         self.entries += 1;
         if let (Some(request), Some(output)) = (request, output) {

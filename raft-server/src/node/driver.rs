@@ -1,246 +1,331 @@
 //! The loop that owns the core.
 
 use std::future::poll_fn;
+use std::mem;
 use std::ops::ControlFlow;
 use std::panic::{self, AssertUnwindSafe};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use raft_core::{Effect, Timestamp};
-use tokio::time::{Instant, Sleep};
+use raft_core::ports::Transport;
+use raft_core::{Effect, HaltReason, Input, Timestamp};
+use tokio::time::Instant;
 
-use super::applier::Report;
+use super::arrivals::Arrivals;
+use super::clock::{Clock, Timer};
+use super::counters::Counters;
 use super::error::{ProposeError, ReadError, StopReason};
-use super::executor::Executor;
-use super::handle::Shared;
-use super::mailbox::Arrivals;
-use super::status::{Leadership, nanos};
-use super::stepper::Stepper;
+use super::event_log::EventLog;
+use super::pending_requests::{AdmittedRead, PendingRequests};
+use super::request::{QueuedProposal, QueuedRead};
+use super::shared::{PublishedStatus, Shared, StopGuard};
+use super::status::Leadership;
+use super::threads::Threads;
 use super::worker::panic_message;
 
-/// Takes what has arrived, steps the core, hands on what the core wants done; again and again.
+/// Steps the core with everything that arrives and dispatches the effects, until the node stops.
+///
+/// Fields are dropped in the order of declaration: the transport is closed and the threads have
+/// ended when the guard reports that the node has stopped.
 pub(super) struct Driver {
-    shared: Arc<Shared>,
-    executor: Executor,
+    core: raft_core::Node,
     clock: Clock,
-    pace: Pace,
-    /// When a shutdown stops waiting, once one was asked for.
-    drain_until: Option<Instant>,
-    /// What was taken from the mailbox; empty between cycles.
+    /// The core's time in the current cycle.
+    now: Timestamp,
+    timer: Timer,
+    /// The content of the mailbox; empty between cycles.
     arrivals: Arrivals,
+    /// Empty between steps.
     effects: Vec<Effect>,
-    alarm: Pin<Box<Sleep>>,
-    end: End,
+    requests: PendingRequests,
+    transport: Arc<dyn Transport>,
+    threads: Threads,
+    events: EventLog,
+    counters: Arc<Counters>,
+    /// The leadership that was published last.
+    leadership: Leadership,
+    /// Set when the core has halted.
+    halt: Option<HaltReason>,
+    drain_time_max: Duration,
+    /// When a shutdown no longer waits for pending requests; set once a shutdown was requested.
+    drain_deadline: Option<Instant>,
+    shared: Arc<Shared>,
+    stop: StopGuard,
 }
-
-/// Says that the node has stopped, also when nobody lets the driver run to its end.
-struct End(Arc<Shared>);
-
-/// How much a driver takes on and how long it takes leave.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Pace {
-    /// Requests that may be under way.
-    pub(super) waiting_max: usize,
-    /// Bytes that requests under way may take.
-    pub(super) waiting_bytes_max: u64,
-    /// How long a shutdown waits for what is under way.
-    pub(super) drain_time_max: Duration,
-}
-
-/// Counts the core's time from its start.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Clock(Instant);
 
 impl Driver {
-    pub(super) fn new(shared: Arc<Shared>, executor: Executor, clock: Clock, pace: Pace) -> Self {
+    /// A driver for a core that has not made a step. A shutdown waits at most `drain_time_max` for
+    /// pending requests.
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        core: raft_core::Node,
+        clock: Clock,
+        transport: Arc<dyn Transport>,
+        threads: Threads,
+        requests: PendingRequests,
+        drain_time_max: Duration,
+    ) -> Self {
+        let counters = Arc::clone(&shared.counters);
         Self {
-            end: End(Arc::clone(&shared)),
-            shared,
-            executor,
+            leadership: Leadership::of(&core),
+            core,
             clock,
-            pace,
-            drain_until: None,
+            now: clock.now(),
+            timer: Timer::new(),
             arrivals: Arrivals::default(),
             effects: Vec::new(),
-            alarm: Box::pin(tokio::time::sleep_until(clock.0)),
+            requests,
+            transport,
+            threads,
+            events: EventLog::new(Arc::clone(&counters)),
+            counters,
+            halt: None,
+            drain_time_max,
+            drain_deadline: None,
+            stop: StopGuard::new(Arc::clone(&shared)),
+            shared,
         }
     }
 
-    /// Runs the node until it stops, and then its end.
+    /// Runs the node until it stops. A panic of the core or the transport stops this node only.
     pub(super) async fn run(mut self) {
         let reason = loop {
-            self.wait().await;
-            // Whatever panics in here, be it an assertion of the core or a transport, ends this
-            // node and nothing else.
-            let cycle = panic::catch_unwind(AssertUnwindSafe(|| self.cycle()));
-            match cycle {
-                Ok(ControlFlow::Continue(())) => {}
+            self.receive().await;
+            match panic::catch_unwind(AssertUnwindSafe(|| self.cycle())) {
+                Ok(ControlFlow::Continue(())) => self.yield_to_tasks().await,
                 Ok(ControlFlow::Break(reason)) => break reason,
                 Err(panic) => {
                     let message = panic_message(panic.as_ref());
                     break StopReason::Panicked { part: "core or transport", message };
                 }
             }
-            self.breathe().await;
         };
-        self.wind_down(reason).await;
+        self.shut_down(reason).await;
     }
 
-    /// Lets other tasks run: with several callers at every chance, so that the next cycle finds
-    /// what all of them want; else only when this node has kept its worker to itself for long.
-    async fn breathe(&self) {
-        if self.executor.waiters.len() > 1 {
+    /// Waits until the mailbox has content or the core's deadline has passed.
+    async fn receive(&mut self) {
+        let core_deadline = self.clock.instant(self.core.deadline());
+        self.timer.set(self.drain_deadline.map_or(core_deadline, |drain| drain.min(core_deadline)));
+        let Self { shared, arrivals, timer, .. } = self;
+        poll_fn(|context| match shared.mailbox.poll_take(context, arrivals) {
+            Poll::Ready(()) => Poll::Ready(()),
+            Poll::Pending => timer.poll(context),
+        })
+        .await;
+    }
+
+    /// Steps the core with all arrivals, then passes the collected work to the threads. Completions
+    /// and messages come before requests, so that one append carries the consequences of all.
+    fn cycle(&mut self) -> ControlFlow<StopReason> {
+        let mut arrivals = mem::take(&mut self.arrivals);
+        self.now = self.clock.now();
+        self.step_completions(&mut arrivals);
+        self.step_messages(&mut arrivals);
+        self.step_admin_commands(&mut arrivals);
+        self.step_proposals(&mut arrivals.proposals);
+        self.step_reads(&mut arrivals.reads);
+        self.step_tick();
+        self.threads.submit();
+        self.publish(&mut arrivals);
+        let outcome = self.check_stop(&mut arrivals);
+        arrivals.reset_weights();
+        self.arrivals = arrivals;
+        outcome
+    }
+
+    /// Lets other tasks run. With several pending requests that happens after every cycle, so that
+    /// the next one finds the requests of all callers; otherwise when the task's budget is used up.
+    async fn yield_to_tasks(&self) {
+        if self.requests.len() > 1 {
             tokio::task::yield_now().await;
         } else {
             tokio::task::coop::consume_budget().await;
         }
     }
 
-    /// Waits until something has arrived or the core's deadline has come. An alarm that is set
-    /// too early is left alone: waking for nothing once is cheaper than setting it every time.
-    async fn wait(&mut self) {
-        let core_deadline = self.clock.instant(self.shared.core().deadline());
-        let deadline = self.drain_until.map_or(core_deadline, |until| until.min(core_deadline));
-        if self.alarm.is_elapsed() || deadline < self.alarm.deadline() {
-            self.alarm.as_mut().reset(deadline);
+    /// Steps the core with one input and dispatches the effects in their order. Messages are sent
+    /// at once; work for the threads is collected until the end of the cycle.
+    fn step(&mut self, input: Input) {
+        self.core.step(self.now, input, &mut self.effects);
+        let mut sent = 0;
+        for effect in self.effects.drain(..) {
+            match effect {
+                Effect::Send(message) => {
+                    sent += 1;
+                    self.transport.send(message);
+                }
+                Effect::Persist(persist) => self.threads.persist(persist),
+                Effect::FetchEntries(fetch) => self.threads.fetch(fetch),
+                Effect::Apply(entries) => self.threads.apply(entries),
+                Effect::Respond(response) => {
+                    if let Some(query) = self.requests.respond(response) {
+                        self.threads.query(response.id, query);
+                    }
+                }
+                Effect::Event(event) => self.events.record(event),
+                Effect::Halt(reason) => self.halt = Some(reason),
+            }
         }
-        let Self { shared, arrivals, alarm, .. } = self;
-        poll_fn(|context| match shared.mailbox.poll_take(context, arrivals) {
-            Poll::Ready(()) => Poll::Ready(()),
-            Poll::Pending => alarm.as_mut().poll(context),
-        })
-        .await;
+        self.counters.messages_sent.add(sent);
     }
 
-    /// Tells the core everything that has arrived: first what is done, then what peers say, then
-    /// what callers want, so that one append carries the news of all of it.
-    fn cycle(&mut self) -> ControlFlow<StopReason> {
-        let mut arrivals = std::mem::take(&mut self.arrivals);
-        let shared = Arc::clone(&self.shared);
-        let mut core = shared.core();
-        let mut stepper = Stepper {
-            core: &mut core,
-            now: self.clock.now(),
-            executor: &mut self.executor,
-            effects: &mut self.effects,
-            waiting_max: self.pace.waiting_max,
-            waiting_bytes_max: self.pace.waiting_bytes_max,
-        };
-        stepper.completions(&mut arrivals);
-        stepper.peers(&mut arrivals);
-        stepper.orders(&mut arrivals);
-        stepper.proposals(&mut arrivals.proposals);
-        stepper.reads(&mut arrivals.reads);
-        stepper.tick();
-        drop(core);
-        self.arrivals = arrivals;
-        self.arrivals.reset_weights();
-        self.conclude()
+    fn step_completions(&mut self, arrivals: &mut Arrivals) {
+        if let Some(id) = arrivals.persisted.take() {
+            self.step(Input::Persisted(id));
+        }
+        for fetched in arrivals.fetched.drain(..) {
+            self.step(Input::EntriesFetched(fetched));
+        }
+        for report in arrivals.applier_reports.drain(..) {
+            if let Some(input) = self.requests.complete(report) {
+                if matches!(input, Input::ApplyFailed(_)) {
+                    // Comes before the entries that the core emits again in this step or later.
+                    self.threads.resume_apply();
+                }
+                self.step(input);
+            }
+        }
     }
 
-    /// Hands the cycle's work over and decides whether there is another.
-    fn conclude(&mut self) -> ControlFlow<StopReason> {
-        let news = self.executor.hand_over();
-        if news.leadership {
-            self.publish_leadership();
+    fn step_messages(&mut self, arrivals: &mut Arrivals) {
+        self.counters.messages_received.add(arrivals.messages.len() as u64);
+        for message in arrivals.messages.drain(..) {
+            self.step(Input::Message(message));
         }
-        if let Some(reason) = self.arrivals.failure.take() {
+        for peer in arrivals.unreachable.drain(..) {
+            self.step(Input::PeerUnreachable(peer));
+        }
+    }
+
+    fn step_admin_commands(&mut self, arrivals: &mut Arrivals) {
+        for command in arrivals.admin_commands.drain(..) {
+            self.step(command.input);
+            let _ = command.taken.send(());
+        }
+    }
+
+    /// All proposals are one input, so that they are persisted and sent together.
+    fn step_proposals(&mut self, queued: &mut Vec<QueuedProposal>) {
+        if queued.is_empty() {
+            return;
+        }
+        self.counters.proposals.add(queued.len() as u64);
+        let mut admitted = Vec::with_capacity(queued.len());
+        for proposal in queued.drain(..) {
+            admitted.extend(self.requests.admit_proposal(proposal));
+        }
+        if !admitted.is_empty() {
+            self.step(Input::Propose(admitted));
+        }
+    }
+
+    /// All reads that need a read index are one input, so that they share one round of heartbeats.
+    fn step_reads(&mut self, queued: &mut Vec<QueuedRead>) {
+        if queued.is_empty() {
+            return;
+        }
+        self.counters.reads.add(queued.len() as u64);
+        let mut admitted = Vec::with_capacity(queued.len());
+        for read in queued.drain(..) {
+            match self.requests.admit_read(read) {
+                Some(AdmittedRead::ReadIndex(id)) => admitted.push(id),
+                Some(AdmittedRead::Query(id, query)) => self.threads.query(id, query),
+                None => {}
+            }
+        }
+        if !admitted.is_empty() {
+            self.step(Input::Read(admitted));
+        }
+    }
+
+    fn step_tick(&mut self) {
+        if self.core.deadline() <= self.now {
+            self.step(Input::Tick);
+        }
+    }
+
+    /// Publishes the leadership if it has changed, and the status if it was requested.
+    fn publish(&mut self, arrivals: &mut Arrivals) {
+        self.counters.pending.set(self.requests.len() as u64);
+        let leadership = Leadership::of(&self.core);
+        if leadership != self.leadership {
+            if leadership.leader != self.leadership.leader {
+                self.counters.leader_changes.add(1);
+            }
+            self.leadership = leadership;
+            self.shared.leadership.send_replace(leadership);
+        }
+        if !arrivals.status_requests.is_empty() {
+            self.shared.status.send_replace(PublishedStatus::of(&self.core));
+        }
+        for published in arrivals.status_requests.drain(..) {
+            let _ = published.send(());
+        }
+    }
+
+    /// Whether the node stops: a part of it has failed, the core has halted, or a shutdown was
+    /// requested and no request is pending or the time for that is over.
+    fn check_stop(&mut self, arrivals: &mut Arrivals) -> ControlFlow<StopReason> {
+        if let Some(reason) = arrivals.failure.take() {
             return ControlFlow::Break(reason);
         }
-        if let Some(reason) = news.halt {
+        if let Some(reason) = self.halt.take() {
             return ControlFlow::Break(StopReason::Halted(reason));
         }
-        if std::mem::take(&mut self.arrivals.shutdown) {
-            self.drain_until.get_or_insert_with(|| Instant::now() + self.pace.drain_time_max);
+        if mem::take(&mut arrivals.shutdown) {
+            self.drain_deadline.get_or_insert_with(|| Instant::now() + self.drain_time_max);
         }
-        match self.drain_until {
-            Some(until) if self.executor.waiters.is_empty() || until <= Instant::now() => {
+        match self.drain_deadline {
+            Some(deadline) if self.requests.is_empty() || deadline <= Instant::now() => {
                 ControlFlow::Break(StopReason::Shutdown)
             }
             Some(_) | None => ControlFlow::Continue(()),
         }
     }
 
-    /// Ends the threads, answers everybody, closes the ports; says that it has stopped last.
-    async fn wind_down(mut self, reason: StopReason) {
-        let shared = Arc::clone(&self.shared);
-        shared.mailbox.refuse_requests();
-        self.executor.finish().await;
-        let left = shared.mailbox.close();
-        for report in left.reports {
-            match report {
-                Report::Applied { outputs, .. } => self.executor.outputs(outputs),
-                Report::Answered(answers) => self.executor.answers(answers),
-                Report::Failed { failure, request } => {
-                    self.executor.apply_failed(&failure, request);
-                }
-            }
+    /// Waits until the threads have finished their work, and ends all requests.
+    async fn shut_down(mut self, reason: StopReason) {
+        self.publish_last_status();
+        self.shared.mailbox.stop();
+        self.threads.finish().await;
+        let remaining = self.shared.mailbox.close();
+        for report in remaining.applier_reports {
+            // The core takes no further inputs.
+            drop(self.requests.complete(report));
         }
-        self.executor.abandon(shared.leadership.borrow().leader);
-        for (_, answer) in left.proposals {
-            // Whoever asked may be gone, here and below.
-            let _ = answer.send(Err(ProposeError::Stopped));
+        self.requests.abandon_all(self.leadership.leader);
+        self.counters.pending.set(0);
+        for proposal in remaining.proposals {
+            let _ = proposal.outcome.send(Err(ProposeError::Stopped));
         }
-        for read in left.reads {
-            read.refuse(ReadError::Stopped);
+        for read in remaining.reads {
+            read.fail(ReadError::Stopped);
         }
-        match &reason {
-            StopReason::Shutdown => tracing::info!("the node has shut down"),
-            StopReason::RuntimeEnded
-            | StopReason::Storage(_)
-            | StopReason::StateMachineStorage(_)
-            | StopReason::UnsupportedCommand { .. }
-            | StopReason::Halted(_)
-            | StopReason::StateMachinePanicked { .. }
-            | StopReason::Panicked { .. } => {
-                let error: &dyn std::error::Error = &reason;
-                tracing::error!(error, "the node has stopped");
-            }
+        if matches!(reason, StopReason::Shutdown) {
+            tracing::info!("the node has shut down");
+        } else {
+            let error: &dyn std::error::Error = &reason;
+            tracing::error!(error, "the node has stopped");
         }
-        let Self { executor, end, .. } = self;
-        drop(executor);
-        shared.stopped.send_replace(Some(reason));
-        drop(end);
+        self.stop.reason = Some(reason);
     }
 
-    fn publish_leadership(&self) {
-        let status = self.shared.core().status();
-        let now = Leadership { term: status.term, role: status.role, leader: status.leader };
-        self.shared.leadership.send_if_modified(|before| {
-            if before.leader != now.leader {
-                self.executor.counters.leader_changes.add(1);
-            }
-            std::mem::replace(before, now) != now
-        });
+    fn publish_last_status(&self) {
+        // A core that has panicked in a step may panic again.
+        let status = panic::catch_unwind(AssertUnwindSafe(|| PublishedStatus::of(&self.core)));
+        if let Ok(status) = status {
+            self.shared.status.send_replace(status);
+        }
     }
 }
 
-impl Drop for End {
+impl Drop for Driver {
     fn drop(&mut self) {
-        drop(self.0.mailbox.close());
-        self.0.stopped.send_if_modified(|reason| {
-            let untold = reason.is_none();
-            reason.get_or_insert(StopReason::RuntimeEnded);
-            untold
-        });
-    }
-}
-
-impl Clock {
-    pub(super) fn start() -> Self {
-        Self(Instant::now())
-    }
-
-    pub(super) fn now(self) -> Timestamp {
-        Timestamp(nanos(self.0.elapsed()))
-    }
-
-    /// When the core's time is `timestamp`, or a day from now if that is later: a core without a
-    /// deadline names the end of time, which the runtime's timer does not know.
-    fn instant(self, timestamp: Timestamp) -> Instant {
-        const DAY: Duration = Duration::from_secs(24 * 3600);
-        self.0 + timestamp.since(Timestamp(0)).min(self.0.elapsed() + DAY)
+        // The runtime drops a driver that has not shut down.
+        if self.stop.reason.is_none() {
+            self.publish_last_status();
+        }
     }
 }

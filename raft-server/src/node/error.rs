@@ -1,146 +1,153 @@
-//! How requests, starts and whole nodes end badly.
+//! Errors of requests and starts, and the reasons for which a node stops.
 
 use std::sync::Arc;
 
 use raft_core::ports::{QueryError, StorageFailure, StoreError};
 use raft_core::{ConfigError, HaltReason, LogIndex, NodeId, Refusal};
 
-/// An error of a caller's own code, kept as it is.
+/// An error of an embedder's own code.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// How a proposal ended when it did not end with the state machine's output.
+/// Why a proposal returned no output, and what is known about its command.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ProposeError {
-    /// The command is not in the log: asking again, here or elsewhere, is safe.
+    /// The command is not in the log. A retry is safe, at this node or at another one; the refusal
+    /// says which.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The node lost track of the command after it entered the log: it may or may not take
-    /// effect. Ask again with the same session and serial, or read first.
-    #[error("the outcome is unknown: leadership was lost while the command was under way")]
+    /// The command entered the log, and then the node lost leadership or stopped: the command may
+    /// or may not take effect. A retry may apply it twice, unless the state machine detects
+    /// duplicates (thesis §6.3).
+    #[error("the outcome is unknown: leadership was lost while the command was in progress")]
     Unknown {
-        /// Who might lead now.
+        /// The leader, if the node knows it.
         leader: Option<NodeId>,
     },
-    /// The command is committed, and this node's state machine failed at it. The other nodes
-    /// apply it; this one tries again or stops, as
-    /// [`ApplyFailurePolicy`](raft_core::ApplyFailurePolicy) says.
+    /// The command is committed, and the state machine of this node failed at it. The other nodes
+    /// apply it. This node tries again or stops, as its
+    /// [`ApplyFailurePolicy`](raft_core::ApplyFailurePolicy) states.
     #[error("the command is committed at entry {index}, but the state machine failed: {reason}")]
     ApplyFailed {
-        /// Where the command stands in the log.
+        /// The index of the command in the log.
         index: LogIndex,
-        /// What the state machine said.
+        /// The error of the state machine.
         reason: String,
     },
-    /// The node has stopped or is stopping; the command is not in the log.
+    /// The node shuts down or has stopped; the command is not in the log.
     #[error("the node has stopped")]
     Stopped,
 }
 
-/// Why a read was not answered. Reading again is always safe.
+/// Why a read returned no result. A retry is always safe.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ReadError {
-    /// This node cannot answer now; the refusal says what to do.
+    /// This node cannot serve the read now; the refusal says what to do.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The state machine could not answer.
-    #[error("the state machine refused the query: {0}")]
+    /// The state machine returned an error.
+    #[error("the query failed: {0}")]
     Query(#[from] QueryError),
-    /// The node has stopped or is stopping.
+    /// The node shuts down or has stopped.
     #[error("the node has stopped")]
     Stopped,
 }
 
-/// Why a node could not be started. Nothing of it is left running.
+/// Why a node did not start. No thread of it runs, and its ports are dropped.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum StartError {
-    /// The builder was not told something that it needs.
+    /// A required part was not set at the builder.
     #[error("the node needs {0} before it can start")]
     Missing(&'static str),
-    /// The settings, the configuration of the cluster or the recovered log cannot work; a log
-    /// that is marked broken is [`ConfigError::Broken`].
+    /// The settings, the bootstrap configuration or the recovered log are invalid. A log with a
+    /// broken mark is [`ConfigError::Broken`].
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The log store could not be read.
     #[error("the log store could not be recovered")]
     Store(#[from] StoreError),
-    /// The state machine could not say how far it has applied.
-    #[error("the state machine could not say what it has applied: {0}")]
+    /// The state machine could not read its applied index.
+    #[error("the state machine could not read its applied index: {0}")]
     StateMachine(#[from] StorageFailure),
-    /// The state machine and the log are not of one kind: one of them was lost or replaced.
+    /// The applied index of the state machine is not in the log: one of the two was lost, replaced
+    /// or restored from another backup.
     #[error(
         "the state machine has applied up to entry {applied}, but the log holds {first} to {last}: \
          restore the two together"
     )]
     Diverged {
-        /// What the state machine has applied.
+        /// The applied index of the state machine.
         applied: LogIndex,
         /// The first entry of the log.
         first: LogIndex,
         /// The last entry of the log.
         last: LogIndex,
     },
-    /// The transport could not be brought up.
+    /// The transport could not be started.
     #[error("the transport could not be started")]
     Transport(#[source] BoxError),
     /// The operating system refused a thread.
     #[error("a thread for the {part} could not be started")]
     Thread {
-        /// What the thread was for.
+        /// The part of the node that needs the thread.
         part: &'static str,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// A port panicked while the node was coming up.
+    /// A port panicked while it was opened.
     #[error("the {part} panicked at the start: {message}")]
     Panicked {
-        /// Whose code it was.
+        /// The port.
         part: &'static str,
         /// The message of the panic.
         message: String,
     },
 }
 
-/// Why a node stopped. Whatever it was, the node is silent from then on: it acknowledges nothing,
-/// votes for nobody, and its threads are gone.
+/// Why a node stopped. A stopped node sends nothing, acknowledges nothing and has no threads.
 #[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum StopReason {
-    /// It was asked to, or its last handle was dropped.
+    /// [`NodeHandle::shutdown`](crate::NodeHandle::shutdown) was called, or the last handle was
+    /// dropped.
     #[error("it was shut down")]
     Shutdown,
-    /// The runtime that it ran on ended first.
-    #[error("the runtime under it ended")]
+    /// The Tokio runtime was dropped while the node ran.
+    #[error("its runtime was dropped")]
     RuntimeEnded,
-    /// The log store failed: what is on the disk is not known, so nothing may be promised.
+    /// The log store failed. What the disk holds is unknown until a restart reads it.
     #[error("the log store failed")]
     Storage(#[source] Arc<StoreError>),
-    /// The storage of the state machine failed. No command is at fault and the log is not marked
-    /// broken: a restart goes on once the storage works again.
+    /// The storage of the state machine failed. No command is at fault, and the log gets no broken
+    /// mark: once the storage works again, a restart applies the entries that are missing.
     #[error("the storage of the state machine failed: {0}")]
     StateMachineStorage(#[from] StorageFailure),
-    /// The log holds a command that this release does not know. The log is not marked broken: a
-    /// release that knows the command goes on from there.
+    /// The log holds a command of a version that the state machine does not support. The log gets
+    /// no broken mark: a release that supports the version applies the command after a restart.
     #[error("entry {index} cannot be applied by this release: {reason}")]
     UnsupportedCommand {
         /// The entry.
         index: LogIndex,
-        /// Which version was found, and which ones are known.
+        /// The version found, and the versions supported.
         reason: String,
     },
-    /// The core stopped itself.
+    /// The core halted.
     #[error(transparent)]
     Halted(#[from] HaltReason),
-    /// The state machine panicked. The entry is neither applied nor skipped.
+    /// The state machine panicked. The entry counts as not applied.
     #[error("the state machine panicked at entry {index}: {message}")]
     StateMachinePanicked {
-        /// The entry that it was applying.
+        /// The entry.
         index: LogIndex,
         /// The message of the panic.
         message: String,
     },
-    /// A port or the core panicked: a broken assertion stops the node, not the process.
+    /// A port or the core panicked. The panic stops the node, not the process.
     #[error("the {part} panicked: {message}")]
     Panicked {
-        /// Whose code it was.
+        /// The part that panicked.
         part: &'static str,
         /// The message of the panic.
         message: String,

@@ -1,38 +1,52 @@
 //! The caller's side of a running node.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use raft_core::{Input, LogIndex};
 use tokio::sync::{oneshot, watch};
 
 use super::error::{ProposeError, ReadError, StopReason};
-use super::mailbox::{Mailbox, Read};
-use super::status::{Counters, Leadership, NodeStatus, QueueDepths};
+use super::request::{AdminCommand, QueuedProposal, QueuedRead};
+use super::shared::Shared;
+use super::status::{Leadership, NodeStatus, QueueDepths};
 
-/// A running node. Clones speak to the same node; when the last one is dropped, the node shuts
-/// down by itself.
+/// How long [`NodeHandle::status`] waits for the driver.
+const STATUS_TIME_MAX: Duration = Duration::from_secs(1);
+
+/// A handle to a node.
 ///
-/// Every request may be cancelled by dropping its future: a command that is already in the log
-/// then takes effect without anybody hearing of it.
+/// Clones are handles to the same node and may be used on any thread and any runtime. The node
+/// shuts down when the last one is dropped.
+///
+/// # Requests
+///
+/// [`propose`](Self::propose) replicates a command, [`read`](Self::read) and
+/// [`read_barrier`](Self::read_barrier) are linearizable, and [`query_local`](Self::query_local)
+/// is not. A request waits in a bounded queue for the driver, which processes all waiting requests
+/// as one batch: throughput comes from many requests at the same time. If a queue is full, the
+/// request is refused with [`Refusal::Busy`](raft_core::Refusal::Busy) at once.
+///
+/// Only the leader serves proposals and linearizable reads. Another node refuses with
+/// [`Refusal::NotLeader`](raft_core::Refusal::NotLeader), which names the leader, or with
+/// [`Refusal::NoLeader`](raft_core::Refusal::NoLeader). The handle does not forward requests.
+///
+/// No request has a timeout: at a leader that has lost its quorum it waits until that leader steps
+/// down (check-quorum, thesis §6.2). A caller limits the time by dropping the future. That cancels
+/// the request if the driver has not taken it yet; later, the command may still take effect.
+///
+/// # Errors
+///
+/// [`ProposeError`] and [`ReadError`] state what is known about the request and whether a retry is
+/// safe. After the node has stopped, every request returns `Stopped`.
 #[derive(Clone)]
 pub struct NodeHandle {
     inner: Arc<LastHandle>,
 }
 
-/// What a node's handles, its driver and its threads share.
-#[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) mailbox: Arc<Mailbox>,
-    pub(super) counters: Arc<Counters>,
-    /// Locked by the driver for the length of a cycle, and by whoever asks for the status.
-    pub(super) core: Mutex<raft_core::Node>,
-    pub(super) leadership: watch::Sender<Leadership>,
-    pub(super) stopped: watch::Sender<Option<StopReason>>,
-}
-
-/// Shuts the node down when it goes.
+/// Shuts the node down when the last handle is dropped.
 struct LastHandle {
     shared: Arc<Shared>,
 }
@@ -42,116 +56,135 @@ impl NodeHandle {
         Self { inner: Arc::new(LastHandle { shared }) }
     }
 
-    /// Replicates a command and returns what the state machine answered to it here.
+    /// Replicates a command and returns the output of this node's state machine, once the command
+    /// is committed and applied here.
     ///
     /// # Errors
-    /// [`ProposeError`] tells what is known of the command: refused and not in the log, of unknown
-    /// outcome, or committed and failed at by this node's state machine.
+    /// [`ProposeError`]: the command is refused and not in the log, its outcome is unknown, or it
+    /// is committed and this node's state machine failed at it.
     pub async fn propose(&self, command: Bytes) -> Result<Bytes, ProposeError> {
-        let (answer, answered) = oneshot::channel();
-        self.shared().mailbox.propose(command, answer)?;
-        // A driver that is gone without an answer cannot tell how far the command came.
-        answered.await.unwrap_or(Err(ProposeError::Unknown { leader: None }))
+        let (outcome, receiver) = oneshot::channel();
+        self.shared().mailbox.propose(QueuedProposal { command, outcome })?;
+        // A driver that was dropped may have accepted the command before.
+        receiver.await.unwrap_or(Err(ProposeError::Unknown { leader: None }))
     }
 
-    /// Waits until everything that was committed anywhere when this was called is applied here,
-    /// and returns an index up to which that holds (thesis §6.4). Only a leader can answer.
+    /// Waits until this node has applied every command that was committed in the cluster when this
+    /// was called, and returns the read index: the index up to which that holds (thesis §6.4).
+    /// Afterwards a local read is linearizable. Only the leader serves it.
     ///
     /// # Errors
-    /// When this node cannot answer; reading elsewhere or again is safe.
+    /// [`ReadError`]: this node cannot serve the read. A retry is safe.
     pub async fn read_barrier(&self) -> Result<LogIndex, ReadError> {
-        self.read_with(Read::Barrier).await
+        self.read_with(QueuedRead::Barrier).await
     }
 
-    /// Puts a query to the state machine after a [`read_barrier`](Self::read_barrier): a
-    /// linearizable read.
+    /// Queries the state machine after a [`read_barrier`](Self::read_barrier): a linearizable read.
+    /// Only the leader serves it.
     ///
     /// # Errors
-    /// When this node cannot answer; reading elsewhere or again is safe.
+    /// [`ReadError`]: this node cannot serve the read, or the query failed. A retry is safe.
     pub async fn read(&self, query: Bytes) -> Result<Bytes, ReadError> {
-        self.read_with(|answer| Read::Query { query, answer }).await
+        self.read_with(|outcome| QueuedRead::Linearizable { query, outcome }).await
     }
 
-    /// Puts a query to this node's state machine as it is: fast, answered by any node, and
-    /// possibly out of date (a serializable read).
+    /// Queries this node's state machine without a barrier: a serializable read, which every node
+    /// serves. The result may be stale.
     ///
     /// # Errors
-    /// When the state machine cannot answer or the node has stopped.
+    /// [`ReadError`]: the queue is full, the query failed, or the node has stopped.
     pub async fn query_local(&self, query: Bytes) -> Result<Bytes, ReadError> {
-        self.read_with(|answer| Read::Local { query, answer }).await
+        self.read_with(|outcome| QueuedRead::Local { query, outcome }).await
     }
 
-    /// The node's state at this moment. Cheap enough for a metrics endpoint, too dear for every
-    /// request: it waits for the step that the core is at.
-    #[must_use]
-    pub fn status(&self) -> NodeStatus {
+    /// The state of the node, no older than this call: it covers every response that a caller has
+    /// got before. The driver publishes it in its next cycle, so that it costs a wake-up of the
+    /// driver and some allocations: suitable for a metrics endpoint, not for every request.
+    ///
+    /// Waits at most a second. If the driver does not respond in that time, or if the node has
+    /// stopped, the last published state is returned; [`NodeStatus::raft_age`] is its age.
+    ///
+    /// # Panics
+    /// Outside of a Tokio runtime with timers.
+    pub async fn status(&self) -> NodeStatus {
         let shared = self.shared();
-        let raft = shared.core().status();
+        let (published, receiver) = oneshot::channel();
+        shared.mailbox.request_status(published);
+        // An error means that the node has stopped or that the driver does not respond.
+        let _ = tokio::time::timeout(STATUS_TIME_MAX, receiver).await;
+        let status = shared.status.borrow().clone();
         let (inbox, proposals, reads) = shared.mailbox.depths();
-        let waiting = usize::try_from(shared.counters.waiting.get()).unwrap_or(usize::MAX);
+        let pending = usize::try_from(shared.counters.pending.get()).unwrap_or(usize::MAX);
         NodeStatus {
-            raft,
-            queues: QueueDepths { inbox, proposals, reads, waiting },
+            raft: status.raft,
+            raft_age: status.at.elapsed(),
+            queues: QueueDepths { inbox, proposals, reads, pending },
             counters: shared.counters.values(),
             stopped: shared.stopped.borrow().clone(),
         }
     }
 
-    /// Who leads now, as far as this node knows.
+    /// The leader, as this node knows it. Cheap: no request to the driver.
     #[must_use]
     pub fn leadership(&self) -> Leadership {
         *self.shared().leadership.borrow()
     }
 
-    /// Who leads, now and whenever that changes.
+    /// A receiver for the leader, now and after each change. It holds the latest value only.
     #[must_use]
     pub fn subscribe(&self) -> watch::Receiver<Leadership> {
         self.shared().leadership.subscribe()
     }
 
-    /// Starts an election as if the election timeout had passed. Returns once the node has taken
-    /// the order; what comes of it is seen in [`subscribe`](Self::subscribe).
+    /// Starts an election as if the election timeout had passed. Has no effect at a leader, at a
+    /// node that is no voter, and while its disk is stalled. Returns when the core has taken the
+    /// command; [`subscribe`](Self::subscribe) shows the result of the election.
     pub async fn campaign(&self) {
-        self.order(Input::Campaign).await;
+        self.admin(Input::Campaign).await;
     }
 
-    /// Gives up leadership or candidacy. Returns once the node has taken the order.
+    /// Gives up leadership or candidacy. Returns when the core has taken the command.
     pub async fn step_down(&self) {
-        self.order(Input::StepDown).await;
+        self.admin(Input::StepDown).await;
     }
 
-    /// Waits until the node has stopped, its threads are gone and its store is closed, and says
-    /// why it stopped.
+    /// Waits until the node has stopped: its threads have ended, and its log store, state machine
+    /// and transport are dropped. Returns the reason.
     pub async fn stopped(&self) -> StopReason {
         let mut stopped = self.shared().stopped.subscribe();
-        // The sender lives in what this handle shares, so the wait cannot fail.
+        // This handle holds the sender, so that the channel stays open.
         match stopped.wait_for(Option::is_some).await {
             Ok(reason) => reason.clone().unwrap_or(StopReason::RuntimeEnded),
             Err(_) => StopReason::RuntimeEnded,
         }
     }
 
-    /// Takes no more requests, waits for those under way (two election timeouts at most), writes
-    /// what is queued, and returns when the node has stopped. Harmless on a stopped node.
+    /// Shuts the node down and waits until it has [stopped](Self::stopped). New requests are
+    /// refused. Pending ones may finish for at most twice
+    /// [`election_timeout_min`](raft_core::Config::election_timeout_min); after that they return
+    /// `Unknown` or `Stopped`. Then the threads finish the work that they have. A leader does not
+    /// step down first; [`step_down`](Self::step_down) lets the others elect a leader sooner.
+    ///
+    /// Has no effect on a node that has stopped.
     pub async fn shutdown(&self) {
-        self.shared().request_shutdown();
+        self.shared().mailbox.shut_down();
         self.stopped().await;
     }
 
     async fn read_with<T>(
         &self,
-        read: impl FnOnce(oneshot::Sender<Result<T, ReadError>>) -> Read,
+        read: impl FnOnce(oneshot::Sender<Result<T, ReadError>>) -> QueuedRead,
     ) -> Result<T, ReadError> {
-        let (answer, answered) = oneshot::channel();
-        self.shared().mailbox.read(read(answer))?;
-        answered.await.unwrap_or(Err(ReadError::Stopped))
+        let (outcome, receiver) = oneshot::channel();
+        self.shared().mailbox.read(read(outcome))?;
+        receiver.await.unwrap_or(Err(ReadError::Stopped))
     }
 
-    async fn order(&self, input: Input) {
-        let (taken, acknowledged) = oneshot::channel();
-        self.shared().mailbox.order(input, taken);
-        // A stopped node drops the acknowledgement: there is nothing left to order.
-        let _ = acknowledged.await;
+    async fn admin(&self, input: Input) {
+        let (taken, receiver) = oneshot::channel();
+        self.shared().mailbox.admin(AdminCommand { input, taken });
+        // An error means that the node stops; the command is obsolete then.
+        let _ = receiver.await;
     }
 
     fn shared(&self) -> &Shared {
@@ -161,25 +194,12 @@ impl NodeHandle {
 
 impl fmt::Debug for NodeHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let leadership = *self.shared().leadership.borrow();
-        f.debug_struct("NodeHandle").field("leadership", &leadership).finish_non_exhaustive()
-    }
-}
-
-impl Shared {
-    /// A core that panicked halfway is read as it is: its node stops and asks it nothing more.
-    pub(super) fn core(&self) -> MutexGuard<'_, raft_core::Node> {
-        self.core.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn request_shutdown(&self) {
-        self.mailbox.refuse_requests();
-        self.mailbox.post(|arrivals| arrivals.shutdown = true);
+        f.debug_struct("NodeHandle").field("leadership", &self.leadership()).finish_non_exhaustive()
     }
 }
 
 impl Drop for LastHandle {
     fn drop(&mut self) {
-        self.shared.request_shutdown();
+        self.shared.mailbox.shut_down();
     }
 }

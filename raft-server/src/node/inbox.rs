@@ -1,14 +1,14 @@
-//! Where the transport hands over what arrives.
+//! The receiving end of the transport.
 
 use std::sync::Arc;
 
 use raft_core::ports::Inbox;
 use raft_core::{Body, Entry, Message, NodeId};
 
+use super::counters::Counters;
 use super::mailbox::Mailbox;
-use super::status::Counters;
 
-/// The transport's side of the mailbox.
+/// Puts what the transport receives into the mailbox.
 #[derive(Debug)]
 pub(super) struct NodeInbox {
     pub(super) mailbox: Arc<Mailbox>,
@@ -23,7 +23,7 @@ impl Inbox for NodeInbox {
     }
 
     fn deliver_all(&self, messages: Vec<Message>) {
-        // Weighed before the lock is taken.
+        // The weights are computed before the lock is taken.
         let weighed: Vec<_> =
             messages.into_iter().map(|message| (weight_bytes(&message), message)).collect();
         let dropped =
@@ -33,7 +33,7 @@ impl Inbox for NodeInbox {
 
     fn peer_unreachable(&self, peer: NodeId) {
         self.mailbox.post(|arrivals| {
-            // A flapping connection must not fill the queue: once is enough.
+            // A connection that is lost again and again must not fill the queue.
             if !arrivals.unreachable.contains(&peer) {
                 arrivals.unreachable.push(peer);
             }
@@ -41,7 +41,8 @@ impl Inbox for NodeInbox {
     }
 }
 
-/// What a message weighs in the inbox: its entries, or nothing worth counting.
+/// The weight of a message: that of its entries. Messages without entries are bounded by their
+/// number.
 fn weight_bytes(message: &Message) -> u64 {
     match &message.body {
         Body::AppendEntries(append) => append.entries.iter().map(Entry::weight_bytes).sum(),
@@ -62,7 +63,8 @@ mod tests {
     use bytes::Bytes;
     use raft_core::{AppendEntries, ClusterId, GroupId, Incarnation, LogId, LogIndex, Round, Term};
 
-    use super::super::mailbox::{Arrivals, QueueLimits};
+    use super::super::arrivals::Arrivals;
+    use super::super::queue_limits::QueueLimits;
     use super::*;
 
     /// An append with one entry that weighs `payload_bytes` and the allowance for an entry.
@@ -99,12 +101,12 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_dropped_and_counted_until_the_driver_looks() {
+    fn messages_that_do_not_fit_are_dropped_and_counted_until_the_driver_takes_the_queue() {
         let inbox = inbox(QueueLimits { inbox_messages_max: 3, ..QueueLimits::default() });
         inbox.deliver_all(vec![append(0); 5]);
         inbox.deliver(append(0));
         assert_eq!(inbox.counters.inbox_dropped.get(), 3);
-        let Poll::Ready(arrivals) = take(&inbox.mailbox) else { panic!("something arrived") };
+        let Poll::Ready(arrivals) = take(&inbox.mailbox) else { panic!("the mailbox has content") };
         assert_eq!(arrivals.messages.len(), 3);
         assert!(take(&inbox.mailbox).is_pending());
         inbox.deliver(append(0));
@@ -113,30 +115,30 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_bounded_too_but_a_large_message_passes_alone() {
+    fn bytes_are_bounded_but_an_empty_queue_accepts_any_message() {
         let inbox_bytes_max = 2 * weight_bytes(&append(400));
         let inbox = inbox(QueueLimits { inbox_bytes_max, ..QueueLimits::default() });
         inbox.deliver(append(5000));
         inbox.deliver(append(10));
         assert_eq!(inbox.counters.inbox_dropped.get(), 1);
-        let Poll::Ready(arrivals) = take(&inbox.mailbox) else { panic!("something arrived") };
+        let Poll::Ready(arrivals) = take(&inbox.mailbox) else { panic!("the mailbox has content") };
         assert_eq!(arrivals.messages, [append(5000)]);
         inbox.deliver_all(vec![append(400), append(400), append(400)]);
         assert_eq!(inbox.counters.inbox_dropped.get(), 2);
     }
 
     #[test]
-    fn a_flapping_connection_is_told_once() {
+    fn a_peer_is_reported_unreachable_once_in_each_cycle() {
         let inbox = inbox(QueueLimits::default());
         for _ in 0..100 {
             inbox.peer_unreachable(NodeId(2));
         }
-        let Poll::Ready(arrivals) = take(&inbox.mailbox) else { panic!("something arrived") };
+        let Poll::Ready(arrivals) = take(&inbox.mailbox) else { panic!("the mailbox has content") };
         assert_eq!(arrivals.unreachable, [NodeId(2)]);
     }
 
     #[test]
-    fn a_closed_mailbox_lets_nothing_in() {
+    fn a_closed_mailbox_accepts_nothing() {
         let inbox = inbox(QueueLimits::default());
         drop(inbox.mailbox.close());
         inbox.deliver(append(0));

@@ -1,4 +1,4 @@
-//! Reads older entries back, beside the writer.
+//! The thread that reads older entries back from the log store.
 
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ use super::error::StopReason;
 use super::mailbox::Mailbox;
 use super::work_queue::WorkQueue;
 
-/// Serves [`FetchEntries`] until the queue ends. Entries that cannot be read were durable once:
-/// the disk or the data is damaged, and the node stops rather than go on around the hole.
+/// Serves [`FetchEntries`] until the queue is closed. The core fetches only durable entries: one that
+/// cannot be read means that the disk failed or the data is damaged, and the node stops.
 pub(super) fn run(
     mut reader: Box<dyn LogReader>,
     mailbox: &Mailbox,

@@ -1,129 +1,19 @@
-//! The one queue in front of the driver.
+//! The queue in front of the driver.
 
 use std::mem;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use bytes::Bytes;
-use raft_core::{EntriesFetched, Input, LogIndex, Message, NodeId, PersistId, Refusal};
+use raft_core::{Message, Refusal};
 use tokio::sync::oneshot;
 
-use super::applier::Report;
+use super::arrivals::Arrivals;
 use super::error::{ProposeError, ReadError, StopReason};
+use super::queue_limits::QueueLimits;
+use super::request::{AdminCommand, QueuedProposal, QueuedRead};
 
-/// Where the answer to a proposal goes.
-pub(super) type ProposeAnswer = oneshot::Sender<Result<Bytes, ProposeError>>;
-/// Where the answer to a read goes.
-pub(super) type ReadAnswer<T> = oneshot::Sender<Result<T, ReadError>>;
-
-/// Bounds of the queues in front of a node. What does not fit is refused or dropped, and counted.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct QueueLimits {
-    /// Proposals that may wait for the driver; more are refused as `Busy`.
-    pub proposals_max: usize,
-    /// Bytes of proposals that may wait for the driver; more are refused as `Busy`. A single
-    /// larger proposal still goes, alone.
-    pub proposals_bytes_max: u64,
-    /// Reads that may wait for the driver; more are refused as `Busy`.
-    pub reads_max: usize,
-    /// Bytes of queries that may wait for the driver; more are refused as `Busy`. A single larger
-    /// query still goes, alone.
-    pub reads_bytes_max: u64,
-    /// Requests of every kind that may be under way; more are refused as `Busy`.
-    pub waiting_max: usize,
-    /// Bytes that requests under way may take: their queries, and a fixed amount for each. More
-    /// are refused as `Busy`; a single larger request still goes, alone. The commands of proposals
-    /// are bounded by [`Limits::unapplied_bytes_max`](raft_core::Limits::unapplied_bytes_max).
-    pub waiting_bytes_max: u64,
-    /// Messages from peers that may wait for the driver; more are dropped, and the algorithm
-    /// sends them again.
-    pub inbox_messages_max: usize,
-    /// Bytes of entries in messages that may wait for the driver. A single larger message still
-    /// goes, alone.
-    pub inbox_bytes_max: u64,
-}
-
-impl Default for QueueLimits {
-    fn default() -> Self {
-        const MIB: u64 = 1 << 20;
-        Self {
-            proposals_max: 16_384,
-            proposals_bytes_max: 64 * MIB,
-            reads_max: 65_536,
-            reads_bytes_max: 64 * MIB,
-            waiting_max: 262_144,
-            waiting_bytes_max: 128 * MIB,
-            inbox_messages_max: 16_384,
-            inbox_bytes_max: 128 * MIB,
-        }
-    }
-}
-
-/// A caller's wish to read.
-#[derive(Debug)]
-pub(super) enum Read {
-    /// Tell me when what was committed when I asked is applied here.
-    Barrier(ReadAnswer<LogIndex>),
-    /// The same, and then put this query to the state machine.
-    Query { query: Bytes, answer: ReadAnswer<Bytes> },
-    /// Put this query to the state machine as it is.
-    Local { query: Bytes, answer: ReadAnswer<Bytes> },
-}
-
-impl Read {
-    /// Whether the caller has gone away.
-    pub(super) fn is_abandoned(&self) -> bool {
-        match self {
-            Self::Barrier(answer) => answer.is_closed(),
-            Self::Query { answer, .. } | Self::Local { answer, .. } => answer.is_closed(),
-        }
-    }
-
-    /// The length of its query.
-    pub(super) fn query_bytes(&self) -> u64 {
-        match self {
-            Self::Barrier(_) => 0,
-            Self::Query { query, .. } | Self::Local { query, .. } => query.len() as u64,
-        }
-    }
-
-    /// Answers that it cannot be.
-    pub(super) fn refuse(self, error: ReadError) {
-        // A caller that has gone away does not want to know.
-        match self {
-            Self::Barrier(answer) => drop(answer.send(Err(error))),
-            Self::Query { answer, .. } | Self::Local { answer, .. } => {
-                drop(answer.send(Err(error)));
-            }
-        }
-    }
-}
-
-/// Everything that reached the node since the driver last looked.
-#[derive(Debug, Default)]
-pub(super) struct Arrivals {
-    /// From peers, in the order of arrival.
-    pub(super) messages: Vec<Message>,
-    message_bytes: u64,
-    pub(super) unreachable: Vec<NodeId>,
-    pub(super) proposals: Vec<(Bytes, ProposeAnswer)>,
-    proposal_bytes: u64,
-    pub(super) reads: Vec<Read>,
-    read_bytes: u64,
-    /// Inputs that an operator asked for; each is acknowledged once the core has taken it.
-    pub(super) orders: Vec<(Input, oneshot::Sender<()>)>,
-    /// The highest persist that is durable.
-    pub(super) persisted: Option<PersistId>,
-    pub(super) fetched: Vec<EntriesFetched>,
-    pub(super) reports: Vec<Report>,
-    /// Finish what is under way, then stop.
-    pub(super) shutdown: bool,
-    /// Stop now.
-    pub(super) failure: Option<StopReason>,
-}
-
-/// Collects what arrives from every side and wakes the driver once for all of it: the driver
-/// takes the whole content in exchange for an empty one.
+/// Collects what arrives from callers, peers and threads, and wakes the driver once for all of it.
+/// The driver takes the whole content in exchange for an empty one.
 #[derive(Debug)]
 pub(super) struct Mailbox {
     limits: QueueLimits,
@@ -132,19 +22,24 @@ pub(super) struct Mailbox {
 
 #[derive(Debug, Default)]
 struct State {
+    phase: Phase,
     arrivals: Arrivals,
-    /// Whether anything was put into `arrivals` since the driver took them.
+    /// Whether `arrivals` has content that the driver has not taken.
     pending: bool,
     driver: Option<Waker>,
-    requests: Door,
-    closed: bool,
 }
 
-/// Whether callers' requests are let in.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-enum Door {
+/// What the mailbox accepts. Phases follow each other in this order and do not return.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+enum Phase {
+    /// Everything.
     #[default]
     Open,
+    /// No requests and no admin commands: the node shuts down.
+    Draining,
+    /// Completions only: the driver runs no further cycle.
+    Stopping,
+    /// Nothing.
     Closed,
 }
 
@@ -153,41 +48,36 @@ impl Mailbox {
         Self { limits, state: Mutex::default() }
     }
 
-    /// Queues a proposal, or says why not.
-    pub(super) fn propose(
-        &self,
-        command: Bytes,
-        answer: ProposeAnswer,
-    ) -> Result<(), ProposeError> {
+    /// Queues a proposal.
+    pub(super) fn propose(&self, proposal: QueuedProposal) -> Result<(), ProposeError> {
         let mut state = self.state();
-        if state.requests == Door::Closed {
+        if state.phase > Phase::Open {
             return Err(ProposeError::Stopped);
         }
         let queued = &mut state.arrivals;
-        let bytes = queued.proposal_bytes.saturating_add(command.len() as u64);
-        let alone = queued.proposals.is_empty();
+        let bytes = queued.proposal_bytes.saturating_add(proposal.command.len() as u64);
         let full = queued.proposals.len() >= self.limits.proposals_max
             || bytes > self.limits.proposals_bytes_max;
-        if full && !alone {
+        if full && !queued.proposals.is_empty() {
             return Err(ProposeError::Refused(Refusal::Busy));
         }
         queued.proposal_bytes = bytes;
-        queued.proposals.push((command, answer));
+        queued.proposals.push(proposal);
         wake(state);
         Ok(())
     }
 
-    /// Queues a read, or says why not.
-    pub(super) fn read(&self, read: Read) -> Result<(), ReadError> {
+    /// Queues a read.
+    pub(super) fn read(&self, read: QueuedRead) -> Result<(), ReadError> {
         let mut state = self.state();
-        if state.requests == Door::Closed {
+        if state.phase > Phase::Open {
             return Err(ReadError::Stopped);
         }
         let queued = &mut state.arrivals;
         let bytes = queued.read_bytes.saturating_add(read.query_bytes());
-        let alone = queued.reads.is_empty();
-        let too_many = queued.reads.len() >= self.limits.reads_max;
-        if too_many || bytes > self.limits.reads_bytes_max && !alone {
+        let full =
+            queued.reads.len() >= self.limits.reads_max || bytes > self.limits.reads_bytes_max;
+        if full && !queued.reads.is_empty() {
             return Err(ReadError::Refused(Refusal::Busy));
         }
         queued.read_bytes = bytes;
@@ -196,11 +86,21 @@ impl Mailbox {
         Ok(())
     }
 
-    /// Queues an operator's order. Once the node is stopping, the acknowledgement is dropped.
-    pub(super) fn order(&self, input: Input, taken: oneshot::Sender<()>) {
+    /// Queues an admin command. It is dropped when the node shuts down or has stopped.
+    pub(super) fn admin(&self, command: AdminCommand) {
         let mut state = self.state();
-        if state.requests == Door::Open {
-            state.arrivals.orders.push((input, taken));
+        if state.phase == Phase::Open {
+            state.arrivals.admin_commands.push(command);
+            wake(state);
+        }
+    }
+
+    /// Requests that the driver publishes the status. The request is dropped once the driver has
+    /// published the last one.
+    pub(super) fn request_status(&self, published: oneshot::Sender<()>) {
+        let mut state = self.state();
+        if state.phase < Phase::Stopping {
+            state.arrivals.status_requests.push(published);
             wake(state);
         }
     }
@@ -209,7 +109,7 @@ impl Mailbox {
     pub(super) fn deliver(&self, messages: impl Iterator<Item = (Message, u64)>) -> u64 {
         let mut dropped = 0;
         let mut state = self.state();
-        if state.closed {
+        if state.phase >= Phase::Stopping {
             return 0;
         }
         for (message, bytes) in messages {
@@ -228,23 +128,30 @@ impl Mailbox {
         dropped
     }
 
-    /// Puts in something that is bounded elsewhere: completions, orders to stop, lost peers.
-    pub(super) fn post(&self, put: impl FnOnce(&mut Arrivals)) {
+    /// Adds content that needs no limit here: completions, whose number the core's limits bound,
+    /// and unreachable peers.
+    pub(super) fn post(&self, add: impl FnOnce(&mut Arrivals)) {
         let mut state = self.state();
-        if !state.closed {
-            put(&mut state.arrivals);
+        if state.phase < Phase::Closed {
+            add(&mut state.arrivals);
             wake(state);
         }
     }
 
-    /// Stops the node; of several reasons the first one counts.
+    /// Refuses further requests and lets the driver stop once no request is pending.
+    pub(super) fn shut_down(&self) {
+        self.advance(Phase::Draining);
+        self.post(|arrivals| arrivals.shutdown = true);
+    }
+
+    /// Stops the node; the first of several reasons counts.
     pub(super) fn fail(&self, reason: StopReason) {
         self.post(|arrivals| {
             arrivals.failure.get_or_insert(reason);
         });
     }
 
-    /// Exchanges what has arrived for `empty`, or keeps the driver's waker until something does.
+    /// Exchanges the content for `empty`, or registers the driver's waker if there is none.
     pub(super) fn poll_take(&self, context: &Context<'_>, empty: &mut Arrivals) -> Poll<()> {
         let mut state = self.state();
         if state.pending {
@@ -259,44 +166,40 @@ impl Mailbox {
         Poll::Pending
     }
 
-    /// Lets no more requests in; messages and completions still pass.
-    pub(super) fn refuse_requests(&self) {
-        self.state().requests = Door::Closed;
+    /// Accepts only completions from now on, and drops the status requests.
+    pub(super) fn stop(&self) {
+        self.advance(Phase::Stopping);
+        self.state().arrivals.status_requests.clear();
     }
 
-    /// Lets nothing in from now on and returns what is left.
+    /// Accepts nothing from now on, and returns the content.
     pub(super) fn close(&self) -> Arrivals {
+        self.advance(Phase::Closed);
         let mut state = self.state();
-        state.requests = Door::Closed;
-        state.closed = true;
         state.pending = false;
         mem::take(&mut state.arrivals)
     }
 
-    /// The number of messages, proposals and reads that wait.
+    /// The number of messages, proposals and reads in the mailbox.
     pub(super) fn depths(&self) -> (usize, usize, usize) {
         let state = self.state();
         let queued = &state.arrivals;
         (queued.messages.len(), queued.proposals.len(), queued.reads.len())
     }
 
-    /// Nothing that runs under the lock can panic halfway through a change, so a poisoned lock
-    /// guards nothing broken.
+    fn advance(&self, phase: Phase) {
+        let mut state = self.state();
+        state.phase = state.phase.max(phase);
+    }
+
+    /// Code that runs under the lock cannot panic between two changes that belong together, so the
+    /// content behind a poisoned lock is whole.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Arrivals {
-    /// Readies the taken content for the next exchange; its vectors keep their room.
-    pub(super) fn reset_weights(&mut self) {
-        self.message_bytes = 0;
-        self.proposal_bytes = 0;
-        self.read_bytes = 0;
-    }
-}
-
-/// Marks the content as new and wakes the driver, after the lock is released.
+/// Marks the content as new and wakes the driver after the lock is released.
 fn wake(mut state: MutexGuard<'_, State>) {
     state.pending = true;
     let driver = state.driver.take();

@@ -1,51 +1,53 @@
-//! The node: a core with a store, a transport and a state machine around it.
+//! The node: the core with a log store, a transport and a state machine.
 //!
-//! One task, the *driver*, owns the core. Everything that can happen to the node meets in one
-//! mailbox; the driver takes all that is there, tells the core, and hands what the core wants done
-//! to threads of its own: the *persister* writes the log with one sync a batch, the *log reader*
-//! reads older entries back beside it, and the *applier* runs the state machine. Their completions
-//! come back through the same mailbox, so that the driver wakes once for many of them.
+//! One task, the *driver*, owns the core ([`driver`]). Everything that the core must know arrives
+//! in one mailbox: requests of callers, messages of peers, completions of the node's threads. The
+//! driver takes the whole content, steps the core and dispatches the effects: messages to the
+//! transport, work to three threads. The *persister* writes the log with one sync a batch, the *log
+//! reader* reads older entries back at the same time, and the *applier* runs the state machine.
+//! Their completions return through the mailbox, so that the driver wakes once for many of them.
 //!
 //! ```text
 //! NodeHandle ──┐                     ┌─> persister ──┐
 //! Transport  ──┼─> mailbox ─> driver ┼─> log reader ─┼─> mailbox
-//! completions ─┘     (one core)      ├─> applier ────┘
+//! completions ─┘     (the core)      ├─> applier ────┘
 //!                                    └─> Transport, callers
 //! ```
+//!
+//! No other task or thread reads the core. The driver publishes what others need to see: the
+//! leadership after each change, the status on request ([`shared`]).
 
 mod applier;
+mod arrivals;
 mod builder;
+mod clock;
+mod count;
+mod counters;
 mod driver;
 mod error;
-mod executor;
+mod event_log;
 mod handle;
+mod histogram;
 mod inbox;
 mod log_limit;
 mod log_reader;
 mod mailbox;
+mod pending_requests;
 mod persister;
+mod queue_limits;
+mod request;
+
+mod shared;
+mod start;
 mod status;
-mod stepper;
-mod waiters;
+mod threads;
 mod work_queue;
 mod worker;
 
-pub use builder::NodeBuilder;
+pub use builder::{Node, NodeBuilder};
+pub use counters::NodeCounters;
 pub use error::{BoxError, ProposeError, ReadError, StartError, StopReason};
 pub use handle::NodeHandle;
-pub use mailbox::QueueLimits;
-pub use status::{
-    DURATION_BUCKETS, DurationHistogram, Leadership, NodeCounters, NodeStatus, QueueDepths,
-};
-
-/// Where a node begins: [`Node::builder`]. A running one is a [`NodeHandle`].
-#[derive(Debug)]
-pub enum Node {}
-
-impl Node {
-    /// Starts to describe a node.
-    #[must_use]
-    pub fn builder() -> NodeBuilder {
-        NodeBuilder::default()
-    }
-}
+pub use histogram::{DURATION_BUCKETS, DurationHistogram};
+pub use queue_limits::QueueLimits;
+pub use status::{Leadership, NodeStatus, QueueDepths};

@@ -1,4 +1,4 @@
-//! Writes the log: one sync for everything that waits.
+//! The thread that writes the log.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -6,12 +6,12 @@ use std::time::Instant;
 use raft_core::Persist;
 use raft_core::ports::LogStore;
 
+use super::counters::Counters;
 use super::error::StopReason;
 use super::mailbox::Mailbox;
-use super::status::Counters;
 use super::work_queue::WorkQueue;
 
-/// The thread that owns the log store.
+/// Owns the log store on its thread.
 pub(super) struct Persister {
     pub(super) store: Box<dyn LogStore>,
     pub(super) mailbox: Arc<Mailbox>,
@@ -19,8 +19,9 @@ pub(super) struct Persister {
 }
 
 impl Persister {
-    /// Persists batch after batch until the queue ends or the store fails. After a failure what
-    /// the disk holds is unknown: the node stops and nothing is ever persisted again.
+    /// Persists everything in the queue with one call and one sync, until the queue is closed or the
+    /// store fails. After a failure the content of the disk is unknown: the node stops, and nothing
+    /// more is persisted.
     pub(super) fn run(mut self, queue: &WorkQueue<Persist>) {
         let mut batch = Vec::new();
         while queue.take(&mut batch) {

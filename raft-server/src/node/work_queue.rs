@@ -1,10 +1,10 @@
-//! How work reaches a thread.
+//! The queue of a thread.
 
 use std::mem;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// A queue whose consumer takes all that is there at once: what piles up while it works becomes
-/// its next batch. Not bounded itself; the core's budgets bound what is put in.
+/// A queue whose consumer takes the whole content as one batch. It has no bound of its own: the
+/// limits of the core and of [`QueueLimits`](super::queue_limits::QueueLimits) bound its content.
 #[derive(Debug)]
 pub(super) struct WorkQueue<T> {
     state: Mutex<State<T>>,
@@ -14,14 +14,14 @@ pub(super) struct WorkQueue<T> {
 #[derive(Debug)]
 struct State<T> {
     items: Vec<T>,
-    /// Spares the system call when nobody sleeps.
-    consumer_sleeps: bool,
+    /// Whether the consumer waits for `arrived`. A notification costs a system call.
+    consumer_waits: bool,
     closed: bool,
 }
 
 impl<T> WorkQueue<T> {
     pub(super) fn new() -> Self {
-        let state = State { items: Vec::new(), consumer_sleeps: false, closed: false };
+        let state = State { items: Vec::new(), consumer_waits: false, closed: false };
         Self { state: Mutex::new(state), arrived: Condvar::new() }
     }
 
@@ -40,7 +40,7 @@ impl<T> WorkQueue<T> {
         } else {
             state.items.append(items);
         }
-        if mem::take(&mut state.consumer_sleeps) {
+        if mem::take(&mut state.consumer_waits) {
             drop(state);
             self.arrived.notify_one();
         }
@@ -54,21 +54,22 @@ impl<T> WorkQueue<T> {
             if state.closed {
                 return false;
             }
-            state.consumer_sleeps = true;
+            state.consumer_waits = true;
             state = self.arrived.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        state.consumer_sleeps = false;
+        state.consumer_waits = false;
         mem::swap(&mut state.items, batch);
         true
     }
 
-    /// Takes no more; what is queued is still handed out.
+    /// Accepts no more items; the consumer still takes those that are queued.
     pub(super) fn close(&self) {
         self.state().closed = true;
         self.arrived.notify_one();
     }
 
-    /// Nothing that runs under the lock can panic halfway through a change.
+    /// Code that runs under the lock cannot panic between two changes that belong together, so the
+    /// content behind a poisoned lock is whole.
     fn state(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -79,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_closed_queue_hands_out_what_it_holds_and_takes_no_more() {
+    fn a_closed_queue_delivers_its_items_and_accepts_no_more() {
         let queue = WorkQueue::new();
         queue.push_all(&mut vec![1, 2]);
         queue.push_all(&mut vec![3]);
@@ -94,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sleeping_consumer_wakes_for_items_and_for_the_end() {
+    fn a_waiting_consumer_wakes_for_items_and_for_the_close() {
         let queue = std::sync::Arc::new(WorkQueue::new());
         let consumer = std::thread::spawn({
             let queue = std::sync::Arc::clone(&queue);

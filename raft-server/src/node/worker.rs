@@ -1,4 +1,4 @@
-//! A thread that belongs to a node.
+//! A thread of a node.
 
 use std::any::Any;
 use std::io;
@@ -10,21 +10,21 @@ use super::error::StopReason;
 use super::mailbox::Mailbox;
 use super::work_queue::WorkQueue;
 
-/// The driver's hold on a thread and on the queue that feeds it. When it goes, the queue closes,
-/// the thread finishes what it was given, and only then the drop returns: a store must not be
-/// busy while the process around it ends.
+/// A thread and its queue. Dropping it closes the queue and waits until the thread has finished the
+/// work that was submitted: the log store must not be in use after the runtime has been dropped.
 #[derive(Debug)]
 pub(super) struct Worker<T> {
     queue: Arc<WorkQueue<T>>,
-    thread: Option<Thread>,
+    thread: Option<JoinOnDrop>,
 }
 
-/// A thread that is waited for, wherever this is dropped.
+/// Waits for the end of a thread when it is dropped.
 #[derive(Debug)]
-struct Thread(Option<JoinHandle<()>>);
+struct JoinOnDrop(Option<JoinHandle<()>>);
 
 impl<T: Send + 'static> Worker<T> {
-    /// Starts a thread that runs `work` until its queue closes. A panic of `work` stops the node.
+    /// Starts a thread that runs `work` until its queue is closed. A panic of `work` stops the
+    /// node; `part` names the port that runs on the thread.
     pub(super) fn start(
         name: String,
         part: &'static str,
@@ -40,19 +40,19 @@ impl<T: Send + 'static> Worker<T> {
                 mailbox.fail(StopReason::Panicked { part, message });
             }
         })?;
-        Ok(Self { queue, thread: Some(Thread(Some(thread))) })
+        Ok(Self { queue, thread: Some(JoinOnDrop(Some(thread))) })
     }
 
-    /// Moves all items to the thread.
+    /// Moves all items into the queue of the thread.
     pub(super) fn push_all(&self, items: &mut Vec<T>) {
         self.queue.push_all(items);
     }
 
-    /// Lets the thread finish what it was given and waits for its end.
+    /// Waits until the thread has finished the work that was submitted, and has ended.
     pub(super) async fn finish(&mut self) {
         self.queue.close();
         if let Some(thread) = self.thread.take() {
-            // If the runtime ends meanwhile, the thread is waited for there.
+            // If the runtime is dropped meanwhile, it waits for the thread.
             let _ = tokio::task::spawn_blocking(move || drop(thread)).await;
         }
     }
@@ -64,16 +64,16 @@ impl<T> Drop for Worker<T> {
     }
 }
 
-impl Drop for Thread {
+impl Drop for JoinOnDrop {
     fn drop(&mut self) {
         if let Some(thread) = self.0.take() {
-            // It catches its own panics, so that there is nothing to hear from it.
+            // The thread catches its own panics.
             let _ = thread.join();
         }
     }
 }
 
-/// What a panic said.
+/// The message of a panic.
 pub(super) fn panic_message(panic: &(dyn Any + Send)) -> String {
     if let Some(message) = panic.downcast_ref::<&'static str>() {
         (*message).to_owned()

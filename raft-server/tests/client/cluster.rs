@@ -203,7 +203,7 @@ async fn too_large_a_request_is_refused_before_it_is_in_the_log() {
     let cluster = Cluster::led().await;
     let client = cluster.client(1);
     within(client.put(put("a", "1"))).await.unwrap();
-    let before = cluster.members[0].node.status().raft.last_log;
+    let before = cluster.members[0].node.status().await.raft.last_log;
     let long = Bytes::from(vec![b'k'; 9000]);
     let value = Put { key: "a".into(), value: vec![0; 2 << 20].into(), prev_kv: false };
     let key = Put { key: long.clone(), value: Bytes::new(), prev_kv: false };
@@ -217,7 +217,7 @@ async fn too_large_a_request_is_refused_before_it_is_in_the_log() {
     let range = RangeRequest::new(KeyRange::Key(long));
     let refused = within(client.range(range, Consistency::Serializable)).await;
     assert!(matches!(refused, Err(Error::Invalid { .. })), "{refused:?}");
-    assert_eq!(cluster.members[0].node.status().raft.last_log, before);
+    assert_eq!(cluster.members[0].node.status().await.raft.last_log, before);
 }
 
 /// The leader goes while many write: in sessions, every write happens once, and nobody notices.
@@ -293,13 +293,17 @@ async fn commands_are_refused_by_the_free_space_of_the_leader() {
     within(cluster.client(2).put(put("a", "2"))).await.unwrap();
 
     leader.disk.set_free_bytes(Disk::RESERVE_BYTES - 1);
-    let log = leader.node.status().raft.last_log;
+    let log = leader.node.status().await.raft.last_log;
     let refused = within(client.put(put("a", "3"))).await;
     assert!(matches!(refused, Err(Error::NoSpace(_))), "{refused:?}");
     let putting = Txn { compare: vec![], then: vec![], otherwise: vec![TxnOp::Put(put("c", ""))] };
     let refused = within(client.txn(putting)).await;
     assert!(matches!(refused, Err(Error::NoSpace(_))), "{refused:?}");
-    assert_eq!(leader.node.status().raft.last_log, log, "a refused command is not in the log");
+    assert_eq!(
+        leader.node.status().await.raft.last_log,
+        log,
+        "a refused command is not in the log"
+    );
     assert_eq!(within(client.get("a".into())).await.unwrap().value.unwrap().value, "2");
     within(client.delete(delete("b"))).await.unwrap();
     within(client.compact(Revision(3))).await.unwrap();

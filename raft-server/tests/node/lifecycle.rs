@@ -1,4 +1,4 @@
-//! How a node begins and ends.
+//! Start, restart and shutdown of a node.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -7,54 +7,57 @@ use raft_core::{LogIndex, Membership, NodeId};
 use raft_server::{Node, ProposeError, StartError, StopReason};
 use raft_transport_mem::Hub;
 
-use super::cluster::{Cluster, Disk, Machine, Setup, builder, bytes, within};
+use super::cluster::{Cluster, Setup, builder, bytes, within};
+use super::disk::Disk;
+use super::machine::Machine;
 
 #[tokio::test]
-async fn a_node_that_lacks_a_part_says_which() {
+async fn a_start_without_a_required_part_names_it() {
     let refused = Node::builder().start().await.map(drop);
     assert!(matches!(refused, Err(StartError::Missing("a config"))), "{refused:?}");
-    let config = Setup::alone().config(1);
-    let refused = Node::builder().config(config).bootstrap(Setup::alone().membership());
+    let config = Setup::single_member().config(1);
+    let refused = Node::builder().config(config).bootstrap(Setup::single_member().membership());
     let refused = refused.start().await.map(drop);
     assert!(matches!(refused, Err(StartError::Missing("a log store"))), "{refused:?}");
 }
 
 #[tokio::test]
-async fn a_start_that_fails_leaves_nothing_running() {
+async fn a_failed_start_closes_the_store() {
     let machine = Arc::default();
     let disk: Arc<Disk> = Arc::default();
-    let whole = || builder(&Setup::alone(), &Hub::new(), 1, &machine, &disk);
+    let complete = || builder(&Setup::single_member(), &Hub::new(), 1, &machine, &disk);
 
     disk.fails.store(true, Ordering::SeqCst);
-    let refused = whole().start().await.map(drop);
+    let refused = complete().start().await.map(drop);
     assert!(matches!(refused, Err(StartError::Store(_))), "{refused:?}");
     disk.fails.store(false, Ordering::SeqCst);
 
     disk.panics.store(true, Ordering::SeqCst);
-    let refused = whole().start().await.map(drop);
+    let refused = complete().start().await.map(drop);
     let Err(StartError::Panicked { part: "log store", message }) = refused else {
         panic!("{refused:?}");
     };
-    assert_eq!(message, "told to panic");
+    assert_eq!(message, "injected panic");
     disk.panics.store(false, Ordering::SeqCst);
 
-    let refused = whole().transport(|_inbox| Err("port in use".into())).start().await.map(drop);
+    let refused = complete().transport(|_inbox| Err("port in use".into())).start().await.map(drop);
     assert!(
         matches!(&refused, Err(StartError::Transport(why)) if why.to_string() == "port in use")
     );
 
-    let refused = whole().bootstrap(Membership::default()).start().await.map(drop);
+    let refused = complete().bootstrap(Membership::default()).start().await.map(drop);
     assert!(matches!(refused, Err(StartError::Config(_))), "{refused:?}");
 
     within(disk.is_closed()).await;
-    whole().start().await.expect("nothing stands in the way");
+    complete().start().await.expect("the store is closed");
 }
 
 #[tokio::test]
-async fn a_state_machine_ahead_of_its_log_is_not_started() {
+async fn a_node_whose_state_machine_is_ahead_of_its_log_does_not_start() {
     let disk = Arc::default();
     let machine = Arc::new(Machine::durable_to(LogIndex(7)));
-    let refused = builder(&Setup::alone(), &Hub::new(), 1, &machine, &disk).start().await.map(drop);
+    let refused =
+        builder(&Setup::single_member(), &Hub::new(), 1, &machine, &disk).start().await.map(drop);
     assert!(
         matches!(
             refused,
@@ -65,14 +68,15 @@ async fn a_state_machine_ahead_of_its_log_is_not_started() {
 }
 
 #[tokio::test]
-async fn after_a_restart_the_log_is_applied_again_to_a_state_machine_in_memory() {
-    let cluster = Cluster::led(Setup::alone()).await;
+async fn a_restart_applies_the_whole_log_to_a_state_machine_in_memory() {
+    let cluster = Cluster::with_leader(Setup::single_member()).await;
     let node = cluster.leader();
     for command in ["a", "b", "c"] {
         node.propose(command).await.expect("acknowledged");
     }
     within(node.handle.shutdown()).await;
-    let again = cluster.boot(1, Arc::default(), Arc::clone(&node.disk)).await.expect("it starts");
+    let again =
+        cluster.start_member(1, Arc::default(), Arc::clone(&node.disk)).await.expect("it starts");
     again.handle.campaign().await;
     within(again.known_leader(NodeId(1))).await;
     assert_eq!(again.propose("d").await, Ok("4".to_owned()));
@@ -80,16 +84,16 @@ async fn after_a_restart_the_log_is_applied_again_to_a_state_machine_in_memory()
 }
 
 #[tokio::test]
-async fn after_a_restart_a_durable_state_machine_gets_only_what_it_lacks() {
-    let cluster = Cluster::led(Setup::alone()).await;
+async fn a_restart_applies_only_entries_after_the_applied_index() {
+    let cluster = Cluster::with_leader(Setup::single_member()).await;
     let node = cluster.leader();
     for command in ["a", "b", "c"] {
         node.propose(command).await.expect("acknowledged");
     }
     within(node.handle.shutdown()).await;
-    // Entry 1 is the leader's empty one: it has seen "a" and "b".
+    // Entry 1 is the empty one of the leader's term; "a" and "b" are entries 2 and 3.
     let machine = Arc::new(Machine::durable_to(LogIndex(3)));
-    let again = cluster.boot(1, machine, Arc::clone(&node.disk)).await.expect("it starts");
+    let again = cluster.start_member(1, machine, Arc::clone(&node.disk)).await.expect("it starts");
     again.handle.campaign().await;
     within(again.known_leader(NodeId(1))).await;
     again.propose("d").await.expect("acknowledged");
@@ -97,8 +101,8 @@ async fn after_a_restart_a_durable_state_machine_gets_only_what_it_lacks() {
 }
 
 #[tokio::test]
-async fn a_restarted_cluster_has_what_it_acknowledged() {
-    let mut cluster = Cluster::led(Setup::default()).await;
+async fn a_restarted_cluster_has_every_acknowledged_command() {
+    let mut cluster = Cluster::with_leader(Setup::default()).await;
     for command in ["a", "b", "c"] {
         cluster.leader().propose(command).await.expect("acknowledged");
     }
@@ -108,7 +112,8 @@ async fn a_restarted_cluster_has_what_it_acknowledged() {
     }
     for member in &old {
         let disk = Arc::clone(&member.disk);
-        let member = cluster.boot(member.id.get(), Arc::default(), disk).await.expect("it starts");
+        let member =
+            cluster.start_member(member.id.get(), Arc::default(), disk).await.expect("it starts");
         cluster.members.push(member);
     }
     cluster.leader().handle.campaign().await;
@@ -118,14 +123,14 @@ async fn a_restarted_cluster_has_what_it_acknowledged() {
 }
 
 #[tokio::test]
-async fn a_shutdown_finishes_what_is_under_way_and_closes_the_store() {
-    let cluster = Cluster::led(Setup::alone()).await;
+async fn a_shutdown_waits_for_pending_requests_refuses_others_and_closes_the_store() {
+    let cluster = Cluster::with_leader(Setup::single_member()).await;
     let node = cluster.leader();
     node.machine.hold_at("slow");
-    let ending = async {
+    let shutdown = async {
         within(node.machine.is_holding()).await;
         let late = async {
-            // Polled after the shutdown began: nothing more is let in.
+            // Polled after the shutdown began.
             let late = node.propose("late").await;
             node.machine.release();
             late
@@ -133,7 +138,7 @@ async fn a_shutdown_finishes_what_is_under_way_and_closes_the_store() {
         let ((), late) = tokio::join!(biased; within(node.handle.shutdown()), late);
         late
     };
-    let (slow, late) = tokio::join!(node.propose("slow"), ending);
+    let (slow, late) = tokio::join!(node.propose("slow"), shutdown);
     assert_eq!(late, Err(ProposeError::Stopped));
     assert_eq!(slow, Ok("1".to_owned()));
     within(node.disk.is_closed()).await;
@@ -143,13 +148,13 @@ async fn a_shutdown_finishes_what_is_under_way_and_closes_the_store() {
 }
 
 #[tokio::test]
-async fn what_a_shutdown_cannot_finish_ends_unknown() {
-    let cluster = Cluster::led(Setup::lively()).await;
+async fn a_proposal_that_a_shutdown_abandons_is_of_unknown_outcome() {
+    let cluster = Cluster::with_leader(Setup::short_election_timeout()).await;
     let leader = cluster.leader().another_leader(NodeId(0)).await;
     let leader = &cluster.members[usize::try_from(leader.get() - 1).unwrap()];
     leader.propose("before").await.expect("acknowledged");
     cluster.hub.isolate(leader.id);
-    let (outcome, ()) = tokio::join!(leader.propose("cut off"), async {
+    let (outcome, ()) = tokio::join!(leader.propose("isolated"), async {
         leader.has_taken_requests().await;
         within(leader.handle.shutdown()).await;
     });
@@ -158,8 +163,8 @@ async fn what_a_shutdown_cannot_finish_ends_unknown() {
 }
 
 #[tokio::test]
-async fn a_node_without_handles_shuts_down() {
-    let cluster = Cluster::led(Setup::alone()).await;
+async fn a_node_shuts_down_when_its_last_handle_is_dropped() {
+    let cluster = Cluster::with_leader(Setup::single_member()).await;
     let node = cluster.leader();
     let disk = Arc::clone(&node.disk);
     let copy = node.handle.clone();
@@ -172,20 +177,21 @@ async fn a_node_without_handles_shuts_down() {
 }
 
 #[test]
-fn a_node_whose_runtime_ends_closes_its_store() {
+fn dropping_the_runtime_ends_the_threads_and_closes_the_store() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let (handle, disk) = runtime.block_on(async {
-        let mut cluster = Cluster::led(Setup::alone()).await;
+        let mut cluster = Cluster::with_leader(Setup::single_member()).await;
         let node = cluster.members.remove(0);
         (node.handle, node.disk)
     });
     drop(runtime);
-    // The threads are gone with the runtime, not some time after it.
+    // The drop of the runtime waits for the threads.
     assert_eq!(*disk.open.borrow(), 0);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async {
         let reason = within(handle.stopped()).await;
         assert!(matches!(reason, StopReason::RuntimeEnded), "{reason:?}");
+        assert_eq!(handle.status().await.raft.applied_index, LogIndex(1));
         assert_eq!(within(handle.propose(bytes("late"))).await, Err(ProposeError::Stopped));
     });
 }

@@ -1,6 +1,9 @@
-//! A node from outside: its builder, its handle, its ends.
+//! `Node` and `NodeHandle`, over in-memory ports.
 
 mod cluster;
+mod disk;
 mod failures;
 mod lifecycle;
+mod machine;
 mod requests;
+mod status;

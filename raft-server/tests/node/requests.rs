@@ -1,4 +1,4 @@
-//! What callers ask and what they hear.
+//! Proposals, reads and admin commands, and their outcomes.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -12,25 +12,25 @@ use raft_server::{ProposeError, QueueLimits, ReadError};
 use super::cluster::{Cluster, Setup, bytes, within};
 
 #[tokio::test]
-async fn a_proposal_is_answered_with_the_output_and_seen_by_the_next_read() {
-    let cluster = Cluster::led(Setup::default()).await;
+async fn a_proposal_returns_its_output_and_the_next_read_sees_its_effect() {
+    let cluster = Cluster::with_leader(Setup::default()).await;
     let leader = cluster.leader();
     for count in 1..=20 {
         assert_eq!(leader.propose("add").await, Ok(count.to_string()));
         let read = within(leader.handle.read(bytes("count"))).await;
         assert_eq!(read, Ok(bytes(&count.to_string())));
     }
-    // Entry 1 is the empty one with which the leader began its term.
+    // Entry 1 is the empty one of the leader's term.
     let read_index = within(leader.handle.read_barrier()).await.expect("it leads");
     assert!(read_index >= LogIndex(21), "{read_index:?}");
-    let counters = leader.handle.status().counters;
+    let counters = leader.handle.status().await.counters;
     assert_eq!((counters.proposals, counters.proposals_failed), (20, 0));
     assert_eq!((counters.reads, counters.reads_failed), (21, 0));
 }
 
 #[tokio::test]
-async fn every_node_applies_what_the_leader_acknowledged_in_the_same_order() {
-    let cluster = Cluster::led(Setup::default()).await;
+async fn all_nodes_apply_acknowledged_commands_in_the_same_order() {
+    let cluster = Cluster::with_leader(Setup::default()).await;
     let expected: Vec<String> = (0..100).map(|number| number.to_string()).collect();
     for command in &expected {
         cluster.leader().propose(command).await.expect("acknowledged");
@@ -42,8 +42,8 @@ async fn every_node_applies_what_the_leader_acknowledged_in_the_same_order() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn callers_at_once_each_get_the_output_of_their_own_command() {
-    let cluster = Cluster::led(Setup::default()).await;
+async fn concurrent_callers_get_the_outputs_of_their_own_commands() {
+    let cluster = Cluster::with_leader(Setup::default()).await;
     let callers: Vec<_> = (0..64)
         .map(|caller| {
             let handle = cluster.leader().handle.clone();
@@ -57,24 +57,23 @@ async fn callers_at_once_each_get_the_output_of_their_own_command() {
             })
         })
         .collect();
-    let mut answered = Vec::new();
+    let mut responses = Vec::new();
     for caller in callers {
         let (caller, outputs) = within(caller).await.expect("the caller ends");
-        answered.extend(outputs.into_iter().map(|output| (output, caller.to_string())));
+        responses.extend(outputs.into_iter().map(|output| (output, caller.to_string())));
     }
-    // An output is the position of the command among all; each position is told once, and to
-    // the caller whose command stands there.
+    // An output is the position of the command in the log of commands.
     let commands = cluster.leader().machine.commands();
-    assert_eq!(answered.len(), commands.len());
-    for (output, caller) in answered {
+    assert_eq!(responses.len(), commands.len());
+    for (output, caller) in responses {
         let position: usize = std::str::from_utf8(&output).unwrap().parse().unwrap();
         assert_eq!(commands[position - 1], caller);
     }
 }
 
 #[tokio::test]
-async fn a_follower_refuses_and_names_the_leader() {
-    let cluster = Cluster::led(Setup::default()).await;
+async fn a_follower_refuses_requests_and_names_the_leader() {
+    let cluster = Cluster::with_leader(Setup::default()).await;
     let follower = &cluster.members[1];
     within(follower.known_leader(NodeId(1))).await;
     let refusal = Refusal::NotLeader { leader: NodeId(1) };
@@ -83,12 +82,12 @@ async fn a_follower_refuses_and_names_the_leader() {
     assert_eq!(read, Err(ReadError::Refused(refusal)));
     let barrier = within(follower.handle.read_barrier()).await;
     assert_eq!(barrier, Err(ReadError::Refused(refusal)));
-    let counters = follower.handle.status().counters;
+    let counters = follower.handle.status().await.counters;
     assert_eq!((counters.proposals_failed, counters.reads_failed), (1, 2));
 }
 
 #[tokio::test]
-async fn a_node_that_knows_no_leader_says_so() {
+async fn a_node_without_a_known_leader_refuses_requests() {
     let cluster = Cluster::start(Setup::default()).await;
     let node = &cluster.members[0];
     assert_eq!(node.propose("add").await, Err(ProposeError::Refused(Refusal::NoLeader)));
@@ -97,8 +96,8 @@ async fn a_node_that_knows_no_leader_says_so() {
 }
 
 #[tokio::test]
-async fn any_node_answers_a_local_query_from_the_state_as_it_is() {
-    let cluster = Cluster::led(Setup::default()).await;
+async fn a_follower_serves_a_local_query() {
+    let cluster = Cluster::with_leader(Setup::default()).await;
     cluster.leader().propose("add").await.expect("acknowledged");
     let follower = &cluster.members[2];
     within(follower.machine.has_flushed(LogIndex(2))).await;
@@ -107,12 +106,12 @@ async fn any_node_answers_a_local_query_from_the_state_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_query_that_makes_no_sense_is_an_error_for_its_caller_alone() {
-    let cluster = Cluster::led(Setup::alone()).await;
+async fn a_failed_query_is_an_error_for_its_caller_only() {
+    let cluster = Cluster::with_leader(Setup::single_member()).await;
     let node = cluster.leader();
     for read in [
-        within(node.handle.query_local(bytes("nonsense"))).await,
-        within(node.handle.read(bytes("nonsense"))).await,
+        within(node.handle.query_local(bytes("unknown"))).await,
+        within(node.handle.read(bytes("unknown"))).await,
     ] {
         assert!(matches!(read, Err(ReadError::Query(_))), "{read:?}");
     }
@@ -120,12 +119,12 @@ async fn a_query_that_makes_no_sense_is_an_error_for_its_caller_alone() {
 }
 
 #[tokio::test]
-async fn a_proposal_under_way_ends_unknown_when_leadership_is_lost() {
-    let cluster = Cluster::led(Setup::default()).await;
+async fn a_proposal_in_progress_is_of_unknown_outcome_when_leadership_is_lost() {
+    let cluster = Cluster::with_leader(Setup::default()).await;
     let leader = cluster.leader();
     leader.propose("before").await.expect("acknowledged");
     cluster.hub.isolate(leader.id);
-    let (outcome, ()) = tokio::join!(leader.propose("cut off"), async {
+    let (outcome, ()) = tokio::join!(leader.propose("isolated"), async {
         leader.has_taken_requests().await;
         leader.handle.step_down().await;
     });
@@ -134,22 +133,22 @@ async fn a_proposal_under_way_ends_unknown_when_leadership_is_lost() {
 }
 
 #[tokio::test]
-async fn when_the_leader_is_cut_off_the_others_elect_and_go_on() {
-    let cluster = Cluster::led(Setup::lively()).await;
+async fn the_others_elect_a_leader_when_the_leader_is_isolated() {
+    let cluster = Cluster::with_leader(Setup::short_election_timeout()).await;
     let leader = cluster.members[0].another_leader(NodeId(0)).await;
     let position = usize::try_from(leader.get() - 1).unwrap();
     let old = &cluster.members[position];
     old.propose("before").await.expect("acknowledged");
     cluster.hub.isolate(old.id);
-    let under_way = old.propose("cut off");
-    let bystander = &cluster.members[(position + 1) % 3];
-    let (outcome, new) = tokio::join!(under_way, within(bystander.another_leader(old.id)));
+    let isolated = old.propose("isolated");
+    let other = &cluster.members[(position + 1) % 3];
+    let (outcome, new) = tokio::join!(isolated, within(other.another_leader(old.id)));
     assert!(matches!(outcome, Err(ProposeError::Unknown { .. })), "{outcome:?}");
     let new = &cluster.members[usize::try_from(new.get() - 1).unwrap()];
     assert_eq!(new.propose("after").await, Ok("2".to_owned()));
-    assert_ne!(old.handle.status().raft.role, RoleKind::Leader);
+    assert_ne!(old.handle.status().await.raft.role, RoleKind::Leader);
 
-    // Healed, the old leader gives up what never was committed and follows.
+    // The old leader follows and removes its uncommitted entry.
     cluster.hub.heal_all();
     let index = within(new.handle.read_barrier()).await.expect("it leads");
     within(old.machine.has_flushed(index)).await;
@@ -157,21 +156,21 @@ async fn when_the_leader_is_cut_off_the_others_elect_and_go_on() {
 }
 
 #[tokio::test]
-async fn a_node_that_hears_of_a_later_term_knows_no_leader() {
+async fn a_node_that_enters_a_later_term_publishes_that_no_leader_is_known() {
     let setup = Setup::default();
-    let cluster = Cluster::led(setup.clone()).await;
-    let [_, follower, leaver] = &cluster.members[..] else { panic!("three members") };
+    let cluster = Cluster::with_leader(setup.clone()).await;
+    let [_, follower, third_member] = &cluster.members[..] else { panic!("three members") };
     within(follower.known_leader(NodeId(1))).await;
-    within(leaver.handle.shutdown()).await;
+    within(third_member.handle.shutdown()).await;
     cluster.hub.cut(NodeId(1), NodeId(2));
 
-    struct Deaf;
-    impl Inbox for Deaf {
+    struct DiscardingInbox;
+    impl Inbox for DiscardingInbox {
         fn deliver(&self, _message: Message) {}
         fn peer_unreachable(&self, _peer: NodeId) {}
     }
     let identity = setup.config(3).identity;
-    let third = cluster.hub.join(NodeId(3), Arc::new(Deaf));
+    let third = cluster.hub.join(NodeId(3), Arc::new(DiscardingInbox));
     third.set_peers(&[PeerAddress { node: NodeId(2), address: String::new() }]);
     third.send(Message {
         cluster: identity.cluster,
@@ -185,18 +184,19 @@ async fn a_node_that_hears_of_a_later_term_knows_no_leader() {
     });
     let mut leadership = follower.handle.subscribe();
     let known = within(leadership.wait_for(|known| known.term == Term(50))).await;
-    assert_eq!(known.expect("it lives").leader, None);
+    assert_eq!(known.expect("the handle keeps the channel open").leader, None);
 }
 
 #[tokio::test]
-async fn a_full_node_answers_busy_and_recovers() {
-    let queues = QueueLimits { waiting_max: 2, ..QueueLimits::default() };
-    let cluster = Cluster::led(Setup { queues, ..Setup::alone() }).await;
+async fn a_node_refuses_requests_as_busy_while_too_many_are_pending() {
+    let mut queues = QueueLimits::default();
+    queues.pending_max = 2;
+    let cluster = Cluster::with_leader(Setup { queues, ..Setup::single_member() }).await;
     let node = cluster.leader();
     node.machine.hold_at("slow");
     let busy = async {
         within(node.machine.is_holding()).await;
-        // The second seat is taken by a read behind the slow command.
+        // A read after the slow command is the second pending request.
         let read = node.handle.query_local(bytes("count"));
         let refused = async {
             node.has_taken_requests().await;
@@ -215,11 +215,13 @@ async fn a_full_node_answers_busy_and_recovers() {
 }
 
 #[tokio::test]
-async fn a_full_queue_in_front_of_the_node_answers_busy_at_once() {
-    let queues = QueueLimits { proposals_max: 2, reads_max: 1, ..QueueLimits::default() };
-    let cluster = Cluster::led(Setup { queues, ..Setup::alone() }).await;
+async fn a_full_queue_refuses_requests_as_busy() {
+    let mut queues = QueueLimits::default();
+    queues.proposals_max = 2;
+    queues.reads_max = 1;
+    let cluster = Cluster::with_leader(Setup { queues, ..Setup::single_member() }).await;
     let handle = &cluster.leader().handle;
-    // On one thread the driver runs only once all of these have been put in.
+    // On one thread the driver runs only after all of these are queued.
     let (first, second, third) = within(async {
         tokio::join!(
             handle.propose(bytes("1")),
@@ -237,67 +239,64 @@ async fn a_full_queue_in_front_of_the_node_answers_busy_at_once() {
 }
 
 #[tokio::test]
-async fn cancelled_requests_leave_nothing_behind() {
-    let cluster = Cluster::led(Setup::alone()).await;
+async fn cancelled_requests_do_not_stay_pending() {
+    let cluster = Cluster::with_leader(Setup::single_member()).await;
     let node = cluster.leader();
     node.machine.hold_at("held");
     {
         let held = node.handle.propose(bytes("held"));
-        let behind = node.handle.propose(bytes("behind"));
+        let after = node.handle.propose(bytes("after"));
         let read = async {
             within(node.machine.is_holding()).await;
             tokio::select! {
                 biased;
-                _ = node.handle.read(bytes("count")) => panic!("the held command is committed"),
+                _ = node.handle.read(bytes("count")) => panic!("the read waits for the held command"),
                 () = node.has_taken_requests() => {}
             }
         };
         tokio::select! {
             biased;
-            _ = held => panic!("the state machine holds it"),
-            _ = behind => panic!("it stands behind the held one"),
+            _ = held => panic!("the state machine holds the command"),
+            _ = after => panic!("it is applied after the held command"),
             () = read => {}
         }
     }
     node.machine.release();
-    // What was in the log takes effect; nobody waits for it any more.
+    // Commands in the log take effect, although no caller waits for them.
     assert_eq!(node.propose("last").await, Ok("3".to_owned()));
-    // The state machine answers queries in turn, so the one that was given up is through.
+    // Queries run in their order, so that the cancelled one has ended after this one.
     within(node.handle.query_local(bytes("count"))).await.expect("answered");
-    assert_eq!(node.handle.status().queues.waiting, 0);
-    assert_eq!(node.machine.commands(), ["held", "behind", "last"]);
+    assert_eq!(node.handle.status().await.queues.pending, 0);
+    assert_eq!(node.machine.commands(), ["held", "after", "last"]);
 }
 
 #[tokio::test]
-async fn a_request_that_is_given_up_before_the_node_saw_it_is_never_made() {
-    let cluster = Cluster::led(Setup::alone()).await;
+async fn a_request_that_is_cancelled_before_the_driver_takes_it_has_no_effect() {
+    let cluster = Cluster::with_leader(Setup::single_member()).await;
     let node = cluster.leader();
     {
-        let mut given_up = pin!(node.handle.propose(bytes("given up")));
-        // The first poll puts it in; on one thread the driver has not run when it is dropped.
-        let first = poll_fn(|context| Poll::Ready(given_up.as_mut().poll(context))).await;
+        let mut cancelled = pin!(node.handle.propose(bytes("cancelled")));
+        // The first poll queues it; on one thread the driver has not run when it is dropped.
+        let first = poll_fn(|context| Poll::Ready(cancelled.as_mut().poll(context))).await;
         assert!(first.is_pending());
     }
     assert_eq!(node.propose("kept").await, Ok("1".to_owned()));
     assert_eq!(node.machine.commands(), ["kept"]);
 }
 
-/// Requests are bounded in bytes, too: large queries fill the queue before their number does.
 #[tokio::test]
-async fn large_queries_fill_the_queues_by_their_bytes() {
-    let queues = QueueLimits {
-        reads_bytes_max: 8,
-        // One request without a query, and one with the query "count".
-        waiting_bytes_max: 2 * 256 + 5,
-        ..QueueLimits::default()
-    };
-    let cluster = Cluster::led(Setup { queues, ..Setup::alone() }).await;
+async fn queues_and_pending_requests_are_bounded_in_bytes() {
+    let mut queues = QueueLimits::default();
+    queues.reads_bytes_max = 8;
+    // One request without a query, and one with the query "count".
+    queues.pending_bytes_max = 2 * 256 + 5;
+    let cluster = Cluster::with_leader(Setup { queues, ..Setup::single_member() }).await;
     let node = cluster.leader();
-    // On one thread the driver runs only once both of these have been put in.
+    // On one thread the driver runs only after both are queued.
     let count = || node.handle.query_local(bytes("count"));
     let (first, second) = within(async { tokio::join!(count(), count()) }).await;
     assert_eq!(first, Ok(bytes("0")));
-    assert_eq!(second, Err(ReadError::Refused(Refusal::Busy)), "ten bytes in front of the node");
+    assert_eq!(second, Err(ReadError::Refused(Refusal::Busy)), "ten bytes are queued");
 
     node.machine.hold_at("slow");
     let busy = async {
@@ -313,6 +312,6 @@ async fn large_queries_fill_the_queues_by_their_bytes() {
     };
     let (slow, (read, refused)) = tokio::join!(node.propose("slow"), busy);
     assert_eq!((slow, read), (Ok("1".to_owned()), Ok(bytes("1"))));
-    assert_eq!(refused, Err(ReadError::Refused(Refusal::Busy)), "a query more under way");
+    assert_eq!(refused, Err(ReadError::Refused(Refusal::Busy)), "one more query is pending");
     assert_eq!(within(count()).await, Ok(bytes("1")));
 }

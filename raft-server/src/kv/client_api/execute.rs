@@ -80,8 +80,8 @@ impl Executor {
             RequestBody::Range { request, consistency } => {
                 self.range(request, consistency, budget).await
             }
-            RequestBody::Status => (ResponseBody::Status(Box::new(self.status())), None),
-            RequestBody::Members => (ResponseBody::Members(self.members()), None),
+            RequestBody::Status => (ResponseBody::Status(Box::new(self.status().await)), None),
+            RequestBody::Members => (ResponseBody::Members(self.members().await), None),
             RequestBody::Ping => (ResponseBody::Pong, None),
         }
     }
@@ -173,8 +173,8 @@ impl Executor {
         }
     }
 
-    fn status(&self) -> StatusReport {
-        let status = self.node.status();
+    async fn status(&self) -> StatusReport {
+        let status = self.node.status().await;
         let space = self.space.as_ref().map(|space| space.report());
         let problem = match (&status.stopped, status.raft.apply_failed_at) {
             (Some(reason), _) => Some(format!("the node has stopped: {reason}")),
@@ -206,8 +206,8 @@ impl Executor {
         }
     }
 
-    fn members(&self) -> Vec<MemberReport> {
-        let raft = self.node.status().raft;
+    async fn members(&self) -> Vec<MemberReport> {
+        let raft = self.node.status().await.raft;
         let membership = &raft.membership;
         let known = self.known_members();
         let report = |node| {

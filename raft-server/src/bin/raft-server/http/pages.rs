@@ -37,12 +37,15 @@ async fn index() -> &'static str {
 
 /// A node that recovers its data is live.
 async fn livez(State(shown): State<Shown>) -> Response {
-    verdict_response(shown.get().map_or(Ok(()), |watched| probe::live(&watched.node.status())))
+    verdict_response(match shown.get() {
+        Some(watched) => probe::live(&watched.node.status().await),
+        None => Ok(()),
+    })
 }
 
 async fn readyz(State(shown): State<Shown>) -> Response {
     verdict_response(match shown.get() {
-        Some(watched) => probe::ready(&watched.node.status()),
+        Some(watched) => probe::ready(&watched.node.status().await),
         None => Err(STARTING.to_owned()),
     })
 }
@@ -56,7 +59,7 @@ fn verdict_response(verdict: Result<(), String>) -> Response {
 
 async fn metrics_page(State(shown): State<Shown>) -> Response {
     let Some(watched) = shown.get() else { return verdict_response(Err(STARTING.to_owned())) };
-    match metrics::page(watched) {
+    match metrics::page(watched).await {
         Ok(text) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
         Err(std::fmt::Error) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
@@ -64,7 +67,7 @@ async fn metrics_page(State(shown): State<Shown>) -> Response {
 
 async fn status_page(State(shown): State<Shown>) -> Response {
     match shown.get() {
-        Some(watched) => Json(status::view(watched)).into_response(),
+        Some(watched) => Json(status::view(watched).await).into_response(),
         None => verdict_response(Err(STARTING.to_owned())),
     }
 }

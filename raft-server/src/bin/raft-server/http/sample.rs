@@ -28,6 +28,7 @@ pub(super) fn healthy_node() -> NodeStatus {
     };
     NodeStatus {
         raft,
+        raft_age: std::time::Duration::ZERO,
         queues: QueueDepths::default(),
         counters: NodeCounters::default(),
         stopped: None,

@@ -110,8 +110,8 @@ struct Queues {
 }
 
 /// The present state.
-pub(super) fn view(watched: &Watched) -> View {
-    let status = watched.node.status();
+pub(super) async fn view(watched: &Watched) -> View {
+    let status = watched.node.status().await;
     let raft = &status.raft;
     let about = &watched.about;
     View {
@@ -148,7 +148,7 @@ pub(super) fn view(watched: &Watched) -> View {
             inbox: status.queues.inbox,
             proposals: status.queues.proposals,
             reads: status.queues.reads,
-            waiting: status.queues.waiting,
+            waiting: status.queues.pending,
         },
         space: space(watched.space.report()),
     }

@@ -68,8 +68,8 @@ pub(super) fn start_failure(error: &StartError, data_dir: &Path) -> Failure {
         StartError::Store(_) | StartError::StateMachine(_) | StartError::Diverged { .. } => {
             Failure::with_sources(Exit::Storage, error)
         }
-        StartError::Thread { .. } => Failure::with_sources(Exit::Failure, error),
         StartError::Panicked { .. } => Failure::with_sources(Exit::Halted, error),
+        StartError::Thread { .. } | _ => Failure::with_sources(Exit::Failure, error),
     }
 }
 
@@ -82,7 +82,7 @@ pub(super) fn stop_failure(reason: &StopReason) -> Failure {
         StopReason::Halted(_)
         | StopReason::StateMachinePanicked { .. }
         | StopReason::Panicked { .. } => Exit::Halted,
-        StopReason::Shutdown | StopReason::RuntimeEnded => Exit::Failure,
+        StopReason::Shutdown | StopReason::RuntimeEnded | _ => Exit::Failure,
     };
     Failure::with_sources(exit, reason).context("the node has stopped")
 }

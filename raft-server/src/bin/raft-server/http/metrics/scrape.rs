@@ -22,9 +22,9 @@ pub(in crate::http) const CONTENT_TYPE: &str =
     "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// The page with the present values.
-pub(in crate::http) fn page(watched: &Watched) -> Result<String, fmt::Error> {
+pub(in crate::http) async fn page(watched: &Watched) -> Result<String, fmt::Error> {
     let scrape = Scrape {
-        status: watched.node.status(),
+        status: watched.node.status().await,
         peers: watched.transport.status(),
         accepts: watched.transport.accept_counts(),
         space: watched.space.report(),
@@ -94,7 +94,7 @@ impl Scrape {
             "Index of the last applied entry",
             raft.applied_index.get(),
         )?;
-        let pending = self.status.queues.proposals + self.status.queues.waiting;
+        let pending = self.status.queues.proposals + self.status.queues.pending;
         page.gauge(
             "etcd_server_proposals_pending",
             "Proposals and reads without a response",

@@ -1,0 +1,67 @@
+//! Log lines and counters for the events of the core.
+
+use std::sync::Arc;
+
+use raft_core::{Event, RoleCause};
+use tokio::time::Instant;
+
+use super::counters::Counters;
+use super::log_limit::LogLimit;
+
+/// Logs and counts the events of the core. Events that a peer or a failing state machine can cause
+/// at any rate have a limit on their lines.
+#[derive(Debug)]
+pub(super) struct EventLog {
+    counters: Arc<Counters>,
+    refused_messages: LogLimit,
+    apply_failures: LogLimit,
+    apply_retries: LogLimit,
+}
+
+impl EventLog {
+    pub(super) fn new(counters: Arc<Counters>) -> Self {
+        Self {
+            counters,
+            refused_messages: LogLimit::default(),
+            apply_failures: LogLimit::default(),
+            apply_retries: LogLimit::default(),
+        }
+    }
+
+    pub(super) fn record(&mut self, event: Event) {
+        match event {
+            Event::RoleChanged { role, term, cause } => {
+                if cause == RoleCause::StorageStalled {
+                    self.counters.storage_stalls.add(1);
+                    tracing::error!(
+                        ?role, %term,
+                        "the disk of the log makes no progress: leadership or candidacy is given up"
+                    );
+                }
+                tracing::info!(?role, %term, ?cause, "role changed");
+            }
+            Event::LeaderDiscovered { leader, term } => {
+                tracing::info!(%leader, %term, "leader known");
+            }
+            Event::Truncated { from, last } => {
+                tracing::info!(%from, %last, "conflicting suffix of the log removed");
+            }
+            Event::MessageRefused { from, kind, reason } => {
+                self.counters.messages_refused.add(1);
+                if let Some(suppressed) = self.refused_messages.permit(Instant::now()) {
+                    tracing::warn!(%from, kind, ?reason, suppressed, "message refused");
+                }
+            }
+            Event::ApplyFailed { index, reason } => {
+                if let Some(suppressed) = self.apply_failures.permit(Instant::now()) {
+                    tracing::error!(%index, reason, suppressed, "the state machine failed");
+                }
+            }
+            Event::ApplyRetried { index } => {
+                if let Some(suppressed) = self.apply_retries.permit(Instant::now()) {
+                    tracing::info!(%index, suppressed, "the state machine retries the failed entry");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Requests as callers submit them, each with the channel for its outcome.
+//!
+//! A caller that no longer waits has dropped its end of the channel. Sending to it has no effect,
+//! so results of `send` are ignored throughout.
+
+use bytes::Bytes;
+use raft_core::{Input, LogIndex};
+use tokio::sync::oneshot;
+
+use super::error::{ProposeError, ReadError};
+
+/// Sends the outcome of a proposal to its caller.
+pub(super) type ProposalSender = oneshot::Sender<Result<Bytes, ProposeError>>;
+/// Sends the outcome of a read to its caller.
+pub(super) type ReadSender<T> = oneshot::Sender<Result<T, ReadError>>;
+
+/// A command to replicate.
+#[derive(Debug)]
+pub(super) struct QueuedProposal {
+    pub(super) command: Bytes,
+    pub(super) outcome: ProposalSender,
+}
+
+/// A read of one of three kinds.
+#[derive(Debug)]
+pub(super) enum QueuedRead {
+    /// Wait until the state machine has applied the read index.
+    Barrier(ReadSender<LogIndex>),
+    /// Query the state machine after such a barrier.
+    Linearizable { query: Bytes, outcome: ReadSender<Bytes> },
+    /// Query the state machine without a barrier.
+    Local { query: Bytes, outcome: ReadSender<Bytes> },
+}
+
+/// An input that an operator requests.
+#[derive(Debug)]
+pub(super) struct AdminCommand {
+    pub(super) input: Input,
+    /// Notified when the core has taken the input.
+    pub(super) taken: oneshot::Sender<()>,
+}
+
+impl QueuedRead {
+    /// Whether the caller no longer waits.
+    pub(super) fn is_cancelled(&self) -> bool {
+        match self {
+            Self::Barrier(outcome) => outcome.is_closed(),
+            Self::Linearizable { outcome, .. } | Self::Local { outcome, .. } => outcome.is_closed(),
+        }
+    }
+
+    /// The length of its query.
+    pub(super) fn query_bytes(&self) -> u64 {
+        match self {
+            Self::Barrier(_) => 0,
+            Self::Linearizable { query, .. } | Self::Local { query, .. } => query.len() as u64,
+        }
+    }
+
+    /// Sends an error to the caller.
+    pub(super) fn fail(self, error: ReadError) {
+        match self {
+            Self::Barrier(outcome) => drop(outcome.send(Err(error))),
+            Self::Linearizable { outcome, .. } | Self::Local { outcome, .. } => {
+                drop(outcome.send(Err(error)));
+            }
+        }
+    }
+}
