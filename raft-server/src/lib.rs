@@ -1,9 +1,13 @@
-//! A Raft node around your own state machine, and a replicated key-value server.
+//! A Raft node around an embedder's state machine, and a replicated key-value server.
 //!
-//! [`Node::builder`] assembles a node from a state machine, a log store and a transport;
-//! [`NodeHandle`] proposes commands to it and reads from it. The feature `server`, on by default,
-//! adds the key-value server with its client and its command line; without it none of their
-//! dependencies are compiled.
+//! [`Node::builder`] makes a node of a state machine, a log store and a transport, on a Tokio
+//! runtime. A [`NodeHandle`] proposes commands to the node, reads from it and shuts it down. The
+//! ports are the traits of [`raft_core::ports`]; the crates `raft-storage`, `raft-transport-quic`
+//! and `raft-transport-mem` implement log stores and transports.
+//!
+//! The feature `server`, on by default, adds the key-value server, its client library and its
+//! command line. Without it the crate depends on `raft-core`, `bytes`, `thiserror`, `tokio` and
+//! `tracing` only.
 
 #[cfg(feature = "server")]
 pub mod certificates;
