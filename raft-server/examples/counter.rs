@@ -1,6 +1,6 @@
-//! Three nodes in one process that count together:
+//! A replicated counter: three nodes in one process, with in-memory logs and transports.
 //! `cargo run --release -p raft-server --example counter --no-default-features`
-#![allow(clippy::print_stdout, reason = "an example talks to whoever runs it")]
+#![allow(clippy::print_stdout, reason = "an example prints its results")]
 
 use std::sync::Arc;
 
@@ -14,12 +14,12 @@ use raft_server::{BoxError, Node, NodeHandle};
 use raft_storage::MemLogStore;
 use raft_transport_mem::Hub;
 
-/// The state machine: a command is a byte to add, a query asks for nothing but the sum.
+/// The state machine. A command is a number to add, as one byte; every query returns the sum.
 struct Counter(u64);
 
 impl StateMachine for Counter {
     fn applied(&mut self) -> Result<LogIndex, StorageFailure> {
-        Ok(LogIndex::ZERO) // kept in memory: the log is applied anew after a restart
+        Ok(LogIndex::ZERO) // the state is in memory: a restart applies the whole log
     }
     fn apply(&mut self, _id: LogId, command: &Bytes) -> Result<Bytes, ApplyError> {
         self.0 += command.iter().copied().map(u64::from).sum::<u64>();
@@ -37,7 +37,7 @@ async fn start(hub: Hub, node: NodeId, members: [NodeId; 3]) -> Result<NodeHandl
     let (cluster, group, incarnation) = (ClusterId(1), GroupId(0), Incarnation(1));
     let identity = Identity { cluster, group, node, incarnation };
     let node = Node::builder()
-        .config(Config::new(identity, node.get())) // each node needs a seed of its own
+        .config(Config::new(identity, node.get())) // every node needs a different seed
         .bootstrap(Membership::of_voters(members))
         .peers(members.map(|node| PeerAddress { node, address: String::new() }).into())
         .state_machine(Counter(0))
@@ -57,6 +57,6 @@ async fn main() -> Result<(), BoxError> {
     for step in 1..=5 {
         println!("added {step}: {:?}", first.propose(Bytes::from(vec![step])).await?);
     }
-    println!("the cluster counts {:?}", first.read(Bytes::new()).await?);
+    println!("linearizable read: {:?}", first.read(Bytes::new()).await?);
     Ok(())
 }

@@ -1,9 +1,10 @@
-//! How fast the key-value store applies puts: `kv_apply [PUTS] [KEYS]`.
+//! Throughput of puts and reads at the state machine of the key-value store:
+//! `kv_apply [PUTS] [KEYS]`.
 //!
-//! Puts of 256-byte values at random keys go through the state machine's port in batches of 1, 64
-//! and 256, with and without a session, unsynced as in the server. Then reads of single keys.
-#![allow(clippy::print_stdout, reason = "an example speaks to a person")]
-#![allow(clippy::unwrap_used, reason = "a measurement has no one to report an error to")]
+//! Applies puts of 256-byte values at random keys in batches of 1, 64 and 256, with and without a
+//! session, without syncs as in the server. Then reads single keys.
+#![allow(clippy::print_stdout, reason = "a benchmark prints its results")]
+#![allow(clippy::unwrap_used, reason = "a benchmark stops at an error")]
 
 use std::time::Instant;
 
