@@ -12,8 +12,8 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProposeError {
-    /// The command is not in the log. A retry is safe, at this node or at another one; the refusal
-    /// says which.
+    /// The command is not in the log. A retry is safe; the refusal names the node and whether
+    /// to pause before it.
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// The command entered the log, and then the node lost leadership or stopped: the command may
@@ -43,7 +43,7 @@ pub enum ProposeError {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
-    /// This node cannot serve the read now; the refusal says what to do.
+    /// This node cannot serve the read now; the refusal states what to do.
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// The state machine returned an error.

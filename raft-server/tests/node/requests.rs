@@ -265,7 +265,7 @@ async fn cancelled_requests_do_not_stay_pending() {
     // Commands in the log take effect, although no caller waits for them.
     assert_eq!(node.propose("last").await, Ok("3".to_owned()));
     // Queries run in their order, so that the cancelled one has ended after this one.
-    within(node.handle.query_local(bytes("count"))).await.expect("answered");
+    within(node.handle.query_local(bytes("count"))).await.expect("a result");
     assert_eq!(node.handle.status().await.queues.pending, 0);
     assert_eq!(node.machine.commands(), ["held", "after", "last"]);
 }
