@@ -9,6 +9,10 @@
 //! command line. Without it the crate depends on `raft-core`, `bytes`, `thiserror`, `tokio` and
 //! `tracing` only.
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeDoctests;
+
 #[cfg(feature = "server")]
 pub mod certificates;
 #[cfg(feature = "server")]
