@@ -7,14 +7,14 @@ use quinn::{Connecting, Connection, Incoming};
 use raft_core::NodeId;
 use tokio::time::{Instant, timeout_at};
 
-use crate::admission::{Decision, Slot, Source};
+use crate::admission::{Decision, HandshakePermit, Source};
 use crate::endpoint::Shared;
-use crate::error::{CloseCode, describe_end};
-use crate::greet;
+use crate::error::{CloseCode, describe_close};
 use crate::handshake::{Handshake, HandshakeRuntime};
+use crate::hello_exchange;
 use crate::log_limit::LogLimit;
-use crate::metrics::bump;
-use crate::peer::{Adoption, Peer};
+use crate::metrics::increment;
+use crate::peer::{Peer, Selection};
 use crate::tls::{self, PeerIdentity, Refusal, Role};
 
 /// Runs on the thread of the handshakes until the endpoint is closed.
@@ -24,17 +24,17 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         let source = Source::from(address.ip());
         let is_peer_address = shared.is_peer_address(source);
         let validated = incoming.remote_address_validated();
-        let origin = Origin { address, is_peer_address };
+        let remote = RemoteAddress { address, is_peer_address };
         match shared.admission.decide(source, is_peer_address, validated) {
-            Decision::Accept(slot) => begin(&shared, incoming, origin, slot),
+            Decision::Accept(permit) => begin(&shared, incoming, remote, permit),
             Decision::Validate => {
-                bump(&shared.accepts.address_checks);
+                increment(&shared.accepts.address_checks);
                 // Only a validated address cannot be checked once more.
                 let _ = incoming.retry();
             }
             Decision::Refuse => {
-                bump(&shared.accepts.refused_limit);
-                shared.refusals.report(&shared, origin, "too many handshakes are in progress");
+                increment(&shared.accepts.refused_limit);
+                shared.refusals.report(&shared, remote, "too many handshakes are in progress");
                 incoming.refuse();
             }
         }
@@ -43,18 +43,18 @@ pub(crate) async fn run(shared: Arc<Shared>) {
 
 /// Where a connection comes from.
 #[derive(Clone, Copy, Debug)]
-struct Origin {
+struct RemoteAddress {
     address: SocketAddr,
     /// Whether a configured peer is known to be there.
     is_peer_address: bool,
 }
 
-fn begin(shared: &Arc<Shared>, incoming: Incoming, origin: Origin, slot: Slot) {
-    bump(&shared.accepts.handshakes);
+fn begin(shared: &Arc<Shared>, incoming: Incoming, remote: RemoteAddress, permit: HandshakePermit) {
+    increment(&shared.accepts.handshakes);
     let (handshake, connecting) = HandshakeRuntime::begin(|| incoming.accept());
     let connecting = match connecting {
         Ok(connecting) => connecting,
-        Err(error) => return shared.refuse(origin, &describe_end(&error)),
+        Err(error) => return shared.refuse(remote, &describe_close(&error)),
     };
     let shared = Arc::clone(shared);
     tokio::spawn(async move {
@@ -64,16 +64,18 @@ fn begin(shared: &Arc<Shared>, incoming: Incoming, origin: Origin, slot: Slot) {
                 // From here on the work is that of established connections.
                 let runtime = shared.runtime.clone();
                 runtime.spawn(async move {
-                    match timeout_at(deadline, welcome(&shared, &peer, &connection)).await {
+                    match timeout_at(deadline, complete_hello_exchange(&shared, &peer, &connection))
+                        .await
+                    {
                         Ok(Ok(())) => {}
-                        Ok(Err(why)) => shared.refuse(origin, &why),
-                        Err(_) => shared.refuse(origin, "no hello in time"),
+                        Ok(Err(why)) => shared.refuse(remote, &why),
+                        Err(_) => shared.refuse(remote, "no hello in time"),
                     }
-                    drop(slot);
+                    drop(permit);
                 });
             }
-            Ok(Err(why)) => shared.refuse(origin, &why),
-            Err(_) => shared.refuse(origin, "the handshake was not completed in time"),
+            Ok(Err(why)) => shared.refuse(remote, &why),
+            Err(_) => shared.refuse(remote, "the handshake was not completed in time"),
         }
     });
 }
@@ -84,7 +86,7 @@ async fn authenticate(
     handshake: Handshake,
     connecting: Connecting,
 ) -> Result<(Connection, Arc<Peer>), String> {
-    let connection = connecting.await.map_err(|end| describe_end(&end))?;
+    let connection = connecting.await.map_err(|end| describe_close(&end))?;
     match identify(shared, &connection) {
         Ok(peer) => {
             handshake.complete();
@@ -93,7 +95,7 @@ async fn authenticate(
         Err(refusal) => {
             refusal.close(&connection);
             if matches!(refusal, Refusal::NotAPeer { .. }) {
-                bump(&shared.accepts.refused_not_a_peer);
+                increment(&shared.accepts.refused_not_a_peer);
             }
             Err(refusal.to_string())
         }
@@ -119,38 +121,41 @@ fn identify(shared: &Shared, connection: &Connection) -> Result<Arc<Peer>, Refus
 }
 
 /// Takes a peer's connection into use, or says why not.
-async fn welcome(
+async fn complete_hello_exchange(
     shared: &Arc<Shared>,
     peer: &Arc<Peer>,
     connection: &Connection,
 ) -> Result<(), String> {
     let node: NodeId = peer.node;
-    let heard = match greet::hear(shared, connection).await {
-        Ok(heard) => heard,
+    let received = match hello_exchange::receive_hello(shared, connection).await {
+        Ok(received) => received,
         // Another connection came into use while the peer dialled.
-        Err(_) if greet::closed_as_superfluous(connection) => return Ok(()),
+        Err(_) if hello_exchange::closed_as_superfluous(connection) => return Ok(()),
         Err(error) => {
             connection.close(error.code().into(), error.to_string().as_bytes());
             return Err(format!("node {node}: {error}"));
         }
     };
-    let (adoption, link) = greet::adopt(shared, peer, connection, &heard, node);
-    match adoption {
-        Adoption::InUse { hello_sequence } => {
-            let outgoing = greet::say(shared, connection, hello_sequence).await;
+    let (selection, peer_connection) =
+        hello_exchange::select(shared, peer, connection, &received, node);
+    match selection {
+        Selection::InUse { hello_sequence } => {
+            let outgoing = hello_exchange::send_hello(shared, connection, hello_sequence).await;
             let outgoing = outgoing.map_err(|error| {
-                link.close(CloseCode::Protocol, "the answer could not be sent");
+                peer_connection.close(CloseCode::Protocol, "the answer could not be sent");
                 format!("node {node}: {error}")
             })?;
-            greet::start(shared, peer, &link, outgoing, heard);
+            hello_exchange::start(shared, peer, &peer_connection, outgoing, received);
             Ok(())
         }
-        Adoption::Superfluous => {
-            greet::close_superfluous(connection);
+        Selection::Superfluous => {
+            hello_exchange::close_superfluous(connection);
             Ok(())
         }
-        Adoption::Ended => greet::ended(connection).map_err(|why| format!("node {node}: {why}")),
-        Adoption::Removed => {
+        Selection::Closed => {
+            hello_exchange::ended(connection).map_err(|why| format!("node {node}: {why}"))
+        }
+        Selection::PeerRemoved => {
             connection.close(CloseCode::Removed.into(), b"this node is no peer any more");
             Err(format!("node {node} was taken out of the peer set"))
         }
@@ -158,9 +163,9 @@ async fn welcome(
 }
 
 impl Shared {
-    fn refuse(&self, origin: Origin, why: &str) {
-        bump(&self.accepts.failed);
-        self.refusals.report(self, origin, why);
+    fn refuse(&self, remote: RemoteAddress, why: &str) {
+        increment(&self.accepts.failed);
+        self.refusals.report(self, remote, why);
     }
 }
 
@@ -173,10 +178,10 @@ pub(crate) struct RefusalLog {
 }
 
 impl RefusalLog {
-    fn report(&self, shared: &Shared, origin: Origin, why: &str) {
-        let limit = if origin.is_peer_address { &self.peers } else { &self.others };
+    fn report(&self, shared: &Shared, remote: RemoteAddress, why: &str) {
+        let limit = if remote.is_peer_address { &self.peers } else { &self.others };
         let Some(suppressed) = limit.allow() else { return };
-        let address = origin.address;
+        let address = remote.address;
         tracing::warn!(
             node = %shared.config.node, %address, suppressed,
             "refused a connection from {address}: {why}"

@@ -45,8 +45,8 @@ pub(crate) struct Source(IpAddr);
 /// What to do with an incoming connection.
 #[derive(Debug)]
 pub(crate) enum Decision {
-    /// Accept it. The handshake is in progress until the slot is dropped.
-    Accept(Slot),
+    /// Accept it. The handshake is in progress until the permit is dropped.
+    Accept(HandshakePermit),
     /// Demand proof of the address first.
     Validate,
     /// A limit is reached.
@@ -55,7 +55,7 @@ pub(crate) enum Decision {
 
 /// A handshake in progress.
 #[derive(Debug)]
-pub(crate) struct Slot {
+pub(crate) struct HandshakePermit {
     admission: Arc<Admission>,
     source: Source,
     is_peer_address: bool,
@@ -118,7 +118,11 @@ impl Admission {
             Level::Busy if !validated => Decision::Validate,
             Level::Busy | Level::Free => {
                 in_progress.begin(source, is_peer_address);
-                Decision::Accept(Slot { admission: Arc::clone(self), source, is_peer_address })
+                Decision::Accept(HandshakePermit {
+                    admission: Arc::clone(self),
+                    source,
+                    is_peer_address,
+                })
             }
         }
     }
@@ -150,7 +154,7 @@ impl InProgress {
     }
 }
 
-impl Drop for Slot {
+impl Drop for HandshakePermit {
     fn drop(&mut self) {
         self.admission.lock().end(self.source, self.is_peer_address);
     }
@@ -168,16 +172,20 @@ mod tests {
     }
 
     /// Begins handshakes until one is refused.
-    fn fill(admission: &Arc<Admission>, source: Source, is_peer_address: bool) -> Vec<Slot> {
-        let mut slots = Vec::new();
-        while let Decision::Accept(slot) = admission.decide(source, is_peer_address, true) {
-            slots.push(slot);
+    fn fill(
+        admission: &Arc<Admission>,
+        source: Source,
+        is_peer_address: bool,
+    ) -> Vec<HandshakePermit> {
+        let mut permits = Vec::new();
+        while let Decision::Accept(permit) = admission.decide(source, is_peer_address, true) {
+            permits.push(permit);
         }
-        slots
+        permits
     }
 
     #[test]
-    fn one_source_cannot_use_up_the_total() {
+    fn one_source_does_not_use_up_the_total() {
         let admission = Admission::new(LIMITS);
         let one = fill(&admission, source(1), false);
         assert_eq!(one.len(), 4);
@@ -188,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn the_reserve_of_a_peer_address_is_left_to_it() {
+    fn other_sources_do_not_use_the_reserve_of_a_peer_address() {
         let admission = Admission::new(LIMITS);
         let strangers = [1, 2].map(|last| fill(&admission, source(last), false));
         assert!(matches!(admission.decide(source(3), false, true), Decision::Refuse));
@@ -199,24 +207,24 @@ mod tests {
     }
 
     #[test]
-    fn forged_sources_use_up_no_more_than_half() {
+    fn forged_sources_use_up_at_most_half() {
         let admission = Admission::new(LIMITS);
-        let mut slots = Vec::new();
+        let mut permits = Vec::new();
         for last in 1..=100 {
             match admission.decide(source(last), false, false) {
-                Decision::Accept(slot) => slots.push(slot),
+                Decision::Accept(permit) => permits.push(permit),
                 Decision::Validate => {}
                 Decision::Refuse => panic!("refused before the total is used up"),
             }
         }
-        assert_eq!(slots.len(), 4);
+        assert_eq!(permits.len(), 4);
         assert!(matches!(admission.decide(source(9), true, false), Decision::Accept(_)));
         let _peer = admission.decide(source(9), true, true);
         assert!(matches!(admission.decide(source(9), true, false), Decision::Validate));
     }
 
     #[test]
-    fn an_ipv6_network_is_one_source() {
+    fn ipv6_network_of_64_bits_is_one_source() {
         let of = |text: &str| Source::from(text.parse::<IpAddr>().unwrap());
         assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:1:2:3"));
         assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));

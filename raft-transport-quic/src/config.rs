@@ -120,9 +120,9 @@ impl QuicConfig {
             .datagram_receive_buffer_size(None)
             // Each lane alone can fill its own window; all of them together cannot fill the
             // connection's. So a lane that stands still never holds up another.
-            .stream_receive_window(VarInt::from_u32(LANE_WINDOW_BYTES))
-            .receive_window(VarInt::from_u32(LANE_WINDOW_BYTES * UNI_STREAMS_MAX))
-            .send_window(u64::from(LANE_WINDOW_BYTES * UNI_STREAMS_MAX))
+            .stream_receive_window(VarInt::from_u32(STREAM_WINDOW_BYTES))
+            .receive_window(VarInt::from_u32(STREAM_WINDOW_BYTES * UNI_STREAMS_MAX))
+            .send_window(u64::from(STREAM_WINDOW_BYTES * UNI_STREAMS_MAX))
             // Without fairness, quinn would finish what it began of one stream before it looks at
             // one of a higher priority.
             .send_fairness(true)
@@ -173,7 +173,7 @@ pub(crate) const INCOMING_BYTES_TOTAL_MAX: u64 = 1024 * 1024;
 
 /// Two lanes, a third for snapshots, and one to spare for a later version.
 const UNI_STREAMS_MAX: u32 = 4;
-const LANE_WINDOW_BYTES: u32 = 8 * 1024 * 1024;
+const STREAM_WINDOW_BYTES: u32 = 8 * 1024 * 1024;
 const INITIAL_RTT: Duration = Duration::from_millis(50);
 /// A peer acknowledges after this many packets, or after 25 ms. They must be fewer than a small
 /// congestion window holds: the sender would wait those 25 ms each time the window is full.

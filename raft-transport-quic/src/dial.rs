@@ -8,12 +8,12 @@ use quinn::Connection;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::endpoint::Shared;
-use crate::error::{CloseCode, describe_end};
-use crate::greet::{self, GreetError};
+use crate::error::{CloseCode, describe_close};
 use crate::handshake::HandshakeRuntime;
+use crate::hello_exchange::{self, HelloError};
 use crate::log_limit::LogLimit;
-use crate::metrics::bump;
-use crate::peer::{Adoption, Peer};
+use crate::metrics::increment;
+use crate::peer::{Peer, Selection};
 use crate::tls;
 
 /// Runs until aborted, which happens when the peer leaves the set or the transport is closed.
@@ -27,7 +27,7 @@ pub(crate) async fn run(shared: Arc<Shared>, peer: Arc<Peer>) {
             return;
         }
         if waiting_since.elapsed() >= config.stable_after {
-            backoff.connection_lasted();
+            backoff.reset();
         }
         if let Some(pause) = backoff.pause(config.redial_min, config.redial_max) {
             tokio::select! {
@@ -37,9 +37,9 @@ pub(crate) async fn run(shared: Arc<Shared>, peer: Arc<Peer>) {
         }
         backoff.dialled();
         if let Err(why) = dial(&shared, &peer, backoff.dials()).await {
-            bump(&peer.metrics.failed_dials);
+            increment(&peer.metrics.failed_dials);
             backoff.report(&shared, &peer, why);
-            if peer.is_unreachability_news() {
+            if peer.mark_unreachable() {
                 shared.inbox.peer_unreachable(peer.node);
             }
         }
@@ -66,11 +66,11 @@ async fn dial(shared: &Arc<Shared>, peer: &Arc<Peer>, attempt: u32) -> Result<()
         // The other side may get through first: then this dial is not needed any more.
         let mut connected = peer.connected();
         let connection = tokio::select! {
-            connection = connecting => connection.map_err(|error| describe_end(&error))?,
+            connection = connecting => connection.map_err(|error| describe_close(&error))?,
             _ = connected.wait_for(|connected| *connected) => return Ok(()),
         };
         handshake.complete();
-        introduce(shared, peer, &connection).await
+        exchange_hellos(shared, peer, &connection).await
     });
     match established.await {
         Ok(Ok(())) => Ok(()),
@@ -84,7 +84,7 @@ async fn dial(shared: &Arc<Shared>, peer: &Arc<Peer>, attempt: u32) -> Result<()
 
 /// Makes sure that it is the right node, exchanges the first words, and takes the connection into
 /// use unless there is one already.
-async fn introduce(
+async fn exchange_hellos(
     shared: &Arc<Shared>,
     peer: &Arc<Peer>,
     connection: &Connection,
@@ -97,40 +97,42 @@ async fn introduce(
     let mut connected = peer.connected();
     // Lasts until the connection is in use or given up.
     let Some(offer) = peer.offer() else {
-        greet::close_superfluous(connection);
+        hello_exchange::close_superfluous(connection);
         return Ok(());
     };
-    let greeted = async {
-        let outgoing = greet::say(shared, connection, offer.hello_sequence).await?;
-        Ok::<_, GreetError>((outgoing, greet::hear(shared, connection).await?))
+    let exchanged = async {
+        let outgoing = hello_exchange::send_hello(shared, connection, offer.hello_sequence).await?;
+        Ok::<_, HelloError>((outgoing, hello_exchange::receive_hello(shared, connection).await?))
     };
-    let greeted = tokio::select! {
-        greeted = greeted => greeted,
+    let exchanged = tokio::select! {
+        exchanged = exchanged => exchanged,
         // Happens at the higher node only. The lower node has chosen the other connection; if it
         // read the hello on this one late, it could take it into use after the loss of the other.
         _ = connected.wait_for(|connected| *connected) => {
-            greet::close_superfluous(connection);
+            hello_exchange::close_superfluous(connection);
             return Ok(());
         }
     };
-    let (outgoing, heard) = match greeted {
+    let (outgoing, received) = match exchanged {
         Ok(parts) => parts,
         // The other side prefers the connection that it has or offers.
-        Err(_) if greet::closed_as_superfluous(connection) => return Ok(()),
+        Err(_) if hello_exchange::closed_as_superfluous(connection) => return Ok(()),
         // What the other side had against us is worth more than where it struck.
         Err(error) => {
             if let Some(end) = connection.close_reason() {
-                return Err(describe_end(&end));
+                return Err(describe_close(&end));
             }
             connection.close(error.code().into(), error.to_string().as_bytes());
             return Err(error.to_string());
         }
     };
-    match greet::adopt(shared, peer, connection, &heard, shared.config.node) {
-        (Adoption::InUse { .. }, link) => greet::start(shared, peer, &link, outgoing, heard),
-        (Adoption::Superfluous, _) => greet::close_superfluous(connection),
-        (Adoption::Ended, _) => return greet::ended(connection),
-        (Adoption::Removed, _) => {
+    match hello_exchange::select(shared, peer, connection, &received, shared.config.node) {
+        (Selection::InUse { .. }, peer_connection) => {
+            hello_exchange::start(shared, peer, &peer_connection, outgoing, received)
+        }
+        (Selection::Superfluous, _) => hello_exchange::close_superfluous(connection),
+        (Selection::Closed, _) => return hello_exchange::ended(connection),
+        (Selection::PeerRemoved, _) => {
             connection.close(CloseCode::Removed.into(), b"this node is no peer any more");
             return Err("it was taken out of the peer set".to_owned());
         }
@@ -172,7 +174,7 @@ impl Backoff {
         self.dials = self.dials.saturating_add(1);
     }
 
-    fn connection_lasted(&mut self) {
+    fn reset(&mut self) {
         self.dials = 0;
         self.logged = None;
     }
@@ -208,7 +210,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_double_up_to_a_limit_and_are_never_alike() {
+    fn pauses_double_up_to_a_limit_and_differ() {
         let (min, max) = (Duration::from_millis(20), Duration::from_secs(1));
         let pause = |dials| Backoff { dials, ..Backoff::default() }.pause(min, max);
         assert_eq!(pause(0), None);
@@ -223,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_connection_that_lasted_resets_the_pauses() {
+    fn only_a_stable_connection_resets_the_pauses() {
         let mut backoff = Backoff::default();
         let pause =
             |backoff: &Backoff| backoff.pause(Duration::from_millis(20), Duration::from_secs(1));
@@ -232,7 +234,7 @@ mod tests {
             backoff.dialled();
         }
         assert!(pause(&backoff).unwrap() >= Duration::from_millis(500));
-        backoff.connection_lasted();
+        backoff.reset();
         assert_eq!(pause(&backoff), None);
     }
 }

@@ -27,7 +27,7 @@ use crate::tls::{self, PeerIdentity, Role};
 ///
 /// Both sides dial, so that a node that has just started is reached at once; of two connections
 /// the lower node chooses one before either carries a message. Closed when dropped; [`QuicTransport::shutdown`] also waits until the others have
-/// heard.
+/// received.
 pub struct QuicTransport {
     shared: Arc<Shared>,
 }
@@ -208,7 +208,7 @@ impl Shared {
                 let mut peers = self.peers.write().unwrap_or_else(PoisonError::into_inner);
                 peers.entry(*node).or_insert_with(|| Arc::new(Peer::new(*node))).clone()
             };
-            peer.install(address, || {
+            peer.configure(address, || {
                 self.runtime.spawn(dial::run(self.clone(), peer.clone())).abort_handle()
             });
         }
@@ -217,7 +217,7 @@ impl Shared {
     fn close(&self) {
         const REASON: &str = "the node shuts down";
         for peer in self.peers().values() {
-            peer.abandon(REASON);
+            peer.shut_down(REASON);
         }
         self.endpoint.close(CloseCode::Shutdown.into(), REASON.as_bytes());
     }

@@ -102,7 +102,7 @@ pub(crate) fn is_replaced(end: &ConnectionError) -> bool {
 }
 
 /// Says in words why a connection ended, and which side wanted it.
-pub(crate) fn describe_end(end: &ConnectionError) -> String {
+pub(crate) fn describe_close(end: &ConnectionError) -> String {
     match end {
         ConnectionError::TransportError(error) if is_tls(error.code) => {
             format!("refused here: {}", tls_reason(&error.reason))

@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_survive_any_cut() {
+    fn frames_are_read_from_chunks_of_any_size() {
         let contents = [vec![1; 5], vec![], vec![2; 300], vec![3; 1], vec![4; 70_000]];
         let mut stream = Vec::new();
         for content in &contents {
@@ -139,14 +139,14 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_within_one_chunk_is_not_copied() {
+    fn frame_within_one_chunk_is_not_copied() {
         let chunk = Bytes::from_static(&[0, 0, 0, 3, 7, 8, 9]);
         let found = frames([chunk.clone()]);
         assert_eq!(found[0].as_ptr(), chunk[4..].as_ptr());
     }
 
     #[test]
-    fn a_claim_that_is_too_long_is_refused_before_anything_is_reserved() {
+    fn length_above_the_limit_is_refused_before_memory_is_reserved() {
         let mut reader = FrameReader::new(100);
         let mut chunk = Bytes::from_static(&[0, 0, 0, 101]);
         let refused = reader.next(&mut chunk);
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_reserves_no_more_than_a_little() {
+    fn length_alone_reserves_little_memory() {
         let mut reader = FrameReader::new(u32::MAX);
         let mut chunk = Bytes::from_static(&[0xff, 0xff, 0xff, 0xff, 1]);
         assert_eq!(reader.next(&mut chunk), Ok(None));
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_that_came_out_too_long_leaves_nothing_behind() {
+    fn frame_that_is_too_long_is_removed_from_the_buffer() {
         let mut buffer = vec![9];
         let refused = write_frame(&mut buffer, 2, |buffer| buffer.extend_from_slice(&[1, 2, 3]));
         assert_eq!((refused, buffer), (Err(3), vec![9]));

@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hello_is_read_back_and_may_have_more_fields() {
+    fn hello_round_trips_and_may_have_further_fields() {
         let versions = VersionRange::new(2, 7).unwrap();
         let hello = Hello { versions, instance: 7, sequence: u64::MAX, frame_bytes_max: 1 << 24 };
         let mut bytes = Vec::new();

@@ -23,14 +23,14 @@ mod dial;
 mod endpoint;
 pub mod error;
 mod frame;
-mod greet;
 mod handshake;
 mod hello;
-mod lanes;
-mod link;
+mod hello_exchange;
 mod log_limit;
 mod metrics;
 mod peer;
+mod peer_connection;
+mod streams;
 pub mod tls;
 mod version;
 

@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_limited_by_time_and_the_suppressed_ones_are_counted() {
+    fn lines_are_limited_by_time_and_suppressed_lines_are_counted() {
         let (limit, start) = (LogLimit::default(), Instant::now());
         for _ in 0..BURST {
             assert_eq!(limit.allow_at(start), Some(0));
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_steady_trickle_below_the_limit_is_logged_whole() {
+    fn events_below_the_limit_are_all_logged() {
         let (limit, start) = (LogLimit::default(), Instant::now());
         assert!((0..100).all(|step| limit.allow_at(start + step * INTERVAL) == Some(0)));
     }

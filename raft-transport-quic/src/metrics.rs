@@ -131,7 +131,7 @@ impl PeerMetrics {
 }
 
 /// Counts one.
-pub(crate) fn bump(counter: &AtomicU64) {
+pub(crate) fn increment(counter: &AtomicU64) {
     add(counter, 1);
 }
 

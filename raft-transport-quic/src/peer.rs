@@ -9,9 +9,9 @@ use tokio::task::AbortHandle;
 
 use crate::admission::Source;
 use crate::error::CloseCode;
-use crate::lanes::PushError;
-use crate::link::Link;
-use crate::metrics::{PeerMetrics, PeerStatus, bump};
+use crate::metrics::{PeerMetrics, PeerStatus, increment};
+use crate::peer_connection::PeerConnection;
+use crate::streams::PushError;
 
 /// Another node.
 #[derive(Debug)]
@@ -19,13 +19,13 @@ pub(crate) struct Peer {
     pub(crate) node: NodeId,
     pub(crate) metrics: Arc<PeerMetrics>,
     state: Mutex<State>,
-    /// Follows `state.link`: true while there is one. Changed while `state` is locked.
+    /// Follows `state.connection`: true while there is one. Changed while `state` is locked.
     connected: watch::Sender<bool>,
 }
 
 #[derive(Default, Debug)]
 struct State {
-    link: Option<Arc<Link>>,
+    connection: Option<Arc<PeerConnection>>,
     /// The sequence number of the latest hello to the peer. Never falls.
     hello_sequence: u64,
     /// There is an [`Offer`]: this node has sent its hello on a connection that it dialled, and the
@@ -38,7 +38,7 @@ struct State {
     /// Where the peer was last when it proved its identity.
     authenticated: Option<Source>,
     /// The inbox was told that this peer cannot be reached, and there was no connection since.
-    unreachable_told: bool,
+    unreachable_reported: bool,
     /// The task that keeps dialling it.
     dialler: Option<AbortHandle>,
     /// Taken out of the peer set: nothing is accepted from it until it is back in.
@@ -47,7 +47,7 @@ struct State {
 
 /// What became of a new connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Adoption {
+pub(crate) enum Selection {
     /// It is in use now.
     InUse {
         /// The sequence number of the hello that this node sends on it, if it has sent none yet.
@@ -56,9 +56,9 @@ pub(crate) enum Adoption {
     /// Another one of the same pair is, or may be soon; this one is to be closed.
     Superfluous,
     /// It was closed before its hello was read.
-    Ended,
+    Closed,
     /// The peer was taken out of the set.
-    Removed,
+    PeerRemoved,
 }
 
 /// The right to send the hello on a connection that this node dialled. There is at most one for
@@ -87,20 +87,20 @@ impl Peer {
 
     /// Leaves a message to the current connection, if there is one.
     pub(crate) fn push(&self, message: Message) {
-        let link = self.lock().link.clone();
-        let dropped = match link.map(|link| link.push(message)) {
+        let connection = self.lock().connection.clone();
+        let dropped = match connection.map(|connection| connection.push(message)) {
             Some(Ok(())) => return,
             Some(Err(PushError::Full)) => &self.metrics.dropped_full,
             Some(Err(PushError::Closed)) | None => &self.metrics.dropped_unconnected,
         };
-        bump(dropped);
+        increment(dropped);
     }
 
     /// Permits the hello on a connection that this node dialled; `None` if that connection is not
     /// needed, because another one is in use or offered, or the peer was removed.
     pub(crate) fn offer(self: &Arc<Self>) -> Option<Offer> {
         let mut state = self.lock();
-        if state.removed || state.offered || state.link.is_some() {
+        if state.removed || state.offered || state.connection.is_some() {
             return None;
         }
         state.offered = true;
@@ -115,46 +115,46 @@ impl Peer {
     /// the peer, and while one is in use, it offers none. The higher node uses a connection only
     /// after the lower node's hello. So a connection that carries messages is replaced only after
     /// the peer has restarted or given it up, which a hello with a higher sequence number shows.
-    pub(crate) fn adopt(&self, own: NodeId, new: &Arc<Link>) -> Adoption {
+    pub(crate) fn select_connection(&self, own: NodeId, new: &Arc<PeerConnection>) -> Selection {
         let (replaced, hello_sequence) = {
             let mut state = self.lock();
             if state.removed {
-                return Adoption::Removed;
+                return Selection::PeerRemoved;
             }
             // A peer that shuts down must not be in use again, and lost again, after the loss of the
             // connection to it was reported.
-            if new.connection.close_reason().is_some() {
-                return Adoption::Ended;
+            if new.quic.close_reason().is_some() {
+                return Selection::Closed;
             }
             let own_offer_decides = state.offered && own < self.node && new.dialled_by != own;
             let present_stays =
-                state.link.as_ref().is_some_and(|present| !takes_over(present, new));
+                state.connection.as_ref().is_some_and(|present| !takes_over(present, new));
             if own_offer_decides || present_stays {
-                return Adoption::Superfluous;
+                return Selection::Superfluous;
             }
-            bump(&self.metrics.connections);
+            increment(&self.metrics.connections);
             self.metrics.set_last_error(None);
-            state.unreachable_told = false;
-            // Drawn together with the adoption: what this node offered before is older than this
+            state.unreachable_reported = false;
+            // Drawn together with the selection: what this node offered before is older than this
             // hello, and what it offers after the loss of this connection is newer.
             let hello_sequence = state.next_hello_sequence();
             self.connected.send_replace(true);
-            (state.link.replace(new.clone()), hello_sequence)
+            (state.connection.replace(new.clone()), hello_sequence)
         };
         if let Some(replaced) = replaced {
             replaced.close(CloseCode::Replaced, "a newer connection took over");
         }
-        Adoption::InUse { hello_sequence }
+        Selection::InUse { hello_sequence }
     }
 
     /// A connection has ended. Whether it was the one in use, and so a loss.
-    pub(crate) fn lose(&self, ended: &Arc<Link>, why: String) -> bool {
+    pub(crate) fn connection_lost(&self, ended: &Arc<PeerConnection>, why: String) -> bool {
         let mut state = self.lock();
-        if !state.link.as_ref().is_some_and(|link| Arc::ptr_eq(link, ended)) {
+        if !state.connection.as_ref().is_some_and(|connection| Arc::ptr_eq(connection, ended)) {
             return false;
         }
-        state.link = None;
-        bump(&self.metrics.losses);
+        state.connection = None;
+        increment(&self.metrics.losses);
         self.metrics.set_last_error(Some(why));
         self.connected.send_replace(false);
         true
@@ -162,13 +162,13 @@ impl Peer {
 
     /// Whether the inbox is to be told that this peer cannot be reached: once, until the next
     /// connection, and never while there is one.
-    pub(crate) fn is_unreachability_news(&self) -> bool {
+    pub(crate) fn mark_unreachable(&self) -> bool {
         let mut state = self.lock();
-        state.link.is_none() && !std::mem::replace(&mut state.unreachable_told, true)
+        state.connection.is_none() && !std::mem::replace(&mut state.unreachable_reported, true)
     }
 
     /// Puts the peer into the set, at this address. The dialler, if one must be started.
-    pub(crate) fn install(&self, address: &str, dialler: impl FnOnce() -> AbortHandle) {
+    pub(crate) fn configure(&self, address: &str, dialler: impl FnOnce() -> AbortHandle) {
         let mut state = self.lock();
         state.removed = false;
         if state.address.as_deref() != Some(address) {
@@ -184,7 +184,7 @@ impl Peer {
 
     /// Takes the peer out of the set and closes its connection.
     pub(crate) fn remove(&self) {
-        let link = {
+        let connection = {
             let mut state = self.lock();
             state.removed = true;
             state.address = None;
@@ -194,26 +194,26 @@ impl Peer {
                 dialler.abort();
             }
             self.connected.send_replace(false);
-            state.link.take()
+            state.connection.take()
         };
-        if let Some(link) = link {
-            link.close(CloseCode::Removed, "this node is no peer any more");
+        if let Some(connection) = connection {
+            connection.close(CloseCode::Removed, "this node is no peer any more");
         }
     }
 
     /// Stops dialling and accepting, for good.
-    pub(crate) fn abandon(&self, reason: &str) {
-        let link = {
+    pub(crate) fn shut_down(&self, reason: &str) {
+        let connection = {
             let mut state = self.lock();
             // A handshake that ends right now must not come into use.
             state.removed = true;
             if let Some(dialler) = state.dialler.take() {
                 dialler.abort();
             }
-            state.link.take()
+            state.connection.take()
         };
-        if let Some(link) = link {
-            link.close(CloseCode::Shutdown, reason);
+        if let Some(connection) = connection {
+            connection.close(CloseCode::Shutdown, reason);
         }
     }
 
@@ -253,9 +253,9 @@ impl Peer {
         Some(PeerStatus {
             node: self.node,
             address: state.address.clone()?,
-            connected: state.link.is_some(),
-            rtt: state.link.as_ref().map(|link| link.connection.rtt()),
-            version: state.link.as_ref().map(|link| link.version),
+            connected: state.connection.is_some(),
+            rtt: state.connection.as_ref().map(|connection| connection.quic.rtt()),
+            version: state.connection.as_ref().map(|connection| connection.version),
             counts: self.metrics.counts(),
             last_error: self.metrics.last_error(),
         })
@@ -275,8 +275,8 @@ impl State {
 }
 
 /// Whether a new connection shows that the present one is over.
-fn takes_over(present: &Link, new: &Link) -> bool {
-    present.connection.close_reason().is_some()
+fn takes_over(present: &PeerConnection, new: &PeerConnection) -> bool {
+    present.quic.close_reason().is_some()
         || new.hello.instance != present.hello.instance
         || new.hello.sequence > present.hello.sequence
 }

@@ -15,7 +15,7 @@ use crate::raw::{Counting, ONE, TWO, WAIT_MAX, config, configure, raw_dial, star
 const THREE: NodeId = NodeId(3);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_that_is_no_configured_peer_reads_why_it_is_refused() {
+async fn node_that_is_not_a_configured_peer_is_refused_with_a_reason() {
     let ca = Authority::new("ours");
     let (two, inbox) = start(TWO, ca.node(TWO));
     configure(&two, ONE);
@@ -112,7 +112,7 @@ async fn until_in_progress(node: &QuicTransport, handshakes: u64) {
 
 /// Strangers need no certificate to begin handshakes, and may prove many addresses.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn strangers_cannot_lock_a_configured_peer_out() {
+async fn handshakes_from_other_addresses_do_not_use_up_the_reserve_of_a_peer() {
     const PEER: [u8; 4] = [127, 0, 0, 1];
     let ca = Authority::new("ours");
     let two = node_with_limits(4, 4, ca.node(TWO));
@@ -128,7 +128,7 @@ async fn strangers_cannot_lock_a_configured_peer_out() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_source_address_cannot_use_up_all_handshakes() {
+async fn one_source_address_does_not_use_up_all_handshakes() {
     let ca = Authority::new("ours");
     let two = node_with_limits(16, 4, ca.node(TWO));
     two.set_peers(&[PeerAddress { node: ONE, address: "127.0.0.1:1".to_owned() }]);

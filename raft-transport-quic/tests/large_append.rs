@@ -63,7 +63,7 @@ fn append(bytes: usize) -> Message {
 /// a connection that has carried nothing but signs of life. Heartbeats wait behind it in the same
 /// stream, so a connection that begins slowly deposes the new leader: it took 300 to 500 ms.
 #[test]
-fn a_large_append_on_a_fresh_connection_takes_a_fraction_of_an_election_timeout() {
+fn large_append_on_a_new_connection_takes_a_fraction_of_an_election_timeout() {
     const TRIES: usize = 5;
     const TIME_MAX: Duration = Duration::from_millis(100);
     let runtime = tokio::runtime::Builder::new_multi_thread();

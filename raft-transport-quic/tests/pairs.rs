@@ -33,7 +33,7 @@ async fn dial(ca: &Authority, node: NodeId, to: &QuicTransport) -> Connection {
 }
 
 /// The sequence number in the hello of the node under test; an error if it closes the connection.
-async fn hear_sequence(connection: &Connection) -> Result<u64, ConnectionError> {
+async fn receive_sequence(connection: &Connection) -> Result<u64, ConnectionError> {
     const HELLO_BYTES: usize = 2 + 2 + 8 + 8 + 4;
     let mut stream = timeout(WAIT_MAX, connection.accept_uni()).await.unwrap()?;
     // The tag of the control stream and the length come first.
@@ -71,11 +71,11 @@ async fn lower_node_uses_no_other_connection_while_it_offers_its_own() {
     let (one, inbox) = start(ONE, ca.node(ONE));
     set_peer(&one, TWO, two.local_addr().unwrap());
     let offered = accept(&two).await;
-    hear_sequence(&offered).await.unwrap();
+    receive_sequence(&offered).await.unwrap();
 
     let dialled = dial(&ca, TWO, &one).await;
     send_raw(&dialled, &hello_numbered(1)).await.unwrap();
-    let end = hear_sequence(&dialled).await.expect_err("a hello on a second connection");
+    let end = receive_sequence(&dialled).await.expect_err("a hello on a second connection");
     assert!(is_replaced(&end), "{end}");
 
     let bytes = [hello_numbered(2), frame(&vote(TWO, ONE))].concat();
@@ -93,7 +93,7 @@ async fn lower_node_accepts_connections_again_after_its_offer_has_failed() {
     let (one, inbox) = start(ONE, ca.node(ONE));
     set_peer(&one, TWO, two.local_addr().unwrap());
     let offered = accept(&two).await;
-    let first = hear_sequence(&offered).await.unwrap();
+    let first = receive_sequence(&offered).await.unwrap();
     // Further dials of node 1 get no response.
     configure(&one, TWO);
     offered.close(CloseCode::Shutdown.into(), b"closed before the hello");
@@ -101,7 +101,7 @@ async fn lower_node_accepts_connections_again_after_its_offer_has_failed() {
 
     let dialled = dial(&ca, TWO, &one).await;
     send_raw(&dialled, &[hello_numbered(1), frame(&vote(TWO, ONE))].concat()).await.unwrap();
-    assert!(hear_sequence(&dialled).await.unwrap() > first);
+    assert!(receive_sequence(&dialled).await.unwrap() > first);
     inbox.wait("the message on the accepted connection", |seen| seen.messages == 1);
 }
 
@@ -114,11 +114,11 @@ async fn higher_node_drops_its_dial_when_the_lower_node_offers_a_connection() {
     let (two, inbox) = start(TWO, ca.node(TWO));
     set_peer(&two, ONE, one.local_addr().unwrap());
     let dialled_by_two = accept(&one).await;
-    let offered = hear_sequence(&dialled_by_two).await.unwrap();
+    let offered = receive_sequence(&dialled_by_two).await.unwrap();
 
     let chosen = dial(&ca, ONE, &two).await;
     send_raw(&chosen, &[hello_numbered(1), frame(&vote(ONE, TWO))].concat()).await.unwrap();
-    assert!(hear_sequence(&chosen).await.unwrap() > offered);
+    assert!(receive_sequence(&chosen).await.unwrap() > offered);
     assert_replaced(&dialled_by_two).await;
     inbox.wait("the message on the chosen connection", |seen| seen.messages == 1);
     let PeerCounts { connections, losses, failed_dials, .. } = only_counts(&two);

@@ -90,7 +90,7 @@ pub(crate) async fn raw_dial(
         .with_protocol_versions(&[&rustls::version::TLS13])
         .unwrap()
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(TrustsAnybody(provider)));
+        .with_custom_certificate_verifier(Arc::new(AcceptsAnyCertificate(provider)));
     let mut config = match issued {
         Some(issued) => {
             let chain = CertificateDer::from_pem_slice(issued.certificate.as_bytes()).unwrap();
@@ -107,9 +107,7 @@ pub(crate) async fn raw_dial(
 }
 
 /// The other side's words when it ends a connection, whether during or after the handshake.
-pub(crate) async fn words_of_the_end(
-    connection: Result<Connection, quinn::ConnectionError>,
-) -> String {
+pub(crate) async fn close_reason(connection: Result<Connection, quinn::ConnectionError>) -> String {
     match connection {
         Ok(connection) => {
             tokio::time::timeout(WAIT_MAX, connection.closed()).await.unwrap().to_string()
@@ -119,9 +117,9 @@ pub(crate) async fn words_of_the_end(
 }
 
 #[derive(Debug)]
-pub(crate) struct TrustsAnybody(Arc<rustls::crypto::CryptoProvider>);
+pub(crate) struct AcceptsAnyCertificate(Arc<rustls::crypto::CryptoProvider>);
 
-impl rustls::client::danger::ServerCertVerifier for TrustsAnybody {
+impl rustls::client::danger::ServerCertVerifier for AcceptsAnyCertificate {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,

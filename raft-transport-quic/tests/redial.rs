@@ -13,7 +13,7 @@ use crate::raw::{ONE, TWO, WAIT_MAX, config, hello, send_raw};
 /// The pauses grow over connections that came into use and ended at once. The bound is the least
 /// that the pauses add up to, however slow the machine is.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_peer_that_closes_every_connection_is_dialled_ever_less_often() {
+async fn pauses_between_dials_grow_while_the_peer_closes_every_connection() {
     const FIRST_PAUSE: Duration = Duration::from_millis(100);
     let ca = Authority::new("ours");
     let tls = server_config(&ca.node(TWO), Role::Peer).unwrap();

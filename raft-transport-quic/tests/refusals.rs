@@ -11,12 +11,12 @@ use raft_transport_quic::{CloseCode, PeerStatus, QuicTransport, TransportError};
 
 use crate::authority::{Authority, CLUSTER, Issued};
 use crate::raw::{
-    Counting, ONE, TWO, WAIT_MAX, config, configure, frame, frame_of_unknown_kind, framed, hello,
-    hello_of, raw_dial, send_raw, start, vote, words_of_the_end,
+    Counting, ONE, TWO, WAIT_MAX, close_reason, config, configure, frame, frame_of_unknown_kind,
+    framed, hello, hello_of, raw_dial, send_raw, start, vote,
 };
 
 /// Node 1 dials an address that it takes for node 2's; returns how it stands once it has failed.
-fn dial_in_vain(tls: TlsIdentity, address: SocketAddr) -> PeerStatus {
+fn failed_dial(tls: TlsIdentity, address: SocketAddr) -> PeerStatus {
     let (one, inbox) = start(ONE, tls);
     one.set_peers(&[PeerAddress { node: TWO, address: address.to_string() }]);
     inbox.wait("the failure of the dial", |seen| seen.unreachable > 0);
@@ -25,7 +25,7 @@ fn dial_in_vain(tls: TlsIdentity, address: SocketAddr) -> PeerStatus {
     status
 }
 
-fn assert_says(status: &PeerStatus, words: &[&str]) {
+fn assert_error_contains(status: &PeerStatus, words: &[&str]) {
     let error = status.last_error.as_deref().unwrap_or_default();
     for word in words {
         assert!(error.contains(word), "{word:?} is not in {error:?}");
@@ -33,46 +33,52 @@ fn assert_says(status: &PeerStatus, words: &[&str]) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_of_another_authority_is_refused_by_name() {
+async fn dialled_node_of_another_authority_is_refused_with_its_name() {
     let (ours, other) = (Authority::new("ours"), Authority::new("the stranger's"));
     let (two, inbox) = start(TWO, other.node(TWO));
-    let status = dial_in_vain(ours.node(ONE), two.local_addr());
-    assert_says(&status, &["refused here", "not a trusted authority", "the stranger's", "node/2"]);
+    let status = failed_dial(ours.node(ONE), two.local_addr());
+    assert_error_contains(
+        &status,
+        &["refused here", "not a trusted authority", "the stranger's", "node/2"],
+    );
     assert_eq!(inbox.messages(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_dialler_of_another_authority_reads_why_it_is_refused() {
+async fn dialling_node_of_another_authority_receives_the_reason() {
     let (ours, other) = (Authority::new("ours"), Authority::new("the stranger's"));
     let (two, _inbox) = start(TWO, ours.node(TWO));
     // Trusts us, and is not trusted.
     let name = PeerIdentity::Node { cluster: CLUSTER, node: ONE };
     let stranger = other.issue_to(&name).trusting(&ours).load().unwrap();
-    let status = dial_in_vain(stranger, two.local_addr());
-    assert_says(&status, &["refused by the other side", "not a trusted authority", "node/1"]);
+    let status = failed_dial(stranger, two.local_addr());
+    assert_error_contains(
+        &status,
+        &["refused by the other side", "not a trusted authority", "node/1"],
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn another_node_at_the_address_is_named() {
+async fn dial_that_reaches_another_node_reports_its_name() {
     let ca = Authority::new("ours");
     let (three, _inbox) = start(NodeId(3), ca.node(NodeId(3)));
-    let status = dial_in_vain(ca.node(ONE), three.local_addr());
-    assert_says(&status, &["wrong node", "expected node 2", "node/3"]);
+    let status = failed_dial(ca.node(ONE), three.local_addr());
+    assert_error_contains(&status, &["wrong node", "expected node 2", "node/3"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_of_another_cluster_is_named() {
+async fn dial_that_reaches_another_cluster_reports_its_name() {
     let ca = Authority::new("ours");
     let cluster = ClusterId(0xbad);
     let mut foreign = config(TWO, ca.node_of(cluster, TWO));
     foreign.cluster = cluster;
     let two = QuicTransport::start(foreign, Arc::new(Counting::default())).unwrap();
-    let status = dial_in_vain(ca.node(ONE), two.local_addr());
-    assert_says(&status, &["wrong cluster", &CLUSTER.to_string(), &cluster.to_string()]);
+    let status = failed_dial(ca.node(ONE), two.local_addr());
+    assert_error_contains(&status, &["wrong cluster", &CLUSTER.to_string(), &cluster.to_string()]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn expired_and_early_certificates_are_refused_with_their_dates() {
+async fn expired_and_not_yet_valid_certificates_are_refused_with_their_dates() {
     let ca = Authority::new("ours");
     let (two, inbox) = start(TWO, ca.node(TWO));
     let uri = PeerIdentity::Node { cluster: CLUSTER, node: ONE }.to_string();
@@ -81,7 +87,7 @@ async fn expired_and_early_certificates_are_refused_with_their_dates() {
     {
         let issued = ca.issue_for_years(&[&uri], first, last);
         let connection = raw_dial(Some(&issued), &ca, Role::Peer, two.local_addr()).await;
-        let end = words_of_the_end(connection).await;
+        let end = close_reason(connection).await;
         for word in words.iter().chain(&["node/1"]) {
             assert!(end.contains(word), "{word:?} is not in {end:?}");
         }
@@ -90,7 +96,7 @@ async fn expired_and_early_certificates_are_refused_with_their_dates() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobody_comes_in_without_a_certificate() {
+async fn connection_without_a_certificate_is_refused() {
     let ca = Authority::new("ours");
     let (two, inbox) = start(TWO, ca.node(TWO));
     let connection = raw_dial(None, &ca, Role::Peer, two.local_addr()).await;
@@ -98,13 +104,13 @@ async fn nobody_comes_in_without_a_certificate() {
         // Sent before the refusal has arrived: must not be read.
         let _ = send_raw(connection, &[hello(), frame(&vote(ONE, TWO))].concat()).await;
     }
-    let end = words_of_the_end(connection).await;
+    let end = close_reason(connection).await;
     assert!(end.contains("no certificates"), "{end}");
     assert_eq!((inbox.messages(), two.status()), (0, vec![]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_at_the_peer_port_is_told_where_to_go() {
+async fn client_at_the_peer_port_is_refused_with_the_right_port() {
     let ca = Authority::new("ours");
     let (two, inbox) = start(TWO, ca.node(TWO));
     let client = PeerIdentity::Client { cluster: CLUSTER, name: "ops".to_owned() };
@@ -113,19 +119,19 @@ async fn a_client_at_the_peer_port_is_told_where_to_go() {
     let dialled = client_config(&identity, Role::Client).unwrap();
     let connection =
         endpoint.connect_with(dialled, two.local_addr(), "raft.internal").unwrap().await;
-    let end = words_of_the_end(connection).await;
+    let end = close_reason(connection).await;
     assert!(end.contains("clients use the client address"), "{end}");
 
     // Nor does the other protocol help without a node's certificate.
     let issued = ca.issue_to(&client);
     let connection = raw_dial(Some(&issued), &ca, Role::Peer, two.local_addr()).await;
-    let end = words_of_the_end(connection).await;
+    let end = close_reason(connection).await;
     assert!(end.contains("expected the certificate of a node"), "{end}");
     assert_eq!(inbox.messages(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_certificate_without_one_name_is_refused() {
+async fn certificate_without_exactly_one_name_is_refused() {
     let ca = Authority::new("ours");
     let (two, _inbox) = start(TWO, ca.node(TWO));
     let uri = PeerIdentity::Node { cluster: CLUSTER, node: ONE }.to_string();
@@ -136,7 +142,7 @@ async fn a_certificate_without_one_name_is_refused() {
     {
         let issued = ca.issue(&uris);
         let connection = raw_dial(Some(&issued), &ca, Role::Peer, two.local_addr()).await;
-        let end = words_of_the_end(connection).await;
+        let end = close_reason(connection).await;
         assert!(end.contains(word), "{word:?} is not in {end:?}");
         let error = issued.load().unwrap_err();
         assert!(matches!(error, TlsError::NoIdentity { .. }), "{error}");
@@ -145,7 +151,7 @@ async fn a_certificate_without_one_name_is_refused() {
 
 /// A genuine peer that breaks the rules: each case is one that a bug could produce.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_peer_that_breaks_the_rules_is_cut_off_with_a_reason() {
+async fn protocol_violation_closes_the_connection_with_a_code_and_a_reason() {
     let ca = Authority::new("ours");
     let (two, inbox) = start(TWO, ca.node(TWO));
     configure(&two, ONE);
@@ -179,7 +185,7 @@ async fn a_peer_that_breaks_the_rules_is_cut_off_with_a_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_peer_that_does_not_introduce_itself_is_cut_off() {
+async fn connection_that_does_not_begin_with_a_hello_is_closed() {
     let ca = Authority::new("ours");
     let (two, inbox) = start(TWO, ca.node(TWO));
     configure(&two, ONE);
@@ -193,14 +199,14 @@ async fn a_peer_that_does_not_introduce_itself_is_cut_off() {
         let issued = ca.issue_to(&PeerIdentity::Node { cluster: CLUSTER, node: ONE });
         let connection = raw_dial(Some(&issued), &ca, Role::Peer, two.local_addr()).await.unwrap();
         send_raw(&connection, &first_words).await.unwrap();
-        let end = words_of_the_end(Ok(connection)).await;
+        let end = close_reason(Ok(connection)).await;
         assert!(end.contains("did not begin the connection with a hello"), "{end}");
     }
     assert_eq!(inbox.messages(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_transport_that_cannot_start_says_why() {
+async fn start_reports_a_taken_port_a_wrong_certificate_and_an_invalid_setting() {
     let ca = Authority::new("ours");
     let start = |config| QuicTransport::start(config, Arc::new(Counting::default()));
     let first = start(config(ONE, ca.node(ONE))).unwrap();
@@ -222,7 +228,7 @@ async fn a_transport_that_cannot_start_says_why() {
 }
 
 #[test]
-fn certificates_that_do_not_fit_are_refused_by_file() {
+fn load_errors_name_the_file() {
     let ca = Authority::new("ours");
     let name = PeerIdentity::Node { cluster: CLUSTER, node: ONE };
     let (one, two) = (ca.issue_to(&name), ca.issue_to(&name));

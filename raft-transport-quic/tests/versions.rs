@@ -19,9 +19,9 @@ fn only_status(transport: &QuicTransport) -> PeerStatus {
     statuses.into_iter().next().unwrap()
 }
 
-/// What a newer release sends beyond the agreed version is skipped, and what follows is heard.
+/// What a newer release sends beyond the agreed version is skipped, and what follows is received.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn unknown_kinds_and_streams_of_a_newer_peer_are_skipped_and_counted() {
+async fn unknown_messages_and_streams_of_a_newer_peer_are_skipped_and_counted() {
     let ca = Authority::new("ours");
     let (two, inbox) = start(TWO, ca.node(TWO));
     configure(&two, ONE);
@@ -47,7 +47,7 @@ async fn unknown_kinds_and_streams_of_a_newer_peer_are_skipped_and_counted() {
 
 /// A hello of a later version has more fields.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_longer_hello_is_accepted() {
+async fn hello_with_further_fields_is_accepted() {
     let ca = Authority::new("ours");
     let (two, inbox) = start(TWO, ca.node(TWO));
     configure(&two, ONE);
@@ -61,7 +61,7 @@ async fn a_longer_hello_is_accepted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_dialler_without_a_common_version_is_told_both_ranges() {
+async fn accepted_connection_without_a_common_version_is_closed_with_both_ranges() {
     let ca = Authority::new("ours");
     let (two, inbox) = start(TWO, ca.node(TWO));
     configure(&two, ONE);
@@ -77,7 +77,7 @@ async fn a_dialler_without_a_common_version_is_told_both_ranges() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_dialled_peer_without_a_common_version_is_reported_with_both_ranges() {
+async fn dial_without_a_common_version_reports_both_ranges() {
     let ca = Authority::new("ours");
     let newer = Endpoint::server(
         server_config(&ca.node(TWO), Role::Peer).unwrap(),

@@ -169,7 +169,7 @@ mod tests {
     const CLUSTER: &str = "000000000000000000000000000000ab";
 
     #[test]
-    fn names_survive_their_text_form() {
+    fn names_round_trip_through_text() {
         let cluster = ClusterId(0xab);
         let node = PeerIdentity::Node { cluster, node: NodeId(12) };
         let client = PeerIdentity::Client { cluster, name: "ops.laptop-1".to_owned() };
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn every_node_has_one_spelling_only() {
+    fn every_name_has_one_spelling() {
         let upper = CLUSTER.to_uppercase();
         for uri in [
             format!("raft://{CLUSTER}/node/0"),

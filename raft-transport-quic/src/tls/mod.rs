@@ -59,7 +59,7 @@ impl Role {
 /// When the certificates cannot be used for this.
 pub fn server_config(identity: &TlsIdentity, role: Role) -> Result<ServerConfig, TlsError> {
     let provider = provider();
-    let verifier = verify::ClientChain::new(identity.roots(), provider.clone())?;
+    let verifier = verify::ClientVerifier::new(identity.roots(), provider.clone())?;
     let mut config = rustls::ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(unusable)?
@@ -83,7 +83,7 @@ pub fn server_config(identity: &TlsIdentity, role: Role) -> Result<ServerConfig,
 /// When the certificates cannot be used for this.
 pub fn client_config(identity: &TlsIdentity, role: Role) -> Result<ClientConfig, TlsError> {
     let provider = provider();
-    let verifier = verify::ServerChain::new(identity.roots(), provider.clone());
+    let verifier = verify::ServerVerifier::new(identity.roots(), provider.clone());
     let mut config = rustls::ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(unusable)?

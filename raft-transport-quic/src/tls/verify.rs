@@ -25,24 +25,24 @@ use super::TlsError;
 
 /// Checks the chain of whoever was dialled.
 #[derive(Debug)]
-pub(super) struct ServerChain {
+pub(super) struct ServerVerifier {
     roots: Arc<RootCertStore>,
     provider: Arc<CryptoProvider>,
 }
 
 /// Checks the chain of whoever dials; without a certificate nobody comes in.
 #[derive(Debug)]
-pub(super) struct ClientChain {
+pub(super) struct ClientVerifier {
     webpki: Arc<dyn ClientCertVerifier>,
 }
 
-impl ServerChain {
+impl ServerVerifier {
     pub(super) const fn new(roots: Arc<RootCertStore>, provider: Arc<CryptoProvider>) -> Self {
         Self { roots, provider }
     }
 }
 
-impl ClientChain {
+impl ClientVerifier {
     pub(super) fn new(
         roots: Arc<RootCertStore>,
         provider: Arc<CryptoProvider>,
@@ -54,7 +54,7 @@ impl ClientChain {
     }
 }
 
-impl ServerCertVerifier for ServerChain {
+impl ServerCertVerifier for ServerVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -102,7 +102,7 @@ impl ServerCertVerifier for ServerChain {
     }
 }
 
-impl ClientCertVerifier for ClientChain {
+impl ClientCertVerifier for ClientVerifier {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         self.webpki.root_hint_subjects()
     }
@@ -143,27 +143,27 @@ impl ClientCertVerifier for ClientChain {
 
 /// What is wrong with a chain, in words. Its text crosses the wire as the reason of the close, so
 /// that the refused side reads it too.
-struct ChainProblem(String);
+struct ChainError(String);
 
-impl fmt::Display for ChainProblem {
+impl fmt::Display for ChainError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl fmt::Debug for ChainProblem {
+impl fmt::Debug for ChainError {
     // rustls prints unknown certificate errors in their debug form.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl StdError for ChainProblem {}
+impl StdError for ChainError {}
 
 fn explain(error: Error, certificate: &CertificateDer<'_>) -> Error {
     let Error::InvalidCertificate(problem) = error else { return error };
     let text = describe(&problem, certificate);
-    Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(ChainProblem(text)))))
+    Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(ChainError(text)))))
 }
 
 #[allow(

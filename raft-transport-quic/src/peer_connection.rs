@@ -13,26 +13,26 @@ use raft_core::{ClusterId, Message, NodeId};
 use crate::error::CloseCode;
 use crate::frame::{FrameReader, write_frame};
 use crate::hello::Hello;
-use crate::lanes::{Lane, LaneKind, LaneLimits, PushError, weight};
-use crate::metrics::{PeerMetrics, add, bump};
+use crate::metrics::{PeerMetrics, add, increment};
+use crate::streams::{PushError, QueueLimits, SendQueue, StreamKind, weight};
 
 /// A connection in use.
 #[derive(Debug)]
-pub(crate) struct Link {
-    pub(crate) connection: Connection,
+pub(crate) struct PeerConnection {
+    pub(crate) quic: Connection,
     /// Which side dialled.
     pub(crate) dialled_by: NodeId,
     /// What the peer said of itself on this connection.
     pub(crate) hello: Hello,
     /// The protocol version that both sides agreed on.
     pub(crate) version: u16,
-    lanes: [Lane; LaneKind::ALL.len()],
-    /// Which lanes the peer has opened, as bits.
+    queues: [SendQueue; StreamKind::ALL.len()],
+    /// Which queues the peer has opened, as bits.
     opened: AtomicU8,
 }
 
 /// What every task of a link needs to know.
-pub(crate) struct LinkContext {
+pub(crate) struct ConnectionContext {
     pub(crate) cluster: ClusterId,
     pub(crate) own: NodeId,
     pub(crate) peer: NodeId,
@@ -53,67 +53,76 @@ pub(crate) struct ControlStreams {
     pub(crate) rest: Bytes,
 }
 
-impl Link {
+impl PeerConnection {
     pub(crate) fn new(
         connection: Connection,
         dialled_by: NodeId,
         (hello, version): (Hello, u16),
-        limits: LaneLimits,
+        limits: QueueLimits,
     ) -> Self {
-        let lanes = array::from_fn(|_| Lane::new(limits));
-        let opened = AtomicU8::new(1 << LaneKind::Control.tag());
-        Self { connection, dialled_by, hello, version, lanes, opened }
+        let queues = array::from_fn(|_| SendQueue::new(limits));
+        let opened = AtomicU8::new(1 << StreamKind::Control.tag());
+        Self { quic: connection, dialled_by, hello, version, queues, opened }
     }
 
     /// Leaves a message to its lane's writer.
     pub(crate) fn push(&self, message: Message) -> Result<(), PushError> {
-        self.lane(LaneKind::of(&message.body)).push(message)
+        self.queue(StreamKind::of(&message.body)).push(message)
     }
 
-    /// Closes the connection and drops what waits in the lanes.
+    /// Closes the connection and drops what waits in the queues.
     pub(crate) fn close(&self, code: CloseCode, reason: &str) {
-        self.connection.close(code.into(), reason.as_bytes());
-        self.close_lanes();
+        self.quic.close(code.into(), reason.as_bytes());
+        self.close_queues();
     }
 
-    pub(crate) fn close_lanes(&self) {
-        for lane in &self.lanes {
-            lane.close();
+    pub(crate) fn close_queues(&self) {
+        for queue in &self.queues {
+            queue.close();
         }
     }
 
-    const fn lane(&self, kind: LaneKind) -> &Lane {
-        &self.lanes[kind as usize]
+    const fn queue(&self, kind: StreamKind) -> &SendQueue {
+        &self.queues[kind as usize]
     }
 
-    /// Starts the tasks that write and read the lanes. They end with the connection.
-    pub(crate) fn start(self: &Arc<Self>, context: &Arc<LinkContext>, control: ControlStreams) {
+    /// Starts the tasks that write and read the queues. They end with the connection.
+    pub(crate) fn start(
+        self: &Arc<Self>,
+        context: &Arc<ConnectionContext>,
+        control: ControlStreams,
+    ) {
         let ControlStreams { outgoing, incoming, frames, rest } = control;
-        let (link, ctx) = (self.clone(), context.clone());
-        tokio::spawn(async move { link.write_lane(&ctx, LaneKind::Control, outgoing).await });
-        let (link, ctx) = (self.clone(), context.clone());
+        let (this, ctx) = (self.clone(), context.clone());
+        tokio::spawn(async move { this.write_stream(&ctx, StreamKind::Control, outgoing).await });
+        let (this, ctx) = (self.clone(), context.clone());
         tokio::spawn(async move {
-            if let Ok(outgoing) = open_lane(&link.connection, LaneKind::Append).await {
-                link.write_lane(&ctx, LaneKind::Append, outgoing).await;
+            if let Ok(outgoing) = open_stream(&this.quic, StreamKind::Append).await {
+                this.write_stream(&ctx, StreamKind::Append, outgoing).await;
             }
         });
-        let (link, ctx) = (self.clone(), context.clone());
-        tokio::spawn(async move { link.read_lane(&ctx, incoming, frames, rest).await });
-        let (link, ctx) = (self.clone(), context.clone());
+        let (this, ctx) = (self.clone(), context.clone());
+        tokio::spawn(async move { this.read_stream(&ctx, incoming, frames, rest).await });
+        let (this, ctx) = (self.clone(), context.clone());
         tokio::spawn(async move {
-            while let Ok(incoming) = link.connection.accept_uni().await {
-                let (link, ctx) = (link.clone(), ctx.clone());
-                tokio::spawn(async move { link.read_new_lane(&ctx, incoming).await });
+            while let Ok(incoming) = this.quic.accept_uni().await {
+                let (this, ctx) = (this.clone(), ctx.clone());
+                tokio::spawn(async move { this.read_new_stream(&ctx, incoming).await });
             }
         });
     }
 
     /// Drains the lane into its stream: everything that has gathered goes in few large writes.
-    async fn write_lane(&self, context: &LinkContext, kind: LaneKind, mut outgoing: SendStream) {
-        let lane = self.lane(kind);
+    async fn write_stream(
+        &self,
+        context: &ConnectionContext,
+        kind: StreamKind,
+        mut outgoing: SendStream,
+    ) {
+        let queue = self.queue(kind);
         let allowed = context.frame_bytes_max.min(self.hello.frame_bytes_max);
         let mut batch = Vec::new();
-        while lane.take(&mut batch).await.is_some() {
+        while queue.take(&mut batch).await.is_some() {
             let mut messages = batch.drain(..).peekable();
             while messages.peek().is_some() {
                 let mut buffer = Vec::new();
@@ -130,21 +139,21 @@ impl Link {
                 if !buffer.is_empty() && outgoing.write_chunk(Bytes::from(buffer)).await.is_err() {
                     return;
                 }
-                lane.release(weight_bytes);
+                queue.release(weight_bytes);
                 add(&context.metrics.messages_sent, count);
                 add(&context.metrics.bytes_sent, bytes);
             }
         }
     }
 
-    async fn read_new_lane(&self, context: &LinkContext, mut incoming: RecvStream) {
+    async fn read_new_stream(&self, context: &ConnectionContext, mut incoming: RecvStream) {
         let mut tag = [0];
         if incoming.read_exact(&mut tag).await.is_err() {
             return;
         }
-        let Some(kind) = LaneKind::from_tag(tag[0]) else {
+        let Some(kind) = StreamKind::from_tag(tag[0]) else {
             if context.peer_is_newer {
-                bump(&context.metrics.skipped_streams);
+                increment(&context.metrics.skipped_streams);
                 tracing::debug!(
                     node = %context.own, peer = %context.peer, kind = tag[0],
                     "stopped a stream of a kind that only newer versions know"
@@ -161,13 +170,13 @@ impl Link {
             return self.close_violated(context, CloseCode::Protocol, "a second stream for a lane");
         }
         let frames = FrameReader::new(context.frame_bytes_max);
-        self.read_lane(context, incoming, frames, Bytes::new()).await;
+        self.read_stream(context, incoming, frames, Bytes::new()).await;
     }
 
     /// Hands over what arrives, all that is there at a time.
-    async fn read_lane(
+    async fn read_stream(
         &self,
-        context: &LinkContext,
+        context: &ConnectionContext,
         mut incoming: RecvStream,
         mut frames: FrameReader,
         rest: Bytes,
@@ -198,8 +207,8 @@ impl Link {
         }
     }
 
-    fn close_violated(&self, context: &LinkContext, code: CloseCode, reason: &str) {
-        bump(&context.metrics.violations);
+    fn close_violated(&self, context: &ConnectionContext, code: CloseCode, reason: &str) {
+        increment(&context.metrics.violations);
         if let Some(suppressed) = context.metrics.violation_log.allow() {
             tracing::error!(
                 node = %context.own, peer = %context.peer, ?code, reason, suppressed,
@@ -211,9 +220,9 @@ impl Link {
 }
 
 /// Opens the stream of a lane. The peer learns of it with the first bytes.
-pub(crate) async fn open_lane(
+pub(crate) async fn open_stream(
     connection: &Connection,
-    kind: LaneKind,
+    kind: StreamKind,
 ) -> Result<SendStream, quinn::WriteError> {
     let mut outgoing = connection.open_uni().await?;
     outgoing.set_priority(kind.priority()).map_err(|_| quinn::WriteError::ClosedStream)?;
@@ -231,7 +240,7 @@ struct Arrived {
 impl Arrived {
     fn read(
         &mut self,
-        context: &LinkContext,
+        context: &ConnectionContext,
         frames: &mut FrameReader,
         mut chunk: Bytes,
     ) -> Result<(), (CloseCode, String)> {
@@ -243,7 +252,7 @@ impl Arrived {
             let message = match wire::decode(&frame) {
                 Ok(message) => message,
                 Err(DecodeError::UnknownKind { kind }) if context.peer_is_newer => {
-                    bump(&context.metrics.skipped_messages);
+                    increment(&context.metrics.skipped_messages);
                     tracing::debug!(
                         node = %context.own, peer = %context.peer, kind,
                         "skipped a message of a kind that only newer versions know"
@@ -258,7 +267,7 @@ impl Arrived {
         Ok(())
     }
 
-    fn deliver(self, context: &LinkContext) {
+    fn deliver(self, context: &ConnectionContext) {
         add(&context.metrics.bytes_received, self.bytes);
         if !self.messages.is_empty() {
             add(&context.metrics.messages_received, self.messages.len() as u64);
@@ -269,8 +278,8 @@ impl Arrived {
 
 /// The certificates have said who is at either end; an envelope that says otherwise is a lie or a
 /// bug.
-fn check_envelope(context: &LinkContext, message: &Message) -> Result<(), String> {
-    let LinkContext { cluster, own, peer, .. } = context;
+fn check_envelope(context: &ConnectionContext, message: &Message) -> Result<(), String> {
+    let ConnectionContext { cluster, own, peer, .. } = context;
     if message.cluster != *cluster {
         return Err(format!("a message of cluster {}", message.cluster));
     }
@@ -290,8 +299,8 @@ fn reserve(buffer: &mut Vec<u8>, weight_bytes: usize) {
     }
 }
 
-fn drop_oversize(context: &LinkContext, message: &Message, bytes: usize, allowed: u32) {
-    bump(&context.metrics.dropped_oversize);
+fn drop_oversize(context: &ConnectionContext, message: &Message, bytes: usize, allowed: u32) {
+    increment(&context.metrics.dropped_oversize);
     tracing::error!(
         node = %context.own, peer = %context.peer, kind = message.body.kind(), bytes, allowed,
         "dropped a message that is longer than a frame may be; raise frame_bytes_max on all nodes"

@@ -8,16 +8,16 @@ use quinn::{Connection, RecvStream, SendStream};
 use raft_core::NodeId;
 
 use crate::endpoint::Shared;
-use crate::error::{CloseCode, describe_end, is_replaced};
+use crate::error::{CloseCode, describe_close, is_replaced};
 use crate::frame::{FrameReader, write_frame};
 use crate::hello::{Hello, SUPPORTED};
-use crate::lanes::{LaneKind, LaneLimits};
-use crate::link::{ControlStreams, Link, LinkContext, open_lane};
-use crate::peer::{Adoption, Peer};
+use crate::peer::{Peer, Selection};
+use crate::peer_connection::{ConnectionContext, ControlStreams, PeerConnection, open_stream};
+use crate::streams::{QueueLimits, StreamKind};
 use crate::version::NoCommonVersion;
 
 /// What the other side said first, and its control stream behind that.
-pub(crate) struct Heard {
+pub(crate) struct ReceivedHello {
     hello: Hello,
     /// The protocol version that both sides agree on.
     version: u16,
@@ -28,7 +28,7 @@ pub(crate) struct Heard {
 
 /// Why the first words did not get through.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum GreetError {
+pub(crate) enum HelloError {
     #[error("the connection broke off: {0}")]
     Broken(String),
     #[error("the peer did not begin the connection with a hello")]
@@ -37,7 +37,7 @@ pub(crate) enum GreetError {
     Version(#[from] NoCommonVersion),
 }
 
-impl GreetError {
+impl HelloError {
     /// The code to close the connection with.
     pub(crate) const fn code(&self) -> CloseCode {
         match self {
@@ -47,19 +47,19 @@ impl GreetError {
     }
 }
 
-impl From<quinn::WriteError> for GreetError {
+impl From<quinn::WriteError> for HelloError {
     fn from(error: quinn::WriteError) -> Self {
         Self::Broken(error.to_string())
     }
 }
 
 /// Says our first words on our own control lane, which stays open for messages.
-pub(crate) async fn say(
+pub(crate) async fn send_hello(
     shared: &Shared,
     connection: &Connection,
     sequence: u64,
-) -> Result<SendStream, GreetError> {
-    let mut outgoing = open_lane(connection, LaneKind::Control).await?;
+) -> Result<SendStream, HelloError> {
+    let mut outgoing = open_stream(connection, StreamKind::Control).await?;
     let hello = Hello {
         versions: SUPPORTED,
         instance: shared.instance,
@@ -74,23 +74,26 @@ pub(crate) async fn say(
 }
 
 /// Hears the other side's first words. Their stream is the first that it opened.
-pub(crate) async fn hear(shared: &Shared, connection: &Connection) -> Result<Heard, GreetError> {
+pub(crate) async fn receive_hello(
+    shared: &Shared,
+    connection: &Connection,
+) -> Result<ReceivedHello, HelloError> {
     let broken = |error: &dyn std::fmt::Display| match connection.close_reason() {
-        Some(end) => GreetError::Broken(describe_end(&end)),
-        None => GreetError::Broken(error.to_string()),
+        Some(end) => HelloError::Broken(describe_close(&end)),
+        None => HelloError::Broken(error.to_string()),
     };
     let mut incoming = connection.accept_uni().await.map_err(|error| broken(&error))?;
     let mut tag = [0];
     incoming.read_exact(&mut tag).await.map_err(|error| broken(&error))?;
-    if LaneKind::from_tag(tag[0]) != Some(LaneKind::Control) {
-        return Err(GreetError::BadHello);
+    if StreamKind::from_tag(tag[0]) != Some(StreamKind::Control) {
+        return Err(HelloError::BadHello);
     }
     let mut frames = FrameReader::new(Hello::FRAME_BYTES_MAX);
     loop {
         let chunk = incoming.read_chunk(usize::MAX, true).await.map_err(|error| broken(&error))?;
-        let mut rest = chunk.ok_or(GreetError::BadHello)?.bytes;
-        if let Some(frame) = frames.next(&mut rest).map_err(|_| GreetError::BadHello)? {
-            let hello = Hello::decode(frame).ok_or(GreetError::BadHello)?;
+        let mut rest = chunk.ok_or(HelloError::BadHello)?.bytes;
+        if let Some(frame) = frames.next(&mut rest).map_err(|_| HelloError::BadHello)? {
+            let hello = Hello::decode(frame).ok_or(HelloError::BadHello)?;
             let version = SUPPORTED.agree(hello.versions)?;
             if hello.frame_bytes_max < shared.config.frame_bytes_max {
                 tracing::warn!(
@@ -99,33 +102,37 @@ pub(crate) async fn hear(shared: &Shared, connection: &Connection) -> Result<Hea
                     "a peer accepts shorter frames than this node; set frame_bytes_max alike"
                 );
             }
-            return Ok(Heard { hello, version, incoming, rest });
+            return Ok(ReceivedHello { hello, version, incoming, rest });
         }
     }
 }
 
 /// Takes a connection into use if it is wanted, and watches for its end.
-pub(crate) fn adopt(
+pub(crate) fn select(
     shared: &Arc<Shared>,
     peer: &Arc<Peer>,
     connection: &Connection,
-    heard: &Heard,
+    received: &ReceivedHello,
     dialled_by: NodeId,
-) -> (Adoption, Arc<Link>) {
+) -> (Selection, Arc<PeerConnection>) {
     let config = &shared.config;
     let limits =
-        LaneLimits { bytes_max: config.queue_bytes_max, messages_max: config.queue_messages_max };
-    let link =
-        Arc::new(Link::new(connection.clone(), dialled_by, (heard.hello, heard.version), limits));
-    let adoption = peer.adopt(config.node, &link);
-    if matches!(adoption, Adoption::InUse { .. }) {
+        QueueLimits { bytes_max: config.queue_bytes_max, messages_max: config.queue_messages_max };
+    let peer_connection = Arc::new(PeerConnection::new(
+        connection.clone(),
+        dialled_by,
+        (received.hello, received.version),
+        limits,
+    ));
+    let selection = peer.select_connection(config.node, &peer_connection);
+    if matches!(selection, Selection::InUse { .. }) {
         tracing::info!(
             node = %config.node, peer = %peer.node, address = %connection.remote_address(),
-            %dialled_by, version = heard.version, "connected to peer {}", peer.node
+            %dialled_by, version = received.version, "connected to peer {}", peer.node
         );
-        tokio::spawn(watch_end(shared.clone(), peer.clone(), link.clone()));
+        tokio::spawn(watch_close(shared.clone(), peer.clone(), peer_connection.clone()));
     }
-    (adoption, link)
+    (selection, peer_connection)
 }
 
 /// Closes a connection because another one of the same pair is preferred.
@@ -137,7 +144,7 @@ pub(crate) fn close_superfluous(connection: &Connection) {
 /// prefers another one of the pair.
 pub(crate) fn ended(connection: &Connection) -> Result<(), String> {
     match connection.close_reason() {
-        Some(end) if !is_replaced(&end) => Err(describe_end(&end)),
+        Some(end) if !is_replaced(&end) => Err(describe_close(&end)),
         Some(_) | None => Ok(()),
     }
 }
@@ -151,35 +158,35 @@ pub(crate) fn closed_as_superfluous(connection: &Connection) -> bool {
 pub(crate) fn start(
     shared: &Shared,
     peer: &Peer,
-    link: &Arc<Link>,
+    peer_connection: &Arc<PeerConnection>,
     outgoing: SendStream,
-    heard: Heard,
+    received: ReceivedHello,
 ) {
     let config = &shared.config;
     let frames = FrameReader::new(config.frame_bytes_max);
-    let context = LinkContext {
+    let context = ConnectionContext {
         cluster: config.cluster,
         own: config.node,
         peer: peer.node,
         frame_bytes_max: config.frame_bytes_max,
-        peer_is_newer: heard.hello.versions.highest() > SUPPORTED.highest(),
+        peer_is_newer: received.hello.versions.highest() > SUPPORTED.highest(),
         inbox: shared.inbox.clone(),
         metrics: peer.metrics.clone(),
     };
-    let Heard { incoming, rest, .. } = heard;
-    link.start(&Arc::new(context), ControlStreams { outgoing, incoming, frames, rest });
+    let ReceivedHello { incoming, rest, .. } = received;
+    peer_connection.start(&Arc::new(context), ControlStreams { outgoing, incoming, frames, rest });
 }
 
-async fn watch_end(shared: Arc<Shared>, peer: Arc<Peer>, link: Arc<Link>) {
-    let end = link.connection.closed().await;
-    link.close_lanes();
-    let why = describe_end(&end);
-    if peer.lose(&link, why.clone()) {
+async fn watch_close(shared: Arc<Shared>, peer: Arc<Peer>, peer_connection: Arc<PeerConnection>) {
+    let end = peer_connection.quic.closed().await;
+    peer_connection.close_queues();
+    let why = describe_close(&end);
+    if peer.connection_lost(&peer_connection, why.clone()) {
         tracing::warn!(
             node = %shared.config.node, peer = %peer.node,
             "lost the connection to peer {}: {why}", peer.node
         );
-        if peer.is_unreachability_news() {
+        if peer.mark_unreachable() {
             shared.inbox.peer_unreachable(peer.node);
         }
     }

@@ -8,14 +8,14 @@ use tokio::sync::Notify;
 
 /// A kind of traffic. Its number is the first byte of its stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum LaneKind {
+pub(crate) enum StreamKind {
     /// Elections. Sent before anything else.
     Control = 0,
     /// Appends, heartbeats among them, and their answers, in one order.
     Append = 1,
 }
 
-impl LaneKind {
+impl StreamKind {
     pub(crate) const ALL: [Self; 2] = [Self::Control, Self::Append];
 
     pub(crate) const fn of(body: &Body) -> Self {
@@ -48,15 +48,15 @@ impl LaneKind {
 /// Messages that wait for one lane's writer. Bounded; what does not fit is dropped, and what is
 /// already there is kept: of a run of appends, the first ones are worth most.
 #[derive(Debug)]
-pub(crate) struct Lane {
-    limits: LaneLimits,
+pub(crate) struct SendQueue {
+    limits: QueueLimits,
     queue: Mutex<Queue>,
     /// Wakes the writer when the queue was empty, and when the lane is closed.
     filled: Notify,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct LaneLimits {
+pub(crate) struct QueueLimits {
     pub(crate) bytes_max: usize,
     pub(crate) messages_max: usize,
 }
@@ -76,8 +76,8 @@ pub(crate) enum PushError {
     Closed,
 }
 
-impl Lane {
-    pub(crate) fn new(limits: LaneLimits) -> Self {
+impl SendQueue {
+    pub(crate) fn new(limits: QueueLimits) -> Self {
         Self { limits, queue: Mutex::default(), filled: Notify::new() }
     }
 
@@ -173,7 +173,7 @@ mod tests {
 
     use super::*;
 
-    const LIMITS: LaneLimits = LaneLimits { bytes_max: 10 * ENVELOPE_BYTES, messages_max: 3 };
+    const LIMITS: QueueLimits = QueueLimits { bytes_max: 10 * ENVELOPE_BYTES, messages_max: 3 };
 
     fn vote(term: u64) -> Message {
         Message {
@@ -188,50 +188,51 @@ mod tests {
         }
     }
 
-    fn take_now(lane: &Lane, batch: &mut Vec<Message>) -> Poll<Option<()>> {
-        pin!(lane.take(batch)).poll(&mut Context::from_waker(Waker::noop()))
+    fn take_now(queue: &SendQueue, batch: &mut Vec<Message>) -> Poll<Option<()>> {
+        pin!(queue.take(batch)).poll(&mut Context::from_waker(Waker::noop()))
     }
 
     #[test]
-    fn a_full_lane_keeps_the_oldest() {
-        let lane = Lane::new(LIMITS);
-        let pushed: Vec<_> = (1..=5).map(|term| lane.push(vote(term))).collect();
+    fn full_queue_keeps_the_oldest_messages() {
+        let queue = SendQueue::new(LIMITS);
+        let pushed: Vec<_> = (1..=5).map(|term| queue.push(vote(term))).collect();
         assert_eq!(pushed[..3], [Ok(()); 3]);
         assert_eq!(pushed[3..], [Err(PushError::Full); 2]);
         let mut batch = Vec::new();
-        assert_eq!(take_now(&lane, &mut batch), Poll::Ready(Some(())));
+        assert_eq!(take_now(&queue, &mut batch), Poll::Ready(Some(())));
         assert_eq!(batch, [vote(1), vote(2), vote(3)]);
     }
 
     #[test]
-    fn what_the_writer_holds_counts_until_released() {
-        let lane = Lane::new(LaneLimits { bytes_max: 3 * ENVELOPE_BYTES, messages_max: 100 });
+    fn messages_count_until_the_writer_releases_them() {
+        let queue =
+            SendQueue::new(QueueLimits { bytes_max: 3 * ENVELOPE_BYTES, messages_max: 100 });
         for term in 1..=3 {
-            lane.push(vote(term)).unwrap();
+            queue.push(vote(term)).unwrap();
         }
         let mut batch = Vec::new();
-        assert_eq!(take_now(&lane, &mut batch), Poll::Ready(Some(())));
-        assert_eq!(lane.push(vote(4)), Err(PushError::Full));
-        lane.release(ENVELOPE_BYTES);
-        assert_eq!(lane.push(vote(4)), Ok(()));
+        assert_eq!(take_now(&queue, &mut batch), Poll::Ready(Some(())));
+        assert_eq!(queue.push(vote(4)), Err(PushError::Full));
+        queue.release(ENVELOPE_BYTES);
+        assert_eq!(queue.push(vote(4)), Ok(()));
     }
 
     #[test]
-    fn a_closed_lane_ends_its_writer_and_takes_nothing() {
-        let lane = Lane::new(LIMITS);
-        lane.push(vote(1)).unwrap();
-        lane.close();
-        assert_eq!(lane.push(vote(2)), Err(PushError::Closed));
-        assert_eq!(take_now(&lane, &mut Vec::new()), Poll::Ready(None));
+    fn closed_queue_stops_its_writer_and_accepts_no_message() {
+        let queue = SendQueue::new(LIMITS);
+        queue.push(vote(1)).unwrap();
+        queue.close();
+        assert_eq!(queue.push(vote(2)), Err(PushError::Closed));
+        assert_eq!(take_now(&queue, &mut Vec::new()), Poll::Ready(None));
     }
 
     #[test]
-    fn every_lane_is_found_by_its_tag() {
-        for kind in LaneKind::ALL {
-            assert_eq!(LaneKind::from_tag(kind.tag()), Some(kind));
+    fn every_stream_kind_is_found_by_its_tag() {
+        for kind in StreamKind::ALL {
+            assert_eq!(StreamKind::from_tag(kind.tag()), Some(kind));
         }
-        assert_eq!(LaneKind::from_tag(9), None);
+        assert_eq!(StreamKind::from_tag(9), None);
         let answer = PreVoteResponse { campaign_term: Term(1), granted: true };
-        assert_eq!(LaneKind::of(&Body::PreVoteResponse(answer)), LaneKind::Control);
+        assert_eq!(StreamKind::of(&Body::PreVoteResponse(answer)), StreamKind::Control);
     }
 }
