@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::trace::form::Form;
+use crate::trace::format::Format;
 use crate::trace::record::Trace;
 
 /// The directory for traces: `$RAFT_TRACES`, or `traces` in cargo's target directory.
@@ -49,10 +49,13 @@ const DRAWN_MAX: usize = 20_000;
 fn write_into(directory: &Path, trace: &Trace) -> io::Result<PathBuf> {
     fs::create_dir_all(directory)?;
     let name = if trace.header.scenario.is_empty() { "unnamed" } else { &trace.header.scenario };
-    let forms: &[Form] =
-        if trace.records.len() > DRAWN_MAX { &[Form::Records, Form::Facts] } else { &Form::ALL };
+    let forms: &[Format] = if trace.records.len() > DRAWN_MAX {
+        &[Format::Records, Format::EventTable]
+    } else {
+        &Format::ALL
+    };
     for form in forms {
-        fs::write(directory.join(format!("{name}.{}", form.extension())), form.draw(trace))?;
+        fs::write(directory.join(format!("{name}.{}", form.extension())), form.render(trace))?;
     }
-    Ok(directory.join(format!("{name}.{}", Form::Facts.extension())))
+    Ok(directory.join(format!("{name}.{}", Format::EventTable.extension())))
 }

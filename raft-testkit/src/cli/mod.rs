@@ -11,10 +11,10 @@ use clap::{Args, Parser, Subcommand};
 use raft_testkit::script::{self, RunError};
 use raft_testkit::trace::diff;
 use raft_testkit::trace::documents::{self, DocumentsError};
-use raft_testkit::trace::form::Form;
-use raft_testkit::trace::reading::Reading;
+use raft_testkit::trace::format::Format;
 use raft_testkit::trace::record::{Trace, TraceError};
-use raft_testkit::trace::table::terminal::{self, Style, WIDTH_MAX};
+use raft_testkit::trace::table::terminal::{self, Options, WIDTH_MAX};
+use raft_testkit::trace::view::TraceView;
 
 /// Runs scenarios of Raft clusters, and draws, explains and compares their traces.
 ///
@@ -38,7 +38,7 @@ enum Command {
         /// Draws its trace in this form: facts, rst, md, csv, term, puml, mermaid, svg, html or
         /// jsonl.
         #[arg(long)]
-        to: Option<Form>,
+        to: Option<Format>,
         #[command(flatten)]
         drawing: Drawing,
     },
@@ -48,7 +48,7 @@ enum Command {
         trace: PathBuf,
         /// The form: facts, rst, md, csv, term, puml, mermaid, svg, html or jsonl.
         #[arg(long, default_value = "term")]
-        to: Form,
+        to: Format,
         #[command(flatten)]
         drawing: Drawing,
     },
@@ -129,7 +129,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
     }
 }
 
-fn run_scenario(path: PathBuf, to: Option<Form>, drawing: Drawing) -> Result<ExitCode, Failure> {
+fn run_scenario(path: PathBuf, to: Option<Format>, drawing: Drawing) -> Result<ExitCode, Failure> {
     // A broken rule arrives as a report; the panic that carried it has nothing to add.
     std::panic::set_hook(Box::new(|_| {}));
     match (script::run_file(&path), to) {
@@ -153,13 +153,13 @@ fn run_scenario(path: PathBuf, to: Option<Form>, drawing: Drawing) -> Result<Exi
     }
 }
 
-fn draw(trace: &Trace, to: Form, drawing: Drawing) -> Result<(), Failure> {
+fn draw(trace: &Trace, to: Format, drawing: Drawing) -> Result<(), Failure> {
     let Drawing { out, details } = drawing;
-    let text = if to == Form::Terminal {
+    let text = if to == Format::Terminal {
         let colours = out.is_none() && output::colours();
-        terminal::table(&Reading::of(trace), Style { colours, details })
+        terminal::table(&TraceView::new(trace), Options { colours, details })
     } else {
-        to.draw(trace)
+        to.render(trace)
     };
     match out {
         Some(path) => std::fs::write(&path, text).map_err(|source| Failure::Open { path, source }),
@@ -169,12 +169,12 @@ fn draw(trace: &Trace, to: Form, drawing: Drawing) -> Result<(), Failure> {
 
 fn why(path: &Path, sequence: u64) -> Result<ExitCode, Failure> {
     let trace = read(path)?;
-    let chain = Reading::of(&trace).causes(sequence);
+    let chain = TraceView::new(&trace).causes(sequence);
     if chain.is_empty() {
         let last = trace.records.len();
         return Err(Failure::NoRecord { path: path.to_owned(), sequence, last });
     }
-    let lines = terminal::excerpt(&chain, WIDTH_MAX);
+    let lines = terminal::record_lines(&chain, WIDTH_MAX);
     output::print(&(lines.join("\n") + "\n")).map_err(Failure::Output)?;
     Ok(ExitCode::SUCCESS)
 }

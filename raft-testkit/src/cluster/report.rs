@@ -7,7 +7,7 @@ use raft_core::ports::{LogStore, StateMachine};
 
 use super::sim_cluster::Cluster;
 use crate::files;
-use crate::trace::report::{Witness, failure_report};
+use crate::trace::report::{Observation, failure_report};
 
 impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     /// Ends the test with a report.
@@ -27,8 +27,8 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
             let (earlier, later) = (&violation.earlier, &violation.later);
             let on = self.recorder.is_enabled();
             let witnesses = [
-                Witness { saw: &earlier.text, record: on.then(|| witness(earlier)) },
-                Witness { saw: &later.text, record: on.then(|| witness(later)) },
+                Observation { text: &earlier.text, record: on.then(|| witness(earlier)) },
+                Observation { text: &later.text, record: on.then(|| witness(later)) },
             ];
             failure_report(header, records, violation.rule.name(), &witnesses, &repeat)
         } else {
@@ -36,7 +36,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
             let rule = lines.next().unwrap_or("an expectation");
             let rest: Vec<&str> = lines.collect();
             let saw = rest.join("\n");
-            let witnesses = [Witness { saw: &saw, record: None }];
+            let witnesses = [Observation { text: &saw, record: None }];
             let shown = if saw.is_empty() { &witnesses[..0] } else { &witnesses[..] };
             failure_report(header, records, rule, shown, &repeat)
         }

@@ -31,7 +31,7 @@ use std::io;
 use std::path::Path;
 
 use crate::cluster::Cluster;
-use crate::trace::form::Form;
+use crate::trace::format::Format;
 
 pub use self::parse::Script;
 pub use self::words::ScriptError;
@@ -98,7 +98,7 @@ pub fn run_file(path: &Path) -> Result<Cluster, RunError> {
 }
 
 fn golden_table(cluster: &Cluster) -> String {
-    let table = Form::Terminal.draw(&cluster.trace());
+    let table = Format::Terminal.render(&cluster.trace());
     table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 

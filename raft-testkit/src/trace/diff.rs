@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
+use super::describe;
 use super::record::{Record, Trace};
-use super::table::terminal::{WIDTH_MAX, clipped};
-use super::words;
+use super::table::terminal::{WIDTH_MAX, clip};
 
 /// How many records around a difference are shown.
 const CONTEXT: usize = 3;
@@ -15,7 +15,7 @@ const PAIRS_MAX: usize = 16_000_000;
 
 /// What a comparison found.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Difference {
+pub struct TraceDiff {
     /// Whether the same things happened in the same order.
     pub equal: bool,
     /// What to show: lines with `-` happened only in the first, with `+` only in the second.
@@ -24,37 +24,37 @@ pub struct Difference {
 
 /// Compares two traces.
 #[must_use]
-pub fn compare(a: &Trace, b: &Trace) -> Difference {
-    let (left, right) = (lines(a), lines(b));
+pub fn compare(a: &Trace, b: &Trace) -> TraceDiff {
+    let (left, right) = (record_lines(a), record_lines(b));
     if left == right {
         let text = format!("the traces are the same: {} records\n", left.len());
-        return Difference { equal: true, text };
+        return TraceDiff { equal: true, text };
     }
     let steps = align(&left, &right);
     let mut text = format!("--- {}, {} records\n", a.header.scenario, left.len());
     let _ = writeln!(text, "+++ {}, {} records", b.header.scenario, right.len());
-    show(&mut text, &steps, &left, &right);
-    Difference { equal: false, text }
+    write_hunks(&mut text, &steps, &left, &right);
+    TraceDiff { equal: false, text }
 }
 
 /// What of a record must be equal: everything but numbers and times.
-fn lines(trace: &Trace) -> Vec<String> {
-    trace.records.iter().map(line).collect()
+fn record_lines(trace: &Trace) -> Vec<String> {
+    trace.records.iter().map(record_line).collect()
 }
 
-fn line(record: &Record) -> String {
-    let node = record.node.map_or_else(String::new, words::name);
+fn record_line(record: &Record) -> String {
+    let node = record.node.map_or_else(String::new, describe::node_name);
     let state = record.state.as_ref().map_or_else(String::new, |state| {
         format!(
             " [{} term {}, last {}, commit {}, applied {}]",
-            words::role(state.role),
+            describe::role(state.role),
             state.term,
-            words::log_id(state.last),
+            describe::log_id(state.last),
             state.commit,
             state.applied
         )
     });
-    format!("{node:>4} {}{state}", words::record(record))
+    format!("{node:>4} {}{state}", describe::record(record))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -71,13 +71,13 @@ fn align(left: &[String], right: &[String]) -> Vec<Step> {
     let tail = tail.take_while(|(a, b)| a == b).count();
     let (left_end, right_end) = (left.len() - tail, right.len() - tail);
     let mut steps: Vec<Step> = (0..head).map(|at| Step::Both(at, at)).collect();
-    middle(&mut steps, &left[..left_end], &right[..right_end], head);
+    align_middle(&mut steps, &left[..left_end], &right[..right_end], head);
     steps.extend((0..tail).map(|at| Step::Both(left_end + at, right_end + at)));
     steps
 }
 
 /// The longest common subsequence of what lies between the equal ends.
-fn middle(steps: &mut Vec<Step>, left: &[String], right: &[String], head: usize) {
+fn align_middle(steps: &mut Vec<Step>, left: &[String], right: &[String], head: usize) {
     let (rows, columns) = (left.len() - head, right.len() - head);
     if rows.saturating_mul(columns) > PAIRS_MAX {
         steps.extend((head..left.len()).map(Step::Left));
@@ -112,7 +112,7 @@ fn middle(steps: &mut Vec<Step>, left: &[String], right: &[String], head: usize)
     steps.extend((head + column..right.len()).map(Step::Right));
 }
 
-fn show(text: &mut String, steps: &[Step], left: &[String], right: &[String]) {
+fn write_hunks(text: &mut String, steps: &[Step], left: &[String], right: &[String]) {
     let differs = |step: &Step| !matches!(step, Step::Both(..));
     let mut shown_until = 0;
     for (at, step) in steps.iter().enumerate() {
@@ -122,7 +122,7 @@ fn show(text: &mut String, steps: &[Step], left: &[String], right: &[String]) {
             continue;
         }
         if at > shown_until || at == 0 {
-            let (a, b) = place(&steps[at..]);
+            let (a, b) = hunk_position(&steps[at..]);
             let _ = writeln!(text, "@@ record {a} | record {b} @@");
         }
         shown_until = at + 1;
@@ -131,12 +131,12 @@ fn show(text: &mut String, steps: &[Step], left: &[String], right: &[String]) {
             Step::Left(a) => ('-', &left[a]),
             Step::Right(b) => ('+', &right[b]),
         };
-        let _ = writeln!(text, "{sign}{}", clipped(line, WIDTH_MAX - 1));
+        let _ = writeln!(text, "{sign}{}", clip(line, WIDTH_MAX - 1));
     }
 }
 
 /// The numbers of the records at which a hunk begins, on either side.
-fn place(steps: &[Step]) -> (String, String) {
+fn hunk_position(steps: &[Step]) -> (String, String) {
     let number = |at: Option<usize>| at.map_or_else(|| "-".to_owned(), |at| (at + 1).to_string());
     let left = steps.iter().find_map(|step| match *step {
         Step::Both(a, _) | Step::Left(a) => Some(a),

@@ -4,22 +4,22 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use raft_core::NodeId;
 
-use super::reading::Reading;
+use super::describe;
 use super::record::{Record, RecordKind, Side};
-use super::words;
+use super::view::TraceView;
 
 /// The links of a cluster over time.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
-pub struct Links {
-    runs: BTreeMap<u64, Run>,
-    hidden: BTreeSet<u64>,
-    /// A column: the stretches in which the node is without a majority, as record numbers.
-    apart: Vec<Vec<(u64, Option<u64>)>>,
+pub struct LinkHistory {
+    changes: BTreeMap<u64, LinkChange>,
+    merged: BTreeSet<u64>,
+    /// A column: the intervals in which the node is without a majority, as record numbers.
+    without_majority: Vec<Vec<(u64, Option<u64>)>>,
 }
 
-/// Links that were cut, or mended, one right after the other.
+/// LinkHistory that were cut, or mended, one right after the other.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Run {
+pub struct LinkChange {
     /// What happened, in words.
     pub text: String,
     /// The column of the node that all of them concern, if there is one.
@@ -28,29 +28,30 @@ pub struct Run {
     pub cut: bool,
 }
 
-impl Links {
+impl LinkHistory {
     /// Follows the links through a trace.
     #[must_use]
-    pub fn of(reading: &Reading<'_>) -> Self {
-        let mut links = Self { apart: vec![Vec::new(); reading.nodes.len()], ..Self::default() };
+    pub fn new(view: &TraceView<'_>) -> Self {
+        let mut links =
+            Self { without_majority: vec![Vec::new(); view.nodes.len()], ..Self::default() };
         let mut cut: BTreeSet<(NodeId, NodeId)> = BTreeSet::new();
         let mut minority: BTreeSet<NodeId> = BTreeSet::new();
-        let mut records = reading.trace.records.iter().peekable();
+        let mut records = view.trace.records.iter().peekable();
         while let Some(record) = records.next() {
             if let (Some(node), Some(state)) = (record.node, &record.state) {
                 let inside = state.side == Side::Minority;
                 let changed = if inside { minority.insert(node) } else { minority.remove(&node) };
                 if changed {
-                    links.note(reading, record.sequence, &cut, &minority);
+                    links.update_majority(view, record.sequence, &cut, &minority);
                 }
             }
-            let Some((first, is_cut)) = change(record) else { continue };
+            let Some((first, is_cut)) = link_change(record) else { continue };
             let mut pairs = vec![first];
             while let Some((pair, _)) =
-                records.peek().and_then(|next| change(next)).filter(|next| next.1 == is_cut)
+                records.peek().and_then(|next| link_change(next)).filter(|next| next.1 == is_cut)
             {
                 pairs.push(pair);
-                links.hidden.extend(records.next().map(|next| next.sequence));
+                links.merged.extend(records.next().map(|next| next.sequence));
             }
             for &pair in &pairs {
                 if is_cut {
@@ -59,44 +60,44 @@ impl Links {
                     cut.remove(&pair)
                 };
             }
-            links.runs.insert(record.sequence, run(reading, &pairs, is_cut));
-            links.note(reading, record.sequence, &cut, &minority);
+            links.changes.insert(record.sequence, merged_change(view, &pairs, is_cut));
+            links.update_majority(view, record.sequence, &cut, &minority);
         }
         links
     }
 
     /// The run that begins with this record.
     #[must_use]
-    pub fn run(&self, sequence: u64) -> Option<&Run> {
-        self.runs.get(&sequence)
+    pub fn change_at(&self, sequence: u64) -> Option<&LinkChange> {
+        self.changes.get(&sequence)
     }
 
     /// Whether this record is told by the run that it belongs to.
     #[must_use]
-    pub fn is_told(&self, sequence: u64) -> bool {
-        self.hidden.contains(&sequence)
+    pub fn is_merged(&self, sequence: u64) -> bool {
+        self.merged.contains(&sequence)
     }
 
     /// When the node in this column was without a majority: the records in which that began and
     /// ended.
     #[must_use]
-    pub fn apart(&self, column: usize) -> &[(u64, Option<u64>)] {
-        self.apart.get(column).map_or(&[], Vec::as_slice)
+    pub fn without_majority(&self, column: usize) -> &[(u64, Option<u64>)] {
+        self.without_majority.get(column).map_or(&[], Vec::as_slice)
     }
 
-    fn note(
+    fn update_majority(
         &mut self,
-        reading: &Reading<'_>,
+        view: &TraceView<'_>,
         sequence: u64,
         cut: &BTreeSet<(NodeId, NodeId)>,
         minority: &BTreeSet<NodeId>,
     ) {
-        for (&node, stretches) in reading.nodes.iter().zip(&mut self.apart) {
-            let with = reachable(&reading.nodes, node, cut);
-            let apart = minority.contains(&node) || 2 * with <= reading.nodes.len();
-            let open = stretches.last_mut().filter(|(_, end)| end.is_none());
+        for (&node, intervals) in view.nodes.iter().zip(&mut self.without_majority) {
+            let group = reachable(&view.nodes, node, cut);
+            let apart = minority.contains(&node) || 2 * group <= view.nodes.len();
+            let open = intervals.last_mut().filter(|(_, end)| end.is_none());
             match (open, apart) {
-                (None, true) => stretches.push((sequence, None)),
+                (None, true) => intervals.push((sequence, None)),
                 (Some((_, end)), false) => *end = Some(sequence),
                 (Some(_), true) | (None, false) => {}
             }
@@ -104,7 +105,7 @@ impl Links {
     }
 }
 
-fn change(record: &Record) -> Option<((NodeId, NodeId), bool)> {
+fn link_change(record: &Record) -> Option<((NodeId, NodeId), bool)> {
     if let RecordKind::LinkCut { to } = record.kind {
         Some(((record.node?, to), true))
     } else if let RecordKind::LinkHealed { to } = record.kind {
@@ -129,10 +130,10 @@ fn reachable(nodes: &[NodeId], from: NodeId, cut: &BTreeSet<(NodeId, NodeId)>) -
     found.len()
 }
 
-fn run(reading: &Reading<'_>, pairs: &[(NodeId, NodeId)], cut: bool) -> Run {
+fn merged_change(view: &TraceView<'_>, pairs: &[(NodeId, NodeId)], cut: bool) -> LinkChange {
     let both_ways = |&(from, to): &(NodeId, NodeId)| pairs.contains(&(to, from));
     let all_both = pairs.iter().all(both_ways);
-    let common = reading
+    let common = view
         .nodes
         .iter()
         .copied()
@@ -142,13 +143,13 @@ fn run(reading: &Reading<'_>, pairs: &[(NodeId, NodeId)], cut: bool) -> Run {
     let text = if let (Some(centre), true) = (centre, all_both) {
         let peers: BTreeSet<NodeId> =
             pairs.iter().map(|&(from, to)| if from == centre { to } else { from }).collect();
-        let peers: Vec<String> = peers.into_iter().map(words::name).collect();
+        let peers: Vec<String> = peers.into_iter().map(describe::node_name).collect();
         let what = if cut { "cut off from" } else { "linked again to" };
         format!("{what} {}", peers.join(", "))
     } else {
         let mut named: Vec<String> = Vec::new();
         for pair @ (from, to) in pairs {
-            let (from, to) = (words::name(*from), words::name(*to));
+            let (from, to) = (describe::node_name(*from), describe::node_name(*to));
             if !both_ways(pair) {
                 named.push(format!("{from}→{to}"));
             } else if pair.0 < pair.1 {
@@ -157,5 +158,5 @@ fn run(reading: &Reading<'_>, pairs: &[(NodeId, NodeId)], cut: bool) -> Run {
         }
         format!("links {}: {}", if cut { "cut" } else { "whole again" }, named.join(", "))
     };
-    Run { text, column: centre.and_then(|centre| reading.column(centre)), cut }
+    LinkChange { text, column: centre.and_then(|centre| view.column(centre)), cut }
 }

@@ -76,15 +76,15 @@ pub fn op(record: &Record) -> Option<String> {
 #[must_use]
 pub fn delta(before: &NodeState, after: &NodeState) -> String {
     let mut changes = Vec::new();
-    let mut note = |name: &str, before: u64, after: u64| {
+    let mut add = |name: &str, before: u64, after: u64| {
         if before != after {
             changes.push(format!("{name}-{after}"));
         }
     };
-    note("t", before.term.get(), after.term.get());
-    note("lt", before.last.term.get(), after.last.term.get());
-    note("li", before.last.index.get(), after.last.index.get());
-    note("ci", before.commit.get(), after.commit.get());
+    add("t", before.term.get(), after.term.get());
+    add("lt", before.last.term.get(), after.last.term.get());
+    add("li", before.last.index.get(), after.last.index.get());
+    add("ci", before.commit.get(), after.commit.get());
     if before.side != after.side {
         let side = match after.side {
             Side::Majority => "n=1",
@@ -99,21 +99,21 @@ fn sent(message: &MessageView) -> String {
     let (kind, fields) = kind_and_fields(message);
     // The answer to an append is told by its sender at both ends.
     let address = if kind == "ae_reply" {
-        format!("{}+{kind}", name(message.from))
+        format!("{}+{kind}", node_name(message.from))
     } else {
-        format!("{kind}+{}", name(message.to))
+        format!("{kind}+{}", node_name(message.to))
     };
     format!("{address} {fields}")
 }
 
 fn handled(message: &MessageView) -> String {
     let (kind, fields) = kind_and_fields(message);
-    format!("{}+{kind} {fields}", name(message.from))
+    format!("{}+{kind} {fields}", node_name(message.from))
 }
 
 /// How tables name a node.
 #[must_use]
-pub fn name(node: NodeId) -> String {
+pub fn node_name(node: NodeId) -> String {
     format!("N-{node}")
 }
 
@@ -122,11 +122,11 @@ fn kind_and_fields(message: &MessageView) -> (&'static str, String) {
         BodyView::PreVote { campaign_term, last_log } => {
             ("p_v_r", format!("t-{campaign_term} li-{} lt-{}", last_log.index, last_log.term))
         }
-        BodyView::PreVoteResponse { granted, .. } => ("p_v", format!("yes-{}", truth(*granted))),
+        BodyView::PreVoteResponse { granted, .. } => ("p_v", format!("yes-{}", boolean(*granted))),
         BodyView::RequestVote { last_log, .. } => {
             ("poll", format!("t-{} li-{} lt-{}", message.term, last_log.index, last_log.term))
         }
-        BodyView::RequestVoteResponse { granted } => ("vote", format!("yes-{}", truth(*granted))),
+        BodyView::RequestVoteResponse { granted } => ("vote", format!("yes-{}", boolean(*granted))),
         BodyView::AppendEntries { prev, entries, commit, .. } => {
             let (term, count) = (message.term, entries.len());
             ("ae", format!("t-{term} i-{} lt-{} e-{count} c-{commit}", prev.index, prev.term))
@@ -140,6 +140,6 @@ fn kind_and_fields(message: &MessageView) -> (&'static str, String) {
     }
 }
 
-const fn truth(value: bool) -> &'static str {
+const fn boolean(value: bool) -> &'static str {
     if value { "True" } else { "False" }
 }

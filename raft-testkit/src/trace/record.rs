@@ -683,14 +683,14 @@ mod tests {
     }
 
     #[test]
-    fn a_later_version_is_told_by_its_number_whatever_its_fields() {
+    fn a_later_version_is_merged_by_its_number_whatever_its_fields() {
         let text = "{\"format\":\"raft-trace\",\"version\":9,\"new\":1}\n";
         let error = Trace::read(&mut text.as_bytes()).unwrap_err().to_string();
         assert!(error.contains("version 9") && error.contains("version 1"), "{error}");
     }
 
     #[test]
-    fn a_bad_line_is_told_by_its_line_and_column() {
+    fn a_bad_line_is_merged_by_its_line_and_column() {
         let mut text = Vec::new();
         sample().write(&mut text).unwrap();
         text.extend_from_slice(b"{\"sequence\": 4, \"time\": what}\n");

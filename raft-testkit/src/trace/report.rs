@@ -3,59 +3,59 @@
 
 use std::collections::BTreeSet;
 
-use super::reading::Reading;
+use super::describe::{self, Category};
 use super::record::{Header, NodeState, Record, Trace};
-use super::table::terminal::{WIDTH_MAX, clipped, excerpt};
-use super::words::{self, Class};
+use super::table::terminal::{WIDTH_MAX, clip, record_lines};
+use super::view::TraceView;
 
 /// How many lines a report has at most.
 pub const LINES_MAX: usize = 40;
 
-/// How many lines the witnesses, or the words of a single failure, may take.
-const WITNESS_LINES_MAX: usize = 8;
+/// How many lines the observations, or the words of a single failure, may take.
+const OBSERVATION_LINES_MAX: usize = 8;
 
 /// How many nodes the table shows.
 const NODES_MAX: usize = 9;
 
 /// One side of a contradiction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Witness<'a> {
+pub struct Observation<'a> {
     /// What was seen.
-    pub saw: &'a str,
+    pub text: &'a str,
     /// The record that it was seen at; `None` if it has no place in the trace.
     pub record: Option<u64>,
 }
 
-/// Draws the report: the rule that broke, the witnesses against each other, the records that led
+/// Draws the report: the rule that broke, the observations against each other, the records that led
 /// to them, the nodes at the end, and the line that repeats the run.
 #[must_use]
 pub fn failure_report(
     header: &Header,
     records: &[Record],
     rule: &str,
-    witnesses: &[Witness<'_>],
+    observations: &[Observation<'_>],
     replay_line: &str,
 ) -> String {
     let trace = Trace { header: header.clone(), records: records.to_vec() };
-    let reading = Reading::of(&trace);
+    let view = TraceView::new(&trace);
     let mut lines = vec![format!("BROKEN: {rule}"), scenario_line(header)];
-    lines.extend(witness_lines(witnesses));
-    let nodes = node_lines(&reading);
+    lines.extend(observation_lines(observations));
+    let nodes = node_lines(&view);
     let replay = format!("again: {replay_line}");
     // Two headings, the report's last line, and a line for what the slice leaves out.
     let room = LINES_MAX.saturating_sub(lines.len() + nodes.len() + 4);
-    let slice = slice(&reading, witnesses);
-    lines.push(format!("how it came to this, {} of {} records:", slice.len(), records.len()));
-    let left_out = slice.len().saturating_sub(room);
+    let chosen = causal_records(&view, observations);
+    lines.push(format!("how it came to this, {} of {} records:", chosen.len(), records.len()));
+    let left_out = chosen.len().saturating_sub(room);
     if left_out > 0 {
         lines.push(format!("  ... {left_out} earlier ones left out"));
     }
-    let kept = slice.get(left_out..).unwrap_or_default();
-    lines.extend(excerpt(kept, WIDTH_MAX - 2).iter().map(|line| format!("  {line}")));
+    let kept = chosen.get(left_out..).unwrap_or_default();
+    lines.extend(record_lines(kept, WIDTH_MAX - 2).iter().map(|line| format!("  {line}")));
     lines.push("the nodes at the end:".to_owned());
     lines.extend(nodes);
     lines.push(replay);
-    let clipped: Vec<String> = lines.iter().map(|line| clipped(line, WIDTH_MAX)).collect();
+    let clipped: Vec<String> = lines.iter().map(|line| clip(line, WIDTH_MAX)).collect();
     clipped.join("\n") + "\n"
 }
 
@@ -65,72 +65,72 @@ fn scenario_line(header: &Header) -> String {
     format!("in {}{title}, seed {}", header.scenario, header.seed)
 }
 
-fn witness_lines(witnesses: &[Witness<'_>]) -> Vec<String> {
+fn observation_lines(observations: &[Observation<'_>]) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
-    for witness in witnesses {
-        let mark = witness.record.map_or_else(String::new, |record| format!("#{record} "));
-        let said = witness.saw.lines().enumerate();
-        lines.extend(said.map(|(at, line)| {
+    for observation in observations {
+        let mark = observation.record.map_or_else(String::new, |record| format!("#{record} "));
+        let lines_of_text = observation.text.lines().enumerate();
+        lines.extend(lines_of_text.map(|(at, line)| {
             if at == 0 { format!("  {mark}{line}") } else { format!("    {line}") }
         }));
     }
-    lines.truncate(WITNESS_LINES_MAX);
+    lines.truncate(OBSERVATION_LINES_MAX);
     lines
 }
 
-/// The witnesses' chains of causes, with what befell the nodes on them.
-fn slice<'t>(reading: &Reading<'t>, witnesses: &[Witness<'_>]) -> Vec<&'t Record> {
-    let records = &reading.trace.records;
+/// The observations' chains of causes, with what node_events the nodes on them.
+fn causal_records<'t>(view: &TraceView<'t>, observations: &[Observation<'_>]) -> Vec<&'t Record> {
+    let records = &view.trace.records;
     let last = records.last().map(|record| record.sequence);
-    let roots = witnesses.iter().filter_map(|witness| witness.record).chain(last);
+    let roots = observations.iter().filter_map(|observation| observation.record).chain(last);
     let mut chosen: BTreeSet<u64> = BTreeSet::new();
     for root in roots {
-        chosen.extend(reading.causes(root).iter().map(|record| record.sequence));
+        chosen.extend(view.causes(root).iter().map(|record| record.sequence));
     }
     let until = chosen.last().copied().unwrap_or(0);
-    let on_the_way: BTreeSet<_> =
-        chosen.iter().filter_map(|&number| reading.trace.record(number)?.node).collect();
-    let befell = records.iter().filter(|record| {
+    let nodes_involved: BTreeSet<_> =
+        chosen.iter().filter_map(|&number| view.trace.record(number)?.node).collect();
+    let node_events = records.iter().filter(|record| {
         record.sequence <= until
             && record.message.is_none()
-            && record.node.is_some_and(|node| on_the_way.contains(&node))
+            && record.node.is_some_and(|node| nodes_involved.contains(&node))
             && matches!(
-                words::class(&record.kind),
-                Class::Role | Class::Fault | Class::Recovery | Class::Alarm
+                describe::category(&record.kind),
+                Category::Role | Category::Fault | Category::Recovery | Category::Alarm
             )
     });
-    chosen.extend(befell.map(|record| record.sequence));
-    chosen.into_iter().filter_map(|number| reading.trace.record(number)).collect()
+    chosen.extend(node_events.map(|record| record.sequence));
+    chosen.into_iter().filter_map(|number| view.trace.record(number)).collect()
 }
 
-fn node_lines(reading: &Reading<'_>) -> Vec<String> {
-    let states = reading.states_at(u64::MAX);
+fn node_lines(view: &TraceView<'_>) -> Vec<String> {
+    let states = view.states_at(u64::MAX);
     let mut lines = vec![format!(
         "  {:<5} {:<13} {:>5} {:>5} {:>9} {:>8} {:>7} {:>8}",
         "node", "role", "term", "vote", "last", "durable", "commit", "applied"
     )];
-    for (node, state) in reading.nodes.iter().zip(&states).take(NODES_MAX) {
+    for (node, state) in view.nodes.iter().zip(&states).take(NODES_MAX) {
         lines.push(match state {
-            Some(state) => format!("  {:<5} {}", words::name(*node), node_cells(state)),
-            None => format!("  {:<5} never heard of", words::name(*node)),
+            Some(state) => format!("  {:<5} {}", describe::node_name(*node), node_cells(state)),
+            None => format!("  {:<5} never heard of", describe::node_name(*node)),
         });
     }
-    if reading.nodes.len() > NODES_MAX {
-        lines.push(format!("  and {} more", reading.nodes.len() - NODES_MAX));
+    if view.nodes.len() > NODES_MAX {
+        lines.push(format!("  and {} more", view.nodes.len() - NODES_MAX));
     }
     lines
 }
 
 fn node_cells(state: &NodeState) -> String {
-    let role = match words::liveness(state.liveness) {
-        "up" => words::role(state.role),
+    let role = match describe::liveness(state.liveness) {
+        "up" => describe::role(state.role),
         other => other,
     };
-    let vote = state.voted_for.map_or_else(|| "-".to_owned(), words::name);
+    let vote = state.voted_for.map_or_else(|| "-".to_owned(), describe::node_name);
     format!(
         "{role:<13} {:>5} {vote:>5} {:>9} {:>8} {:>7} {:>8}",
         state.term.get(),
-        words::log_id(state.last),
+        describe::log_id(state.last),
         state.persisted.get(),
         state.commit.get(),
         state.applied.get()

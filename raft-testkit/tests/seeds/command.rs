@@ -5,7 +5,7 @@ use super::{cluster, exchange, finish, heartbeat_without, step};
 const TITLE: &str = "A command, step by step, and what a client sees elsewhere";
 
 #[test]
-fn a_command_is_told_step_by_step() {
+fn a_command_is_merged_step_by_step() {
     finish(&tell(), include_str!("data/test_command_1.json"));
 }
 

@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use raft_testkit::trace::facts::{Facts, Row};
+use raft_testkit::trace::event_table::{EventTable, Row};
 use raft_testkit::trace::record::Trace;
 use serde::Deserialize;
 
@@ -61,12 +61,12 @@ impl Line {
 /// Fails with every difference that no rule explains.
 pub(super) fn assert_same_rows(rows: &str, trace: &Trace) {
     let expected: Expected = serde_json::from_str(rows).expect("the rows are JSON");
-    let facts = Facts::of(trace);
+    let facts = EventTable::new(trace);
     let differences = differences(&expected, &facts);
     assert!(differences.is_empty(), "{}:\n{}", facts.scenario, differences.join("\n"));
 }
 
-fn differences(expected: &Expected, facts: &Facts) -> Vec<String> {
+fn differences(expected: &Expected, facts: &EventTable) -> Vec<String> {
     if expected.sections.len() != facts.sections.len() {
         return vec![format!("{} sections, not {}", facts.sections.len(), expected.sections.len())];
     }

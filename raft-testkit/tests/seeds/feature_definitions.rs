@@ -5,7 +5,7 @@ use super::{cluster, exchange, finish, heartbeat_without, step};
 const TITLE: &str = "The same road, told with the features that each section uses and tests";
 
 #[test]
-fn a_command_is_told_with_its_features() {
+fn a_command_is_merged_with_its_features() {
     finish(&tell(), include_str!("data/test_feature_defs_3.json"));
 }
 

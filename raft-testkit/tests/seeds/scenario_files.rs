@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use raft_testkit::Cluster;
 use raft_testkit::script;
-use raft_testkit::trace::facts::{Facts, Row};
+use raft_testkit::trace::event_table::{EventTable, Row};
 
 type Tell = fn() -> Cluster;
 
@@ -34,7 +34,7 @@ fn scenarios() -> PathBuf {
 
 /// Everything that happened, without the numbers of the records.
 fn rows(cluster: &Cluster) -> Vec<Vec<Row>> {
-    let facts = Facts::of(&cluster.trace());
+    let facts = EventTable::new(&cluster.trace());
     let bare = |mut row: Row| {
         row.sequence = 0;
         row

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use raft_testkit::swarm::Swarm;
-use raft_testkit::trace::form::Form;
+use raft_testkit::trace::format::Format;
 use raft_testkit::trace::record::{CommandOutcome, Trace};
 use serde_json::Value;
 
@@ -17,7 +17,7 @@ const text = (id) => document.getElementById(id).textContent;
 const seen = {
   drawn: Number(document.documentElement.dataset.drawn),
   lines: document.querySelectorAll(".line").length,
-  lanes: document.querySelectorAll("rect.lane-leader, rect.lane-follower").length,
+  lifelines: document.querySelectorAll("rect.role-leader, rect.role-follower").length,
   bands: document.querySelectorAll(".band").length,
   headings: document.querySelectorAll(".heading").length,
 };
@@ -63,7 +63,7 @@ fn read_page(trace: &Trace) -> Option<Value> {
         return None;
     };
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let page = Form::Html.draw(trace).replace("</body>", READER);
+    let page = Format::Html.render(trace).replace("</body>", READER);
     let path = directory.path().join("page.html");
     std::fs::write(&path, page).expect("the directory takes a file");
     let dom = dump(browser, directory.path(), &path);
@@ -93,7 +93,7 @@ fn the_page_shows_lanes_sections_messages_and_state_to_who_clicks() {
     let Some(seen) = read_page(&trace) else { return };
     let text = |key: &str| seen[key].as_str().unwrap().to_owned();
     assert!(seen["lines"].as_u64().unwrap() > 20, "{seen}");
-    assert!(seen["lanes"].as_u64().unwrap() >= 3, "{seen}");
+    assert!(seen["lifelines"].as_u64().unwrap() >= 3, "{seen}");
     assert!(seen["headings"].as_u64().unwrap() >= 1, "{seen}");
     assert_eq!(text("hash"), "#e7");
     assert!(text("clicked").contains("sends to n2: pre-vote? for term 1"), "{seen}");
@@ -143,7 +143,7 @@ fn text_from_a_trace_never_ends_the_pages_script() {
     let mut play = Play::new(1, "x</script><script>alert(1)</script>");
     play.section("<!--<script>", &[], &[]);
     play.crash(1);
-    let page = Form::Html.draw(&play.trace());
+    let page = Format::Html.render(&play.trace());
     assert_eq!(page.matches("</script>").count(), 2, "the data's end and the script's");
     assert!(!page.contains("<!--<script>"));
     assert!(!page.contains("http://") || page.matches("http://").count() == 1, "the SVG namespace");

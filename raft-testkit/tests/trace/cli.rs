@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use raft_testkit::trace::form::Form;
+use raft_testkit::trace::format::Format;
 use raft_testkit::trace::record::{RecordKind, Trace};
 
 use super::play::rewrite;
@@ -22,7 +22,7 @@ impl Directory {
     }
 
     fn trace(&self, name: &str, trace: &Trace) -> PathBuf {
-        self.put(name, &Form::Records.draw(trace))
+        self.put(name, &Format::Records.render(trace))
     }
 }
 
@@ -41,10 +41,10 @@ fn render_draws_every_form_and_a_pipe_gets_no_colours() {
     let directory = Directory::new();
     let trace = rewrite();
     let path = directory.trace("rewrite.jsonl", &trace);
-    for form in Form::ALL {
+    for form in Format::ALL {
         let output = raft_testkit(&["render", "--to", form.name()], &[&path]);
         assert!(output.status.success(), "{form}: {}", text(&output.stderr));
-        assert_eq!(text(&output.stdout), form.draw(&trace), "{form}");
+        assert_eq!(text(&output.stdout), form.render(&trace), "{form}");
     }
 }
 
@@ -85,7 +85,7 @@ fn diff_exits_with_0_for_equal_and_1_for_different_traces() {
 #[test]
 fn what_cannot_be_read_exits_with_2_and_says_where() {
     let directory = Directory::new();
-    let good = Form::Records.draw(&rewrite());
+    let good = Format::Records.render(&rewrite());
     let missing = directory.0.path().join("missing.jsonl");
     let cases = [
         (missing, "missing.jsonl: No such file"),

@@ -1,8 +1,8 @@
 //! Causes of records, and differences between traces.
 
 use raft_testkit::trace::diff;
-use raft_testkit::trace::reading::Reading;
 use raft_testkit::trace::record::{RecordKind, Role};
+use raft_testkit::trace::view::TraceView;
 
 use super::play::{Play, rewrite};
 
@@ -16,7 +16,7 @@ fn the_chain_of_causes_leads_from_the_lever_to_the_record() {
         .records
         .iter()
         .find(|record| matches!(record.kind, RecordKind::RoleChanged { to: Role::Leader, .. }));
-    let chain = Reading::of(&trace).causes(vote.unwrap().sequence);
+    let chain = TraceView::new(&trace).causes(vote.unwrap().sequence);
     assert_eq!(chain[0].kind, RecordKind::Lever { what: "campaign".to_owned() });
     assert!(chain.windows(2).all(|pair| pair[1].cause == Some(pair[0].sequence)));
     assert!(chain.len() >= 8, "two rounds of asking, sending, answering: {}", chain.len());

@@ -1,7 +1,7 @@
 //! Documents made from traces.
 
-use raft_testkit::trace::documents::{self, DocumentsError, Matrix};
-use raft_testkit::trace::form::Form;
+use raft_testkit::trace::documents::{self, DocumentsError, FeatureMatrix};
+use raft_testkit::trace::format::Format;
 
 use super::play::{Play, rewrite};
 
@@ -10,7 +10,7 @@ fn every_scenario_gets_its_pages_and_every_section_its_picture() {
     let directory = tempfile::tempdir().unwrap();
     let (traces, out) = (directory.path().join("traces"), directory.path().join("out"));
     std::fs::create_dir(&traces).unwrap();
-    std::fs::write(traces.join("rewrite.jsonl"), Form::Records.draw(&rewrite())).unwrap();
+    std::fs::write(traces.join("rewrite.jsonl"), Format::Records.render(&rewrite())).unwrap();
     let written = documents::write(&documents::read_directory(&traces).unwrap(), &out).unwrap();
     assert_eq!((written.scenarios, written.tested), (1, 5));
     for file in ["index.md", "index.rst", "rewrite.md", "rewrite.rst", "rewrite.html"] {
@@ -27,7 +27,7 @@ fn every_scenario_gets_its_pages_and_every_section_its_picture() {
 
 #[test]
 fn the_matrix_tells_testing_from_using_and_shows_what_nothing_tests() {
-    let matrix = Matrix::of(&[rewrite()]).unwrap();
+    let matrix = FeatureMatrix::new(&[rewrite()]).unwrap();
     let page = matrix.markdown();
     let line = |title: &str| page.lines().find(|line| line.contains(title)).unwrap();
     assert!(line(">Conflicting entries are replaced<").ends_with("| ● |"), "{page}");
@@ -43,7 +43,7 @@ fn the_matrix_tells_testing_from_using_and_shows_what_nothing_tests() {
 fn a_feature_that_the_registry_lacks_is_named_with_the_one_that_was_meant() {
     let mut play = Play::new(1, "typo");
     play.section("only", &["leader_election/split_votes"], &[]);
-    let error = Matrix::of(&[play.trace()]).unwrap_err();
+    let error = FeatureMatrix::new(&[play.trace()]).unwrap_err();
     assert!(matches!(error, DocumentsError::UnknownFeature { .. }), "{error}");
     assert!(error.to_string().contains("did you mean \"leader_election/split_vote\"?"), "{error}");
 }

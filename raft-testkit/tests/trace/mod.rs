@@ -4,7 +4,7 @@ mod browser;
 mod cli;
 mod compare;
 mod documents;
-mod facts;
+mod event_table;
 mod pictures;
 mod play;
 mod report;

@@ -1,11 +1,11 @@
 //! Pictures of traces.
 
 use raft_testkit::trace::diagram::svg;
-use raft_testkit::trace::form::Form;
-use raft_testkit::trace::links::Links;
-use raft_testkit::trace::logs::Logs;
-use raft_testkit::trace::reading::Reading;
+use raft_testkit::trace::format::Format;
+use raft_testkit::trace::links::LinkHistory;
+use raft_testkit::trace::log_replay::LogReplay;
 use raft_testkit::trace::record::{BodyView, Loss, RecordKind, Role};
+use raft_testkit::trace::view::TraceView;
 
 use super::play::{Play, rewrite};
 
@@ -29,7 +29,7 @@ fn well_formed(xml: &str) -> bool {
 #[test]
 fn a_picture_has_a_line_a_record_and_is_well_formed() {
     let trace = rewrite();
-    let picture = Form::Svg.draw(&trace);
+    let picture = Format::Svg.render(&trace);
     assert!(well_formed(&picture), "{picture}");
     let messages = trace.records.iter().filter(|record| record.message.is_some());
     for record in messages {
@@ -39,7 +39,7 @@ fn a_picture_has_a_line_a_record_and_is_well_formed() {
 
 #[test]
 fn a_picture_shows_partition_crash_loss_roles_and_rewritten_entries() {
-    let picture = Form::Svg.draw(&rewrite());
+    let picture = Format::Svg.render(&rewrite());
     assert_eq!(picture.matches("class=\"band\"").count(), 1, "n1 alone was in a minority, once");
     assert_eq!(picture.matches("<line class=\"down\"").count(), 1, "n3 crashed once");
     assert_eq!(picture.matches("<path class=\"cross\"").count(), 2, "two requests to n1 were lost");
@@ -51,11 +51,11 @@ fn a_picture_shows_partition_crash_loss_roles_and_rewritten_entries() {
 #[test]
 fn a_picture_of_one_section_shows_that_section_alone() {
     let trace = rewrite();
-    let reading = Reading::of(&trace);
-    let picture = svg::diagram(&reading, 2);
+    let view = TraceView::new(&trace);
+    let picture = svg::diagram(&view, 2);
     assert!(well_formed(&picture), "{picture}");
     assert!(picture.contains("n1 is cut off") && !picture.contains("n2 takes over"), "{picture}");
-    assert!(picture.contains("lane-leader"), "n1 has led since before");
+    assert!(picture.contains("role-leader"), "n1 has led since before");
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn text_from_a_trace_never_becomes_markup() {
     play.at(1, RecordKind::Lever { what: "<b onload=\"x\">\u{1}&".to_owned() });
     let id = play.send(1, 2, BodyView::RequestVoteResponse { granted: true });
     play.lose(id, Loss::Dropped);
-    let picture = Form::Svg.draw(&play.trace());
+    let picture = Format::Svg.render(&play.trace());
     assert!(well_formed(&picture), "{picture}");
     assert!(!picture.contains("<script") && !picture.contains("<b "), "{picture}");
 }
@@ -83,12 +83,12 @@ fn a_log_is_rebuilt_through_truncation_and_a_crash_that_loses_writes() {
     crash.sequence = trace.records.len() as u64 + 1;
     crash.kind = RecordKind::Crashed { lost: 1, kept: 0 };
     trace.records.push(crash);
-    let reading = Reading::of(&trace);
-    let mut logs = Logs::new(&reading);
+    let view = TraceView::new(&trace);
+    let mut logs = LogReplay::new(&view);
     let mut lengths = Vec::new();
     for record in &trace.records {
-        logs.take(&reading, record);
-        lengths.push(logs.of(0).len());
+        logs.apply(&view, record);
+        lengths.push(logs.entries(0).len());
     }
     assert_eq!(lengths, [0, 1, 1, 1, 2, 1]);
 }
@@ -105,13 +105,13 @@ fn cut_links_are_told_together_and_shade_whoever_is_left_without_a_majority() {
     let healed = play.at(3, RecordKind::LinkHealed { to: 1.into() });
     let both = play.at(1, RecordKind::LinkHealed { to: 3.into() });
     let trace = play.trace();
-    let links = Links::of(&Reading::of(&trace));
-    assert_eq!(links.run(first).unwrap().text, "cut off from n2, n3");
-    assert_eq!(links.run(first).unwrap().column, Some(0));
-    assert!(links.is_told(first + 3) && links.is_told(both));
-    assert_eq!(links.apart(0), [(first, Some(healed))]);
-    assert_eq!(links.apart(1), [], "n2 reaches n3");
-    let picture = Form::Svg.draw(&trace);
+    let links = LinkHistory::new(&TraceView::new(&trace));
+    assert_eq!(links.change_at(first).unwrap().text, "cut off from n2, n3");
+    assert_eq!(links.change_at(first).unwrap().column, Some(0));
+    assert!(links.is_merged(first + 3) && links.is_merged(both));
+    assert_eq!(links.without_majority(0), [(first, Some(healed))]);
+    assert_eq!(links.without_majority(1), [], "n2 reaches n3");
+    let picture = Format::Svg.render(&trace);
     assert_eq!(picture.matches("class=\"band\"").count(), 1);
     assert!(picture.contains("cut off from n2, n3") && picture.contains("linked again to n3"));
 }
@@ -122,7 +122,10 @@ fn a_link_cut_one_way_is_named_with_its_direction_and_shades_nobody() {
     play.section("cut", &[], &[]);
     let first = play.at(1, RecordKind::LinkCut { to: 2.into() });
     let trace = play.trace();
-    let links = Links::of(&Reading::of(&trace));
-    assert_eq!(links.run(first).unwrap().text, "links cut: n1→n2");
-    assert!((0..3).all(|column| links.apart(column).is_empty()), "n1 reaches n2 through n3");
+    let links = LinkHistory::new(&TraceView::new(&trace));
+    assert_eq!(links.change_at(first).unwrap().text, "links cut: n1→n2");
+    assert!(
+        (0..3).all(|column| links.without_majority(column).is_empty()),
+        "n1 reaches n2 through n3"
+    );
 }

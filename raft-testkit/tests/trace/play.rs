@@ -25,7 +25,7 @@ impl Play {
             version: VERSION,
             scenario: scenario.to_owned(),
             title: format!("The play called {scenario}"),
-            description: "Written by hand.".to_owned(),
+            description: "Summary by hand.".to_owned(),
             nodes: (1..=nodes).map(NodeId).collect(),
             seed: 1,
         };

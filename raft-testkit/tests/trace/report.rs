@@ -1,23 +1,23 @@
 //! The report of a failure.
 
 use raft_testkit::trace::record::{RecordKind, Trace};
-use raft_testkit::trace::report::{LINES_MAX, Witness, failure_report};
+use raft_testkit::trace::report::{LINES_MAX, Observation, failure_report};
 
 use super::play::{Play, rewrite};
 
-fn report(trace: &Trace, witnesses: &[Witness<'_>]) -> String {
+fn report(trace: &Trace, observations: &[Observation<'_>]) -> String {
     let rule = "election safety: at most one leader a term";
-    failure_report(&trace.header, &trace.records, rule, witnesses, "cargo test -- it")
+    failure_report(&trace.header, &trace.records, rule, observations, "cargo test -- it")
 }
 
 #[test]
 fn a_report_shows_rule_witnesses_causes_nodes_and_how_to_repeat_it() {
     let trace = rewrite();
-    let witnesses = [
-        Witness { saw: "n1 leads term 1", record: Some(30) },
-        Witness { saw: "n2 leads term 1", record: Some(70) },
+    let observations = [
+        Observation { text: "n1 leads term 1", record: Some(30) },
+        Observation { text: "n2 leads term 1", record: Some(70) },
     ];
-    let report = report(&trace, &witnesses);
+    let report = report(&trace, &observations);
     for expected in [
         "BROKEN: election safety: at most one leader a term\n",
         "in rewrite (The play called rewrite), seed 1\n",
@@ -41,9 +41,9 @@ fn a_report_has_at_most_40_lines_of_120_columns_whatever_happened() {
     play.at(1, RecordKind::Halted { reason: "a reason\nof many lines\n".repeat(50) });
     let trace = play.trace();
     let saw = "much\nto be\nsaid ".repeat(20) + &"wide".repeat(90);
-    let witnesses: Vec<_> =
-        (1..=30).map(|at| Witness { saw: &saw, record: Some(at * 3) }).collect();
-    let report = report(&trace, &witnesses);
+    let observations: Vec<_> =
+        (1..=30).map(|at| Observation { text: &saw, record: Some(at * 3) }).collect();
+    let report = report(&trace, &observations);
     assert!(report.lines().count() <= LINES_MAX, "{report}");
     assert!(report.lines().all(|line| line.chars().count() <= 120), "{report}");
     assert!(report.ends_with("again: cargo test -- it\n"), "{report}");
@@ -53,6 +53,6 @@ fn a_report_has_at_most_40_lines_of_120_columns_whatever_happened() {
 #[test]
 fn a_report_of_nothing_is_still_a_report() {
     let trace = Play::new(1, "empty").trace();
-    let witnesses = [Witness { saw: "nothing", record: Some(9) }];
-    assert!(report(&trace, &witnesses).contains("n1    never heard of"));
+    let observations = [Observation { text: "nothing", record: Some(9) }];
+    assert!(report(&trace, &observations).contains("n1    never heard of"));
 }

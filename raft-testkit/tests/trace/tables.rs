@@ -1,11 +1,11 @@
 //! Tables of traces.
 
 use raft_core::NodeId;
-use raft_testkit::trace::facts::Facts;
-use raft_testkit::trace::form::Form;
-use raft_testkit::trace::reading::Reading;
+use raft_testkit::trace::event_table::EventTable;
+use raft_testkit::trace::format::Format;
 use raft_testkit::trace::record::{BodyView, Loss, RecordKind, Role};
-use raft_testkit::trace::table::{Diagrams, csv, markdown, rst, terminal};
+use raft_testkit::trace::table::{DiagramPlacement, csv, markdown, rst, terminal};
+use raft_testkit::trace::view::TraceView;
 
 use super::play::{Play, rewrite};
 
@@ -21,10 +21,10 @@ fn short() -> Play {
 #[test]
 fn a_grid_table_has_a_triple_of_columns_a_node() {
     let trace = short().trace();
-    let reading = Reading::of(&trace);
-    let rows = &Facts::of(&trace).sections[0].rows;
+    let view = TraceView::new(&trace);
+    let rows = &EventTable::new(&trace).sections[0].rows;
     assert_eq!(
-        rst::grid(&reading, rows),
+        rst::grid(&view, rows),
         "\
 +------+--------------------+-------+------+-----+-------+
 | N-1  | N-1                | N-1   | N-2  | N-2 | N-2   |
@@ -42,7 +42,7 @@ fn a_grid_table_has_a_triple_of_columns_a_node() {
 #[test]
 fn an_rst_page_names_the_features_and_folds_table_and_diagram() {
     let trace = short().trace();
-    let page = rst::page(&Reading::of(&trace), Diagrams::Directory("diagrams"));
+    let page = rst::page(&TraceView::new(&trace), DiagramPlacement::Directory("diagrams"));
     for expected in [
         ".. _short:\n\n=====================\nThe play called short\n",
         "\nSection 1: only \\| one\n======================\n",
@@ -58,7 +58,7 @@ fn an_rst_page_names_the_features_and_folds_table_and_diagram() {
 #[test]
 fn a_markdown_table_keeps_its_columns_whatever_the_text() {
     let trace = short().trace();
-    let page = markdown::page(&Reading::of(&trace), Diagrams::Inline);
+    let page = markdown::page(&TraceView::new(&trace), DiagramPlacement::Inline);
     assert!(page.contains("## Section 1: only \\| one"), "{page}");
     assert!(page.contains("| CNDI | vote+N-2 yes-False |  | FLWR |  |  |"), "{page}");
     assert!(page.contains("```mermaid\nsequenceDiagram\n"), "{page}");
@@ -73,7 +73,7 @@ fn values_with_commas_and_quotes_are_quoted_in_csv() {
     play.crash(1);
     let trace = play.trace();
     assert_eq!(
-        csv::table(&Reading::of(&trace)),
+        csv::table(&TraceView::new(&trace)),
         "section,title,record,N-1 role,N-1 op,N-1 delta\r\n\
          1,\"a \"\"strange\"\", title\",2,FLWR,CRASH,\r\n"
     );
@@ -88,7 +88,7 @@ fn a_terminal_line_is_at_most_120_columns_however_many_nodes() {
         play.state(1).term = 123_456.into();
         play.at(1, RecordKind::Halted { reason: "no room\n".repeat(40) });
         let trace = play.trace();
-        let table = terminal::table(&Reading::of(&trace), terminal::Style::default());
+        let table = terminal::table(&TraceView::new(&trace), terminal::Options::default());
         for line in table.lines() {
             assert!(line.chars().count() <= terminal::WIDTH_MAX, "{line}");
         }
@@ -98,23 +98,23 @@ fn a_terminal_line_is_at_most_120_columns_however_many_nodes() {
 #[test]
 fn a_terminal_line_shows_every_nodes_state_and_points_at_the_one_concerned() {
     let trace = rewrite();
-    let table = terminal::table(&Reading::of(&trace), terminal::Style::default());
+    let table = terminal::table(&TraceView::new(&trace), terminal::Options::default());
     let line = table.lines().find(|line| line.contains("entries 2 to 3 go")).unwrap();
     assert!(line.contains("n1   entries 2 to 3 go (term 1)"), "{line}");
     assert!(line.ends_with("> F2 3/3  | L2 3/3  | F2 3/2"), "{line}");
     assert!(!table.contains("is durable"), "details are asked for");
-    let style = terminal::Style { colours: false, details: true };
-    assert!(terminal::table(&Reading::of(&trace), style).contains("is durable"));
+    let options = terminal::Options { colours: false, details: true };
+    assert!(terminal::table(&TraceView::new(&trace), options).contains("is durable"));
 }
 
 #[test]
 fn sequence_text_breaks_lost_messages_off() {
     let trace = rewrite();
-    let puml = Form::PlantUml.draw(&trace);
+    let puml = Format::PlantUml.render(&trace);
     assert!(puml.starts_with("@startuml\n") && puml.ends_with("@enduml\n"), "{puml}");
     assert!(puml.contains("n2 ->x n1 : pre-vote? t2"), "{puml}");
     assert!(puml.contains("n1 ->(15) n2 : vote? t1"), "{puml}");
-    let mermaid = Form::Mermaid.draw(&trace);
+    let mermaid = Format::Mermaid.render(&trace);
     assert!(mermaid.contains("    n2-xn1: pre-vote? t2\n"), "{mermaid}");
     assert!(mermaid.contains("    n1->>n2: vote? t1\n"), "{mermaid}");
 }
@@ -127,16 +127,16 @@ fn a_message_that_another_overtook_is_marked_late_in_mermaid() {
     let second = play.send(1, 2, BodyView::RequestVoteResponse { granted: false });
     play.handle(second, |_| ());
     play.handle(first, |state| state.leader = Some(NodeId(1)));
-    let mermaid = Form::Mermaid.draw(&play.trace());
+    let mermaid = Format::Mermaid.render(&play.trace());
     assert!(mermaid.contains("n1->>n2: no vote\n"), "{mermaid}");
     assert!(mermaid.contains("n1->>n2: vote (late)\n"), "{mermaid}");
 }
 
 #[test]
 fn a_form_is_found_by_its_name_and_an_unknown_one_lists_them_all() {
-    for form in Form::ALL {
+    for form in Format::ALL {
         assert_eq!(form.name().parse(), Ok(form));
     }
-    let error = "pdf".parse::<Form>().unwrap_err().to_string();
+    let error = "pdf".parse::<Format>().unwrap_err().to_string();
     assert!(error.contains("pdf") && error.contains("mermaid"), "{error}");
 }

@@ -1,17 +1,17 @@
-//! Sequence diagrams that are drawn here: lanes coloured by role, messages slanted from sending
+//! Sequence diagrams that are drawn here: lifelines coloured by role, messages slanted from sending
 //! to handling, lost ones broken off.
 
-mod lanes;
+pub(in crate::trace) mod elements;
+mod lifeline;
 pub(in crate::trace) mod palette;
-pub(in crate::trace) mod pieces;
 pub mod svg;
 
+use super::describe::{self, Category};
 use super::record::{BodyView, MessageView, RecordKind};
-use super::words::{self, Class};
 
 /// What a message is about: decides its colour.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Tone {
+pub enum MessageCategory {
     /// Asking for votes, or giving them.
     Vote,
     /// Entries on their way.
@@ -19,14 +19,15 @@ pub enum Tone {
     /// A sign of life.
     Heartbeat,
     /// An append that fitted.
-    Yes,
+    Matched,
     /// A vote or an append that was refused.
-    No,
+    Denied,
 }
 
-impl Tone {
+impl MessageCategory {
     /// Every tone.
-    pub const ALL: [Self; 5] = [Self::Vote, Self::Append, Self::Heartbeat, Self::Yes, Self::No];
+    pub const ALL: [Self; 5] =
+        [Self::Vote, Self::Append, Self::Heartbeat, Self::Matched, Self::Denied];
 
     /// The tone of a message.
     #[must_use]
@@ -34,14 +35,14 @@ impl Tone {
         match &message.body {
             BodyView::PreVoteResponse { granted: false, .. }
             | BodyView::RequestVoteResponse { granted: false }
-            | BodyView::AppendMismatched { .. } => Self::No,
+            | BodyView::AppendMismatched { .. } => Self::Denied,
             BodyView::PreVote { .. }
             | BodyView::RequestVote { .. }
             | BodyView::PreVoteResponse { .. }
             | BodyView::RequestVoteResponse { .. } => Self::Vote,
             BodyView::AppendEntries { entries, .. } if entries.is_empty() => Self::Heartbeat,
             BodyView::AppendEntries { .. } => Self::Append,
-            BodyView::AppendMatched { .. } => Self::Yes,
+            BodyView::AppendMatched { .. } => Self::Matched,
         }
     }
 
@@ -52,8 +53,8 @@ impl Tone {
             Self::Vote => "vote",
             Self::Append => "append",
             Self::Heartbeat => "heartbeat",
-            Self::Yes => "yes",
-            Self::No => "no",
+            Self::Matched => "matched",
+            Self::Denied => "denied",
         }
     }
 }
@@ -61,6 +62,6 @@ impl Tone {
 /// Whether a record gets a line of its own in a drawing.
 #[must_use]
 pub const fn is_drawn(kind: &RecordKind) -> bool {
-    !matches!(words::class(kind), Class::Detail)
+    !matches!(describe::category(kind), Category::Detail)
         && !matches!(kind, RecordKind::CommandAnswered { .. })
 }

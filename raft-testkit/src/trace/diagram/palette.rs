@@ -4,17 +4,17 @@
 pub(in crate::trace) const LIGHT: &str = "
 --ground:#ffffff; --ink:#1c2733; --faint:#6b7a8a; --rule:#dfe5eb; --zebra:#f4f7fa; --raised:#ffffff;
 --follower:#93a5b8; --precandidate:#f0c078; --candidate:#e8912d; --leader:#12967a; --down:#b4bec8;
---vote:#c2701a; --append:#2466d1; --heartbeat:#8494a6; --yes:#4f8fe0; --no:#c93a44;
+--vote:#c2701a; --append:#2466d1; --heartbeat:#8494a6; --matched:#4f8fe0; --denied:#c93a44;
 --fault:#c93a44; --split:#e5484d; --recovery:#1a8754; --command:#7a4fc0; --test:#586673;";
 
 /// Colours on a dark ground.
 pub(in crate::trace) const DARK: &str = "
 --ground:#12181f; --ink:#e4eaf0; --faint:#8a98a7; --rule:#2a343f; --zebra:#1a222b; --raised:#18202a;
 --follower:#5d7188; --precandidate:#a77a35; --candidate:#d58a35; --leader:#1fa285; --down:#4a5764;
---vote:#eba453; --append:#6fa4f5; --heartbeat:#8797a8; --yes:#85b6f2; --no:#f2777f;
+--vote:#eba453; --append:#6fa4f5; --heartbeat:#8797a8; --matched:#85b6f2; --denied:#f2777f;
 --fault:#e5626b; --split:#f2777f; --recovery:#4cc38a; --command:#b493ee; --test:#9aa8b6;";
 
-/// How text, lanes, arrows and marks look, in the colours above.
+/// How text, lifelines, arrows and marks look, in the colours above.
 pub(in crate::trace) const SHAPES: &str = "
 svg text { fill:var(--ink); font-size:11px; dominant-baseline:central; }
 svg .title { font-size:19px; font-weight:650; }
@@ -22,26 +22,26 @@ svg .sub, svg .number, svg .change { fill:var(--faint); }
 svg .number { font-size:9.5px; text-anchor:end; font-variant-numeric:tabular-nums; }
 svg .section { font-size:13.5px; font-weight:650; }
 svg .head { font-size:13px; font-weight:650; text-anchor:middle; }
-svg .label { fill:var(--tone); } svg .lost { fill:var(--fault); }
-svg .on { text-anchor:middle; } svg .on-fault { fill:var(--fault); }
-svg .on-alarm, svg .on-role { fill:#fff; font-weight:600; }
-svg .on-recovery { fill:var(--recovery); } svg .on-command { fill:var(--command); }
-svg .on-test { fill:var(--test); } svg .on-detail { fill:var(--faint); }
-svg .in { font-size:9.5px; text-anchor:middle; font-variant-numeric:tabular-nums; }
-svg .in-kept { fill:#fff; }
+svg .label { fill:var(--message); } svg .lost { fill:var(--fault); }
+svg .pill-text { text-anchor:middle; } svg .pill-text-fault { fill:var(--fault); }
+svg .pill-text-alarm, svg .pill-text-role { fill:#fff; font-weight:600; }
+svg .pill-text-recovery { fill:var(--recovery); } svg .pill-text-command { fill:var(--command); }
+svg .pill-text-test { fill:var(--test); } svg .pill-text-detail { fill:var(--faint); }
+svg .cell-text { font-size:9.5px; text-anchor:middle; font-variant-numeric:tabular-nums; }
+svg .cell-text-committed { fill:#fff; }
 .rule { stroke:var(--rule); stroke-width:1; }
-.veil { fill:var(--ground); fill-opacity:.86; }
+.heading-ground { fill:var(--ground); fill-opacity:.86; }
 .halo { paint-order:stroke; stroke:var(--ground); stroke-width:4px; stroke-linejoin:round; }
-.lane-follower { fill:var(--follower); } .lane-precandidate { fill:var(--precandidate); }
-.lane-candidate { fill:var(--candidate); } .lane-leader { fill:var(--leader); }
+.role-follower { fill:var(--follower); } .role-precandidate { fill:var(--precandidate); }
+.role-candidate { fill:var(--candidate); } .role-leader { fill:var(--leader); }
 .down { stroke:var(--down); stroke-width:2; stroke-dasharray:2 5; stroke-linecap:round; }
-.held { fill:url(#held); }
+.blocked { fill:url(#blocked); }
 .band { fill:var(--split); fill-opacity:.07; } .band-line { stroke:var(--split); stroke-opacity:.55;
   stroke-width:1.2; stroke-dasharray:5 4; }
 .arrow { fill:none; stroke-width:1.6; }
-.vote { --tone:var(--vote); } .append { --tone:var(--append); } .heartbeat { --tone:var(--heartbeat); }
-.yes { --tone:var(--yes); } .no { --tone:var(--no); }
-.arrow, .tip { stroke:var(--tone); } .tip { fill:var(--tone); } .tip { stroke-width:0; }
+.vote { --message:var(--vote); } .append { --message:var(--append); } .heartbeat { --message:var(--heartbeat); }
+.matched { --message:var(--matched); } .denied { --message:var(--denied); }
+.arrow, .tip { stroke:var(--message); } .tip { fill:var(--message); } .tip { stroke-width:0; }
 .open { stroke-dasharray:3 4; }
 .cross { stroke:var(--fault); stroke-width:2.4; stroke-linecap:round; }
 
@@ -55,7 +55,7 @@ svg .in-kept { fill:#fff; }
 .pill-test { stroke:var(--test); stroke-dasharray:3 2; }
 .pill-role { stroke-width:0; }
 .cell { stroke-width:1.3; }
-.gone { stroke:var(--fault); stroke-width:1.6; }
+.removed { stroke:var(--fault); stroke-width:1.6; }
 .pill-detail { stroke:var(--rule); }
 ";
 

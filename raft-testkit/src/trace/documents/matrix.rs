@@ -9,16 +9,16 @@ use crate::trace::table::markdown::escaped;
 
 /// The matrix.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Matrix {
+pub struct FeatureMatrix {
     /// The scenarios: name and title.
     pub scenarios: Vec<(String, String)>,
     /// A row a feature, in the order of the registry.
-    pub rows: Vec<Row>,
+    pub rows: Vec<FeatureRow>,
 }
 
 /// What the scenarios do with one feature.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Row {
+pub struct FeatureRow {
     /// The feature.
     pub feature: &'static Feature,
     /// The scenarios, by place, that use it.
@@ -27,22 +27,22 @@ pub struct Row {
     pub tests: Vec<usize>,
 }
 
-impl Matrix {
+impl FeatureMatrix {
     /// Reads the matrix off the traces.
     ///
     /// # Errors
     /// When a section names a feature that the registry lacks.
-    pub fn of(traces: &[Trace]) -> Result<Self, DocumentsError> {
-        let row = |&feature: &&'static Feature| Row { feature, uses: vec![], tests: vec![] };
-        let mut rows: Vec<Row> = features::ALL.iter().map(row).collect();
+    pub fn new(traces: &[Trace]) -> Result<Self, DocumentsError> {
+        let row = |&feature: &&'static Feature| FeatureRow { feature, uses: vec![], tests: vec![] };
+        let mut rows: Vec<FeatureRow> = features::ALL.iter().map(row).collect();
         for (place, trace) in traces.iter().enumerate() {
             for record in &trace.records {
                 let RecordKind::Section { uses, tests, .. } = &record.kind else { continue };
                 for path in uses {
-                    mark(&mut find(&mut rows, trace, path)?.uses, place);
+                    add_scenario(&mut row_of(&mut rows, trace, path)?.uses, place);
                 }
                 for path in tests {
-                    mark(&mut find(&mut rows, trace, path)?.tests, place);
+                    add_scenario(&mut row_of(&mut rows, trace, path)?.tests, place);
                 }
             }
         }
@@ -51,13 +51,14 @@ impl Matrix {
     }
 
     /// The features that no scenario tests, neither as such nor in a branch.
-    pub fn untested(&self) -> impl Iterator<Item = &Row> {
+    pub fn untested(&self) -> impl Iterator<Item = &FeatureRow> {
         self.rows.iter().filter(|row| !self.is_tested(row))
     }
 
-    fn is_tested(&self, row: &Row) -> bool {
+    fn is_tested(&self, row: &FeatureRow) -> bool {
         let path = row.feature.path;
-        let covers = |other: &Row| other.feature.path == path || other.feature.family() == path;
+        let covers =
+            |other: &FeatureRow| other.feature.path == path || other.feature.family() == path;
         self.rows.iter().any(|other| covers(other) && !other.tests.is_empty())
     }
 
@@ -80,7 +81,7 @@ impl Matrix {
                 format!("<span title=\"{}\">{}</span>", row.feature.path, row.feature.title);
             let _ = write!(out, "| {branch}{title} | {} |", row.feature.source);
             for at in 0..self.scenarios.len() {
-                let _ = write!(out, " {} |", row.sign(at));
+                let _ = write!(out, " {} |", row.mark(at));
             }
             out.push('\n');
         }
@@ -109,7 +110,7 @@ impl Matrix {
         for row in &self.rows {
             let _ = writeln!(out, "   * - ``{}``\n     - {}", row.feature.path, row.feature.source);
             for at in 0..self.scenarios.len() {
-                let _ = writeln!(out, "     - {}", row.sign(at));
+                let _ = writeln!(out, "     - {}", row.mark(at));
             }
         }
         let heading = "Nothing tests";
@@ -122,8 +123,8 @@ impl Matrix {
     }
 }
 
-impl Row {
-    fn sign(&self, scenario: usize) -> &'static str {
+impl FeatureRow {
+    fn mark(&self, scenario: usize) -> &'static str {
         if self.tests.contains(&scenario) {
             "●"
         } else if self.uses.contains(&scenario) {
@@ -134,13 +135,17 @@ impl Row {
     }
 }
 
-fn mark(places: &mut Vec<usize>, place: usize) {
+fn add_scenario(places: &mut Vec<usize>, place: usize) {
     if places.last() != Some(&place) {
         places.push(place);
     }
 }
 
-fn find<'r>(rows: &'r mut [Row], trace: &Trace, path: &str) -> Result<&'r mut Row, DocumentsError> {
+fn row_of<'r>(
+    rows: &'r mut [FeatureRow],
+    trace: &Trace,
+    path: &str,
+) -> Result<&'r mut FeatureRow, DocumentsError> {
     rows.iter_mut().find(|row| row.feature.path == path).ok_or_else(|| {
         let hint = features::nearest(path)
             .map_or_else(String::new, |near| format!("; did you mean {:?}?", near.path));

@@ -8,20 +8,20 @@ use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
 use super::diagram::svg;
-use super::form::Form;
-use super::reading::Reading;
+use super::format::Format;
 use super::record::{Trace, TraceError};
 use super::sequence::plantuml;
-use super::table::{Diagrams, markdown, rst};
+use super::table::{DiagramPlacement, markdown, rst};
+use super::view::TraceView;
 
-pub use matrix::{Matrix, Row};
+pub use matrix::{FeatureMatrix, FeatureRow};
 
-/// The directory of the pictures, beside the pages.
-const PICTURES: &str = "diagrams";
+/// The directory of the diagrams_directory, beside the pages.
+const DIAGRAMS_DIRECTORY: &str = "diagrams";
 
 /// What was written.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Written {
+pub struct Summary {
     /// The page to begin with.
     pub index: PathBuf,
     /// How many scenarios have pages.
@@ -81,7 +81,7 @@ pub fn read_directory(directory: &Path) -> Result<Vec<Trace>, DocumentsError> {
     let mut files: Vec<PathBuf> = Vec::new();
     for entry in fs::read_dir(directory).map_err(at(directory))? {
         let path = entry.map_err(at(directory))?.path();
-        if path.extension().is_some_and(|extension| extension == Form::Records.extension()) {
+        if path.extension().is_some_and(|extension| extension == Format::Records.extension()) {
             files.push(path);
         }
     }
@@ -98,44 +98,48 @@ pub fn read_directory(directory: &Path) -> Result<Vec<Trace>, DocumentsError> {
     Ok(traces)
 }
 
-/// Writes the pages, the pictures and the matrix: `index.md`, and for every scenario its page as
+/// Writes the pages, the diagrams_directory and the matrix: `index.md`, and for every scenario its page as
 /// Markdown, reStructuredText and HTML.
 ///
 /// # Errors
 /// When a file cannot be written, or a section names a feature that the registry lacks.
-pub fn write(traces: &[Trace], out: &Path) -> Result<Written, DocumentsError> {
-    let matrix = Matrix::of(traces)?;
-    let pictures = out.join(PICTURES);
-    fs::create_dir_all(&pictures)
-        .map_err(|source| DocumentsError::File { path: pictures.clone(), source })?;
+pub fn write(traces: &[Trace], out: &Path) -> Result<Summary, DocumentsError> {
+    let matrix = FeatureMatrix::new(traces)?;
+    let diagrams_directory = out.join(DIAGRAMS_DIRECTORY);
+    fs::create_dir_all(&diagrams_directory)
+        .map_err(|source| DocumentsError::File { path: diagrams_directory.clone(), source })?;
     for trace in traces {
-        scenario(trace, out, &pictures)?;
+        write_scenario(trace, out, &diagrams_directory)?;
     }
     let index = out.join("index.md");
-    put(&index, &matrix.markdown())?;
-    put(&out.join("index.rst"), &matrix.rst())?;
+    write_file(&index, &matrix.markdown())?;
+    write_file(&out.join("index.rst"), &matrix.rst())?;
     let untested = matrix.untested().count();
     let tested = matrix.rows.len() - untested;
-    Ok(Written { index, scenarios: traces.len(), tested, untested })
+    Ok(Summary { index, scenarios: traces.len(), tested, untested })
 }
 
-fn scenario(trace: &Trace, out: &Path, pictures: &Path) -> Result<(), DocumentsError> {
-    let reading = Reading::of(trace);
+fn write_scenario(
+    trace: &Trace,
+    out: &Path,
+    diagrams_directory: &Path,
+) -> Result<(), DocumentsError> {
+    let view = TraceView::new(trace);
     let name = &trace.header.scenario;
-    let diagrams = Diagrams::Directory(PICTURES);
-    put(&out.join(format!("{name}.md")), &markdown::page(&reading, diagrams))?;
-    put(&out.join(format!("{name}.rst")), &rst::page(&reading, diagrams))?;
-    put(&out.join(format!("{name}.html")), &Form::Html.draw(trace))?;
-    for (place, part) in reading.parts.iter().enumerate() {
-        let number = part.number.unwrap_or(0);
-        let picture = pictures.join(format!("{name}_{number}.svg"));
-        put(&picture, &svg::diagram(&reading, place))?;
-        let text = pictures.join(format!("{name}_{number}.puml"));
-        put(&text, &plantuml::diagram(&reading, part))?;
+    let diagrams = DiagramPlacement::Directory(DIAGRAMS_DIRECTORY);
+    write_file(&out.join(format!("{name}.md")), &markdown::page(&view, diagrams))?;
+    write_file(&out.join(format!("{name}.rst")), &rst::page(&view, diagrams))?;
+    write_file(&out.join(format!("{name}.html")), &Format::Html.render(trace))?;
+    for (place, section) in view.sections.iter().enumerate() {
+        let number = section.number.unwrap_or(0);
+        let picture = diagrams_directory.join(format!("{name}_{number}.svg"));
+        write_file(&picture, &svg::diagram(&view, place))?;
+        let text = diagrams_directory.join(format!("{name}_{number}.puml"));
+        write_file(&text, &plantuml::diagram(&view, section))?;
     }
     Ok(())
 }
 
-fn put(path: &Path, text: &str) -> Result<(), DocumentsError> {
+fn write_file(path: &Path, text: &str) -> Result<(), DocumentsError> {
     fs::write(path, text).map_err(|source| DocumentsError::File { path: path.to_owned(), source })
 }

@@ -3,50 +3,49 @@
 use raft_core::NodeId;
 use serde_json::{Value, json};
 
-use super::super::diagram::{Tone, is_drawn, palette};
-use super::super::links::Links;
-use super::super::reading::{Reading, is_sending};
+use super::super::describe::{self, Category};
+use super::super::diagram::{MessageCategory, is_drawn, palette};
+use super::super::links::LinkHistory;
 use super::super::record::{BodyView, EntryView, MessageView, NodeState, Record, RecordKind, Side};
-use super::super::words::{self, Class};
+use super::super::view::{TraceView, is_send};
 use crate::features;
 
 /// The whole trace.
-pub(super) fn json(reading: &Reading<'_>) -> String {
-    let header = &reading.trace.header;
-    let links = Links::of(reading);
-    let nodes: Vec<String> = reading.nodes.iter().map(|&node| words::name(node)).collect();
-    let parts: Vec<Value> = reading
-        .parts
+pub(super) fn json(view: &TraceView<'_>) -> String {
+    let header = &view.trace.header;
+    let links = LinkHistory::new(view);
+    let nodes: Vec<String> = view.nodes.iter().map(|&node| describe::node_name(node)).collect();
+    let sections: Vec<Value> = view
+        .sections
         .iter()
-        .map(|part| {
+        .map(|section| {
             json!({
-                "number": part.number,
-                "title": part.title,
-                "description": part.description,
-                "uses": titles(part.uses),
-                "tests": titles(part.tests),
+                "number": section.number,
+                "title": section.title,
+                "description": section.description,
+                "uses": titles(section.uses),
+                "tests": titles(section.tests),
                 // Record numbers, first and last; none if the last is smaller.
-                "first": part.records.start + 1,
-                "last": part.records.end,
+                "first": section.records.start + 1,
+                "last": section.records.end,
             })
         })
         .collect();
     let records: Vec<Value> =
-        reading.trace.records.iter().map(|record| record_json(reading, &links, record)).collect();
+        view.trace.records.iter().map(|record| record_json(view, &links, record)).collect();
     let apart: Vec<Value> =
-        (0..reading.nodes.len()).map(|column| json!(links.apart(column))).collect();
+        (0..view.nodes.len()).map(|column| json!(links.without_majority(column))).collect();
     json!({
         "scenario": header.scenario,
         "title": header.title,
         "description": header.description,
         "seed": header.seed,
         "nodes": nodes,
-        "tones": Tone::ALL.map(Tone::name),
         "terms": palette::TERMS,
         "apart": apart,
-        "parts": parts,
+        "sections": sections,
         "records": records,
-        "messages": messages(reading),
+        "messages": messages(view),
     })
     .to_string()
 }
@@ -59,18 +58,18 @@ fn titles(paths: &[String]) -> Vec<Value> {
     paths.iter().map(pair).collect()
 }
 
-/// `[class, column, time, cause, words, op, message, state, log]`; -1 and 0 stand for none.
-fn record_json(reading: &Reading<'_>, links: &Links, record: &Record) -> Value {
-    let run = links.run(record.sequence);
-    let own = record.node.and_then(|node| reading.column(node));
+/// `[category, column, time, cause, text, op, message, state, log]`; -1 and 0 stand for none.
+fn record_json(view: &TraceView<'_>, links: &LinkHistory, record: &Record) -> Value {
+    let run = links.change_at(record.sequence);
+    let own = record.node.and_then(|node| view.column(node));
     let column = run.map_or(own, |run| run.column);
-    let op = if links.is_told(record.sequence) { "d" } else { op(&record.kind) };
+    let op = if links.is_merged(record.sequence) { "d" } else { op(&record.kind) };
     json!([
-        words::class_name(words::class(&record.kind)),
+        describe::category_name(describe::category(&record.kind)),
         column.map_or(-1, |column| i64::try_from(column).unwrap_or(-1)),
         record.time,
         record.cause.unwrap_or(0),
-        run.map_or_else(|| short_words(record), |run| run.text.clone()),
+        run.map_or_else(|| text(record), |run| run.text.clone()),
         op,
         record.message.as_ref().map_or(0, |message| message.id),
         record.state.as_ref().map_or(Value::Null, state_json),
@@ -79,30 +78,30 @@ fn record_json(reading: &Reading<'_>, links: &Links, record: &Record) -> Value {
 }
 
 /// What the drawing does with a record: a message sent, handled or lost, a role, a truncation, a
-/// heading, a detail; anything else is a remark on the lane.
+/// heading, a detail; anything else is a remark on the lifeline.
 fn op(kind: &RecordKind) -> &'static str {
     let op = [
-        (is_sending(kind), "s"),
+        (is_send(kind), "s"),
         (*kind == RecordKind::MessageHandled, "h"),
         (matches!(kind, RecordKind::MessageLost { .. }), "l"),
         (matches!(kind, RecordKind::Section { .. }), "#"),
         (matches!(kind, RecordKind::Truncated { .. }), "t"),
         (!is_drawn(kind), "d"),
-        (words::class(kind) == Class::Role, "r"),
+        (describe::category(kind) == Category::Role, "r"),
     ];
     op.iter().find(|(applies, _)| *applies).map_or("", |(_, op)| op)
 }
 
-fn short_words(record: &Record) -> String {
+fn text(record: &Record) -> String {
     if let (RecordKind::RoleChanged { to, why, .. }, Some(state)) = (&record.kind, &record.state) {
-        format!("{}, term {}: {why}", words::role(*to), state.term)
+        format!("{}, term {}: {why}", describe::role(*to), state.term)
     } else if let RecordKind::MessageLost { why } = &record.kind {
-        words::loss(*why).to_owned()
+        describe::loss(*why).to_owned()
     } else if matches!(record.kind, RecordKind::MessageSent | RecordKind::MessageHandled) {
         // The page has the message itself beside it.
         String::new()
     } else {
-        words::record(record)
+        describe::record(record)
     }
 }
 
@@ -110,9 +109,9 @@ fn short_words(record: &Record) -> String {
 /// applied, failed at]`.
 fn state_json(state: &NodeState) -> Value {
     json!([
-        words::liveness(state.liveness),
+        describe::liveness(state.liveness),
         u8::from(state.side == Side::Minority),
-        words::role(state.role),
+        describe::role(state.role),
         state.term,
         state.voted_for.map_or(0, NodeId::get),
         state.leader.map_or(0, NodeId::get),
@@ -147,32 +146,32 @@ fn entries_json(entries: &[EntryView]) -> Vec<Value> {
     entries.iter().map(|entry| json!([entry.index, entry.term, entry.text])).collect()
 }
 
-/// By number: `[from, to, tone, short, long, sent, handled, lost, entries]`.
-fn messages(reading: &Reading<'_>) -> Value {
+/// By number: `[from, to, category, label, description, sent, handled, lost, entries]`.
+fn messages(view: &TraceView<'_>) -> Value {
     let mut messages = serde_json::Map::new();
-    for view in reading.trace.records.iter().filter_map(|record| record.message.as_ref()) {
+    for message in view.trace.records.iter().filter_map(|record| record.message.as_ref()) {
         // An altered message is shown as it was altered last.
-        messages.insert(view.id.to_string(), message_json(reading, view));
+        messages.insert(message.id.to_string(), message_json(view, message));
     }
     Value::Object(messages)
 }
 
-fn message_json(reading: &Reading<'_>, view: &MessageView) -> Value {
-    let flight = reading.flight(view.id).cloned().unwrap_or_default();
-    let entries = if let BodyView::AppendEntries { entries, .. } = &view.body {
+fn message_json(view: &TraceView<'_>, message: &MessageView) -> Value {
+    let path = view.message_path(message.id).cloned().unwrap_or_default();
+    let entries = if let BodyView::AppendEntries { entries, .. } = &message.body {
         entries_json(entries)
     } else {
         Vec::new()
     };
     json!([
-        reading.column(view.from),
-        reading.column(view.to),
-        Tone::of(view).name(),
-        words::short(view),
-        words::message(view),
-        flight.sent.unwrap_or(0),
-        flight.handled.unwrap_or(0),
-        flight.lost.unwrap_or(0),
+        view.column(message.from),
+        view.column(message.to),
+        MessageCategory::of(message).name(),
+        describe::message_label(message),
+        describe::message(message),
+        path.sent.unwrap_or(0),
+        path.handled.unwrap_or(0),
+        path.lost.unwrap_or(0),
         entries,
     ])
 }

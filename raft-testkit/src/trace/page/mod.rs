@@ -3,9 +3,9 @@
 
 mod data;
 
+use super::diagram::elements::escaped;
 use super::diagram::palette::{DARK, LIGHT, SHAPES};
-use super::diagram::pieces::escaped;
-use super::reading::Reading;
+use super::view::TraceView;
 
 const FRAME: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
@@ -14,8 +14,8 @@ const SCRIPTS: [&str; 3] =
 
 /// Draws the page.
 #[must_use]
-pub fn html(reading: &Reading<'_>) -> String {
-    let header = &reading.trace.header;
+pub fn html(view: &TraceView<'_>) -> String {
+    let header = &view.trace.header;
     let title = if header.title.is_empty() { &header.scenario } else { &header.title };
     let style = format!(
         ":root {{{LIGHT} color-scheme:light; }}\n\
@@ -28,7 +28,7 @@ pub fn html(reading: &Reading<'_>) -> String {
         ("{title}", escaped(title)),
         ("{style}", style),
         // A script element ends at the first "</", whatever it is in.
-        ("{data}", data::json(reading).replace("</", "<\\/").replace("<!--", "<\\u0021--")),
+        ("{data}", data::json(view).replace("</", "<\\/").replace("<!--", "<\\u0021--")),
         ("{script}", script),
     ];
     let mut page = String::new();

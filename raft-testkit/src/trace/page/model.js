@@ -1,8 +1,8 @@
 // The trace, and what can be asked of it. Records are numbered from 1, as everywhere.
 const trace = JSON.parse(document.getElementById("trace").textContent);
-const { nodes, parts, messages } = trace;
+const { nodes, sections, messages } = trace;
 const count = trace.records.length;
-const keys = ["class", "column", "time", "cause", "words", "op", "message", "state", "log"];
+const keys = ["category", "column", "time", "cause", "text", "op", "message", "state", "log"];
 const records = [null, ...trace.records.map((values) =>
   Object.fromEntries(keys.map((key, at) => [key, values[at]])))];
 const fields = ["liveness", "minority", "role", "term", "vote", "leader", "base", "last", "lastTerm",
@@ -13,28 +13,28 @@ const escape = (text) => String(text).replace(/[&<>"]/g, (letter) =>
 const messageOf = (record) => {
   const values = messages[record.message];
   if (!values) return null;
-  const [from, to, tone, short, long, sent, handled, lost, entries] = values;
-  return { from, to, tone, short, long, sent, handled, lost, entries };
+  const [from, to, category, label, description, sent, handled, lost, entries] = values;
+  return { from, to, category, label, description, sent, handled, lost, entries };
 };
 const termColour = (term) => trace.terms[term % trace.terms.length];
 
 // A record in a line, without its node.
-function sentence(sequence) {
+function describe(sequence) {
   const record = records[sequence];
   const message = messageOf(record);
-  if (record.op === "s" && !record.words) return `sends to ${nodes[message.to]}: ${message.long}`;
-  if (record.op === "h") return `handles from ${nodes[message.from]}: ${message.long}`;
+  if (record.op === "s" && !record.text) return `sends to ${nodes[message.to]}: ${message.description}`;
+  if (record.op === "h") return `handles from ${nodes[message.from]}: ${message.description}`;
   if (record.op === "l")
-    return `${nodes[message.from]} to ${nodes[message.to]} lost (${record.words}): ${message.short}`;
-  return record.words;
+    return `${nodes[message.from]} to ${nodes[message.to]} lost (${record.text}): ${message.label}`;
+  return record.text;
 }
 
 // Each node's records that tell its state, ascending, for a binary search.
-const told = nodes.map(() => []);
+const stateRecords = nodes.map(() => []);
 const effects = new Map();
 for (let sequence = 1; sequence <= count; sequence += 1) {
   const { column, state, cause } = records[sequence];
-  if (state && column >= 0) told[column].push(sequence);
+  if (state && column >= 0) stateRecords[column].push(sequence);
   if (!cause) continue;
   if (effects.has(cause)) effects.get(cause).push(sequence); else effects.set(cause, [sequence]);
 }
@@ -51,74 +51,74 @@ function upTo(list, limit) {
 }
 
 function stateAt(column, sequence) {
-  const at = upTo(told[column], sequence);
+  const at = upTo(stateRecords[column], sequence);
   if (at === 0) return null;
-  const values = records[told[column][at - 1]].state;
+  const values = records[stateRecords[column][at - 1]].state;
   return Object.fromEntries(fields.map((field, place) => [field, values[place]]));
 }
 
 // Logs, rebuilt from what the nodes handed to their disks; a crash leaves what was durable.
-class Logs {
+class LogReplay {
   constructor() {
     this.logs = nodes.map(() => ({ memory: [], durable: [], pending: [] }));
   }
 
-  take(record) {
+  apply(record) {
     if (!record.log || record.column < 0) return;
     const log = this.logs[record.column];
     const [kind, number, from, entries] = record.log;
-    const make = (held, change) => {
+    const write = (held, change) => {
       while (change.from && held.length && held.at(-1)[0] >= change.from) held.pop();
       for (const entry of change.entries) held.push(entry);
     };
     if (kind === "w") {
       const change = { number, from, entries };
-      make(log.memory, change);
+      write(log.memory, change);
       log.pending.push(change);
     } else if (kind === "t") {
       while (log.memory.length && log.memory.at(-1)[0] >= number) log.memory.pop();
     } else if (kind === "d") {
       while (log.pending.length && log.pending[0].number <= number)
-        make(log.durable, log.pending.shift());
+        write(log.durable, log.pending.shift());
     } else if (kind === "c") {
-      for (const change of log.pending.splice(0, number)) make(log.durable, change);
+      for (const change of log.pending.splice(0, number)) write(log.durable, change);
       log.pending = [];
       log.memory = [...log.durable];
     }
   }
 
-  of(column) {
+  entries(column) {
     return this.logs[column].memory;
   }
 }
 
 function logsAt(sequence) {
-  const logs = new Logs();
-  for (let at = 1; at <= sequence; at += 1) logs.take(records[at]);
+  const logs = new LogReplay();
+  for (let at = 1; at <= sequence; at += 1) logs.apply(records[at]);
   return logs;
 }
 
 // What each section leaves in the logs, and what truncations take from them.
 const cellsMax = 9;
-const strips = [];
-const gone = new Map();
+const sectionLogs = [];
+const removed = new Map();
 {
-  const logs = new Logs();
+  const logs = new LogReplay();
   const shown = nodes.map(() => "");
   let at = 1;
-  for (const part of parts) {
-    for (; at <= part.last; at += 1) {
+  for (const section of sections) {
+    for (; at <= section.last; at += 1) {
       const record = records[at];
       if (record.op === "t") {
         const [, from, last] = record.log;
-        gone.set(at, logs.of(record.column).filter(([index]) => index >= from && index <= last));
+        removed.set(at, logs.entries(record.column).filter(([index]) => index >= from && index <= last));
       }
-      logs.take(record);
+      logs.apply(record);
     }
-    strips.push(nodes.map((_, column) => {
-      const commit = stateAt(column, part.last)?.commit ?? 0;
-      const cells = logs.of(column).slice(-cellsMax)
-        .map(([index, term, text]) => ({ index, term, text, kept: index <= commit }));
+    sectionLogs.push(nodes.map((_, column) => {
+      const commit = stateAt(column, section.last)?.commit ?? 0;
+      const cells = logs.entries(column).slice(-cellsMax)
+        .map(([index, term, text]) => ({ index, term, text, committed: index <= commit }));
       const now = JSON.stringify(cells);
       const changed = cells.length > 0 && now !== shown[column];
       shown[column] = now;
@@ -127,18 +127,18 @@ const gone = new Map();
   }
 }
 
-// What changed at a record's node since its state was told before.
+// What changed at a record's node since the record before with its state.
 function changes(sequence) {
   const { column, state } = records[sequence];
   if (!state || column < 0) return [];
   const before = stateAt(column, sequence - 1);
   const after = stateAt(column, sequence);
   if (!before) return [];
-  const said = [];
-  if (before.term !== after.term) said.push(`term ${after.term}`);
-  if (before.vote !== after.vote && after.vote) said.push(`votes n${after.vote}`);
+  const texts = [];
+  if (before.term !== after.term) texts.push(`term ${after.term}`);
+  if (before.vote !== after.vote && after.vote) texts.push(`votes n${after.vote}`);
   if (before.last !== after.last || before.lastTerm !== after.lastTerm)
-    said.push(`log ${after.last}@t${after.lastTerm}`);
-  if (before.commit !== after.commit) said.push(`commit ${after.commit}`);
-  return said;
+    texts.push(`log ${after.last}@t${after.lastTerm}`);
+  if (before.commit !== after.commit) texts.push(`commit ${after.commit}`);
+  return texts;
 }

@@ -14,7 +14,7 @@ function timeText(nanos) {
 }
 
 function messageHtml(message) {
-  const way = [
+  const path = [
     message.sent ? `sent ${link(message.sent)}` : "",
     message.handled ? `handled ${link(message.handled)}` : "",
     message.lost ? `lost ${link(message.lost)}` : "",
@@ -23,8 +23,8 @@ function messageHtml(message) {
     `<tr><td><i style="background:${termColour(term)}"></i>${index}</td><td>t${term}</td>`
     + `<td class="text">${escape(text)}</td></tr>`).join("");
   const table = rows && `<table class="entries"><tr><th>entry</th><th>term</th><th>carries</th></tr>${rows}</table>`;
-  return `<h3>message</h3><p class="message ${message.tone}"><b>${nodes[message.from]} &rarr; `
-    + `${nodes[message.to]}</b> ${escape(message.long)}</p><p class="faint">${way}</p>${table}`;
+  return `<h3>message</h3><p class="message ${message.category}"><b>${nodes[message.from]} &rarr; `
+    + `${nodes[message.to]}</b> ${escape(message.description)}</p><p class="faint">${path}</p>${table}`;
 }
 
 function causesHtml(sequence) {
@@ -32,7 +32,7 @@ function causesHtml(sequence) {
   for (let next = records[sequence].cause; next && chain.length < 200; next = records[next].cause)
     chain.push(next);
   const item = (one) =>
-    `<li>${link(one)} <b>${at(records[one].column)}</b> ${escape(sentence(one))}</li>`;
+    `<li>${link(one)} <b>${at(records[one].column)}</b> ${escape(describe(one))}</li>`;
   const shown = chain.slice(0, 6).map(item).join("");
   const more = chain.length > 6
     ? `<details><summary>${chain.length - 6} more</summary><ol>${chain.slice(6).map(item).join("")}</ol></details>`
@@ -48,7 +48,7 @@ function nodesHtml(sequence) {
     if (!state) return `<tr><td><b>${name}</b></td><td class="faint" colspan="7">not heard of yet</td></tr>`;
     const up = state.liveness === "up";
     const role = up ? state.role : state.liveness;
-    const chip = up ? laneClass(state.role) : "lane-down";
+    const chip = up ? roleClass(state.role) : "role-down";
     const mine = records[sequence]?.column === column ? " class=\"mine\"" : "";
     const failed = state.failed ? ` <span class="bad" title="the state machine failed here">!${state.failed}</span>` : "";
     return `<tr${mine}><td><b>${name}</b></td><td><i class="${chip}"></i>${role}`
@@ -68,11 +68,11 @@ function logsHtml(sequence) {
     const state = stateAt(column, sequence);
     const log = logs.of(column);
     const cells = log.slice(-24).map(([index, term, text]) => {
-      const kept = state && index <= state.commit;
-      const loose = state && index > state.durable ? " loose" : "";
+      const committed = state && index <= state.commit;
+      const notDurable = state && index > state.durable ? " not-durable" : "";
       const colour = termColour(term);
-      return `<span class="entry${loose}" title="entry ${index} of term ${term}: ${escape(text)}" `
-        + `style="border-color:${colour};${kept ? `background:${colour};color:#fff` : ""}">${index}</span>`;
+      return `<span class="entry${notDurable}" title="entry ${index} of term ${term}: ${escape(text)}" `
+        + `style="border-color:${colour};${committed ? `background:${colour};color:#fff` : ""}">${index}</span>`;
     }).join("");
     const before = log.length > 24 ? `<span class="faint">${log.length - 24} before</span>` : "";
     return `<div class="log"><b>${name}</b><span>${before}${cells || "<span class=\"faint\">empty</span>"}</span></div>`;
@@ -81,21 +81,21 @@ function logsHtml(sequence) {
 }
 
 function sectionHtml(sequence) {
-  const part = parts.find(({ first, last }) => sequence <= last && sequence >= first - 1) ?? parts[0];
-  if (!part?.number) return "";
+  const section = sections.find(({ first, last }) => sequence <= last && sequence >= first - 1) ?? sections[0];
+  if (!section?.number) return "";
   const list = (title, features) => (features.length
     ? `<p class="faint">${title} ${features.map(([path, name]) =>
       `<span class="feature" title="${escape(path)}">${escape(name)}</span>`).join(" ")}</p>` : "");
-  const more = part.description ? `<p>${escape(part.description)}</p>` : "";
-  return `<p class="where">section ${part.number}: ${escape(part.title)}</p>${more}`
-    + `${list("uses", part.uses)}${list("tests", part.tests)}`;
+  const more = section.description ? `<p>${escape(section.description)}</p>` : "";
+  return `<p class="where">section ${section.number}: ${escape(section.title)}</p>${more}`
+    + `${list("uses", section.uses)}${list("tests", section.tests)}`;
 }
 
 function showPanel() {
   const record = records[chosen];
   const message = record && messageOf(record);
   const what = record
-    ? `<h2><a href="#e${chosen}">#${chosen}</a> <b>${at(record.column)}</b> ${escape(sentence(chosen))}</h2>`
+    ? `<h2><a href="#e${chosen}">#${chosen}</a> <b>${at(record.column)}</b> ${escape(describe(chosen))}</h2>`
       + `<p class="faint">at ${timeText(record.time)}${changes(chosen).length
         ? `; changed: ${escape(changes(chosen).join(", "))}` : ""}</p>`
     : `<h2>Before the first event</h2><p class="faint">Click an event, or move the slider.</p>`;
@@ -108,24 +108,24 @@ function showHeads() {
     const state = stateAt(column, chosen || 1);
     const up = !state || state.liveness === "up";
     const role = up ? state?.role ?? "follower" : state.liveness;
-    return `<div class="node" style="left:${plan.x[column]}px"><b>${name}</b>`
-      + `<span class="${up ? laneClass(role) : "lane-down"}">${role}${state ? ` t${state.term}` : ""}</span></div>`;
+    return `<div class="node" style="left:${layout.x[column]}px"><b>${name}</b>`
+      + `<span class="${up ? roleClass(role) : "role-down"}">${role}${state ? ` t${state.term}` : ""}</span></div>`;
   }).join("");
 }
 
 // Goes to an event: 0 is before the first.
 function choose(sequence, { scroll = true, hash = true } = {}) {
   chosen = Math.max(0, Math.min(count, sequence));
-  const place = parts.findIndex(({ first, last }) => chosen >= first && chosen <= last);
-  if (folded.delete(place)) makePlan();
+  const place = sections.findIndex(({ first, last }) => chosen >= first && chosen <= last);
+  if (folded.delete(place)) makeLayout();
   if (chosen && records[chosen].op === "d" && !details) setDetails(true);
   time.value = chosen;
   where.textContent = `${chosen} / ${count}`;
   if (scroll && chosen) {
-    const y = plan.heights[chosen];
-    const { scrollTop, clientHeight } = stage;
+    const y = layout.heights[chosen];
+    const { scrollTop, clientHeight } = viewport;
     if (y < scrollTop + 70 || y > scrollTop + clientHeight - 70)
-      stage.scrollTop = y - clientHeight / 2;
+      viewport.scrollTop = y - clientHeight / 2;
   }
   if (hash) history.replaceState(null, "", chosen ? `#e${chosen}` : location.pathname + location.search);
   showHeads();
@@ -136,7 +136,7 @@ function choose(sequence, { scroll = true, hash = true } = {}) {
 // The next event with a line of its own.
 function step(by) {
   let next = chosen + by;
-  while (next > 0 && next <= count && !plan.isLine[next]) next += by;
+  while (next > 0 && next <= count && !layout.isLine[next]) next += by;
   if (next >= 0 && next <= count) choose(next);
   return next < count;
 }
@@ -144,12 +144,12 @@ function step(by) {
 function setDetails(on) {
   details = on;
   document.getElementById("details").checked = on;
-  makePlan();
+  makeLayout();
 }
 
 function toggle(place) {
   if (!folded.delete(place)) folded.add(place);
-  makePlan();
+  makeLayout();
   draw();
 }
 
@@ -186,11 +186,11 @@ document.getElementById("details").addEventListener("change", ({ target }) => {
   draw();
 });
 document.getElementById("fold").addEventListener("click", ({ target }) => {
-  const open = parts.some(({ number }, place) => number && !folded.has(place));
+  const open = sections.some(({ number }, place) => number && !folded.has(place));
   folded.clear();
-  if (open) parts.forEach((_, place) => folded.add(place));
+  if (open) sections.forEach((_, place) => folded.add(place));
   target.textContent = open ? "unfold all" : "fold all";
-  makePlan();
+  makeLayout();
   draw();
 });
 document.getElementById("theme").addEventListener("click", () => {
@@ -219,15 +219,15 @@ addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 let waiting = false;
-stage.addEventListener("scroll", () => {
+viewport.addEventListener("scroll", () => {
   if (waiting) return;
   waiting = true;
   requestAnimationFrame(() => { waiting = false; draw(); });
 });
-addEventListener("resize", () => { makePlan(); choose(chosen, { hash: false }); });
+addEventListener("resize", () => { makeLayout(); choose(chosen, { hash: false }); });
 addEventListener("hashchange", fromHash);
 
-makePlan();
+makeLayout();
 choose(0, { hash: false });
 fromHash();
 document.documentElement.dataset.drawn = performance.now().toFixed(0);

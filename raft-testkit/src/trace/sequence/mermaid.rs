@@ -3,54 +3,54 @@
 
 use std::fmt::Write as _;
 
-use super::super::reading::{Part, Reading};
+use super::super::describe::{self, Category};
 use super::super::record::{Loss, MessageView, Record, RecordKind};
-use super::super::words::{self, Class};
+use super::super::view::{SectionView, TraceView};
 
-/// Draws every part.
+/// Draws every section.
 #[must_use]
-pub fn document(reading: &Reading<'_>) -> String {
-    let mut out = open(reading);
-    for part in &reading.parts {
-        if let (Some(first), Some(last)) = (reading.nodes.first(), reading.nodes.last())
-            && part.number.is_some()
+pub fn document(view: &TraceView<'_>) -> String {
+    let mut out = open(view);
+    for section in &view.sections {
+        if let (Some(first), Some(last)) = (view.nodes.first(), view.nodes.last())
+            && section.number.is_some()
         {
-            let across = format!("{},{}", words::name(*first), words::name(*last));
-            let _ = writeln!(out, "    Note over {across}: {}", plain(part.title));
+            let across = format!("{},{}", describe::node_name(*first), describe::node_name(*last));
+            let _ = writeln!(out, "    Note over {across}: {}", plain(section.title));
         }
-        body(&mut out, reading, part);
+        body(&mut out, view, section);
     }
     out
 }
 
-/// Draws one part.
+/// Draws one section.
 #[must_use]
-pub fn diagram(reading: &Reading<'_>, part: &Part<'_>) -> String {
-    let mut out = open(reading);
-    body(&mut out, reading, part);
+pub fn diagram(view: &TraceView<'_>, section: &SectionView<'_>) -> String {
+    let mut out = open(view);
+    body(&mut out, view, section);
     out
 }
 
-fn open(reading: &Reading<'_>) -> String {
+fn open(view: &TraceView<'_>) -> String {
     let mut out = "sequenceDiagram\n".to_owned();
-    for &node in &reading.nodes {
-        let _ = writeln!(out, "    participant {}", words::name(node));
+    for &node in &view.nodes {
+        let _ = writeln!(out, "    participant {}", describe::node_name(node));
     }
     out
 }
 
-fn body(out: &mut String, reading: &Reading<'_>, part: &Part<'_>) {
-    for record in reading.records(part) {
-        line(out, reading, record);
+fn body(out: &mut String, view: &TraceView<'_>, section: &SectionView<'_>) {
+    for record in view.records(section) {
+        line(out, view, record);
     }
 }
 
-fn line(out: &mut String, reading: &Reading<'_>, record: &Record) {
+fn line(out: &mut String, view: &TraceView<'_>, record: &Record) {
     if let Some(message) = &record.message {
-        let text = plain(&words::short(message));
-        let (from, to) = (words::name(message.from), words::name(message.to));
+        let text = plain(&describe::message_label(message));
+        let (from, to) = (describe::node_name(message.from), describe::node_name(message.to));
         if record.kind == RecordKind::MessageHandled {
-            let late = if overtaken(reading, message) { " (late)" } else { "" };
+            let late = if overtaken(view, message) { " (late)" } else { "" };
             let _ = writeln!(out, "    {from}->>{to}: {text}{late}");
         } else if let RecordKind::MessageLost { why } = &record.kind
             && *why != Loss::SenderDown
@@ -59,17 +59,17 @@ fn line(out: &mut String, reading: &Reading<'_>, record: &Record) {
         }
         return;
     }
-    let (Some(node), class) = (record.node, words::class(&record.kind)) else { return };
-    if !matches!(class, Class::Detail | Class::Message) {
-        let text = plain(&words::record(record));
-        let _ = writeln!(out, "    Note over {}: {text}", words::name(node));
+    let (Some(node), class) = (record.node, describe::category(&record.kind)) else { return };
+    if !matches!(class, Category::Detail | Category::Message) {
+        let text = plain(&describe::record(record));
+        let _ = writeln!(out, "    Note over {}: {text}", describe::node_name(node));
     }
 }
 
 /// Whether a message that left later on the same way was handled earlier.
-fn overtaken(reading: &Reading<'_>, message: &MessageView) -> bool {
+fn overtaken(view: &TraceView<'_>, message: &MessageView) -> bool {
     let Some((sent, handled)) =
-        reading.flight(message.id).and_then(|flight| flight.sent.zip(flight.handled))
+        view.message_path(message.id).and_then(|path| path.sent.zip(path.handled))
     else {
         return false;
     };
@@ -79,12 +79,12 @@ fn overtaken(reading: &Reading<'_>, message: &MessageView) -> bool {
         record.kind == RecordKind::MessageHandled
             && other.is_some_and(|other| {
                 (other.from, other.to) == (message.from, message.to)
-                    && reading.flight(other.id).is_some_and(|flight| flight.sent > Some(sent))
+                    && view.message_path(other.id).is_some_and(|path| path.sent > Some(sent))
             })
     };
     let at = usize::try_from(sent).unwrap_or(usize::MAX);
     let until = usize::try_from(handled).unwrap_or(usize::MAX);
-    let records = reading.trace.records.get(at..until).unwrap_or_default();
+    let records = view.trace.records.get(at..until).unwrap_or_default();
     records.iter().filter(between).any(of_the_same_way)
 }
 

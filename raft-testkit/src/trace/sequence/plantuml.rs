@@ -3,87 +3,88 @@
 
 use std::fmt::Write as _;
 
-use super::super::reading::{Part, Reading, is_sending};
+use super::super::describe::{self, Category};
 use super::super::record::{Record, RecordKind, Role};
-use super::super::words::{self, Class};
+use super::super::view::{SectionView, TraceView, is_send};
 
-/// Draws every part.
+/// Draws every section.
 #[must_use]
-pub fn document(reading: &Reading<'_>) -> String {
-    let mut out = open(reading);
-    for part in &reading.parts {
-        if part.number.is_some() {
-            let _ = writeln!(out, "== {} ==", plain(part.title));
+pub fn document(view: &TraceView<'_>) -> String {
+    let mut out = open(view);
+    for section in &view.sections {
+        if section.number.is_some() {
+            let _ = writeln!(out, "== {} ==", plain(section.title));
         }
-        body(&mut out, reading, part);
+        body(&mut out, view, section);
     }
     out + "@enduml\n"
 }
 
-/// Draws one part.
+/// Draws one section.
 #[must_use]
-pub fn diagram(reading: &Reading<'_>, part: &Part<'_>) -> String {
-    let mut out = open(reading);
-    body(&mut out, reading, part);
+pub fn diagram(view: &TraceView<'_>, section: &SectionView<'_>) -> String {
+    let mut out = open(view);
+    body(&mut out, view, section);
     out + "@enduml\n"
 }
 
-fn open(reading: &Reading<'_>) -> String {
+fn open(view: &TraceView<'_>) -> String {
     // Teoz is the layout engine of PlantUML that can tie the two ends of a slanted arrow.
     let mut out = "@startuml\n!pragma teoz true\nhide footbox\n".to_owned();
-    for &node in &reading.nodes {
-        let _ = writeln!(out, "participant {}", words::name(node));
+    for &node in &view.nodes {
+        let _ = writeln!(out, "participant {}", describe::node_name(node));
     }
     out
 }
 
-fn body(out: &mut String, reading: &Reading<'_>, part: &Part<'_>) {
-    for record in reading.records(part) {
-        line(out, reading, part, record);
+fn body(out: &mut String, view: &TraceView<'_>, section: &SectionView<'_>) {
+    for record in view.records(section) {
+        line(out, view, section, record);
     }
 }
 
-fn line(out: &mut String, reading: &Reading<'_>, part: &Part<'_>, record: &Record) {
+fn line(out: &mut String, view: &TraceView<'_>, section: &SectionView<'_>, record: &Record) {
     if let Some(message) = &record.message {
-        let (from, to) = (words::name(message.from), words::name(message.to));
-        let text = plain(&words::short(message));
+        let (from, to) = (describe::node_name(message.from), describe::node_name(message.to));
+        let text = plain(&describe::message_label(message));
         // What was sent in an earlier section has no anchor here.
         let within = |sequence: Option<u64>| {
             let at = sequence.and_then(|sequence| usize::try_from(sequence).ok());
-            at.is_some_and(|at| part.records.contains(&(at - 1)))
+            at.is_some_and(|at| section.records.contains(&(at - 1)))
         };
-        let flight = reading.flight(message.id).cloned().unwrap_or_default();
-        if is_sending(&record.kind) {
-            let _ = if flight.handled.is_some() {
+        let path = view.message_path(message.id).cloned().unwrap_or_default();
+        if is_send(&record.kind) {
+            let _ = if path.handled.is_some() {
                 writeln!(out, "{from} ->(15) {to} : {text}")
-            } else if flight.lost.is_some() {
+            } else if path.lost.is_some() {
                 writeln!(out, "{from} ->x {to} : {text}")
             } else {
                 writeln!(out, "{from} ->? : {text} to {to}")
             };
-        } else if record.kind == RecordKind::MessageHandled && !within(flight.sent) {
+        } else if record.kind == RecordKind::MessageHandled && !within(path.sent) {
             let _ = writeln!(out, "?-> {to} : {text} from {from}");
         }
         return;
     }
-    let Some(node) = record.node.map(words::name) else {
+    let Some(node) = record.node.map(describe::node_name) else {
         if let RecordKind::Note { text } = &record.kind {
             let _ = writeln!(out, "note across : {}", plain(text));
         }
         return;
     };
-    match words::class(&record.kind) {
-        Class::Detail | Class::Message => {}
-        Class::Role => {
+    match describe::category(&record.kind) {
+        Category::Detail | Category::Message => {}
+        Category::Role => {
             let role = record.state.as_ref().map_or(Role::Follower, |state| state.role);
-            let text = plain(&words::record(record));
+            let text = plain(&describe::record(record));
             let _ = writeln!(out, "rnote over {node} {} : {text}", colour(role));
         }
-        Class::Fault | Class::Alarm => {
-            let _ = writeln!(out, "hnote over {node} #f8d0cf : {}", plain(&words::record(record)));
+        Category::Fault | Category::Alarm => {
+            let _ =
+                writeln!(out, "hnote over {node} #f8d0cf : {}", plain(&describe::record(record)));
         }
-        Class::Command | Class::Recovery | Class::Test => {
-            let _ = writeln!(out, "note over {node} : {}", plain(&words::record(record)));
+        Category::Command | Category::Recovery | Category::Test => {
+            let _ = writeln!(out, "note over {node} : {}", plain(&describe::record(record)));
         }
     }
 }

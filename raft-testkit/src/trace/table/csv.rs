@@ -1,22 +1,24 @@
 //! The rows of a trace as comma-separated values (RFC 4180), for spreadsheets.
 
 use super::super::notation;
-use super::super::reading::Reading;
-use super::{cells, parts};
+use super::super::view::TraceView;
+use super::{cells, sections};
 
 /// Draws the table: the section, the record's number, then a triple a node.
 #[must_use]
-pub fn table(reading: &Reading<'_>) -> String {
+pub fn table(view: &TraceView<'_>) -> String {
     let mut head = vec!["section".to_owned(), "title".to_owned(), "record".to_owned()];
-    for &node in &reading.nodes {
-        head.extend(["role", "op", "delta"].map(|what| format!("{} {what}", notation::name(node))));
+    for &node in &view.nodes {
+        head.extend(
+            ["role", "op", "delta"].map(|what| format!("{} {what}", notation::node_name(node))),
+        );
     }
     let mut out = line(&head);
-    for (part, rows) in parts(reading) {
+    for (section, rows) in sections(view) {
         for row in &rows {
-            let number = part.number.map_or_else(String::new, |number| number.to_string());
-            let mut values = vec![number, part.title.to_owned(), row.sequence.to_string()];
-            values.extend(cells(row, &reading.nodes));
+            let number = section.number.map_or_else(String::new, |number| number.to_string());
+            let mut values = vec![number, section.title.to_owned(), row.sequence.to_string()];
+            values.extend(cells(row, &view.nodes));
             out += &line(&values);
         }
     }

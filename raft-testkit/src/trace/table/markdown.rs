@@ -2,61 +2,60 @@
 
 use std::fmt::Write as _;
 
-use super::super::facts::Row;
-use super::super::reading::{Part, Reading};
+use super::super::event_table::Row;
 use super::super::sequence::mermaid;
-use super::{Diagrams, cells, feature, heading, heads, parts};
+use super::super::view::{SectionView, TraceView};
+use super::{DiagramPlacement, cells, feature_title, heading, heads, sections};
 
 /// Draws the page.
 #[must_use]
-pub fn page(reading: &Reading<'_>, diagrams: Diagrams<'_>) -> String {
-    let header = &reading.trace.header;
+pub fn page(view: &TraceView<'_>, diagrams: DiagramPlacement<'_>) -> String {
+    let header = &view.trace.header;
     let mut out = format!("# {}\n\n", escaped(&header.title));
     for line in header.description.trim().lines() {
         let _ = writeln!(out, "{}", line.trim());
     }
-    for (part, rows) in parts(reading) {
-        section(&mut out, reading, part, &rows, diagrams);
+    for (section, rows) in sections(view) {
+        write_section(&mut out, view, section, &rows, diagrams);
     }
     out
 }
 
 /// Draws one section's rows as a table.
 #[must_use]
-pub fn table(reading: &Reading<'_>, rows: &[Row]) -> String {
-    let [names, columns] = heads(&reading.nodes);
+pub fn table(view: &TraceView<'_>, rows: &[Row]) -> String {
+    let [names, columns] = heads(&view.nodes);
     let heads: Vec<String> =
         names.iter().zip(&columns).map(|(name, column)| format!("{name} {column}")).collect();
     let mut out = format!("| {} |\n|{}\n", heads.join(" | "), " --- |".repeat(heads.len()));
     for row in rows {
-        let cells: Vec<String> =
-            cells(row, &reading.nodes).iter().map(|cell| escaped(cell)).collect();
+        let cells: Vec<String> = cells(row, &view.nodes).iter().map(|cell| escaped(cell)).collect();
         let _ = writeln!(out, "| {} |", cells.join(" | "));
     }
     out
 }
 
-fn section(
+fn write_section(
     out: &mut String,
-    reading: &Reading<'_>,
-    part: &Part<'_>,
+    view: &TraceView<'_>,
+    section: &SectionView<'_>,
     rows: &[Row],
-    diagrams: Diagrams<'_>,
+    diagrams: DiagramPlacement<'_>,
 ) {
-    let title = heading(part);
+    let title = heading(section);
     let _ = write!(out, "\n## {}\n\n", escaped(&title));
-    if !part.description.is_empty() {
-        let _ = writeln!(out, "{}\n", part.description);
+    if !section.description.is_empty() {
+        let _ = writeln!(out, "{}\n", section.description);
     }
-    feature_list(out, "Raft features used", part.uses);
-    feature_list(out, "Raft features tested", part.tests);
+    feature_list(out, "Raft features used", section.uses);
+    feature_list(out, "Raft features tested", section.tests);
     match diagrams {
-        Diagrams::Directory(directory) => {
-            let (scenario, number) = (&reading.trace.header.scenario, part.number.unwrap_or(0));
+        DiagramPlacement::Directory(directory) => {
+            let (scenario, number) = (&view.trace.header.scenario, section.number.unwrap_or(0));
             let _ = writeln!(out, "![{}]({directory}/{scenario}_{number}.svg)\n", escaped(&title));
         }
-        Diagrams::Inline => {
-            let diagram = mermaid::diagram(reading, part);
+        DiagramPlacement::Inline => {
+            let diagram = mermaid::diagram(view, section);
             let _ = writeln!(
                 out,
                 "<details><summary>Diagram</summary>\n\n```mermaid\n{diagram}```\n\n</details>\n"
@@ -64,7 +63,7 @@ fn section(
         }
     }
     if !rows.is_empty() {
-        let table = table(reading, rows);
+        let table = table(view, rows);
         let count = rows.len();
         let _ =
             writeln!(out, "<details><summary>Table, {count} rows</summary>\n\n{table}\n</details>");
@@ -77,7 +76,7 @@ fn feature_list(out: &mut String, heading: &str, paths: &[String]) {
     }
     let _ = writeln!(out, "{heading}:\n");
     for path in paths {
-        let (title, feature) = feature(path);
+        let (title, feature) = feature_title(path);
         let _ = match feature {
             Some(feature) => {
                 writeln!(out, "- **{title}** (`{path}`; {}). {}", feature.source, feature.says)

@@ -8,14 +8,14 @@ pub mod terminal;
 
 use raft_core::NodeId;
 
-use super::facts::Row;
+use super::event_table::Row;
 use super::notation;
-use super::reading::{Part, Reading};
+use super::view::{SectionView, TraceView};
 use crate::features::{self, Feature};
 
 /// Where the pages of a scenario find their diagrams.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Diagrams<'a> {
+pub enum DiagramPlacement<'a> {
     /// In the page itself, as the text of a diagram language.
     Inline,
     /// In this directory, one `SCENARIO_SECTION.svg` a section.
@@ -24,7 +24,7 @@ pub enum Diagrams<'a> {
 
 /// The two head lines of a table: the node's name over each of its columns, then their names.
 fn heads(nodes: &[NodeId]) -> [Vec<String>; 2] {
-    let names = nodes.iter().flat_map(|&node| vec![notation::name(node); 3]).collect();
+    let names = nodes.iter().flat_map(|&node| vec![notation::node_name(node); 3]).collect();
     let columns = nodes.iter().flat_map(|_| ["Role", "Op", "Delta"].map(str::to_owned)).collect();
     [names, columns]
 }
@@ -41,26 +41,30 @@ fn cells(row: &Row, nodes: &[NodeId]) -> Vec<String> {
     cells
 }
 
-/// What a page calls a part.
-fn heading(part: &Part<'_>) -> String {
-    match part.number {
-        Some(number) => format!("Section {number}: {}", part.title),
+/// What a page calls a section.
+fn heading(section: &SectionView<'_>) -> String {
+    match section.number {
+        Some(number) => format!("Section {number}: {}", section.title),
         None => "Before the first section".to_owned(),
     }
 }
 
-/// The parts that a page shows, with the rows of each.
-fn parts<'r, 't>(reading: &'r Reading<'t>) -> Vec<(&'r Part<'t>, Vec<Row>)> {
-    let mut sections = super::facts::Facts::from_reading(reading).sections.into_iter().rev();
-    // The facts leave out a start that goes without saying; it can only be the first part.
-    let mut paired: Vec<_> =
-        reading.parts.iter().rev().map_while(|part| Some((part, sections.next()?.rows))).collect();
+/// The sections that a page shows, with the rows of each.
+fn sections<'r, 't>(view: &'r TraceView<'t>) -> Vec<(&'r SectionView<'t>, Vec<Row>)> {
+    let mut tables = super::event_table::EventTable::from_view(view).sections.into_iter().rev();
+    // The facts leave out a start that goes without saying; it can only be the first section.
+    let mut paired: Vec<_> = view
+        .sections
+        .iter()
+        .rev()
+        .map_while(|section| Some((section, tables.next()?.rows)))
+        .collect();
     paired.reverse();
     paired
 }
 
 /// A feature as a page names it; a path that the registry lacks stays a path.
-fn feature(path: &str) -> (String, Option<&'static Feature>) {
+fn feature_title(path: &str) -> (String, Option<&'static Feature>) {
     let found = features::find(path);
     let family = found.filter(|feature| feature.is_branch());
     let family = family.and_then(|feature| features::find(feature.family()));

@@ -3,33 +3,33 @@
 
 use std::fmt::Write as _;
 
-use super::super::facts::Row;
-use super::super::reading::{Part, Reading};
+use super::super::event_table::Row;
 use super::super::sequence::plantuml;
-use super::{Diagrams, cells, feature, heading, heads, parts};
+use super::super::view::{SectionView, TraceView};
+use super::{DiagramPlacement, cells, feature_title, heading, heads, sections};
 
 /// Draws the page. The folding needs `sphinx_toolbox.collapse`, inline diagrams
 /// `sphinxcontrib.plantuml`; everything else is plain reStructuredText.
 #[must_use]
-pub fn page(reading: &Reading<'_>, diagrams: Diagrams<'_>) -> String {
-    let header = &reading.trace.header;
+pub fn page(view: &TraceView<'_>, diagrams: DiagramPlacement<'_>) -> String {
+    let header = &view.trace.header;
     let title = escaped(&header.title);
     let rule = "=".repeat(title.chars().count().max(1));
     let mut out = format!(".. _{}:\n\n{rule}\n{title}\n{rule}\n\n", header.scenario);
     for line in header.description.trim().lines() {
         let _ = writeln!(out, "{}", escaped(line.trim()));
     }
-    for (part, rows) in parts(reading) {
-        section(&mut out, reading, part, &rows, diagrams);
+    for (section, rows) in sections(view) {
+        write_section(&mut out, view, section, &rows, diagrams);
     }
     out
 }
 
 /// Draws one section's rows as a grid table.
 #[must_use]
-pub fn grid(reading: &Reading<'_>, rows: &[Row]) -> String {
-    let [names, columns] = heads(&reading.nodes);
-    let body: Vec<Vec<String>> = rows.iter().map(|row| cells(row, &reading.nodes)).collect();
+pub fn grid(view: &TraceView<'_>, rows: &[Row]) -> String {
+    let [names, columns] = heads(&view.nodes);
+    let body: Vec<Vec<String>> = rows.iter().map(|row| cells(row, &view.nodes)).collect();
     let lines = || [&names, &columns].into_iter().chain(&body);
     let widths: Vec<usize> = (0..names.len())
         .map(|at| lines().map(|line| line[at].chars().count()).max().unwrap_or(0))
@@ -50,35 +50,35 @@ pub fn grid(reading: &Reading<'_>, rows: &[Row]) -> String {
     out
 }
 
-fn section(
+fn write_section(
     out: &mut String,
-    reading: &Reading<'_>,
-    part: &Part<'_>,
+    view: &TraceView<'_>,
+    section: &SectionView<'_>,
     rows: &[Row],
-    diagrams: Diagrams<'_>,
+    diagrams: DiagramPlacement<'_>,
 ) {
-    let title = escaped(&heading(part));
+    let title = escaped(&heading(section));
     let _ = write!(out, "\n\n{title}\n{}\n\n", "=".repeat(title.chars().count()));
-    if !part.description.is_empty() {
-        let _ = writeln!(out, "{}\n", escaped(part.description));
+    if !section.description.is_empty() {
+        let _ = writeln!(out, "{}\n", escaped(section.description));
     }
-    feature_list(out, "Raft features used:", part.uses);
-    feature_list(out, "Raft features tested:", part.tests);
-    let number = part.number.unwrap_or(0);
+    feature_list(out, "Raft features used:", section.uses);
+    feature_list(out, "Raft features tested:", section.tests);
+    let number = section.number.unwrap_or(0);
     if !rows.is_empty() {
         let _ = writeln!(out, ".. collapse:: section {number} trace table (click to open)\n");
-        out.push_str(&indented(&grid(reading, rows)));
+        out.push_str(&indented(&grid(view, rows)));
     }
     let _ = writeln!(out, "\n.. collapse:: section {number} sequence diagram (click to open)\n");
     match diagrams {
-        Diagrams::Directory(directory) => {
-            let scenario = &reading.trace.header.scenario;
+        DiagramPlacement::Directory(directory) => {
+            let scenario = &view.trace.header.scenario;
             let _ = writeln!(out, "   .. image:: {directory}/{scenario}_{number}.svg");
-            let _ = writeln!(out, "      :alt: {}", heading(part));
+            let _ = writeln!(out, "      :alt: {}", heading(section));
         }
-        Diagrams::Inline => {
+        DiagramPlacement::Inline => {
             out.push_str("   .. uml::\n\n");
-            out.push_str(&indented(&indented(&plantuml::diagram(reading, part))));
+            out.push_str(&indented(&indented(&plantuml::diagram(view, section))));
         }
     }
 }
@@ -89,7 +89,7 @@ fn feature_list(out: &mut String, heading: &str, paths: &[String]) {
     }
     let _ = writeln!(out, "{heading}\n");
     for path in paths {
-        let (title, feature) = feature(path);
+        let (title, feature) = feature_title(path);
         let _ = match feature {
             Some(feature) => {
                 writeln!(out, "- **{title}** (``{path}``; {}). {}", feature.source, feature.says)

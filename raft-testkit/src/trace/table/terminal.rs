@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::super::reading::Reading;
+use super::super::describe::{self, Category};
 use super::super::record::{Liveness, NodeState, Record, RecordKind, Role, Side};
-use super::super::words::{self, Class};
+use super::super::view::TraceView;
 
 /// How wide the table is at most, in columns.
 pub const WIDTH_MAX: usize = 120;
@@ -14,8 +14,8 @@ const WORDS_MIN: usize = 44;
 
 /// What the table shows, and how.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Style {
-    /// Roles and faults in colour, with ANSI escapes.
+pub struct Options {
+    /// RoleTracker and faults in colour, with ANSI escapes.
     pub colours: bool,
     /// Disk writes, timers and applies too.
     pub details: bool,
@@ -23,12 +23,12 @@ pub struct Style {
 
 /// Draws the whole trace.
 #[must_use]
-pub fn table(reading: &Reading<'_>, style: Style) -> String {
-    let layout = Layout::of(reading);
-    let mut out = layout.head(reading);
-    let mut states: Vec<Option<&NodeState>> = vec![None; reading.nodes.len()];
-    for record in &reading.trace.records {
-        layout.record(&mut out, reading, record, &mut states, style);
+pub fn table(view: &TraceView<'_>, options: Options) -> String {
+    let layout = Layout::of(view);
+    let mut out = layout.head(view);
+    let mut states: Vec<Option<&NodeState>> = vec![None; view.nodes.len()];
+    for record in &view.trace.records {
+        layout.record(&mut out, view, record, &mut states, options);
     }
     out.push_str(LEGEND);
     out
@@ -36,12 +36,12 @@ pub fn table(reading: &Reading<'_>, style: Style) -> String {
 
 /// Draws these records alone, with the state that each left its own node in.
 #[must_use]
-pub fn excerpt(records: &[&Record], width_max: usize) -> Vec<String> {
+pub fn record_lines(records: &[&Record], width_max: usize) -> Vec<String> {
     let digits = records.last().map_or(1, |record| record.sequence.to_string().len()).max(2);
     let line = |record: &&Record| {
-        let node = record.node.map_or_else(String::new, words::name);
-        let text = format!("#{:<digits$} {node:>4} {}", record.sequence, words::record(record));
-        clipped(&text, width_max)
+        let node = record.node.map_or_else(String::new, describe::node_name);
+        let text = format!("#{:<digits$} {node:>4} {}", record.sequence, describe::record(record));
+        clip(&text, width_max)
     };
     records.iter().map(line).collect()
 }
@@ -60,23 +60,23 @@ struct Layout {
 }
 
 impl Layout {
-    fn of(reading: &Reading<'_>) -> Self {
-        let digits = reading.trace.records.len().to_string().len().max(2);
-        let widest = reading.trace.records.iter().filter_map(|record| record.state.as_ref());
+    fn of(view: &TraceView<'_>) -> Self {
+        let digits = view.trace.records.len().to_string().len().max(2);
+        let widest = view.trace.records.iter().filter_map(|record| record.state.as_ref());
         let cell = widest.map(|state| cell(state).chars().count()).max().unwrap_or(0).max(4);
         // The number, the node, and a space after each.
         let left = digits + 1 + 4 + 1;
         let room = WIDTH_MAX.saturating_sub(left + WORDS_MIN);
-        let shown = (room / (cell + 3)).min(reading.nodes.len());
+        let shown = (room / (cell + 3)).min(view.nodes.len());
         let words = WIDTH_MAX - left - shown * (cell + 3);
         Self { digits, cell, shown, words }
     }
 
-    fn head(&self, reading: &Reading<'_>) -> String {
+    fn head(&self, view: &TraceView<'_>) -> String {
         let mut line = format!("{:>1$} node what", "#", self.digits);
         line = format!("{line:<width$}", width = self.digits + 6 + self.words);
-        for &node in reading.nodes.iter().take(self.shown) {
-            let _ = write!(line, " | {:<1$}", words::name(node), self.cell);
+        for &node in view.nodes.iter().take(self.shown) {
+            let _ = write!(line, " | {:<1$}", describe::node_name(node), self.cell);
         }
         line.trim_end().to_owned() + "\n"
     }
@@ -84,33 +84,33 @@ impl Layout {
     fn record<'t>(
         &self,
         out: &mut String,
-        reading: &Reading<'_>,
+        view: &TraceView<'_>,
         record: &'t Record,
         states: &mut [Option<&'t NodeState>],
-        style: Style,
+        options: Options,
     ) {
         if let RecordKind::Section { title, .. } = &record.kind {
-            let title = clipped(&format!("--- {title} "), WIDTH_MAX);
+            let title = clip(&format!("--- {title} "), WIDTH_MAX);
             let _ = writeln!(out, "\n{title:-<WIDTH_MAX$}");
             return;
         }
-        let mine = record.node.and_then(|node| reading.column(node));
+        let mine = record.node.and_then(|node| view.column(node));
         if let (Some(column), Some(state)) = (mine, &record.state) {
             states[column] = Some(state);
         }
-        let class = words::class(&record.kind);
-        if class == Class::Detail && !style.details {
+        let class = describe::category(&record.kind);
+        if class == Category::Detail && !options.details {
             return;
         }
-        let node = record.node.map_or_else(String::new, words::name);
-        let text = clipped(&words::record(record), self.words);
+        let node = record.node.map_or_else(String::new, describe::node_name);
+        let text = clip(&describe::record(record), self.words);
         let text = format!("{text:<width$}", width = self.words);
-        let text = if style.colours { coloured(&text, colour_of(class)) } else { text };
+        let text = if options.colours { coloured(&text, colour_of(class)) } else { text };
         let mut line = format!("{:>1$} {node:<4} {text}", record.sequence, self.digits);
         for (column, state) in states.iter().enumerate().take(self.shown) {
             let cell = state.map(cell).unwrap_or_default();
             let cell = format!("{cell:<width$}", width = self.cell);
-            let role = state.map(role_colour).filter(|_| style.colours);
+            let role = state.map(role_colour).filter(|_| options.colours);
             let cell = role.map_or_else(|| cell.clone(), |colour| coloured(&cell, colour));
             let bar = if mine == Some(column) { ">" } else { "|" };
             let _ = write!(line, " {bar} {cell}");
@@ -141,16 +141,16 @@ const fn role_colour(state: &NodeState) -> &'static str {
     }
 }
 
-const fn colour_of(class: Class) -> &'static str {
+const fn colour_of(class: Category) -> &'static str {
     match class {
-        Class::Message => "0",
-        Class::Role => "1",
-        Class::Command => "35",
-        Class::Fault => "31",
-        Class::Recovery => "32",
-        Class::Alarm => "1;31",
-        Class::Test => "34",
-        Class::Detail => "2",
+        Category::Message => "0",
+        Category::Role => "1",
+        Category::Command => "35",
+        Category::Fault => "31",
+        Category::Recovery => "32",
+        Category::Alarm => "1;31",
+        Category::Test => "34",
+        Category::Detail => "2",
     }
 }
 
@@ -159,7 +159,7 @@ fn coloured(text: &str, colour: &str) -> String {
 }
 
 /// The text on one line of at most this many columns, with a sign where something is cut off.
-pub(crate) fn clipped(text: &str, width_max: usize) -> String {
+pub(crate) fn clip(text: &str, width_max: usize) -> String {
     let plain: String =
         text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
     if plain.chars().count() <= width_max {

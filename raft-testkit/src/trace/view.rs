@@ -7,21 +7,21 @@ use raft_core::NodeId;
 
 use super::record::{NodeState, Record, RecordKind, Role, Trace};
 
-/// A trace with its nodes, parts and messages looked up.
+/// A trace with its nodes, sections and messages looked up.
 #[derive(Debug)]
-pub struct Reading<'t> {
+pub struct TraceView<'t> {
     /// The trace.
     pub trace: &'t Trace,
-    /// Every node that it names, ascending: the columns of tables, the lanes of diagrams.
+    /// Every node that it names, ascending: the columns of tables, the lifelines of diagrams.
     pub nodes: Vec<NodeId>,
-    /// Its sections in order. What lies before the first one is a part without a number.
-    pub parts: Vec<Part<'t>>,
-    flights: BTreeMap<u64, Flight>,
+    /// Its sections in order. What lies before the first one is a section without a number.
+    pub sections: Vec<SectionView<'t>>,
+    paths: BTreeMap<u64, MessagePath>,
 }
 
 /// A section of the scenario, or what comes before the first.
 #[derive(Clone, Debug)]
-pub struct Part<'t> {
+pub struct SectionView<'t> {
     /// Its number, from 1; `None` for what comes before the first section.
     pub number: Option<u64>,
     /// Its title; the scenario's, if it has no sections at all.
@@ -38,7 +38,7 @@ pub struct Part<'t> {
 
 /// One message's way.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
-pub struct Flight {
+pub struct MessagePath {
     /// The record in which it got on its way, or a copy of it did.
     pub sent: Option<u64>,
     /// The record in which its receiver handled it.
@@ -47,11 +47,11 @@ pub struct Flight {
     pub lost: Option<u64>,
 }
 
-impl<'t> Reading<'t> {
+impl<'t> TraceView<'t> {
     /// Reads a trace through.
     #[must_use]
-    pub fn of(trace: &'t Trace) -> Self {
-        Self { trace, nodes: nodes_of(trace), parts: parts_of(trace), flights: flights_of(trace) }
+    pub fn new(trace: &'t Trace) -> Self {
+        Self { trace, nodes: nodes_of(trace), sections: sections_of(trace), paths: paths_of(trace) }
     }
 
     /// A node's column.
@@ -62,14 +62,14 @@ impl<'t> Reading<'t> {
 
     /// Where a message went.
     #[must_use]
-    pub fn flight(&self, message: u64) -> Option<&Flight> {
-        self.flights.get(&message)
+    pub fn message_path(&self, message: u64) -> Option<&MessagePath> {
+        self.paths.get(&message)
     }
 
-    /// The records of a part.
+    /// The records of a section.
     #[must_use]
-    pub fn records(&self, part: &Part<'_>) -> &'t [Record] {
-        self.trace.records.get(part.records.clone()).unwrap_or_default()
+    pub fn records(&self, section: &SectionView<'_>) -> &'t [Record] {
+        self.trace.records.get(section.records.clone()).unwrap_or_default()
     }
 
     /// Every node's state after the record with this number; `None` for a node that no record up
@@ -105,21 +105,21 @@ impl<'t> Reading<'t> {
 
 /// The roles of all nodes as records go by; every node begins as a follower.
 #[derive(Debug)]
-pub struct Roles {
+pub struct RoleTracker {
     roles: Vec<Role>,
 }
 
-impl Roles {
+impl RoleTracker {
     /// The roles before the first record.
     #[must_use]
-    pub fn new(reading: &Reading<'_>) -> Self {
-        Self { roles: vec![Role::Follower; reading.nodes.len()] }
+    pub fn new(view: &TraceView<'_>) -> Self {
+        Self { roles: vec![Role::Follower; view.nodes.len()] }
     }
 
     /// Takes in the next record and gives the roles after it.
-    pub fn after(&mut self, reading: &Reading<'_>, record: &Record) -> &[Role] {
+    pub fn after(&mut self, view: &TraceView<'_>, record: &Record) -> &[Role] {
         if let (Some(node), Some(state)) = (record.node, &record.state)
-            && let Some(column) = reading.column(node)
+            && let Some(column) = view.column(node)
         {
             self.roles[column] = state.role;
         }
@@ -136,8 +136,8 @@ fn nodes_of(trace: &Trace) -> Vec<NodeId> {
     nodes.into_iter().collect()
 }
 
-fn parts_of(trace: &Trace) -> Vec<Part<'_>> {
-    let mut parts = vec![Part {
+fn sections_of(trace: &Trace) -> Vec<SectionView<'_>> {
+    let mut sections = vec![SectionView {
         number: None,
         title: &trace.header.title,
         description: "",
@@ -147,38 +147,38 @@ fn parts_of(trace: &Trace) -> Vec<Part<'_>> {
     }];
     for (at, record) in trace.records.iter().enumerate() {
         if let RecordKind::Section { title, description, uses, tests } = &record.kind {
-            if let Some(before) = parts.last_mut() {
+            if let Some(before) = sections.last_mut() {
                 before.records.end = at;
             }
-            let number = Some(parts.len() as u64);
+            let number = Some(sections.len() as u64);
             let records = at + 1..trace.records.len();
-            parts.push(Part { number, title, description, uses, tests, records });
+            sections.push(SectionView { number, title, description, uses, tests, records });
         }
     }
-    if parts.len() > 1 && parts.first().is_some_and(|prelude| prelude.records.is_empty()) {
-        parts.remove(0);
+    if sections.len() > 1 && sections.first().is_some_and(|prelude| prelude.records.is_empty()) {
+        sections.remove(0);
     }
-    parts
+    sections
 }
 
-fn flights_of(trace: &Trace) -> BTreeMap<u64, Flight> {
-    let mut flights: BTreeMap<u64, Flight> = BTreeMap::new();
+fn paths_of(trace: &Trace) -> BTreeMap<u64, MessagePath> {
+    let mut paths: BTreeMap<u64, MessagePath> = BTreeMap::new();
     for record in &trace.records {
         let Some(message) = &record.message else { continue };
-        let flight = flights.entry(message.id).or_default();
-        if is_sending(&record.kind) {
-            flight.sent.get_or_insert(record.sequence);
+        let path = paths.entry(message.id).or_default();
+        if is_send(&record.kind) {
+            path.sent.get_or_insert(record.sequence);
         } else if record.kind == RecordKind::MessageHandled {
-            flight.handled.get_or_insert(record.sequence);
+            path.handled.get_or_insert(record.sequence);
         } else if matches!(record.kind, RecordKind::MessageLost { .. }) {
-            flight.lost.get_or_insert(record.sequence);
+            path.lost.get_or_insert(record.sequence);
         }
     }
-    flights
+    paths
 }
 
 /// Whether a message is on the wire from this record on.
 #[must_use]
-pub fn is_sending(kind: &RecordKind) -> bool {
+pub fn is_send(kind: &RecordKind) -> bool {
     matches!(kind, RecordKind::MessageSent | RecordKind::MessageDuplicated { .. })
 }

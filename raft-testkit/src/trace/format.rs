@@ -4,19 +4,19 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::diagram::svg;
-use super::facts::Facts;
+use super::event_table::EventTable;
 use super::page;
-use super::reading::Reading;
 use super::record::Trace;
 use super::sequence::{mermaid, plantuml};
-use super::table::terminal::{self, Style};
-use super::table::{Diagrams, csv, markdown, rst};
+use super::table::terminal::{self, Options};
+use super::table::{DiagramPlacement, csv, markdown, rst};
+use super::view::TraceView;
 
-/// A form of a trace.
+/// A format of a trace.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Form {
+pub enum Format {
     /// The facts, as JSON: golden rows.
-    Facts,
+    EventTable,
     /// A reStructuredText page with grid tables.
     Rst,
     /// A Markdown page.
@@ -37,10 +37,10 @@ pub enum Form {
     Records,
 }
 
-impl Form {
-    /// Every form.
+impl Format {
+    /// Every format.
     pub const ALL: [Self; 10] = [
-        Self::Facts,
+        Self::EventTable,
         Self::Rst,
         Self::Markdown,
         Self::Csv,
@@ -52,11 +52,11 @@ impl Form {
         Self::Records,
     ];
 
-    /// The form's name on the command line.
+    /// The format's name on the command line.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Facts => "facts",
+            Self::EventTable => "facts",
             Self::Rst => "rst",
             Self::Markdown => "md",
             Self::Csv => "csv",
@@ -69,11 +69,11 @@ impl Form {
         }
     }
 
-    /// How a file of this form is called, after the scenario's name.
+    /// How a file of this format is called, after the scenario's name.
     #[must_use]
     pub const fn extension(self) -> &'static str {
         match self {
-            Self::Facts => "json",
+            Self::EventTable => "json",
             Self::Rst => "rst",
             Self::Markdown => "md",
             Self::Csv => "csv",
@@ -86,20 +86,20 @@ impl Form {
         }
     }
 
-    /// Draws a trace in this form.
+    /// Draws a trace in this format.
     #[must_use]
-    pub fn draw(self, trace: &Trace) -> String {
-        let reading = Reading::of(trace);
+    pub fn render(self, trace: &Trace) -> String {
+        let view = TraceView::new(trace);
         match self {
-            Self::Facts => Facts::from_reading(&reading).to_json(),
-            Self::Rst => rst::page(&reading, Diagrams::Inline),
-            Self::Markdown => markdown::page(&reading, Diagrams::Inline),
-            Self::Csv => csv::table(&reading),
-            Self::Terminal => terminal::table(&reading, Style::default()),
-            Self::PlantUml => plantuml::document(&reading),
-            Self::Mermaid => mermaid::document(&reading),
-            Self::Svg => svg::document(&reading),
-            Self::Html => page::html(&reading),
+            Self::EventTable => EventTable::from_view(&view).to_json(),
+            Self::Rst => rst::page(&view, DiagramPlacement::Inline),
+            Self::Markdown => markdown::page(&view, DiagramPlacement::Inline),
+            Self::Csv => csv::table(&view),
+            Self::Terminal => terminal::table(&view, Options::default()),
+            Self::PlantUml => plantuml::document(&view),
+            Self::Mermaid => mermaid::document(&view),
+            Self::Svg => svg::document(&view),
+            Self::Html => page::html(&view),
             Self::Records => records(trace),
         }
     }
@@ -111,25 +111,25 @@ fn records(trace: &Trace) -> String {
     String::from_utf8(bytes).expect("JSON is UTF-8")
 }
 
-impl fmt::Display for Form {
+impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
 }
 
-impl FromStr for Form {
-    type Err = UnknownForm;
+impl FromStr for Format {
+    type Err = UnknownFormat;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        let named = |form: &Self| form.name() == name || form.extension() == name;
-        Self::ALL.into_iter().find(named).ok_or_else(|| UnknownForm { name: name.to_owned() })
+        let named = |format: &Self| format.name() == name || format.extension() == name;
+        Self::ALL.into_iter().find(named).ok_or_else(|| UnknownFormat { name: name.to_owned() })
     }
 }
 
-/// There is no form of this name.
+/// There is no format of this name.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("no form is called {name:?}; there are {}", Form::ALL.map(Form::name).join(", "))]
-pub struct UnknownForm {
+#[error("no format is called {name:?}; there are {}", Format::ALL.map(Format::name).join(", "))]
+pub struct UnknownFormat {
     /// The name that was asked for.
     pub name: String,
 }

@@ -2,18 +2,18 @@
 
 use std::fmt::Write as _;
 
+use super::super::describe;
 use super::super::record::{Liveness, Record, Role};
-use super::super::words;
-use super::Tone;
-use super::lanes::Stretch;
+use super::MessageCategory;
+use super::lifeline::LifelineSegment;
 
-/// Half of a lane's width.
-pub(super) const LANE_HALF: f64 = 6.0;
+/// Half of a lifeline's width.
+pub(super) const LIFELINE_HALF: f64 = 6.0;
 
-/// Half of the width of a band behind a lane.
+/// Half of the width of a band behind a lifeline.
 const BAND_HALF: f64 = 112.0;
 
-/// Places a text beside a lane: to its right, or to its left.
+/// Places a text beside a lifeline: to its right, or to its left.
 pub(super) fn beside(x: f64, right: bool, gap: f64) -> String {
     if right {
         format!("x=\"{:.1}\"", x + gap)
@@ -23,7 +23,7 @@ pub(super) fn beside(x: f64, right: bool, gap: f64) -> String {
 }
 
 /// A role as the style sheet knows it.
-pub(super) const fn lane_class(role: Role) -> &'static str {
+pub(super) const fn role_class(role: Role) -> &'static str {
     match role {
         Role::Follower => "follower",
         Role::PreCandidate => "precandidate",
@@ -32,22 +32,22 @@ pub(super) const fn lane_class(role: Role) -> &'static str {
     }
 }
 
-/// A stretch of a lane: a bar in the colour of the role, or a gap where the node is down.
-pub(super) fn lane_piece(x: f64, stretch: &Stretch) -> String {
-    let (from, to) = (stretch.from, stretch.to);
+/// A segment of a lifeline: a bar in the colour of the role, or a gap where the node is down.
+pub(super) fn lifeline_segment(x: f64, segment: &LifelineSegment) -> String {
+    let (from, to) = (segment.from, segment.to);
     let bar = |class: &str| {
         format!(
             "<rect class=\"{class}\" x=\"{:.1}\" y=\"{from:.1}\" width=\"{:.1}\" height=\"{:.1}\" \
              rx=\"3\"/>\n",
-            x - LANE_HALF,
-            LANE_HALF * 2.0,
+            x - LIFELINE_HALF,
+            LIFELINE_HALF * 2.0,
             to - from
         )
     };
-    let role = format!("lane-{}", lane_class(stretch.look.role));
-    match stretch.look.liveness {
+    let role = format!("role-{}", role_class(segment.state.role));
+    match segment.state.liveness {
         Liveness::Up => bar(&role),
-        Liveness::Blocked => bar(&role) + &bar("held"),
+        Liveness::Blocked => bar(&role) + &bar("blocked"),
         Liveness::Down | Liveness::Halted => format!(
             "<line class=\"down\" x1=\"{x}\" x2=\"{x}\" y1=\"{:.1}\" y2=\"{:.1}\"/>\n",
             from + 4.0,
@@ -79,36 +79,36 @@ pub(super) fn legend(y: f64) -> String {
     for role in [Role::Follower, Role::PreCandidate, Role::Candidate, Role::Leader] {
         let _ = write!(
             out,
-            "<rect class=\"lane-{}\" x=\"{x:.1}\" y=\"{:.1}\" width=\"12\" height=\"12\" rx=\"3\"/>",
-            lane_class(role),
+            "<rect class=\"role-{}\" x=\"{x:.1}\" y=\"{:.1}\" width=\"12\" height=\"12\" rx=\"3\"/>",
+            role_class(role),
             y - 6.0
         );
         x += 17.0;
-        text(&mut out, &mut x, words::role(role));
+        text(&mut out, &mut x, describe::role(role));
     }
-    for tone in Tone::ALL {
-        let _ = write!(out, "<path class=\"arrow {}\" d=\"M{x:.1} {y:.1}h16\"/>", tone.name());
+    for category in MessageCategory::ALL {
+        let _ = write!(out, "<path class=\"arrow {}\" d=\"M{x:.1} {y:.1}h16\"/>", category.name());
         x += 21.0;
-        text(&mut out, &mut x, tone_words(tone));
+        text(&mut out, &mut x, legend_label(category));
     }
     out + "</g>\n"
 }
 
-const fn tone_words(tone: Tone) -> &'static str {
-    match tone {
-        Tone::Vote => "votes",
-        Tone::Append => "entries",
-        Tone::Heartbeat => "heartbeat",
-        Tone::Yes => "ok",
-        Tone::No => "refused",
+const fn legend_label(category: MessageCategory) -> &'static str {
+    match category {
+        MessageCategory::Vote => "votes",
+        MessageCategory::Append => "entries",
+        MessageCategory::Heartbeat => "heartbeat",
+        MessageCategory::Matched => "matched",
+        MessageCategory::Denied => "denied",
     }
 }
 
 /// All that a record says, for the pointer that rests on it.
 pub(super) fn tooltip(record: &Record) -> String {
-    let node = record.node.map_or_else(String::new, |node| words::name(node) + " ");
+    let node = record.node.map_or_else(String::new, |node| describe::node_name(node) + " ");
     let cause = record.cause.map_or_else(String::new, |cause| format!(" (from #{cause})"));
-    format!("#{} {node}{}{cause}", record.sequence, words::record(record))
+    format!("#{} {node}{}{cause}", record.sequence, describe::record(record))
 }
 
 /// Text as XML takes it.

@@ -7,21 +7,21 @@ use raft_core::{LogId, LogIndex, NodeId, Term};
 use serde::{Deserialize, Serialize};
 
 use super::notation;
-use super::reading::{Part, Reading, Roles};
 use super::record::{Liveness, NodeState, Record, RecordKind, Role, Side, Trace};
+use super::view::{RoleTracker, SectionView, TraceView};
 
 /// What happened, section by section.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Facts {
+pub struct EventTable {
     /// The scenario's name.
     pub scenario: String,
     /// Its sections.
-    pub sections: Vec<Section>,
+    pub sections: Vec<TableSection>,
 }
 
 /// A section of a scenario.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Section {
+pub struct TableSection {
     /// Its number, from 1.
     pub section: u64,
     /// Its title.
@@ -33,7 +33,7 @@ pub struct Section {
 /// One thing that happened; only the start of several nodes shares a row.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Row {
-    /// The record that it shows, for links; not part of the facts.
+    /// The record that it shows, for links; not section of the facts.
     #[serde(skip)]
     pub sequence: u64,
     /// Every node's role after it, in the order of the nodes.
@@ -53,31 +53,34 @@ pub struct Event {
     pub delta: String,
 }
 
-impl Facts {
+impl EventTable {
     /// Draws the facts from a trace.
     ///
     /// The start of the nodes is a row where it lies within a section; before the first section
     /// it goes without saying.
     #[must_use]
-    pub fn of(trace: &Trace) -> Self {
-        Self::from_reading(&Reading::of(trace))
+    pub fn new(trace: &Trace) -> Self {
+        Self::from_view(&TraceView::new(trace))
     }
 
     /// Draws the facts from a trace that was read through.
     #[must_use]
-    pub fn from_reading(reading: &Reading<'_>) -> Self {
-        let mut drawer =
-            Drawer { reading, roles: Roles::new(reading), shown: vec![None; reading.nodes.len()] };
-        let mut sections: Vec<Section> = Vec::new();
-        for part in &reading.parts {
-            let rows = drawer.rows(part);
-            if part.number.is_none() && reading.parts.len() > 1 && rows.iter().all(is_start) {
+    pub fn from_view(view: &TraceView<'_>) -> Self {
+        let mut builder = RowBuilder {
+            view,
+            roles: RoleTracker::new(view),
+            previous: vec![None; view.nodes.len()],
+        };
+        let mut sections: Vec<TableSection> = Vec::new();
+        for section in &view.sections {
+            let rows = builder.rows(section);
+            if section.number.is_none() && view.sections.len() > 1 && rows.iter().all(is_start) {
                 continue;
             }
-            let section = sections.len() as u64 + 1;
-            sections.push(Section { section, title: part.title.to_owned(), rows });
+            let number = sections.len() as u64 + 1;
+            sections.push(TableSection { section: number, title: section.title.to_owned(), rows });
         }
-        Self { scenario: reading.trace.header.scenario.clone(), sections }
+        Self { scenario: view.trace.header.scenario.clone(), sections }
     }
 
     /// The facts as JSON, one row a line.
@@ -103,30 +106,30 @@ impl Facts {
     }
 }
 
-struct Drawer<'r, 't> {
-    reading: &'r Reading<'t>,
-    roles: Roles,
+struct RowBuilder<'r, 't> {
+    view: &'r TraceView<'t>,
+    roles: RoleTracker,
     /// Each node's state at its last row.
-    shown: Vec<Option<&'t NodeState>>,
+    previous: Vec<Option<&'t NodeState>>,
 }
 
-impl<'t> Drawer<'_, 't> {
-    fn rows(&mut self, part: &Part<'_>) -> Vec<Row> {
+impl<'t> RowBuilder<'_, 't> {
+    fn rows(&mut self, section: &SectionView<'_>) -> Vec<Row> {
         let mut rows: Vec<Row> = Vec::new();
-        for record in self.reading.records(part) {
+        for record in self.view.records(section) {
             let roles: Vec<String> = self
                 .roles
-                .after(self.reading, record)
+                .after(self.view, record)
                 .iter()
                 .map(|&role| notation::role(role).to_owned())
                 .collect();
-            let Some((column, state)) = self.place(record) else { continue };
+            let Some((column, state)) = self.column_and_state(record) else { continue };
             let Some((op, node)) = notation::op(record).zip(record.node) else {
                 // A node that came up without a row changes from there on.
-                self.shown[column].get_or_insert(state);
+                self.previous[column].get_or_insert(state);
                 continue;
             };
-            let before = self.shown[column].replace(state).unwrap_or(&ORIGIN);
+            let before = self.previous[column].replace(state).unwrap_or(&ORIGIN);
             // What happened between sections is the set-up of the next one.
             let delta =
                 if rows.is_empty() { String::new() } else { notation::delta(before, state) };
@@ -142,8 +145,8 @@ impl<'t> Drawer<'_, 't> {
         rows
     }
 
-    fn place(&self, record: &'t Record) -> Option<(usize, &'t NodeState)> {
-        Some((self.reading.column(record.node?)?, record.state.as_ref()?))
+    fn column_and_state(&self, record: &'t Record) -> Option<(usize, &'t NodeState)> {
+        Some((self.view.column(record.node?)?, record.state.as_ref()?))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The facts of a trace, row by row.
 
 use raft_core::{LogId, Term};
-use raft_testkit::trace::facts::{Facts, Row};
+use raft_testkit::trace::event_table::{EventTable, Row};
 use raft_testkit::trace::record::{BodyView, CommandOutcome, Loss, RecordKind, Role};
 
 use super::play::{Play, rewrite};
@@ -20,7 +20,7 @@ fn an_election_reads_as_the_legend_says() {
     let mut play = Play::new(3, "election");
     play.section("n1 is elected", &[], &[]);
     play.elect(1, &[2, 3], &[2, 3]);
-    let facts = Facts::of(&play.trace());
+    let facts = EventTable::new(&play.trace());
     assert_eq!(
         lines(&facts.sections[0].rows),
         [
@@ -63,7 +63,7 @@ fn a_section_begins_without_a_delta_and_never_makes_up_for_it() {
     play.done(1, 1, CommandOutcome::Unknown);
     play.state(1).last = LogId::new(Term(3), 4.into());
     play.done(1, 1, CommandOutcome::Unknown);
-    let facts = Facts::of(&play.trace());
+    let facts = EventTable::new(&play.trace());
     assert_eq!(
         lines(&facts.sections[0].rows),
         ["FLWR | 1 CMD START []", "FLWR | 1 CMD DONE []", "FLWR | 1 CMD DONE [lt-3 li-4]"]
@@ -80,7 +80,7 @@ fn a_change_between_rows_shows_on_the_nodes_next_row() {
     play.state(1).term = Term(2);
     play.split(1);
     play.role(2, Role::Candidate, "nobody leads");
-    let facts = Facts::of(&play.trace());
+    let facts = EventTable::new(&play.trace());
     assert_eq!(
         lines(&facts.sections[0].rows),
         [
@@ -100,7 +100,7 @@ fn nodes_that_start_together_share_a_row_and_go_unsaid_before_the_first_section(
     play.crash(2);
     play.section("again", &[], &[]);
     play.start_all();
-    let facts = Facts::of(&play.trace());
+    let facts = EventTable::new(&play.trace());
     assert_eq!(facts.sections.len(), 2);
     assert_eq!(lines(&facts.sections[0].rows), ["FLWR FLWR FLWR | 2 CRASH []"]);
     assert_eq!(
@@ -115,17 +115,17 @@ fn a_lost_message_shows_as_sent_and_never_as_handled() {
     play.section("only", &[], &[]);
     let id = play.send(1, 2, BodyView::RequestVoteResponse { granted: false });
     play.lose(id, Loss::Dropped);
-    let facts = Facts::of(&play.trace());
+    let facts = EventTable::new(&play.trace());
     assert_eq!(lines(&facts.sections[0].rows), ["FLWR FLWR | 1 vote+N-2 yes-False []"]);
 }
 
 #[test]
 fn the_json_form_is_read_back_as_the_same_facts() {
-    let mut facts = Facts::of(&rewrite());
+    let mut facts = EventTable::new(&rewrite());
     let json = facts.to_json();
     assert!(json.starts_with("{\"scenario\": \"rewrite\", \"sections\": [\n {\"section\": 1,"));
     for section in &mut facts.sections {
         section.rows.iter_mut().for_each(|row| row.sequence = 0);
     }
-    assert_eq!(serde_json::from_str::<Facts>(&json).unwrap(), facts);
+    assert_eq!(serde_json::from_str::<EventTable>(&json).unwrap(), facts);
 }

@@ -9,7 +9,7 @@ use super::record::{
 
 /// What kind of thing a record is: decides colours and what a reader may hide.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Class {
+pub enum Category {
     /// A message on its way or at its end.
     Message,
     /// A role.
@@ -30,47 +30,47 @@ pub enum Class {
 
 /// The class of a record.
 #[must_use]
-pub const fn class(kind: &RecordKind) -> Class {
+pub const fn category(kind: &RecordKind) -> Category {
     match kind {
         RecordKind::MessageSent
         | RecordKind::MessageHandled
         | RecordKind::MessageDuplicated { .. }
-        | RecordKind::MessageAltered => Class::Message,
-        RecordKind::RoleChanged { .. } => Class::Role,
+        | RecordKind::MessageAltered => Category::Message,
+        RecordKind::RoleChanged { .. } => Category::Role,
         RecordKind::CommandStarted { .. }
         | RecordKind::CommandAnswered { .. }
-        | RecordKind::CommandDone { .. } => Class::Command,
+        | RecordKind::CommandDone { .. } => Category::Command,
         RecordKind::MessageLost { .. }
         | RecordKind::Crashed { .. }
         | RecordKind::Blocked
         | RecordKind::NetSplit
-        | RecordKind::LinkCut { .. } => Class::Fault,
+        | RecordKind::LinkCut { .. } => Category::Fault,
         RecordKind::Started
         | RecordKind::Restarted
         | RecordKind::Unblocked
         | RecordKind::NetJoin
-        | RecordKind::LinkHealed { .. } => Class::Recovery,
+        | RecordKind::LinkHealed { .. } => Category::Recovery,
         RecordKind::MessageRefused { .. }
         | RecordKind::PersistFailed { .. }
         | RecordKind::Truncated { .. }
         | RecordKind::ApplyFailed { .. }
         | RecordKind::ApplyRetried { .. }
         | RecordKind::Halted { .. }
-        | RecordKind::Violation { .. } => Class::Alarm,
+        | RecordKind::Violation { .. } => Category::Alarm,
         RecordKind::Lever { .. } | RecordKind::Section { .. } | RecordKind::Note { .. } => {
-            Class::Test
+            Category::Test
         }
         RecordKind::TimerFired
         | RecordKind::PersistStarted { .. }
         | RecordKind::PersistDone { .. }
         | RecordKind::EntriesFetched { .. }
-        | RecordKind::Applied { .. } => Class::Detail,
+        | RecordKind::Applied { .. } => Category::Detail,
     }
 }
 
 /// How people name a node.
 #[must_use]
-pub fn name(node: NodeId) -> String {
+pub fn node_name(node: NodeId) -> String {
     format!("n{node}")
 }
 
@@ -98,7 +98,7 @@ pub const fn liveness(liveness: Liveness) -> &'static str {
 
 /// A message in the few words that fit on its arrow.
 #[must_use]
-pub fn short(message: &MessageView) -> String {
+pub fn message_label(message: &MessageView) -> String {
     match &message.body {
         BodyView::PreVote { campaign_term, .. } => format!("pre-vote? t{campaign_term}"),
         BodyView::PreVoteResponse { granted: true, .. } => "would vote".to_owned(),
@@ -110,7 +110,7 @@ pub fn short(message: &MessageView) -> String {
             format!("heartbeat c{commit}")
         }
         BodyView::AppendEntries { entries, commit, .. } => {
-            format!("append {} c{commit}", span(entries))
+            format!("append {} c{commit}", index_range(entries))
         }
         BodyView::AppendMatched { match_index, .. } => format!("ok {match_index}"),
         BodyView::AppendMismatched { rejected, .. } => format!("no match at {rejected}"),
@@ -140,7 +140,7 @@ pub fn message(message: &MessageView) -> String {
         }
         BodyView::AppendEntries { prev, entries, commit, .. } => format!(
             "append {} in term {term}, prev {}, commit {commit}",
-            span_with_texts(entries),
+            entries_with_text(entries),
             log_id(*prev)
         ),
         BodyView::AppendMatched { match_index, .. } => {
@@ -159,7 +159,7 @@ pub fn outcome(outcome: &CommandOutcome) -> String {
     match outcome {
         CommandOutcome::Applied(output) => format!("applied, {output:?}"),
         CommandOutcome::ReadReady(index) => format!("may read at {index}"),
-        CommandOutcome::Redirect(leader) => format!("redirected to {}", name(*leader)),
+        CommandOutcome::Redirect(leader) => format!("redirected to {}", node_name(*leader)),
         CommandOutcome::Retry(reason) => format!("try again: {reason}"),
         CommandOutcome::Refused(reason) => format!("refused: {reason}"),
         CommandOutcome::Unknown => "unknown".to_owned(),
@@ -173,30 +173,30 @@ pub fn outcome(outcome: &CommandOutcome) -> String {
 pub fn record(record: &Record) -> String {
     match (&record.kind, &record.message) {
         (RecordKind::MessageSent, Some(view)) => {
-            format!("sends to {}: {}", name(view.to), message(view))
+            format!("sends to {}: {}", node_name(view.to), message(view))
         }
         (RecordKind::MessageHandled, Some(view)) => {
-            format!("handles from {}: {}", name(view.from), message(view))
+            format!("handles from {}: {}", node_name(view.from), message(view))
         }
         (RecordKind::MessageDuplicated { of }, Some(view)) => {
-            format!("message {of} to {} once more: {}", name(view.to), message(view))
+            format!("message {of} to {} once more: {}", node_name(view.to), message(view))
         }
         (RecordKind::MessageAltered, Some(view)) => {
-            format!("{} to {} altered: {}", name(view.from), name(view.to), message(view))
+            format!("{} to {} altered: {}", node_name(view.from), node_name(view.to), message(view))
         }
         (RecordKind::MessageLost { why }, Some(view)) => {
-            let (from, to) = (name(view.from), name(view.to));
-            format!("{from} to {to} lost ({}): {}", loss(*why), short(view))
+            let (from, to) = (node_name(view.from), node_name(view.to));
+            format!("{from} to {to} lost ({}): {}", loss(*why), message_label(view))
         }
         (RecordKind::MessageRefused { why }, Some(view)) => {
-            format!("refuses from {}: {} ({why})", name(view.from), short(view))
+            format!("refuses from {}: {} ({why})", node_name(view.from), message_label(view))
         }
-        (kind, _) => other(kind),
+        (kind, _) => without_message(kind),
     }
 }
 
 /// What a record says where it concerns no message, or names none.
-fn other(kind: &RecordKind) -> String {
+fn without_message(kind: &RecordKind) -> String {
     match kind {
         RecordKind::Started => "starts".to_owned(),
         RecordKind::RoleChanged { to, why, .. } => format!("is now {}: {why}", role(*to)),
@@ -225,8 +225,8 @@ fn other(kind: &RecordKind) -> String {
         RecordKind::Unblocked => "goes on".to_owned(),
         RecordKind::NetSplit => "falls into a minority".to_owned(),
         RecordKind::NetJoin => "is back from the minority".to_owned(),
-        RecordKind::LinkCut { to } => format!("link to {} is cut", name(*to)),
-        RecordKind::LinkHealed { to } => format!("link to {} is whole", name(*to)),
+        RecordKind::LinkCut { to } => format!("link to {} is cut", node_name(*to)),
+        RecordKind::LinkHealed { to } => format!("link to {} is whole", node_name(*to)),
         RecordKind::Section { title, .. } => title.clone(),
         RecordKind::Note { text } => text.clone(),
         RecordKind::Violation { rule, text } => format!("BROKEN {rule}: {text}"),
@@ -242,18 +242,21 @@ fn other(kind: &RecordKind) -> String {
 }
 
 /// What happens between a node and its log or its state machine.
-#[allow(clippy::wildcard_enum_match_arm, reason = "`other` has the words of every other kind")]
+#[allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "`without_message` has the words of every other kind"
+)]
 fn storage(kind: &RecordKind) -> String {
     match kind {
         RecordKind::PersistStarted { persist, truncate_from, entries, vote } => {
             let mut parts = Vec::new();
             parts.extend(vote.map(|vote| {
-                let whom = vote.voted_for.map_or_else(|| "nobody".to_owned(), name);
+                let whom = vote.voted_for.map_or_else(|| "nobody".to_owned(), node_name);
                 format!("term {}, vote for {whom}", vote.term)
             }));
             parts.extend(truncate_from.map(|from| format!("cut from {from}")));
             if !entries.is_empty() {
-                parts.push(span(entries));
+                parts.push(index_range(entries));
             }
             format!("begins write {persist}: {}", parts.join("; "))
         }
@@ -271,22 +274,22 @@ fn storage(kind: &RecordKind) -> String {
             format!("state machine fails at {index}: {reason}")
         }
         RecordKind::ApplyRetried { index } => format!("applies {index} again"),
-        _ => class_name(class(kind)).to_owned(),
+        _ => category_name(category(kind)).to_owned(),
     }
 }
 
 /// The word for a class, as pages use it.
 #[must_use]
-pub const fn class_name(class: Class) -> &'static str {
-    match class {
-        Class::Message => "message",
-        Class::Role => "role",
-        Class::Command => "command",
-        Class::Fault => "fault",
-        Class::Recovery => "recovery",
-        Class::Alarm => "alarm",
-        Class::Test => "test",
-        Class::Detail => "detail",
+pub const fn category_name(category: Category) -> &'static str {
+    match category {
+        Category::Message => "message",
+        Category::Role => "role",
+        Category::Command => "command",
+        Category::Fault => "fault",
+        Category::Recovery => "recovery",
+        Category::Alarm => "alarm",
+        Category::Test => "test",
+        Category::Detail => "detail",
     }
 }
 
@@ -300,7 +303,7 @@ pub fn changes(before: &NodeState, after: &NodeState) -> Vec<String> {
     if before.voted_for != after.voted_for
         && let Some(whom) = after.voted_for
     {
-        changes.push(format!("votes {}", name(whom)));
+        changes.push(format!("votes {}", node_name(whom)));
     }
     if before.last != after.last {
         changes.push(format!("log {}", log_id(after.last)));
@@ -336,7 +339,7 @@ pub const fn loss(why: Loss) -> &'static str {
     }
 }
 
-fn span(entries: &[EntryView]) -> String {
+fn index_range(entries: &[EntryView]) -> String {
     match entries {
         [] => "nothing".to_owned(),
         [one] => one.index.to_string(),
@@ -344,9 +347,9 @@ fn span(entries: &[EntryView]) -> String {
     }
 }
 
-fn span_with_texts(entries: &[EntryView]) -> String {
+fn entries_with_text(entries: &[EntryView]) -> String {
     match entries {
         [one] => format!("{} {:?}", one.index, one.text),
-        many => span(many),
+        many => index_range(many),
     }
 }
