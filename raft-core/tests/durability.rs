@@ -10,7 +10,7 @@ fn vote_waits_for_the_disk() {
     c.disk_by_hand(2);
     c.campaign(1);
     c.deliver(vote().to(2));
-    c.section("no vote before the write").tests(&["durability/promise_waits_for_persist"]);
+    c.section("no vote before the write").tests(&["durability/response_waits_for_persist"]);
     assert!(c.messages(&vote_response()).is_empty());
     c.write_persists(2, 1);
     assert!(c.messages(&vote_response()).is_empty(), "durable, but not reported to the node");

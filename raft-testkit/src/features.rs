@@ -1,19 +1,20 @@
-//! The features of Raft that scenarios name, so that what nothing tests can be seen.
+//! The registry of the features of Raft. Sections of scenarios name features, so that the features
+//! without a test can be listed.
 //!
-//! A feature has a path, like `leader_election`; one of its branches has the feature's path in
-//! front, like `leader_election/split_vote`. A section of a scenario names the features that it
-//! *uses* to get somewhere and those that it *tests*.
+//! A feature has a path, such as `leader_election`; a branch of it has the path of the feature as a
+//! prefix, such as `leader_election/split_vote`. A section names the features that it *uses*, and
+//! those that it *tests*.
 
 /// One feature of Raft, or one branch of it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Feature {
-    /// Names it in traces: `feature` or `feature/branch`. Never changes once it is in use.
+    /// Its path in traces: `feature` or `feature/branch`. Stable once it is in use.
     pub path: &'static str,
-    /// Names it for readers.
+    /// Its title in pages.
     pub title: &'static str,
-    /// What holds, in a sentence or two.
-    pub says: &'static str,
-    /// Where to read about it.
+    /// What it guarantees, in one or two sentences.
+    pub description: &'static str,
+    /// Its source.
     pub source: &'static str,
 }
 
@@ -37,7 +38,7 @@ pub fn find(path: &str) -> Option<&'static Feature> {
     ALL.iter().copied().find(|feature| feature.path == path)
 }
 
-/// The registered path that looks most like this one: a hint for a mistyped path.
+/// The feature whose path is most similar to this one: a hint for a mistyped path.
 #[must_use]
 pub fn nearest(path: &str) -> Option<&'static Feature> {
     let likeness = |feature: &Feature| {
@@ -52,11 +53,11 @@ pub fn nearest(path: &str) -> Option<&'static Feature> {
 }
 
 macro_rules! features {
-    ($($name:ident = $path:literal, $title:literal, $source:literal, $says:literal;)*) => {
+    ($($name:ident = $path:literal, $title:literal, $source:literal, $description:literal;)*) => {
         $(
-            #[doc = $says]
+            #[doc = $description]
             pub const $name: Feature =
-                Feature { path: $path, title: $title, says: $says, source: $source };
+                Feature { path: $path, title: $title, description: $description, source: $source };
         )*
 
         /// Every feature, each followed by its branches.
@@ -66,96 +67,96 @@ macro_rules! features {
 
 features! {
     LEADER_ELECTION = "leader_election", "Leader election", "Raft §5.2, §5.4.1; thesis §3.4",
-        "A node that hears from no leader asks the others for their votes; a majority makes it the only leader of its term.";
-    ALL_YES_VOTES = "leader_election/all_yes_votes", "Everybody votes yes", "Raft §5.2",
+        "A node that receives nothing from a leader requests votes; a majority makes it the only leader of its term.";
+    ALL_YES_VOTES = "leader_election/all_yes_votes", "All votes granted", "Raft §5.2",
         "The candidate wins with the first majority of votes; later ones change nothing.";
-    ALL_YES_VOTES_WITH_PRE_VOTE = "leader_election/all_yes_votes_with_pre_vote", "Everybody votes yes, asked before", "thesis §9.6",
-        "A node first asks whether it would win, and raises its term only when a majority says yes.";
+    ALL_YES_VOTES_WITH_PRE_VOTE = "leader_election/all_yes_votes_with_pre_vote", "All votes granted, after a pre-vote", "thesis §9.6",
+        "A node raises its term only after a majority has granted its pre-vote.";
     SPLIT_VOTE = "leader_election/split_vote", "Split vote", "Raft §5.2",
-        "Nobody reaches a majority; the term ends without a leader and a new one is tried.";
+        "No candidate reaches a majority; the term ends without a leader, and an election of a later term follows.";
     STALE_LOG_LOSES = "leader_election/stale_log_loses", "A stale log loses", "Raft §5.4.1",
-        "A voter refuses a candidate whose last entry is older than its own, however high the candidate's term.";
+        "A voter denies its vote to a candidate whose last entry is older than its own, whatever the term of the candidate.";
     STALE_VOTE_IGNORED = "leader_election/stale_vote_ignored", "Votes of an older election", "Raft §5.1, §5.2",
         "A vote that arrives after its candidate moved to a later term does not count.";
     ONE_VOTE_A_TERM = "leader_election/one_vote_a_term", "One vote a term", "Raft §5.2",
-        "A node votes for one candidate in a term, first come first served, and remembers it over a crash.";
-    HIGHER_TERM_STEPS_DOWN = "leader_election/higher_term_steps_down", "A higher term demotes", "Raft §5.1",
+        "A node grants one vote in each term, to the first candidate; the vote survives a crash.";
+    HIGHER_TERM_STEPS_DOWN = "leader_election/higher_term_steps_down", "A higher term ends a leadership", "Raft §5.1",
         "A leader or candidate that sees a higher term becomes a follower in it.";
     CANDIDATE_YIELDS = "leader_election/candidate_yields", "A candidate yields to the leader of its term", "Raft §5.2",
-        "An append of its own term tells a candidate that somebody else has won.";
+        "An append of its own term shows a candidate that another node is the leader; it becomes a follower.";
     CHECK_QUORUM = "leader_election/check_quorum", "A leader without a quorum steps down", "thesis §6.2",
-        "A leader that heard from no majority for an election timeout gives up leading.";
-    LEADER_STICKINESS = "leader_election/leader_stickiness", "A working leader is protected", "thesis §4.2.3",
-        "A follower that hears from a leader refuses to help anyone overthrow it.";
+        "A leader that receives no response from a majority for an election timeout becomes a follower.";
+    LEADER_STICKINESS = "leader_election/leader_stickiness", "Leader stickiness", "thesis §4.2.3",
+        "A follower with recent contact to a leader denies votes to other candidates.";
     SINGLE_NODE = "leader_election/single_node", "A cluster of one", "Raft §5.2",
-        "One node is a majority of itself: it leads as soon as its own vote is durable.";
+        "A single voter is a majority: it becomes leader as soon as its own vote is durable.";
     EVEN_CLUSTER = "leader_election/even_cluster", "An even number of voters", "Raft §5.2",
-        "Half is not a majority: of four, three must agree.";
+        "Half of the voters are not a majority: of four voters, three are.";
 
     STATE_MACHINE_COMMAND = "state_machine_command", "Commands", "Raft §5.3, §8; thesis §6.3",
-        "A client's command goes into the leader's log, to a majority, and then to the state machine whose output answers the client.";
-    ALL_IN_SYNC = "state_machine_command/all_in_sync", "All followers in step", "Raft §5.3",
-        "Every follower has the leader's log; one round of appends commits the command.";
+        "The leader appends a command to its log, replicates it to a majority, applies it, and responds with the output.";
+    ALL_IN_SYNC = "state_machine_command/all_in_sync", "All followers in sync", "Raft §5.3",
+        "Every follower has the log of the leader; one round of appends commits the command.";
     MINIMAL_NODE_COUNT = "state_machine_command/minimal_node_count", "A bare majority", "Raft §5.3",
-        "The command commits although a minority of the nodes is away.";
+        "A command is committed although a minority of the nodes is down.";
     REQUEST_REDIRECT = "state_machine_command/request_redirect", "Redirected by a follower", "Raft §8; thesis §6.2",
         "A follower refuses the command and names the leader.";
-    REQUEST_RETRY = "state_machine_command/request_retry", "Told to try again", "thesis §6.2",
-        "A node that knows of no leader refuses the command and says so.";
-    APPLY_ON_DELAYED_REPLICATION = "state_machine_command/apply_on_delayed_replication", "Applied on catching up", "Raft §5.3",
-        "A node that was away applies what was committed without it, in order, once it has the entries.";
-    COMMIT_WITH_HEARTBEAT = "state_machine_command/commit_with_heartbeat", "Commit told by a heartbeat", "Raft §5.3",
-        "Followers learn from the next append or heartbeat how far they may apply.";
+    REQUEST_RETRY = "state_machine_command/request_retry", "Refused for now", "thesis §6.2",
+        "A node that knows no leader refuses the command; the client can retry.";
+    APPLY_ON_DELAYED_REPLICATION = "state_machine_command/apply_on_delayed_replication", "Applied after catching up", "Raft §5.3",
+        "A node that was down applies the entries that were committed without it, in order, once it has them.";
+    COMMIT_WITH_HEARTBEAT = "state_machine_command/commit_with_heartbeat", "Commit index in a heartbeat", "Raft §5.3",
+        "Followers receive the commit index with the next append or heartbeat.";
     FOLLOWER_APPLY_FAILS = "state_machine_command/follower_apply_fails", "A follower's state machine fails", "Raft §5.3",
-        "The command succeeds by the quorum; the follower has committed but not applied, and applies once the cause is gone.";
+        "The quorum commits the command; the follower does not apply it until its state machine works again.";
     LEADER_APPLY_FAILS = "state_machine_command/leader_apply_fails", "The leader's state machine fails", "Raft §5.3",
-        "The caller gets the error of the leader's state machine.";
-    UNKNOWN_OUTCOME = "state_machine_command/unknown_outcome", "Leadership lost on the way", "Raft §8; thesis §6.3",
-        "The client is told that its command may or may not take effect.";
+        "The client receives the error of the leader's state machine.";
+    UNKNOWN_OUTCOME = "state_machine_command/unknown_outcome", "Leadership lost before the commit", "Raft §8; thesis §6.3",
+        "The outcome of the command is unknown: it may or may not take effect.";
     LINEARIZABLE_READ = "state_machine_command/linearizable_read", "Reads by ReadIndex", "thesis §6.4",
-        "A leader answers a read once a majority has confirmed that it still led when the read came.";
+        "A leader responds to a read after a majority has confirmed that it was the leader when the read arrived.";
 
     LOG_REPLICATION = "log_replication", "Log replication", "Raft §5.3",
-        "Logs that hold an entry of the same index and term are equal up to it; the leader makes every follower's log agree with its own.";
+        "Logs that have an entry of the same index and term are equal up to it; the leader makes the log of every follower equal to its own.";
     HEARTBEAT_ONLY = "log_replication/heartbeat_only", "Heartbeats", "Raft §5.2",
-        "An append without entries shows that the leader lives, and checks that the follower's log ends where the leader's does.";
-    SLOW_FOLLOWER_BACKDOWN = "log_replication/slow_follower_backdown", "Backing up to a follower that lacks entries", "Raft §5.3",
-        "A follower that lacks the previous entry refuses; the leader goes back to where the logs agree and sends from there.";
+        "An append without entries resets the election timers of followers and checks that their logs end where the log of the leader ends.";
+    SLOW_FOLLOWER_BACKDOWN = "log_replication/slow_follower_backdown", "Backing up for a follower that lacks entries", "Raft §5.3",
+        "A follower that lacks the previous entry rejects the append; the leader goes back to the last entry that both logs have.";
     CONFLICT_OVERWRITTEN = "log_replication/conflict_overwritten", "Conflicting entries are replaced", "Raft §5.3, figure 7",
-        "A follower removes a suffix that was never committed and takes the leader's entries.";
+        "A follower replaces a conflicting, uncommitted suffix by the entries of the leader.";
     STALE_APPEND_KEEPS_LOG = "log_replication/stale_append_keeps_log", "A late short append removes nothing", "Raft §5.3",
-        "An append that arrives late and ends before the follower's last entry leaves what agrees in place.";
-    DUPLICATE_APPEND = "log_replication/duplicate_append", "An append twice", "Raft §5.5",
-        "An append that arrives a second time changes nothing.";
+        "A delayed append that ends before the last entry of the follower removes no matching entry.";
+    DUPLICATE_APPEND = "log_replication/duplicate_append", "A duplicate append", "Raft §5.5",
+        "A second copy of an append changes nothing.";
     PIPELINE = "log_replication/pipeline", "Several appends in flight", "thesis §10.2.1",
-        "The leader sends on without waiting for answers, within a window.";
-    OLD_TERM_NOT_COUNTED = "log_replication/old_term_not_counted", "Older terms are not committed by counting", "Raft §5.4.2, figure 8",
-        "A leader counts copies only of an entry of its own term; what comes before is committed with it.";
+        "The leader sends further appends before it has the response to the first, within a window.";
+    OLD_TERM_NOT_COUNTED = "log_replication/old_term_not_counted", "Entries of older terms are not committed by counting", "Raft §5.4.2, figure 8",
+        "A leader counts the copies of entries of its own term only; earlier entries are committed with them.";
 
     DURABILITY = "durability", "Durability", "Raft §5.6; thesis §3.8",
-        "A node answers only for what is on its disk: votes, terms and entries survive a crash.";
-    PROMISE_WAITS_FOR_PERSIST = "durability/promise_waits_for_persist", "A promise waits for the disk", "Raft §5.6",
-        "A vote or an append's answer leaves the node after the write that it depends on is durable.";
-    LOSE_UNSYNCED = "durability/lose_unsynced", "A crash loses what was not durable", "Raft §5.6",
-        "A node comes back with what was durable, and catches up.";
+        "A node responds only after its term, vote and entries are durable; they survive a crash.";
+    RESPONSE_WAITS_FOR_PERSIST = "durability/response_waits_for_persist", "Responses wait for the disk", "Raft §5.6",
+        "A vote or the response to an append is sent only after the write that it depends on is durable.";
+    LOSE_UNSYNCED = "durability/lose_unsynced", "A crash loses writes that are not durable", "Raft §5.6",
+        "A node restarts with its durable entries and catches up.";
     LATE_PERSIST = "durability/late_persist", "A late completion", "thesis §10.2.1",
         "The completion of an older write never makes newer entries count as durable.";
-    LEADER_DISK_IN_PARALLEL = "durability/leader_disk_in_parallel", "The leader's disk works beside the network", "thesis §10.2.1",
-        "A command may be committed by followers before the leader's own disk has it.";
+    LEADER_DISK_IN_PARALLEL = "durability/leader_disk_in_parallel", "The disk of the leader in parallel with the network", "thesis §10.2.1",
+        "A command can be committed by followers before it is durable at the leader.";
 
     NETWORK_PARTITION = "network_partition", "Partitions", "Raft §5.4; thesis §6.2",
-        "The side with a majority goes on; the other side can commit nothing.";
-    MINORITY_LEADER = "network_partition/minority_leader", "A leader cut off with a minority", "Raft §5.3, §5.4",
-        "What a cut-off leader logs never commits, and is replaced when it returns.";
-    ONE_WAY = "network_partition/one_way", "A link cut one way", "thesis §6.2",
-        "A node that is heard and does not hear, or the reverse, does no harm.";
+        "The side with a majority continues; the other side commits nothing.";
+    MINORITY_LEADER = "network_partition/minority_leader", "A leader in a minority", "Raft §5.3, §5.4",
+        "Entries that such a leader appends are not committed; they are replaced after the partition heals.";
+    ONE_WAY = "network_partition/one_way", "A link cut in one direction", "thesis §6.2",
+        "A node that can only send, or only receive, does not disturb the cluster.";
 
     LEADERSHIP_TRANSFER = "leadership_transfer", "Leadership transfer", "thesis §3.10",
-        "A leader hands over to a follower that has its whole log.";
+        "A leader transfers its leadership to a follower that has its whole log.";
     MEMBERSHIP_CHANGE = "membership_change", "Membership changes", "Raft §6; thesis §4",
-        "Nodes join and leave while the cluster works, and no two majorities can miss each other.";
+        "Nodes are added and removed while the cluster works; the majorities of consecutive configurations overlap.";
     SNAPSHOTS = "snapshots", "Snapshots and compaction", "Raft §7; thesis §5",
-        "The state machine's state replaces the log that led to it, and brings a node up that the log no longer can.";
+        "A snapshot of the state machine replaces a prefix of the log, and restores nodes that need that prefix.";
 }
 
 #[cfg(test)]
@@ -163,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_branch_follows_its_feature_and_no_path_comes_twice() {
+    fn every_branch_follows_its_feature_and_paths_are_unique() {
         let mut seen: Vec<&str> = Vec::new();
         for feature in ALL {
             assert!(!seen.contains(&feature.path), "{} comes twice", feature.path);
@@ -173,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mistyped_path_finds_the_one_that_was_meant() {
+    fn a_mistyped_path_finds_the_most_similar_one() {
         assert_eq!(nearest("leader_election/split_votes"), Some(&SPLIT_VOTE));
         assert_eq!(nearest("log_replicaton"), Some(&LOG_REPLICATION));
         assert_eq!(nearest("zzz"), None);

@@ -33,7 +33,6 @@ mod condition;
 mod condition_tracker;
 mod counter;
 pub mod features;
-pub mod files;
 mod network;
 mod prng;
 mod recorder;

@@ -1,4 +1,4 @@
-//! The `raft-testkit` command: draws traces, explains them, compares them.
+//! The `raft-testkit` command: runs scenarios; renders, explains and compares traces.
 
 mod cli;
 

@@ -238,7 +238,7 @@ impl fmt::Display for Selector {
             f.write_str(if granted { " granted" } else { " denied" })?;
         }
         if let Some(matched) = self.matched {
-            f.write_str(if matched { " matched" } else { " mismatched" })?;
+            f.write_str(if matched { " matched" } else { " rejected" })?;
         }
         if !self.predicates.is_empty() {
             f.write_str(" matching a predicate")?;

@@ -1,7 +1,8 @@
-//! The kit as its users see it.
+//! Tests of the public interface.
 
 mod control;
 mod scenario_files;
+mod scenario_grammar;
 mod seeds;
 mod swarm;
 mod trace;

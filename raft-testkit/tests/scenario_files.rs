@@ -1,18 +1,18 @@
-//! Scenario files: each in the directory holds, and mistakes are pointed at.
+//! Scenario files: all pass, and errors name the place of a mistake.
 
 use std::fs;
 use std::path::PathBuf;
 
-use raft_testkit::script::{self, RunError, Script};
+use raft_testkit::script::{self, RunError, Scenario};
 
 #[test]
-fn every_scenario_file_holds() {
+fn every_scenario_file_passes() {
     let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("scenarios");
     let mut ran = 0;
     for file in fs::read_dir(directory).unwrap() {
         let path = file.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "raft") {
-            script::run_file(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            script::run_file(&path).unwrap_or_else(|error| panic!("{error}"));
             ran += 1;
         }
     }
@@ -20,46 +20,57 @@ fn every_scenario_file_holds() {
 }
 
 #[test]
-fn an_unknown_verb_is_pointed_at() {
-    let error = Script::parse("cluster 3 voters\ncampaign 1 ; campain 2\n").unwrap_err();
-    let expected = "line 2: unknown verb \"campain\"; did you mean \"campaign\"?\n  \
-                    campaign 1 ; campain 2\n               ^^^^^^^";
+fn an_error_has_the_line_the_place_a_hint_and_what_is_allowed() {
+    let error = Scenario::parse("cluster 3 voters\ncampaign 1 ; deliver appent\n").unwrap_err();
+    let expected = "line 2: unknown kind of message \"appent\"; did you mean \"append\"?\n  \
+                    campaign 1 ; deliver appent\n                       ^^^^^^\n  \
+                    allowed: any, append, append_resp, heartbeat, pre_vote, pre_vote_resp, vote, \
+                    vote_resp";
     assert_eq!(error.to_string(), expected);
 }
 
 #[test]
-fn what_is_missing_or_too_much_is_pointed_at() {
-    let caret = |text: &str| {
-        let error = Script::parse(text).unwrap_err();
-        (error.what, error.caret)
-    };
-    assert_eq!(caret("elect"), ("a node is missing".to_owned(), "     ^".to_owned()));
-    assert_eq!(caret("elect one"), ("a node must be a number".to_owned(), "      ^^^".to_owned()));
-    assert_eq!(caret("elect 1 2"), ("this is too much".to_owned(), "        ^".to_owned()));
-    let (what, _) = caret("deliver appent 1 -> 2");
-    assert_eq!(what, "unknown kind of message \"appent\"; did you mean \"append\"?");
-    let (what, _) = caret("expect covnerged");
-    assert_eq!(what, "unknown expectation \"covnerged\"; did you mean \"converged\"?");
+fn a_missing_wrong_or_additional_word_is_an_error_at_its_place() {
+    let cases = [
+        ("elect", "a node is missing", "     ^"),
+        ("elect one", "a node must be a number", "      ^^^"),
+        ("elect 1 2", "unexpected \"2\" after the statement", "        ^"),
+        ("cut 1 2", "\"->\" is missing", "      ^"),
+        ("disk 1 by foot", "\"by hand\" or \"at once\" is missing", "       ^^"),
+        ("cluster 0 voters", "a cluster has at least one voter", "        ^"),
+        ("campain 1", "unknown statement \"campain\"; did you mean \"campaign\"?", "^^^^^^^"),
+        (
+            "expect covnerged",
+            "unknown expectation \"covnerged\"; did you mean \"converged\"?",
+            "       ^^^^^^^^^",
+        ),
+        ("expect 1: king", "unknown role \"king\"", "          ^^^^"),
+    ];
+    for (text, message, caret) in cases {
+        let error = Scenario::parse(text).unwrap_err();
+        assert_eq!((error.message.as_str(), error.caret.as_str()), (message, caret), "{text}");
+        assert!(!error.allowed.is_empty(), "{text}");
+    }
 }
 
 #[test]
-fn what_does_not_hold_is_told_with_its_line() {
-    let script = Script::parse("cluster 3 voters\nelect 1\nexpect leader 2\n").unwrap();
-    let Err(RunError::Failed { line, command, report }) = script.run("wrong") else {
-        panic!("it does not hold");
-    };
-    assert_eq!((line, command.as_str()), (3, "expect leader 2"));
-    assert!(report.contains("node 2 should be a leader"), "{report}");
+fn a_failed_expectation_is_reported_with_its_line() {
+    let scenario = Scenario::parse("cluster 3 voters\nelect 1\nexpect leader 2\n").unwrap();
+    let Err(failure) = scenario.run("wrong") else { panic!("node 2 is not the leader") };
+    assert_eq!((failure.line, failure.statement.as_str()), (3, "expect leader 2"));
+    let report = failure.report;
+    assert!(report.contains("expected node 2 to be leader"), "{report}");
+    assert!(report.contains("it is follower in term 1"), "{report}");
     assert!(report.lines().count() <= 40, "{report}");
 }
 
 #[test]
-fn a_golden_trace_is_compared_and_differences_are_told_with_their_line() {
+fn a_difference_from_the_golden_table_is_reported_with_file_and_line() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("golden.raft");
     fs::write(&path, "cluster 1 voters\ncampaign 1\ntrace\nsomething else\n").unwrap();
-    let Err(RunError::Trace { line, file, .. }) = script::run_file(&path) else {
-        panic!("the trace differs");
-    };
-    assert_eq!((line, file.as_str()), (4, "something else"));
+    let Err(error) = script::run_file(&path) else { panic!("the tables differ") };
+    assert!(error.to_string().starts_with(&format!("{}: line 4: ", path.display())), "{error}");
+    let RunError::GoldenTable { line, expected, .. } = error else { panic!("{error}") };
+    assert_eq!((line, expected.as_str()), (4, "something else"));
 }

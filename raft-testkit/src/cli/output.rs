@@ -1,8 +1,8 @@
-//! The only place that writes to the terminal.
+//! Writes to the terminal.
 
 use std::io::{self, IsTerminal, Write};
 
-/// Writes to standard output. A reader that went away (`| head`) is no failure.
+/// Writes to standard output. A closed pipe (`| head`) is not an error.
 pub(crate) fn print(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -11,13 +11,13 @@ pub(crate) fn print(text: &str) -> io::Result<()> {
     }
 }
 
-/// Writes a line to standard error.
-pub(crate) fn complain(text: &str) {
-    // Nothing is left to tell if standard error is gone too.
+/// Writes an error to standard error.
+pub(crate) fn print_error(text: &str) {
+    // A failure to write to standard error cannot be reported.
     let _ = writeln!(io::stderr(), "raft-testkit: {text}");
 }
 
-/// Whether standard output shows colours.
+/// Whether to write colours to standard output.
 pub(crate) fn colours() -> bool {
     io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
 }

@@ -131,7 +131,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     }
 
     fn record_outcome(&mut self, at: usize, id: u64, outcome: CommandOutcome, cause: u64) {
-        let kind = RecordKind::CommandAnswered { command: id, outcome: outcome.clone() };
+        let kind = RecordKind::CommandResponded { command: id, outcome: outcome.clone() };
         let record = self.record_at(at, kind, Some(cause));
         if let Some(request) = self.clients.get_mut(id)
             && request.outcome.is_none()

@@ -128,7 +128,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     pub fn fail_commands(&mut self, node: u64) {
         let at = self.slot(node);
         self.nodes[at].command_fault = Some(CommandFault::Every);
-        self.record_at(at, RecordKind::Lever { what: "rig".to_owned() }, None);
+        self.record_at(at, RecordKind::TestAction { action: "fail commands".to_owned() }, None);
     }
 
     /// From now on the node's state machine fails at every command that reads like this.
@@ -136,14 +136,18 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         let at = self.slot(node);
         let command = bytes::Bytes::copy_from_slice(command.as_ref());
         self.nodes[at].command_fault = Some(CommandFault::Matching(command));
-        self.record_at(at, RecordKind::Lever { what: "rig".to_owned() }, None);
+        self.record_at(at, RecordKind::TestAction { action: "fail commands".to_owned() }, None);
     }
 
     /// The node's state machine works again.
     pub fn clear_command_failures(&mut self, node: u64) {
         let at = self.slot(node);
         self.nodes[at].command_fault = None;
-        self.record_at(at, RecordKind::Lever { what: "disarm".to_owned() }, None);
+        self.record_at(
+            at,
+            RecordKind::TestAction { action: "clear command failures".to_owned() },
+            None,
+        );
     }
 
     fn set_disk(&mut self, at: usize, completion: Completion, write_time: Option<Duration>) {

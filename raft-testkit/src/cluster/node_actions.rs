@@ -137,7 +137,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         if !self.nodes[at].is_up() {
             self.fail(&format!("node {node} cannot {what}: it is not up"));
         }
-        let kind = RecordKind::Lever { what: what.to_owned() };
+        let kind = RecordKind::TestAction { action: what.to_owned() };
         self.step(at, input, kind, None);
         self.settle(at);
     }
@@ -247,7 +247,7 @@ impl<M: StateMachine> Cluster<M, MemLogStore> {
     pub fn set_term(&mut self, node: u64, term: u64) {
         let at = self.slot(node);
         self.crash(node, Crash::LoseUnsynced);
-        self.record_at(at, RecordKind::Lever { what: format!("set term {term}") }, None);
+        self.record_at(at, RecordKind::TestAction { action: format!("set term {term}") }, None);
         let slot = &mut self.nodes[at];
         let id = slot.id;
         let store = slot.store.as_mut().expect("a store is away only while its node restarts");

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use raft_core::ports::{LogStore, StateMachine};
 
 use super::sim_cluster::Cluster;
-use crate::files;
+use crate::trace::files;
 use crate::trace::report::{Observation, failure_report};
 
 impl<M: StateMachine, S: LogStore> Cluster<M, S> {

@@ -1,145 +1,154 @@
-//! Carrying out the commands of a scenario file.
+//! Runs a scenario: each statement is a call of the cluster.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::RunError;
-use super::parse::{Command, Expected, Fault, Move, Outcome, Script, Which};
-use crate::cluster::{Cluster, RequestHandle};
-use crate::files;
-use crate::selector::any;
+use raft_core::RoleKind;
 
-/// A scenario on its way.
-struct Stage {
+use super::error::Failure;
+use super::scenario::{Line, Scenario};
+use super::statement::{BulkAction, Expectation, Fault, MessageAction, Outcome, Statement};
+use crate::cluster::{Cluster, RequestHandle};
+use crate::selector::Selector;
+use crate::trace::{describe, files};
+
+/// A scenario that runs.
+struct ScenarioRun {
     cluster: Cluster,
-    /// The commands that were given names.
+    /// The commands and reads that have names.
     named: BTreeMap<String, RequestHandle>,
 }
 
-impl Script {
-    /// Carries the scenario out; `name` names its files.
+impl Scenario {
+    /// Runs the scenario; `name` names the files of its trace.
     ///
     /// # Errors
-    /// The first thing that does not hold, with the report.
-    pub fn run(&self, name: &str) -> Result<Cluster, RunError> {
-        let mut stage = Stage { cluster: self.cluster(name), named: BTreeMap::new() };
-        for (line, text, command) in &self.commands {
-            let outcome = catch_unwind(AssertUnwindSafe(|| stage.carry_out(command)));
+    /// The first statement that fails, with the report. The trace is then written in every format
+    /// into the directory for failures.
+    pub fn run(&self, name: &str) -> Result<Cluster, Failure> {
+        let mut run = ScenarioRun { cluster: self.cluster(name), named: BTreeMap::new() };
+        for Line { number, text, statement } in &self.statements {
+            let outcome = catch_unwind(AssertUnwindSafe(|| run.execute(statement)));
             let report = match outcome {
                 Ok(Ok(())) => continue,
-                Ok(Err(report)) => stage.cluster.report(&report),
+                Ok(Err(report)) => run.cluster.report(&report),
                 Err(panic) => match panic.downcast::<String>() {
                     Ok(report) => *report,
                     Err(panic) => (*panic.downcast_ref::<&str>().unwrap_or(&"panicked")).to_owned(),
                 },
             };
-            // The report counts more than the files beside it: it is told even if they fail.
-            let _ = files::write_failure(&stage.cluster.trace());
-            return Err(RunError::Failed { line: *line, command: text.clone(), report });
+            // The report is returned even if the trace cannot be written.
+            let _ = files::write_failure(&run.cluster.trace());
+            return Err(Failure { line: *number, statement: text.clone(), report });
         }
-        Ok(stage.cluster)
+        Ok(run.cluster)
     }
 
     fn cluster(&self, name: &str) -> Cluster {
-        let setup = &self.setup;
-        let mut cluster = Cluster::new(setup.nodes)
+        let options = &self.options;
+        let mut cluster = Cluster::new(options.nodes)
             .scenario(&self.title)
             .named(name)
             .described(&self.description)
             .repeated_by(&format!("raft-testkit run {name}.raft"))
-            .seed(setup.seed)
-            .timers(setup.timers)
-            .pre_vote(setup.pre_vote)
-            .apply_failure(setup.policy);
-        if let Some((entries, appends)) = setup.window {
+            .seed(options.seed)
+            .timers(options.timers)
+            .pre_vote(options.pre_vote)
+            .apply_failure(options.apply_failure);
+        if let Some((entries, appends)) = options.window {
             cluster = cluster.window(entries, appends);
         }
         cluster
     }
 }
 
-impl Stage {
-    fn carry_out(&mut self, command: &Command) -> Result<(), String> {
+impl ScenarioRun {
+    fn execute(&mut self, statement: &Statement) -> Result<(), String> {
         let cluster = &mut self.cluster;
-        match command {
-            Command::Section(title) => {
+        match statement {
+            Statement::Section(title) => {
                 cluster.section(title);
             }
-            Command::Uses(features) => {
+            Statement::Uses(features) => {
                 let paths: Vec<&str> = features.iter().map(String::as_str).collect();
                 cluster.last_section().uses(&paths);
             }
-            Command::Tests(features) => {
+            Statement::Tests(features) => {
                 let paths: Vec<&str> = features.iter().map(String::as_str).collect();
                 cluster.last_section().tests(&paths);
             }
-            Command::Remark(text) => cluster.remark(text),
-            Command::Start => cluster.start(),
-            Command::Campaign(node) => cluster.campaign(*node),
-            Command::Elect(node) => cluster.elect(*node),
-            Command::StepDown(node) => cluster.step_down(*node),
-            Command::Heartbeat(node) => cluster.heartbeat(*node),
-            Command::Tick(node) => cluster.tick(*node),
-            Command::Run(duration) => cluster.run_for(*duration),
-            Command::Propose { node, text, name } => {
+            Statement::Remark(text) => cluster.remark(text),
+            Statement::Start => cluster.start(),
+            Statement::Campaign(node) => cluster.campaign(*node),
+            Statement::Elect(node) => cluster.elect(*node),
+            Statement::StepDown(node) => cluster.step_down(*node),
+            Statement::Heartbeat(node) => cluster.heartbeat(*node),
+            Statement::Tick(node) => cluster.tick(*node),
+            Statement::Run(duration) => cluster.run_for(*duration),
+            Statement::Propose { node, text, name } => {
                 let handle = cluster.propose(*node, text);
-                self.remember(name.as_ref(), handle);
+                self.name(name.as_ref(), handle);
             }
-            Command::Read { node, name } => {
+            Statement::Read { node, name } => {
                 let handle = cluster.read(*node);
-                self.remember(name.as_ref(), handle);
+                self.name(name.as_ref(), handle);
             }
-            Command::Move(moves, which) => move_messages(cluster, *moves, which),
-            Command::DeliverUntil(until) => cluster.deliver_until(until.clone()),
-            Command::LoseNothing => cluster.lose_nothing(),
-            Command::Expect(expected) => {
+            Statement::AllMessages(action) => act_on_all(cluster, *action),
+            Statement::Messages(action, selector) => act_on(cluster, *action, selector.clone()),
+            Statement::DeliverUntil(condition) => cluster.deliver_until(condition.clone()),
+            Statement::LoseNothing => cluster.lose_nothing(),
+            Statement::Expect(expectation) => {
                 cluster.start();
-                return self.expect(expected);
+                return self.expect(expectation);
             }
-            Command::Fault(fault) => break_or_mend(cluster, fault),
+            Statement::Fault(fault) => inject(cluster, fault),
         }
         Ok(())
     }
 
-    fn remember(&mut self, name: Option<&String>, handle: RequestHandle) {
+    fn name(&mut self, name: Option<&String>, handle: RequestHandle) {
         if let Some(name) = name {
             self.named.insert(name.clone(), handle);
         }
     }
 
-    fn expect(&mut self, expected: &Expected) -> Result<(), String> {
+    fn expect(&mut self, expectation: &Expectation) -> Result<(), String> {
         let cluster = &mut self.cluster;
-        match expected {
-            Expected::Converged => cluster.expect_converged(),
-            Expected::NoLeader => cluster.expect_no_leader(),
-            Expected::Commit(node, index) => cluster.expect_commit(*node, *index),
-            Expected::Last { node, index, term } => cluster.expect_last(*node, *index, *term),
-            Expected::Applied(node, index) => {
+        match expectation {
+            Expectation::Converged => cluster.expect_converged(),
+            Expectation::NoLeader => cluster.expect_no_leader(),
+            Expectation::Commit { node, index } => cluster.expect_commit(*node, *index),
+            Expectation::Last { node, index, term } => cluster.expect_last(*node, *index, *term),
+            Expectation::Applied { node, index } => {
                 let applied = cluster.status(*node).applied_index;
                 if applied.get() != *index {
                     return Err(format!(
-                        "node {node} should have applied {index}, but has {applied}"
+                        "expected node {node} to have applied {index}\nit has applied {applied}"
                     ));
                 }
             }
-            Expected::Total(node, total) => {
-                let is = cluster.machine(*node).total();
-                if is != *total {
-                    return Err(format!("node {node}'s total should be {total}, but is {is}"));
-                }
-            }
-            Expected::Role { node, role, term } => {
-                let status = cluster.status(*node);
-                let (is, in_term) = (format!("{:?}", status.role).to_lowercase(), status.term);
-                if is != role.replace('_', "") || term.is_some_and(|term| in_term.get() != term) {
+            Expectation::Total { node, total } => {
+                let actual = cluster.machine(*node).total();
+                if actual != *total {
                     return Err(format!(
-                        "node {node} should be a {role} (term {term:?}), but is a {is} in term {in_term}"
+                        "expected node {node} to have the total {total}\nits total is {actual}"
                     ));
                 }
             }
-            Expected::Outcome { name, outcome } => {
+            Expectation::Role { node, role, term } => {
+                let status = cluster.status(*node);
+                let (actual, in_term) = (status.role, status.term);
+                if actual != *role || term.is_some_and(|term| in_term.get() != term) {
+                    let term = term.map_or_else(String::new, |term| format!(" in term {term}"));
+                    let (role, actual) = (role_name(*role), role_name(actual));
+                    return Err(format!(
+                        "expected node {node} to be {role}{term}\nit is {actual} in term {in_term}"
+                    ));
+                }
+            }
+            Expectation::Outcome { name, outcome } => {
                 let Some(&handle) = self.named.get(name) else {
-                    return Err(format!("no command is called {name:?}"));
+                    return Err(format!("no command or read has the name {name:?}"));
                 };
                 let expectation = cluster.expect(handle);
                 match outcome {
@@ -160,30 +169,34 @@ impl Stage {
     }
 }
 
-fn move_messages(cluster: &mut Cluster, moves: Move, which: &Which) {
-    match (moves, which) {
-        (Move::Send, Which::All) => cluster.send_all(),
-        (Move::Handle, Which::All) => cluster.handle_all(),
-        (Move::Deliver, Which::All) => drop(cluster.deliver_all()),
-        (Move::Drop, Which::All) => drop(cluster.drop_all()),
-        (Move::Send, Which::These(select)) => drop(cluster.send(select.clone())),
-        (Move::Handle, Which::These(select)) => drop(cluster.handle(select.clone())),
-        (Move::Deliver, Which::These(select)) => drop(cluster.deliver(select.clone())),
-        (Move::Drop, Which::These(select)) => drop(cluster.drop(select.clone())),
-        (Move::Hold, Which::These(select)) => drop(cluster.hold(select.clone())),
-        (Move::Release, Which::These(select)) => drop(cluster.release(select.clone())),
-        (Move::Duplicate, Which::These(select)) => drop(cluster.duplicate(select.clone())),
-        (Move::Delay, Which::These(select)) => drop(cluster.delay(select.clone())),
-        (Move::Lose, Which::These(select)) => cluster.lose(select.clone()),
-        (Move::Hold, Which::All) => drop(cluster.hold(any())),
-        (Move::Release, Which::All) => drop(cluster.release(any())),
-        (Move::Duplicate, Which::All) => drop(cluster.duplicate(any())),
-        (Move::Delay, Which::All) => drop(cluster.delay(any())),
-        (Move::Lose, Which::All) => cluster.lose(any()),
+fn role_name(role: RoleKind) -> &'static str {
+    describe::role(role.into())
+}
+
+fn act_on_all(cluster: &mut Cluster, action: BulkAction) {
+    match action {
+        BulkAction::Send => cluster.send_all(),
+        BulkAction::Handle => cluster.handle_all(),
+        BulkAction::Deliver => drop(cluster.deliver_all()),
+        BulkAction::Drop => drop(cluster.drop_all()),
     }
 }
 
-fn break_or_mend(cluster: &mut Cluster, fault: &Fault) {
+fn act_on(cluster: &mut Cluster, action: MessageAction, selector: Selector) {
+    match action {
+        MessageAction::Send => drop(cluster.send(selector)),
+        MessageAction::Handle => drop(cluster.handle(selector)),
+        MessageAction::Deliver => drop(cluster.deliver(selector)),
+        MessageAction::Drop => drop(cluster.drop(selector)),
+        MessageAction::Hold => drop(cluster.hold(selector)),
+        MessageAction::Release => drop(cluster.release(selector)),
+        MessageAction::Duplicate => drop(cluster.duplicate(selector)),
+        MessageAction::Delay => drop(cluster.delay(selector)),
+        MessageAction::Lose => cluster.lose(selector),
+    }
+}
+
+fn inject(cluster: &mut Cluster, fault: &Fault) {
     match fault {
         Fault::Partition(groups, cut_off) => {
             let groups: Vec<&[u64]> = groups.iter().map(Vec::as_slice).collect();
@@ -192,7 +205,7 @@ fn break_or_mend(cluster: &mut Cluster, fault: &Fault) {
         Fault::Heal { keep_held: true } => cluster.heal(),
         Fault::Heal { keep_held: false } => cluster.heal_without_held(),
         Fault::Cut(from, to) => cluster.cut(*from, *to),
-        Fault::Mend(from, to) => cluster.reconnect(*from, *to),
+        Fault::Reconnect(from, to) => cluster.reconnect(*from, *to),
         Fault::CutOff(node) => cluster.cut_off(*node),
         Fault::Crash(node, crash) => cluster.crash(*node, *crash),
         Fault::Restart(node) => cluster.restart(*node),
@@ -203,14 +216,12 @@ fn break_or_mend(cluster: &mut Cluster, fault: &Fault) {
         Fault::Disk { node, by_hand: false } => cluster.disk_at_once(*node),
         Fault::Machine { node, by_hand: true } => cluster.apply_by_hand(*node),
         Fault::Machine { node, by_hand: false } => cluster.apply_at_once(*node),
-        Fault::Persist(node, None) => cluster.complete_all_persists(*node),
-        Fault::Persist(node, Some(count)) => {
-            cluster.complete_persists(*node, usize::try_from(*count).unwrap_or(usize::MAX));
-        }
+        Fault::Persist { node, count: None } => cluster.complete_all_persists(*node),
+        Fault::Persist { node, count: Some(count) } => cluster.complete_persists(*node, *count),
         Fault::Apply(node) => cluster.complete_apply(*node),
-        Fault::Rig(node, None) => cluster.fail_commands(*node),
-        Fault::Rig(node, Some(text)) => cluster.fail_command(*node, text),
-        Fault::Disarm(node) => cluster.clear_command_failures(*node),
+        Fault::FailCommands(node) => cluster.fail_commands(*node),
+        Fault::FailCommand(node, text) => cluster.fail_command(*node, text),
+        Fault::ClearCommandFailures(node) => cluster.clear_command_failures(*node),
         Fault::MarkFixed(node) => drop(cluster.mark_fixed(*node)),
     }
 }

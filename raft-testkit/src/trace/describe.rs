@@ -1,4 +1,4 @@
-//! What a record says in words: for terminals, diagrams and pages.
+//! Records as text, for terminals, diagrams and pages.
 
 use raft_core::{LogId, NodeId};
 
@@ -7,28 +7,28 @@ use super::record::{
     RecordKind, Role, Side,
 };
 
-/// What kind of thing a record is: decides colours and what a reader may hide.
+/// The category of a record, which decides its colour and whether a reader can hide it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Category {
-    /// A message on its way or at its end.
+    /// A message that is sent, handled, duplicated or altered.
     Message,
-    /// A role.
+    /// A change of role.
     Role,
-    /// A client's command.
+    /// A command or a read of a client.
     Command,
-    /// A node, a link or a message that fails.
+    /// A node or a link that fails, a message that is lost.
     Fault,
-    /// A fault that ends.
+    /// The start of a node, or the end of a fault.
     Recovery,
-    /// A log that is rewritten, a state machine that fails, a rule that breaks.
+    /// A refused message, a removed entry, a failed disk or state machine, a violated rule.
     Alarm,
-    /// Something that the test does.
+    /// An action, a section or a remark of the test.
     Test,
-    /// Disk writes, reads and applies: what a reader asks for only when it matters.
+    /// Timers, disk writes and reads, applied entries.
     Detail,
 }
 
-/// The class of a record.
+/// The category of a record.
 #[must_use]
 pub const fn category(kind: &RecordKind) -> Category {
     match kind {
@@ -38,7 +38,7 @@ pub const fn category(kind: &RecordKind) -> Category {
         | RecordKind::MessageAltered => Category::Message,
         RecordKind::RoleChanged { .. } => Category::Role,
         RecordKind::CommandStarted { .. }
-        | RecordKind::CommandAnswered { .. }
+        | RecordKind::CommandResponded { .. }
         | RecordKind::CommandDone { .. } => Category::Command,
         RecordKind::MessageLost { .. }
         | RecordKind::Crashed { .. }
@@ -57,7 +57,7 @@ pub const fn category(kind: &RecordKind) -> Category {
         | RecordKind::ApplyRetried { .. }
         | RecordKind::Halted { .. }
         | RecordKind::Violation { .. } => Category::Alarm,
-        RecordKind::Lever { .. } | RecordKind::Section { .. } | RecordKind::Note { .. } => {
+        RecordKind::TestAction { .. } | RecordKind::Section { .. } | RecordKind::Note { .. } => {
             Category::Test
         }
         RecordKind::TimerFired
@@ -68,13 +68,13 @@ pub const fn category(kind: &RecordKind) -> Category {
     }
 }
 
-/// How people name a node.
+/// The name of a node in texts: `n1`.
 #[must_use]
 pub fn node_name(node: NodeId) -> String {
     format!("n{node}")
 }
 
-/// A role in a word.
+/// The name of a role.
 #[must_use]
 pub const fn role(role: Role) -> &'static str {
     match role {
@@ -85,7 +85,7 @@ pub const fn role(role: Role) -> &'static str {
     }
 }
 
-/// Whether a node runs, in a word.
+/// Whether a node runs.
 #[must_use]
 pub const fn liveness(liveness: Liveness) -> &'static str {
     match liveness {
@@ -96,44 +96,44 @@ pub const fn liveness(liveness: Liveness) -> &'static str {
     }
 }
 
-/// A message in the few words that fit on its arrow.
+/// A message as the label of an arrow.
 #[must_use]
 pub fn message_label(message: &MessageView) -> String {
     match &message.body {
-        BodyView::PreVote { campaign_term, .. } => format!("pre-vote? t{campaign_term}"),
-        BodyView::PreVoteResponse { granted: true, .. } => "would vote".to_owned(),
-        BodyView::PreVoteResponse { granted: false, .. } => "would not vote".to_owned(),
-        BodyView::RequestVote { .. } => format!("vote? t{}", message.term),
-        BodyView::RequestVoteResponse { granted: true } => "vote".to_owned(),
-        BodyView::RequestVoteResponse { granted: false } => "no vote".to_owned(),
+        BodyView::PreVote { campaign_term, .. } => format!("pre-vote request t{campaign_term}"),
+        BodyView::PreVoteResponse { granted: true, .. } => "pre-vote granted".to_owned(),
+        BodyView::PreVoteResponse { granted: false, .. } => "pre-vote denied".to_owned(),
+        BodyView::RequestVote { .. } => format!("vote request t{}", message.term),
+        BodyView::RequestVoteResponse { granted: true } => "vote granted".to_owned(),
+        BodyView::RequestVoteResponse { granted: false } => "vote denied".to_owned(),
         BodyView::AppendEntries { entries, commit, .. } if entries.is_empty() => {
             format!("heartbeat c{commit}")
         }
         BodyView::AppendEntries { entries, commit, .. } => {
             format!("append {} c{commit}", index_range(entries))
         }
-        BodyView::AppendMatched { match_index, .. } => format!("ok {match_index}"),
-        BodyView::AppendMismatched { rejected, .. } => format!("no match at {rejected}"),
+        BodyView::AppendMatched { match_index, .. } => format!("matched {match_index}"),
+        BodyView::AppendRejected { prev_index, .. } => format!("rejected at {prev_index}"),
     }
 }
 
-/// A message in a sentence.
+/// A message with all its fields.
 #[must_use]
 pub fn message(message: &MessageView) -> String {
     let term = message.term;
     match &message.body {
         BodyView::PreVote { campaign_term, last_log } => {
-            format!("pre-vote? for term {campaign_term}, last entry {}", log_id(*last_log))
+            format!("pre-vote request for term {campaign_term}, last entry {}", log_id(*last_log))
         }
         BodyView::PreVoteResponse { campaign_term, granted } => {
-            format!("would{} vote in term {campaign_term}", if *granted { "" } else { " not" })
+            format!("pre-vote {} for term {campaign_term}", granted_or_denied(*granted))
         }
         BodyView::RequestVote { last_log, leadership_transfer } => {
-            let asked = if *leadership_transfer { ", asked by the leader" } else { "" };
-            format!("vote? in term {term}, last entry {}{asked}", log_id(*last_log))
+            let transfer = if *leadership_transfer { ", leadership transfer" } else { "" };
+            format!("vote request in term {term}, last entry {}{transfer}", log_id(*last_log))
         }
         BodyView::RequestVoteResponse { granted } => {
-            format!("{}vote in term {term}", if *granted { "" } else { "no " })
+            format!("vote {} in term {term}", granted_or_denied(*granted))
         }
         BodyView::AppendEntries { prev, entries, commit, .. } if entries.is_empty() => {
             format!("heartbeat in term {term}, prev {}, commit {commit}", log_id(*prev))
@@ -144,31 +144,31 @@ pub fn message(message: &MessageView) -> String {
             log_id(*prev)
         ),
         BodyView::AppendMatched { match_index, .. } => {
-            format!("matches up to {match_index} in term {term}")
+            format!("append matched up to {match_index} in term {term}")
         }
-        BodyView::AppendMismatched { rejected, last_index, hint, .. } => format!(
-            "no match at {rejected} in term {term}, ends at {last_index}, try {}",
+        BodyView::AppendRejected { prev_index, last_index, hint, .. } => format!(
+            "append rejected at {prev_index} in term {term}, last index {last_index}, hint {}",
             log_id(*hint)
         ),
     }
 }
 
-/// How a command ended.
+/// The outcome of a command.
 #[must_use]
 pub fn outcome(outcome: &CommandOutcome) -> String {
     match outcome {
         CommandOutcome::Applied(output) => format!("applied, {output:?}"),
-        CommandOutcome::ReadReady(index) => format!("may read at {index}"),
+        CommandOutcome::ReadReady(index) => format!("read confirmed at {index}"),
         CommandOutcome::Redirect(leader) => format!("redirected to {}", node_name(*leader)),
-        CommandOutcome::Retry(reason) => format!("try again: {reason}"),
+        CommandOutcome::Retry(reason) => format!("retry: {reason}"),
         CommandOutcome::Refused(reason) => format!("refused: {reason}"),
         CommandOutcome::Unknown => "unknown".to_owned(),
         CommandOutcome::ApplyFailed(reason) => format!("state machine failed: {reason}"),
-        CommandOutcome::TimedOut => "gave up waiting".to_owned(),
+        CommandOutcome::TimedOut => "timed out".to_owned(),
     }
 }
 
-/// What happened, without the node, in at most a line.
+/// What happened at the node of a record, in one line without the node.
 #[must_use]
 pub fn record(record: &Record) -> String {
     match (&record.kind, &record.message) {
@@ -179,7 +179,7 @@ pub fn record(record: &Record) -> String {
             format!("handles from {}: {}", node_name(view.from), message(view))
         }
         (RecordKind::MessageDuplicated { of }, Some(view)) => {
-            format!("message {of} to {} once more: {}", node_name(view.to), message(view))
+            format!("duplicate of message {of} to {}: {}", node_name(view.to), message(view))
         }
         (RecordKind::MessageAltered, Some(view)) => {
             format!("{} to {} altered: {}", node_name(view.from), node_name(view.to), message(view))
@@ -195,41 +195,41 @@ pub fn record(record: &Record) -> String {
     }
 }
 
-/// What a record says where it concerns no message, or names none.
+/// A record that has no message.
 fn without_message(kind: &RecordKind) -> String {
     match kind {
         RecordKind::Started => "starts".to_owned(),
-        RecordKind::RoleChanged { to, why, .. } => format!("is now {}: {why}", role(*to)),
-        RecordKind::MessageSent => "sends".to_owned(),
+        RecordKind::RoleChanged { to, why, .. } => format!("becomes {}: {why}", role(*to)),
+        RecordKind::MessageSent => "sends a message".to_owned(),
         RecordKind::MessageHandled => "handles a message".to_owned(),
         RecordKind::MessageLost { why } => format!("a message is lost ({})", loss(*why)),
-        RecordKind::MessageDuplicated { of } => format!("message {of} once more"),
+        RecordKind::MessageDuplicated { of } => format!("duplicate of message {of}"),
         RecordKind::MessageAltered => "a message is altered".to_owned(),
         RecordKind::MessageRefused { why } => format!("refuses a message ({why})"),
-        RecordKind::TimerFired => "timer".to_owned(),
-        RecordKind::Lever { what } => format!("test: {what}"),
+        RecordKind::TimerFired => "timer fires".to_owned(),
+        RecordKind::TestAction { action } => format!("test: {action}"),
         RecordKind::CommandStarted { command, text } => format!("command {command}: {text}"),
-        RecordKind::CommandAnswered { command, outcome: ended } => {
-            format!("answers command {command}: {}", outcome(ended))
+        RecordKind::CommandResponded { command, outcome: ended } => {
+            format!("responds to command {command}: {}", outcome(ended))
         }
         RecordKind::CommandDone { command, outcome: ended } => {
             format!("command {command} done: {}", outcome(ended))
         }
         RecordKind::Crashed { lost: 0, kept: 0 } => "crashes".to_owned(),
         RecordKind::Crashed { lost, kept } => {
-            format!("crashes: {lost} unsynced writes lost, {kept} kept")
+            format!("crashes: {lost} writes lost, {kept} kept")
         }
         RecordKind::Restarted => "restarts".to_owned(),
         RecordKind::Halted { reason } => format!("halts: {reason}"),
-        RecordKind::Blocked => "is held still".to_owned(),
-        RecordKind::Unblocked => "goes on".to_owned(),
-        RecordKind::NetSplit => "falls into a minority".to_owned(),
-        RecordKind::NetJoin => "is back from the minority".to_owned(),
+        RecordKind::Blocked => "is blocked".to_owned(),
+        RecordKind::Unblocked => "is unblocked".to_owned(),
+        RecordKind::NetSplit => "is in a minority".to_owned(),
+        RecordKind::NetJoin => "is in the majority again".to_owned(),
         RecordKind::LinkCut { to } => format!("link to {} is cut", node_name(*to)),
-        RecordKind::LinkHealed { to } => format!("link to {} is whole", node_name(*to)),
+        RecordKind::LinkHealed { to } => format!("link to {} is restored", node_name(*to)),
         RecordKind::Section { title, .. } => title.clone(),
         RecordKind::Note { text } => text.clone(),
-        RecordKind::Violation { rule, text } => format!("BROKEN {rule}: {text}"),
+        RecordKind::Violation { rule, text } => format!("VIOLATION of {rule}: {text}"),
         RecordKind::PersistStarted { .. }
         | RecordKind::PersistDone { .. }
         | RecordKind::PersistFailed { .. }
@@ -241,35 +241,36 @@ fn without_message(kind: &RecordKind) -> String {
     }
 }
 
-/// What happens between a node and its log or its state machine.
-#[allow(
-    clippy::wildcard_enum_match_arm,
-    reason = "`without_message` has the words of every other kind"
-)]
+/// A record about the log store or the state machine.
+#[allow(clippy::wildcard_enum_match_arm, reason = "`without_message` handles every other kind")]
 fn storage(kind: &RecordKind) -> String {
     match kind {
         RecordKind::PersistStarted { persist, truncate_from, entries, vote } => {
-            let mut parts = Vec::new();
-            parts.extend(vote.map(|vote| {
-                let whom = vote.voted_for.map_or_else(|| "nobody".to_owned(), node_name);
-                format!("term {}, vote for {whom}", vote.term)
+            let mut changes = Vec::new();
+            changes.extend(vote.map(|vote| match vote.voted_for {
+                Some(candidate) => {
+                    format!("term {}, vote for {}", vote.term, node_name(candidate))
+                }
+                None => format!("term {}, no vote", vote.term),
             }));
-            parts.extend(truncate_from.map(|from| format!("cut from {from}")));
+            changes.extend(truncate_from.map(|from| format!("truncate from {from}")));
             if !entries.is_empty() {
-                parts.push(index_range(entries));
+                changes.push(format!("append {}", index_range(entries)));
             }
-            format!("begins write {persist}: {}", parts.join("; "))
+            format!("starts write {persist}: {}", changes.join("; "))
         }
         RecordKind::PersistDone { persist } => format!("write {persist} is durable"),
         RecordKind::PersistFailed { reason } => format!("disk fails: {reason}"),
         RecordKind::Truncated { from, last } if *from == last.index => {
-            format!("entry {} goes (term {})", last.index, last.term)
+            format!("removes entry {} (term {})", last.index, last.term)
         }
         RecordKind::Truncated { from, last } => {
-            format!("entries {from} to {} go (term {})", last.index, last.term)
+            format!("removes entries {from} to {} (term {})", last.index, last.term)
         }
-        RecordKind::EntriesFetched { from, count } => format!("reads {count} entries from {from}"),
-        RecordKind::Applied { index } => format!("applied up to {index}"),
+        RecordKind::EntriesFetched { from, count } => {
+            format!("fetches {count} entries from {from} on")
+        }
+        RecordKind::Applied { index } => format!("has applied up to {index}"),
         RecordKind::ApplyFailed { index, reason } => {
             format!("state machine fails at {index}: {reason}")
         }
@@ -278,7 +279,7 @@ fn storage(kind: &RecordKind) -> String {
     }
 }
 
-/// The word for a class, as pages use it.
+/// The name of a category in style sheets.
 #[must_use]
 pub const fn category_name(category: Category) -> &'static str {
     match category {
@@ -293,7 +294,7 @@ pub const fn category_name(category: Category) -> &'static str {
     }
 }
 
-/// What changed at a node, in words.
+/// What changed at a node between two records.
 #[must_use]
 pub fn changes(before: &NodeState, after: &NodeState) -> Vec<String> {
     let mut changes = Vec::new();
@@ -301,9 +302,9 @@ pub fn changes(before: &NodeState, after: &NodeState) -> Vec<String> {
         changes.push(format!("term {}", after.term));
     }
     if before.voted_for != after.voted_for
-        && let Some(whom) = after.voted_for
+        && let Some(candidate) = after.voted_for
     {
-        changes.push(format!("votes {}", node_name(whom)));
+        changes.push(format!("vote for {}", node_name(candidate)));
     }
     if before.last != after.last {
         changes.push(format!("log {}", log_id(after.last)));
@@ -313,21 +314,21 @@ pub fn changes(before: &NodeState, after: &NodeState) -> Vec<String> {
     }
     if before.side != after.side {
         let side = match after.side {
-            Side::Majority => "majority side",
-            Side::Minority => "minority side",
+            Side::Majority => "in the majority",
+            Side::Minority => "in a minority",
         };
         changes.push(side.to_owned());
     }
     changes
 }
 
-/// An entry's place; the origin of the log in words.
+/// An entry as `INDEX@tTERM`; `none` for the origin of the log.
 #[must_use]
 pub fn log_id(id: LogId) -> String {
     if id == LogId::ORIGIN { "none".to_owned() } else { format!("{}@t{}", id.index, id.term) }
 }
 
-/// Why a message is gone, in a word or two.
+/// Why a message is lost.
 #[must_use]
 pub const fn loss(why: Loss) -> &'static str {
     match why {
@@ -337,6 +338,10 @@ pub const fn loss(why: Loss) -> &'static str {
         Loss::SenderDown => "sender down",
         Loss::ReceiverDown => "receiver down",
     }
+}
+
+const fn granted_or_denied(granted: bool) -> &'static str {
+    if granted { "granted" } else { "denied" }
 }
 
 fn index_range(entries: &[EntryView]) -> String {
@@ -352,4 +357,16 @@ fn entries_with_text(entries: &[EntryView]) -> String {
         [one] => format!("{} {:?}", one.index, one.text),
         many => index_range(many),
     }
+}
+
+/// The text on one line of at most this many characters; a cut is marked with an ellipsis.
+pub(in crate::trace) fn clip(text: &str, width_max: usize) -> String {
+    let plain: String =
+        text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
+    if plain.chars().count() <= width_max {
+        return plain;
+    }
+    let mut cut: String = plain.chars().take(width_max.saturating_sub(1)).collect();
+    cut.push('…');
+    cut
 }

@@ -1,24 +1,24 @@
-//! What differs between two traces: what happened, whatever its number and its time.
+//! The difference between two traces: what happened, whatever its number and its time.
 
 use std::fmt::Write as _;
 
-use super::describe;
+use super::describe::{self, clip};
 use super::record::{Record, Trace};
-use super::table::terminal::{WIDTH_MAX, clip};
+use super::table::terminal::WIDTH_MAX;
 
-/// How many records around a difference are shown.
+/// The number of equal records around a difference.
 const CONTEXT: usize = 3;
 
-/// How many pairs of records are compared at most where traces part; past it only the place
-/// where they part is shown.
+/// The most pairs of records that are compared where the traces differ. Beyond it the whole rest is
+/// shown as different.
 const PAIRS_MAX: usize = 16_000_000;
 
-/// What a comparison found.
+/// The result of a comparison.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TraceDiff {
     /// Whether the same things happened in the same order.
     pub equal: bool,
-    /// What to show: lines with `-` happened only in the first, with `+` only in the second.
+    /// The hunks: lines with `-` are in the first trace only, lines with `+` in the second only.
     pub text: String,
 }
 
@@ -37,7 +37,7 @@ pub fn compare(a: &Trace, b: &Trace) -> TraceDiff {
     TraceDiff { equal: false, text }
 }
 
-/// What of a record must be equal: everything but numbers and times.
+/// What is compared of a record: everything but its number and its time.
 fn record_lines(trace: &Trace) -> Vec<String> {
     trace.records.iter().map(record_line).collect()
 }
@@ -76,7 +76,7 @@ fn align(left: &[String], right: &[String]) -> Vec<Step> {
     steps
 }
 
-/// The longest common subsequence of what lies between the equal ends.
+/// The longest common subsequence between the equal beginning and the equal end.
 fn align_middle(steps: &mut Vec<Step>, left: &[String], right: &[String], head: usize) {
     let (rows, columns) = (left.len() - head, right.len() - head);
     if rows.saturating_mul(columns) > PAIRS_MAX {
@@ -135,7 +135,7 @@ fn write_hunks(text: &mut String, steps: &[Step], left: &[String], right: &[Stri
     }
 }
 
-/// The numbers of the records at which a hunk begins, on either side.
+/// The numbers of the records at which a hunk begins.
 fn hunk_position(steps: &[Step]) -> (String, String) {
     let number = |at: Option<usize>| at.map_or_else(|| "-".to_owned(), |at| (at + 1).to_string());
     let left = steps.iter().find_map(|step| match *step {

@@ -1,5 +1,5 @@
-//! The facts of a trace: sections of rows, one thing that happened at one node a row, with every
-//! node's role after it. Tables are drawn from them, and they are compared with golden ones.
+//! The events of a trace as rows in sections: one event at one node in each row, with the role of
+//! every node after it. Tables are rendered from it, and golden rows are compared with it.
 
 use std::fmt::Write as _;
 
@@ -10,12 +10,12 @@ use super::notation;
 use super::record::{Liveness, NodeState, Record, RecordKind, Role, Side, Trace};
 use super::view::{RoleTracker, SectionView, TraceView};
 
-/// What happened, section by section.
+/// The rows of a trace, section by section.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct EventTable {
-    /// The scenario's name.
+    /// The name of the scenario.
     pub scenario: String,
-    /// Its sections.
+    /// The sections.
     pub sections: Vec<TableSection>,
 }
 
@@ -26,44 +26,44 @@ pub struct TableSection {
     pub section: u64,
     /// Its title.
     pub title: String,
-    /// What happened in it.
+    /// Its rows.
     pub rows: Vec<Row>,
 }
 
-/// One thing that happened; only the start of several nodes shares a row.
+/// An event at one node. Only the starts of several nodes share a row.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Row {
-    /// The record that it shows, for links; not section of the facts.
+    /// The number of the record, for links; not written to JSON.
     #[serde(skip)]
     pub sequence: u64,
-    /// Every node's role after it, in the order of the nodes.
+    /// The role of every node after the event, in the order of the nodes.
     pub roles: Vec<String>,
-    /// What happened, and where.
+    /// The event at each node concerned.
     pub events: Vec<Event>,
 }
 
-/// What a row says of one node.
+/// An event at a node.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Event {
-    /// Which node.
+    /// The node.
     pub node: NodeId,
-    /// What happened, in the notation of [`notation`].
+    /// The event, in the notation of [`notation`].
     pub op: String,
-    /// What changed there since its last row.
+    /// What changed at the node since its last row.
     pub delta: String,
 }
 
 impl EventTable {
-    /// Draws the facts from a trace.
+    /// The events of a trace.
     ///
-    /// The start of the nodes is a row where it lies within a section; before the first section
-    /// it goes without saying.
+    /// The starts of the nodes are a row inside a section. Before the first section they are left
+    /// out.
     #[must_use]
     pub fn new(trace: &Trace) -> Self {
         Self::from_view(&TraceView::new(trace))
     }
 
-    /// Draws the facts from a trace that was read through.
+    /// The events of an indexed trace.
     #[must_use]
     pub fn from_view(view: &TraceView<'_>) -> Self {
         let mut builder = RowBuilder {
@@ -83,7 +83,7 @@ impl EventTable {
         Self { scenario: view.trace.header.scenario.clone(), sections }
     }
 
-    /// The facts as JSON, one row a line.
+    /// The table as JSON, one row on each line.
     #[must_use]
     pub fn to_json(&self) -> String {
         let mut out = format!("{{\"scenario\": {}, \"sections\": [", quoted(&self.scenario));
@@ -109,7 +109,7 @@ impl EventTable {
 struct RowBuilder<'r, 't> {
     view: &'r TraceView<'t>,
     roles: RoleTracker,
-    /// Each node's state at its last row.
+    /// The state of each node at its last row.
     previous: Vec<Option<&'t NodeState>>,
 }
 
@@ -125,12 +125,12 @@ impl<'t> RowBuilder<'_, 't> {
                 .collect();
             let Some((column, state)) = self.column_and_state(record) else { continue };
             let Some((op, node)) = notation::op(record).zip(record.node) else {
-                // A node that came up without a row changes from there on.
+                // The changes of a node that started without a row count from here.
                 self.previous[column].get_or_insert(state);
                 continue;
             };
             let before = self.previous[column].replace(state).unwrap_or(&ORIGIN);
-            // What happened between sections is the set-up of the next one.
+            // Changes between two sections are part of the set-up of the second.
             let delta =
                 if rows.is_empty() { String::new() } else { notation::delta(before, state) };
             let event = Event { node, op, delta };
@@ -150,7 +150,7 @@ impl<'t> RowBuilder<'_, 't> {
     }
 }
 
-/// A node before its first record.
+/// The state of a node before its first record.
 const ORIGIN: NodeState = NodeState {
     liveness: Liveness::Up,
     side: Side::Majority,

@@ -1,4 +1,4 @@
-//! The forms that a trace can be drawn in, by name.
+//! The formats of a trace, by name.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,7 +15,7 @@ use super::view::TraceView;
 /// A format of a trace.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Format {
-    /// The facts, as JSON: golden rows.
+    /// The table of events as JSON.
     EventTable,
     /// A reStructuredText page with grid tables.
     Rst,
@@ -25,15 +25,15 @@ pub enum Format {
     Csv,
     /// A table for terminals.
     Terminal,
-    /// The text of a PlantUML sequence diagram.
+    /// A PlantUML sequence diagram.
     PlantUml,
-    /// The text of a Mermaid sequence diagram.
+    /// A Mermaid sequence diagram.
     Mermaid,
-    /// A picture.
+    /// An SVG picture.
     Svg,
-    /// A page for a browser.
+    /// An HTML page.
     Html,
-    /// The records themselves, a line of JSON each.
+    /// The records, one line of JSON each.
     Records,
 }
 
@@ -52,11 +52,11 @@ impl Format {
         Self::Records,
     ];
 
-    /// The format's name on the command line.
+    /// The name of the format on the command line.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Self::EventTable => "facts",
+            Self::EventTable => "json",
             Self::Rst => "rst",
             Self::Markdown => "md",
             Self::Csv => "csv",
@@ -69,7 +69,7 @@ impl Format {
         }
     }
 
-    /// How a file of this format is called, after the scenario's name.
+    /// The extension of a file in this format.
     #[must_use]
     pub const fn extension(self) -> &'static str {
         match self {
@@ -86,7 +86,7 @@ impl Format {
         }
     }
 
-    /// Draws a trace in this format.
+    /// Renders a trace in this format.
     #[must_use]
     pub fn render(self, trace: &Trace) -> String {
         let view = TraceView::new(trace);
@@ -126,10 +126,10 @@ impl FromStr for Format {
     }
 }
 
-/// There is no format of this name.
+/// No format has this name.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("no format is called {name:?}; there are {}", Format::ALL.map(Format::name).join(", "))]
+#[error("unknown format {name:?}; the formats are {}", Format::ALL.map(Format::name).join(", "))]
 pub struct UnknownFormat {
-    /// The name that was asked for.
+    /// The unknown name.
     pub name: String,
 }

@@ -1,4 +1,5 @@
-//! Which nodes are cut off, and when: cut links put together into what a reader wants to know.
+//! The links of a cluster over time, and which nodes are without a majority. Cuts of several links
+//! at once are one change.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,23 +14,23 @@ use super::view::TraceView;
 pub struct LinkHistory {
     changes: BTreeMap<u64, LinkChange>,
     merged: BTreeSet<u64>,
-    /// A column: the intervals in which the node is without a majority, as record numbers.
+    /// For each column: the intervals in which the node is without a majority, as record numbers.
     without_majority: Vec<Vec<(u64, Option<u64>)>>,
 }
 
-/// LinkHistory that were cut, or mended, one right after the other.
+/// Links that are cut, or restored, in consecutive records.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LinkChange {
-    /// What happened, in words.
+    /// The change as text.
     pub text: String,
-    /// The column of the node that all of them concern, if there is one.
+    /// The column of the node at one end of every link of the change, if there is one.
     pub column: Option<usize>,
-    /// Whether they were cut.
+    /// Whether the links are cut.
     pub cut: bool,
 }
 
 impl LinkHistory {
-    /// Follows the links through a trace.
+    /// Reads the links of a trace.
     #[must_use]
     pub fn new(view: &TraceView<'_>) -> Self {
         let mut links =
@@ -66,20 +67,20 @@ impl LinkHistory {
         links
     }
 
-    /// The run that begins with this record.
+    /// The change that begins with this record.
     #[must_use]
     pub fn change_at(&self, sequence: u64) -> Option<&LinkChange> {
         self.changes.get(&sequence)
     }
 
-    /// Whether this record is told by the run that it belongs to.
+    /// Whether this record is part of a change that begins with an earlier record.
     #[must_use]
     pub fn is_merged(&self, sequence: u64) -> bool {
         self.merged.contains(&sequence)
     }
 
-    /// When the node in this column was without a majority: the records in which that began and
-    /// ended.
+    /// The intervals in which the node in this column is without a majority: the record that begins
+    /// each and the one that ends it.
     #[must_use]
     pub fn without_majority(&self, column: usize) -> &[(u64, Option<u64>)] {
         self.without_majority.get(column).map_or(&[], Vec::as_slice)
@@ -115,7 +116,8 @@ fn link_change(record: &Record) -> Option<((NodeId, NodeId), bool)> {
     }
 }
 
-/// How many nodes a node reaches over links that work both ways, itself included.
+/// The number of nodes that a node reaches over links that work in both directions, itself
+/// included.
 fn reachable(nodes: &[NodeId], from: NodeId, cut: &BTreeSet<(NodeId, NodeId)>) -> usize {
     let mut found = BTreeSet::from([from]);
     let mut open = vec![from];
@@ -144,7 +146,7 @@ fn merged_change(view: &TraceView<'_>, pairs: &[(NodeId, NodeId)], cut: bool) ->
         let peers: BTreeSet<NodeId> =
             pairs.iter().map(|&(from, to)| if from == centre { to } else { from }).collect();
         let peers: Vec<String> = peers.into_iter().map(describe::node_name).collect();
-        let what = if cut { "cut off from" } else { "linked again to" };
+        let what = if cut { "cut off from" } else { "reconnected to" };
         format!("{what} {}", peers.join(", "))
     } else {
         let mut named: Vec<String> = Vec::new();
@@ -156,7 +158,7 @@ fn merged_change(view: &TraceView<'_>, pairs: &[(NodeId, NodeId)], cut: bool) ->
                 named.push(format!("{from}–{to}"));
             }
         }
-        format!("links {}: {}", if cut { "cut" } else { "whole again" }, named.join(", "))
+        format!("links {}: {}", if cut { "cut" } else { "restored" }, named.join(", "))
     };
     LinkChange { text, column: centre.and_then(|centre| view.column(centre)), cut }
 }

@@ -1,4 +1,5 @@
-//! Every node's log as records go by, rebuilt from what the nodes handed to their disks.
+//! The logs of all nodes while the records are read in order, rebuilt from the writes to their
+//! disks.
 
 use std::collections::VecDeque;
 
@@ -13,7 +14,7 @@ pub struct LogReplay<'t> {
     logs: Vec<Log<'t>>,
 }
 
-/// One node's log: what it holds in memory, and what a crash would leave.
+/// The log of a node.
 #[derive(Clone, Default, Debug)]
 struct Log<'t> {
     memory: Vec<&'t EntryView>,
@@ -35,7 +36,7 @@ impl<'t> LogReplay<'t> {
         Self { logs: vec![Log::default(); view.nodes.len()] }
     }
 
-    /// Takes in the next record.
+    /// Reads the next record.
     pub fn apply(&mut self, view: &TraceView<'_>, record: &'t Record) {
         let column = record.node.and_then(|node| view.column(node));
         let Some(log) = column.and_then(|column| self.logs.get_mut(column)) else { return };
@@ -61,7 +62,7 @@ impl<'t> LogReplay<'t> {
         }
     }
 
-    /// What the node in this column holds now, in memory.
+    /// The entries of the node in this column, durable or not.
     #[must_use]
     pub fn entries(&self, column: usize) -> &[&'t EntryView] {
         self.logs.get(column).map_or(&[], |log| &log.memory)

@@ -8,6 +8,7 @@ pub mod diagram;
 pub mod diff;
 pub mod documents;
 pub mod event_table;
+pub mod files;
 pub mod format;
 pub mod links;
 pub mod log_replay;

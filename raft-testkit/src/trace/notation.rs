@@ -1,22 +1,21 @@
-//! The short notation of tables: `ae+N-2 t-1 i-0 lt-0 e-1 c-0`.
+//! The notation of tables: `ae+N-2 t-1 i-0 lt-0 e-1 c-0`.
 //!
 //! | op | meaning |
 //! | --- | --- |
-//! | `STARTED` | the node came up |
-//! | `NEW ROLE` | its role changed, or it campaigns anew |
-//! | `CMD START`, `CMD DONE` | a command was handed to the node; its caller saw the answer |
-//! | `CRASH`, `RESTART` | the process went away; it came back from its storage |
-//! | `NETSPLIT`, `NETJOIN` | the node fell into a minority; it came back |
+//! | `STARTED` | the node started |
+//! | `NEW ROLE` | its role changed, or it campaigns again |
+//! | `CMD START`, `CMD DONE` | a client submitted a command; the client collected the outcome |
+//! | `CRASH`, `RESTART` | the process crashed; it restarted from its storage |
+//! | `NETSPLIT`, `NETJOIN` | a partition put the node into a minority; that ended |
 //! | `KIND+N-x` | the node sent KIND to x |
 //! | `N-x+KIND` | the node handled KIND from x |
-//! | `N-x+ae_reply` | in x's own column: sent; in another's: handled |
+//! | `N-x+ae_reply` | in the column of x: x sent it; in another column: that node handled it |
 
 use raft_core::NodeId;
 
 use super::record::{BodyView, MessageView, NodeState, Record, RecordKind, Role, Side};
 
-/// A role in four letters. A node that asks for votes is a candidate, whether it asks in earnest
-/// or only whether it would win.
+/// A role in four letters. Candidates and pre-candidates have the same.
 #[must_use]
 pub const fn role(role: Role) -> &'static str {
     match role {
@@ -26,12 +25,12 @@ pub const fn role(role: Role) -> &'static str {
     }
 }
 
-/// What a record is called in a table, for the records that are rows of it.
+/// The op of a record; `None` if the record has no row.
 #[must_use]
 pub fn op(record: &Record) -> Option<String> {
     let named = match &record.kind {
         RecordKind::Started => "STARTED",
-        // A won pre-vote is a step within one candidacy.
+        // A won pre-vote continues the same candidacy.
         RecordKind::RoleChanged { from: Role::PreCandidate, to: Role::Candidate, .. } => {
             return None;
         }
@@ -50,8 +49,8 @@ pub fn op(record: &Record) -> Option<String> {
         | RecordKind::MessageAltered
         | RecordKind::MessageRefused { .. }
         | RecordKind::TimerFired
-        | RecordKind::Lever { .. }
-        | RecordKind::CommandAnswered { .. }
+        | RecordKind::TestAction { .. }
+        | RecordKind::CommandResponded { .. }
         | RecordKind::PersistStarted { .. }
         | RecordKind::PersistDone { .. }
         | RecordKind::PersistFailed { .. }
@@ -97,7 +96,7 @@ pub fn delta(before: &NodeState, after: &NodeState) -> String {
 
 fn sent(message: &MessageView) -> String {
     let (kind, fields) = kind_and_fields(message);
-    // The answer to an append is told by its sender at both ends.
+    // The op of a response to an append names the sender at both ends.
     let address = if kind == "ae_reply" {
         format!("{}+{kind}", node_name(message.from))
     } else {
@@ -111,7 +110,7 @@ fn handled(message: &MessageView) -> String {
     format!("{}+{kind} {fields}", node_name(message.from))
 }
 
-/// How tables name a node.
+/// The name of a node in tables: `N-1`.
 #[must_use]
 pub fn node_name(node: NodeId) -> String {
     format!("N-{node}")
@@ -134,7 +133,7 @@ fn kind_and_fields(message: &MessageView) -> (&'static str, String) {
         BodyView::AppendMatched { match_index, .. } => {
             ("ae_reply", format!("ok-True mi-{match_index}"))
         }
-        BodyView::AppendMismatched { last_index, .. } => {
+        BodyView::AppendRejected { last_index, .. } => {
             ("ae_reply", format!("ok-False mi-{last_index}"))
         }
     }

@@ -1,60 +1,60 @@
-//! What a failing test prints: at most 40 lines that say what broke, how it came to it, how the
-//! nodes stood, and how to see it again.
+//! The report of a failed test, in at most 40 lines: what failed, the records that caused it, the
+//! states of the nodes, and the command that repeats the run.
 
 use std::collections::BTreeSet;
 
-use super::describe::{self, Category};
+use super::describe::{self, Category, clip};
 use super::record::{Header, NodeState, Record, Trace};
-use super::table::terminal::{WIDTH_MAX, clip, record_lines};
+use super::table::terminal::{WIDTH_MAX, record_lines};
 use super::view::TraceView;
 
-/// How many lines a report has at most.
+/// The most lines of a report.
 pub const LINES_MAX: usize = 40;
 
-/// How many lines the observations, or the words of a single failure, may take.
+/// The most lines of the observations.
 const OBSERVATION_LINES_MAX: usize = 8;
 
-/// How many nodes the table shows.
+/// The most nodes in the table.
 const NODES_MAX: usize = 9;
 
-/// One side of a contradiction.
+/// One of two observations that contradict each other, or the description of a failure.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Observation<'a> {
-    /// What was seen.
+    /// What was observed.
     pub text: &'a str,
-    /// The record that it was seen at; `None` if it has no place in the trace.
+    /// The record of the observation; `None` if it has none.
     pub record: Option<u64>,
 }
 
-/// Draws the report: the rule that broke, the observations against each other, the records that led
-/// to them, the nodes at the end, and the line that repeats the run.
+/// Renders the report: the violated rule or the failed expectation, the observations, the records
+/// that caused them, the states of the nodes at the end, and the command that repeats the run.
 #[must_use]
 pub fn failure_report(
     header: &Header,
     records: &[Record],
     rule: &str,
     observations: &[Observation<'_>],
-    replay_line: &str,
+    repeat_command: &str,
 ) -> String {
     let trace = Trace { header: header.clone(), records: records.to_vec() };
     let view = TraceView::new(&trace);
-    let mut lines = vec![format!("BROKEN: {rule}"), scenario_line(header)];
+    let mut lines = vec![format!("FAILED: {rule}"), scenario_line(header)];
     lines.extend(observation_lines(observations));
     let nodes = node_lines(&view);
-    let replay = format!("again: {replay_line}");
-    // Two headings, the report's last line, and a line for what the slice leaves out.
+    let repeat = format!("repeat with: {repeat_command}");
+    // Two headings, the last line of the report, and the line for records that are left out.
     let room = LINES_MAX.saturating_sub(lines.len() + nodes.len() + 4);
     let chosen = causal_records(&view, observations);
-    lines.push(format!("how it came to this, {} of {} records:", chosen.len(), records.len()));
+    lines.push(format!("causes, {} of {} records:", chosen.len(), records.len()));
     let left_out = chosen.len().saturating_sub(room);
     if left_out > 0 {
-        lines.push(format!("  ... {left_out} earlier ones left out"));
+        lines.push(format!("  ... {left_out} earlier records are left out"));
     }
     let kept = chosen.get(left_out..).unwrap_or_default();
     lines.extend(record_lines(kept, WIDTH_MAX - 2).iter().map(|line| format!("  {line}")));
-    lines.push("the nodes at the end:".to_owned());
+    lines.push("nodes at the end:".to_owned());
     lines.extend(nodes);
-    lines.push(replay);
+    lines.push(repeat);
     let clipped: Vec<String> = lines.iter().map(|line| clip(line, WIDTH_MAX)).collect();
     clipped.join("\n") + "\n"
 }
@@ -62,7 +62,7 @@ pub fn failure_report(
 fn scenario_line(header: &Header) -> String {
     let title =
         if header.title.is_empty() { String::new() } else { format!(" ({})", header.title) };
-    format!("in {}{title}, seed {}", header.scenario, header.seed)
+    format!("scenario: {}{title}, seed {}", header.scenario, header.seed)
 }
 
 fn observation_lines(observations: &[Observation<'_>]) -> Vec<String> {
@@ -78,7 +78,7 @@ fn observation_lines(observations: &[Observation<'_>]) -> Vec<String> {
     lines
 }
 
-/// The observations' chains of causes, with what node_events the nodes on them.
+/// The chains of causes of the observations, and the faults and role changes of the nodes in them.
 fn causal_records<'t>(view: &TraceView<'t>, observations: &[Observation<'_>]) -> Vec<&'t Record> {
     let records = &view.trace.records;
     let last = records.last().map(|record| record.sequence);
@@ -112,7 +112,7 @@ fn node_lines(view: &TraceView<'_>) -> Vec<String> {
     for (node, state) in view.nodes.iter().zip(&states).take(NODES_MAX) {
         lines.push(match state {
             Some(state) => format!("  {:<5} {}", describe::node_name(*node), node_cells(state)),
-            None => format!("  {:<5} never heard of", describe::node_name(*node)),
+            None => format!("  {:<5} no record", describe::node_name(*node)),
         });
     }
     if view.nodes.len() > NODES_MAX {

@@ -1,4 +1,4 @@
-//! A trace read through once: what every form of it asks for.
+//! An index over a trace: its nodes, sections and messages. Every format is rendered from it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -7,60 +7,60 @@ use raft_core::NodeId;
 
 use super::record::{NodeState, Record, RecordKind, Role, Trace};
 
-/// A trace with its nodes, sections and messages looked up.
+/// A trace with an index of its nodes, sections and messages.
 #[derive(Debug)]
 pub struct TraceView<'t> {
     /// The trace.
     pub trace: &'t Trace,
-    /// Every node that it names, ascending: the columns of tables, the lifelines of diagrams.
+    /// Every node in the trace, ascending: the columns of tables, the lifelines of diagrams.
     pub nodes: Vec<NodeId>,
-    /// Its sections in order. What lies before the first one is a section without a number.
+    /// The sections in order. Records before the first one are a section without a number.
     pub sections: Vec<SectionView<'t>>,
     paths: BTreeMap<u64, MessagePath>,
 }
 
-/// A section of the scenario, or what comes before the first.
+/// A section of the scenario, or the records before the first one.
 #[derive(Clone, Debug)]
 pub struct SectionView<'t> {
-    /// Its number, from 1; `None` for what comes before the first section.
+    /// Its number, from 1; `None` before the first section.
     pub number: Option<u64>,
-    /// Its title; the scenario's, if it has no sections at all.
+    /// Its title; that of the scenario, if the scenario has no sections.
     pub title: &'t str,
-    /// More about it.
+    /// Its description.
     pub description: &'t str,
-    /// Paths of the features that it relies on.
+    /// The paths of the features that it uses.
     pub uses: &'t [String],
-    /// Paths of the features that it tests.
+    /// The paths of the features that it tests.
     pub tests: &'t [String],
-    /// Its records, as places in the record list; the heading itself is not among them.
+    /// The positions of its records in the trace, without its heading.
     pub records: Range<usize>,
 }
 
-/// One message's way.
+/// The records about one message.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct MessagePath {
-    /// The record in which it got on its way, or a copy of it did.
+    /// The sending, or the duplication that made this copy.
     pub sent: Option<u64>,
-    /// The record in which its receiver handled it.
+    /// The handling.
     pub handled: Option<u64>,
-    /// The record in which it was lost.
+    /// The loss.
     pub lost: Option<u64>,
 }
 
 impl<'t> TraceView<'t> {
-    /// Reads a trace through.
+    /// Indexes a trace.
     #[must_use]
     pub fn new(trace: &'t Trace) -> Self {
         Self { trace, nodes: nodes_of(trace), sections: sections_of(trace), paths: paths_of(trace) }
     }
 
-    /// A node's column.
+    /// The column of a node.
     #[must_use]
     pub fn column(&self, node: NodeId) -> Option<usize> {
         self.nodes.binary_search(&node).ok()
     }
 
-    /// Where a message went.
+    /// The records about a message.
     #[must_use]
     pub fn message_path(&self, message: u64) -> Option<&MessagePath> {
         self.paths.get(&message)
@@ -72,8 +72,8 @@ impl<'t> TraceView<'t> {
         self.trace.records.get(section.records.clone()).unwrap_or_default()
     }
 
-    /// Every node's state after the record with this number; `None` for a node that no record up
-    /// to there speaks of.
+    /// The state of every node after the record with this number; `None` for a node without a
+    /// record up to there.
     #[must_use]
     pub fn states_at(&self, sequence: u64) -> Vec<Option<&'t NodeState>> {
         let mut states = vec![None; self.nodes.len()];
@@ -87,14 +87,15 @@ impl<'t> TraceView<'t> {
         states
     }
 
-    /// The chain of causes that ends in this record, the first cause in front.
+    /// The chain of causes that ends in this record, the first cause first; empty if there is no
+    /// such record.
     #[must_use]
     pub fn causes(&self, sequence: u64) -> Vec<&'t Record> {
         let mut chain = Vec::new();
         let mut next = self.trace.record(sequence);
         while let Some(record) = next {
             chain.push(record);
-            // Only an earlier record can be a cause; a file that says otherwise ends the chain.
+            // A cause is an earlier record; a value that is not ends the chain.
             let cause = record.cause.filter(|&cause| cause < record.sequence);
             next = cause.and_then(|cause| self.trace.record(cause));
         }
@@ -103,7 +104,7 @@ impl<'t> TraceView<'t> {
     }
 }
 
-/// The roles of all nodes as records go by; every node begins as a follower.
+/// The roles of all nodes while the records are read in order. Every node starts as a follower.
 #[derive(Debug)]
 pub struct RoleTracker {
     roles: Vec<Role>,
@@ -116,7 +117,7 @@ impl RoleTracker {
         Self { roles: vec![Role::Follower; view.nodes.len()] }
     }
 
-    /// Takes in the next record and gives the roles after it.
+    /// Reads the next record and returns the roles after it.
     pub fn after(&mut self, view: &TraceView<'_>, record: &Record) -> &[Role] {
         if let (Some(node), Some(state)) = (record.node, &record.state)
             && let Some(column) = view.column(node)

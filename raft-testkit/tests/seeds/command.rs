@@ -2,26 +2,25 @@ use raft_testkit::{Cluster, Crash, any, append, append_response};
 
 use super::{cluster, exchange, finish, heartbeat_without, step};
 
-const TITLE: &str = "A command, step by step, and what a client sees elsewhere";
+const TITLE: &str = "A command step by step, with a redirect, a retry and a crash";
 
 #[test]
-fn a_command_is_merged_step_by_step() {
-    finish(&tell(), include_str!("data/test_command_1.json"));
+fn a_command_step_by_step_has_the_recorded_rows() {
+    finish(&run(), include_str!("data/test_command_1.json"));
 }
 
-pub(super) fn tell() -> Cluster {
+pub(super) fn run() -> Cluster {
     let mut c = cluster("test_command_1", TITLE).described(
-        "One command from the client to the state machines; a follower that redirects and a \
-         candidate that asks for patience; a candidate that yields to a heartbeat; a follower \
-         that crashes, misses two commands and catches up.",
+        "A command from the client to the state machines. A follower redirects a client; a \
+         candidate refuses a command for now and becomes a follower at a heartbeat; a follower \
+         crashes, misses two commands and catches up.",
     );
     c.start();
-    c.section("An election without trouble")
-        .tests(&["leader_election/all_yes_votes_with_pre_vote"]);
+    c.section("An election").tests(&["leader_election/all_yes_votes_with_pre_vote"]);
     c.campaign(3);
     c.deliver_all();
 
-    c.section("A command, until the leader has committed it")
+    c.section("A command, until the leader commits it")
         .uses(&["log_replication"])
         .tests(&["state_machine_command/all_in_sync"]);
     let write = c.propose(3, "add 1");
@@ -29,7 +28,7 @@ pub(super) fn tell() -> Cluster {
     exchange(&mut c, 3, 2);
     c.expect(write).is_applied_with("1");
 
-    c.section("The followers hear of the commitment with a heartbeat")
+    c.section("A heartbeat carries the commit index to the followers")
         .uses(&["log_replication/heartbeat_only"])
         .tests(&["state_machine_command/commit_with_heartbeat"]);
     c.heartbeat(3);
@@ -44,7 +43,7 @@ pub(super) fn tell() -> Cluster {
     let elsewhere = c.propose(1, "add 1");
     c.expect(elsewhere).is_redirected_to(3);
 
-    c.section("A candidate asks for patience")
+    c.section("A candidate refuses a command for now")
         .uses(&["leader_election"])
         .tests(&["state_machine_command/request_retry"]);
     c.campaign(1);
@@ -52,10 +51,10 @@ pub(super) fn tell() -> Cluster {
     let too_early = c.propose(1, "add 1");
     c.expect(too_early).is_to_be_retried();
 
-    the_candidate_yields(&mut c);
-    one_follower_is_enough(&mut c);
+    the_candidate_becomes_a_follower(&mut c);
+    commands_commit_without_a_follower(&mut c);
 
-    c.section("The follower comes back and catches up").uses(&["durability"]).tests(&[
+    c.section("The follower restarts and catches up").uses(&["durability"]).tests(&[
         "log_replication/slow_follower_backdown",
         "state_machine_command/apply_on_delayed_replication",
     ]);
@@ -69,8 +68,8 @@ pub(super) fn tell() -> Cluster {
     c
 }
 
-fn the_candidate_yields(c: &mut Cluster) {
-    c.section("The candidate yields to a heartbeat")
+fn the_candidate_becomes_a_follower(c: &mut Cluster) {
+    c.section("A heartbeat makes the candidate a follower")
         .uses(&["log_replication/heartbeat_only"])
         .tests(&["leader_election/candidate_yields"]);
     step(c, append_response().from(1));
@@ -85,8 +84,8 @@ fn the_candidate_yields(c: &mut Cluster) {
     c.handle(append_response().from(2));
 }
 
-fn one_follower_is_enough(c: &mut Cluster) {
-    c.section("A follower crashes; one is enough for two commands")
+fn commands_commit_without_a_follower(c: &mut Cluster) {
+    c.section("A follower crashes; two commands commit without it")
         .uses(&["log_replication"])
         .tests(&["state_machine_command/minimal_node_count"]);
     c.crash(1, Crash::LoseUnsynced);

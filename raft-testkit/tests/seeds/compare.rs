@@ -1,12 +1,12 @@
-//! Compares rows: everything must be equal but for six rules.
+//! Compares the rows of a trace with recorded ones. They must be equal except for six rules.
 //!
-//! | rule | the rows | this engine |
+//! | rule | recorded rows | this engine |
 //! | --- | --- | --- |
-//! | D1 | a vote request shows the candidate's term as that of its last entry | shows the true one |
-//! | D2 | a follower ignores the commit index of an append that carries entries | takes it |
-//! | D3, D5 | rows marked optional: sent twice; backing up one entry at a time | need not be |
-//! | D4 | some messages are handled and were never shown as sent | every sending is shown |
-//! | D6 | two events in one row; a change may show a row later | one event a row |
+//! | D1 | a vote request has the term of the candidate as that of its last entry | has the true one |
+//! | D2 | a follower ignores the commit index of an append with entries | uses it |
+//! | D3, D5 | rows marked optional: sent twice; backing up one entry at a time | may be missing |
+//! | D4 | some messages are handled without a row for their sending | every sending has a row |
+//! | D6 | two events in one row; a change may be in a later row | one event in each row |
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,64 +40,64 @@ struct ExpectedEvent {
     delta: String,
 }
 
-/// One event with the roles after it; what the comparison works on.
+/// One event with the roles after it.
 #[derive(Clone, Debug)]
 struct Line {
     roles: Vec<String>,
     node: u64,
     op: String,
-    /// Changes at nodes, this line's and those of a bare cell beside it.
+    /// The changes at the node of the event, and at nodes with a change but no event in the same row.
     deltas: Vec<(u64, String)>,
     optional: bool,
 }
 
 impl Line {
-    /// What has to be equal (rule D1).
+    /// The part that must be equal (rule D1).
     fn key(&self) -> (&[String], u64, String) {
         (&self.roles, self.node, without_last_term(&self.op))
     }
 }
 
-/// Fails with every difference that no rule explains.
+/// Panics with every difference that no rule explains.
 pub(super) fn assert_same_rows(rows: &str, trace: &Trace) {
     let expected: Expected = serde_json::from_str(rows).expect("the rows are JSON");
-    let facts = EventTable::new(trace);
-    let differences = differences(&expected, &facts);
-    assert!(differences.is_empty(), "{}:\n{}", facts.scenario, differences.join("\n"));
+    let table = EventTable::new(trace);
+    let differences = differences(&expected, &table);
+    assert!(differences.is_empty(), "{}:\n{}", table.scenario, differences.join("\n"));
 }
 
-fn differences(expected: &Expected, facts: &EventTable) -> Vec<String> {
-    if expected.sections.len() != facts.sections.len() {
-        return vec![format!("{} sections, not {}", facts.sections.len(), expected.sections.len())];
+fn differences(expected: &Expected, table: &EventTable) -> Vec<String> {
+    if expected.sections.len() != table.sections.len() {
+        return vec![format!("{} sections, not {}", table.sections.len(), expected.sections.len())];
     }
     let theirs: Vec<Vec<Line>> =
         expected.sections.iter().map(|section| expected_lines(&section.rows)).collect();
     let ours: Vec<Vec<Line>> =
-        facts.sections.iter().map(|section| our_lines(&section.rows)).collect();
-    let mut unsent = never_shown_as_sent(theirs.iter().flatten());
+        table.sections.iter().map(|section| our_lines(&section.rows)).collect();
+    let mut unsent = count_unsent(theirs.iter().flatten());
     let mut down = BTreeSet::new();
     let (mut their_commits, mut our_commits) = (BTreeMap::new(), BTreeMap::new());
     let mut found = Vec::new();
     for (at, (theirs, ours)) in theirs.iter().zip(&ours).enumerate() {
         let number = expected.sections[at].section;
-        let mut tell = |difference: String| found.push(format!("section {number}: {difference}"));
+        let mut add = |difference: String| found.push(format!("section {number}: {difference}"));
         note_crashes(&mut down, ours);
         for difference in row_differences(theirs, ours, &mut unsent, &down) {
-            tell(difference);
+            add(difference);
         }
         for difference in change_differences(theirs, ours) {
-            tell(difference);
+            add(difference);
         }
         note_commits(&mut their_commits, theirs);
         note_commits(&mut our_commits, ours);
         for difference in commit_differences(&their_commits, &our_commits) {
-            tell(difference);
+            add(difference);
         }
     }
     found
 }
 
-/// Rows that are missing, and rows that are too many (rules D3 to D5).
+/// Missing rows, and additional rows (rules D3 to D5).
 fn row_differences(
     theirs: &[Line],
     ours: &[Line],
@@ -109,7 +109,7 @@ fn row_differences(
         pairs.into_iter().unzip();
     let mut found = Vec::new();
     for (at, line) in theirs.iter().enumerate() {
-        // Rows of one wording stand for each other, the optional ones among them.
+        // Equal rows are interchangeable, so that one optional row excuses each of them.
         let excused = theirs.iter().any(|other| other.optional && other.key() == line.key());
         if !their_matched.contains(&at) && !excused {
             found.push(format!("missing: n{} {}", line.node, line.op));
@@ -129,14 +129,14 @@ fn row_differences(
             Some(_) | None => false,
         };
         if !explained {
-            found.push(format!("too much: n{} {}", line.node, line.op));
+            found.push(format!("additional: n{} {}", line.node, line.op));
         }
     }
     found
 }
 
-/// The same changes at each node, in the same order, whatever row shows them (rule D6). Commit
-/// indexes are compared elsewhere (rule D2).
+/// The changes at each node must be equal and in the same order, in whatever rows (rule D6). Commit
+/// indexes are compared by `commit_differences` (rule D2).
 fn change_differences(theirs: &[Line], ours: &[Line]) -> Vec<String> {
     let backs_up = theirs.iter().any(|line| line.optional && line.op.contains("ok-False"));
     let changes = |lines: &[Line], node: u64| -> Vec<String> {
@@ -146,7 +146,7 @@ fn change_differences(theirs: &[Line], ours: &[Line]) -> Vec<String> {
             .filter(|(at, _)| *at == node)
             .flat_map(|(_, delta)| delta.split_whitespace())
             .filter(|change| !change.starts_with("ci-"))
-            // Backing up one entry at a time shortens the log on the way (rule D5).
+            // Backing up one entry at a time shortens the log (rule D5).
             .filter(|&change| !(backs_up && change == "li-1"))
             .map(str::to_owned)
             .collect()
@@ -160,7 +160,7 @@ fn change_differences(theirs: &[Line], ours: &[Line]) -> Vec<String> {
         .collect()
 }
 
-/// No node has committed less than there, and none more than the first node there (rule D2).
+/// No node has committed less than recorded, and none more than the first node recorded (rule D2).
 fn commit_differences(theirs: &BTreeMap<u64, u64>, ours: &BTreeMap<u64, u64>) -> Vec<String> {
     let top = theirs.values().copied().max().unwrap_or(0);
     let less = theirs.iter().filter(|(node, commit)| ours.get(node).unwrap_or(&0) < commit);
@@ -169,8 +169,8 @@ fn commit_differences(theirs: &BTreeMap<u64, u64>, ours: &BTreeMap<u64, u64>) ->
     less.chain(more.map(|(node, _)| format!("n{node} has committed more than {top}"))).collect()
 }
 
-/// How many messages of each kind are handled in excess of those shown as sent (rule D4).
-fn never_shown_as_sent<'a>(
+/// For each kind of message, how many more are handled than sent (rule D4).
+fn count_unsent<'a>(
     lines: impl Iterator<Item = &'a Line>,
 ) -> BTreeMap<(String, u64, Option<u64>), i64> {
     let mut excess = BTreeMap::new();
@@ -181,12 +181,12 @@ fn never_shown_as_sent<'a>(
     excess
 }
 
-/// A row about a message.
+/// The message of a row.
 struct Message {
-    /// Its kind and what it says.
+    /// Its kind and its fields.
     what: String,
     from: u64,
-    /// The answer to an append does not name its receiver when it is sent.
+    /// The row of a sent response to an append does not have the receiver.
     to: Option<u64>,
     handled: bool,
 }
@@ -202,8 +202,8 @@ impl Message {
             return Some(Self { what: what.to_owned(), from, to, handled });
         }
         let (kind, rest) = op.split_once("+N-")?;
-        let (to, says) = rest.split_once(' ').unwrap_or((rest, ""));
-        let what = format!("{kind} {says}");
+        let (to, fields) = rest.split_once(' ').unwrap_or((rest, ""));
+        let what = format!("{kind} {fields}");
         let to = to.parse().ok()?;
         Some(Self {
             what: what.trim_end().to_owned(),
@@ -214,7 +214,7 @@ impl Message {
     }
 }
 
-/// A vote request without the term of the last entry (rule D1).
+/// The op without the term of the last entry, for a vote request (rule D1).
 fn without_last_term(op: &str) -> String {
     match op.rsplit_once(" lt-") {
         Some((rest, _)) if op.contains("poll") => rest.to_owned(),
@@ -241,7 +241,7 @@ fn note_commits(commits: &mut BTreeMap<u64, u64>, lines: &[Line]) {
     }
 }
 
-/// The pairs of places of a longest common subsequence.
+/// The pairs of positions of a longest common subsequence.
 fn longest_common(theirs: &[Line], ours: &[Line]) -> Vec<(usize, usize)> {
     let mut longest = vec![vec![0_u32; ours.len() + 1]; theirs.len() + 1];
     for i in (0..theirs.len()).rev() {
@@ -292,7 +292,7 @@ fn our_lines(rows: &[Row]) -> Vec<Line> {
         .collect()
 }
 
-/// One line an event (rule D6). The start of the nodes is one line for all of them.
+/// One line for each event (rule D6). The starts of the nodes are one line.
 fn lines_of(roles: &[String], events: &[(u64, String, String)], optional: bool) -> Vec<Line> {
     let bare = events.iter().filter(|(_, op, _)| op.is_empty());
     let bare: Vec<(u64, String)> = bare.map(|(node, _, delta)| (*node, delta.clone())).collect();
@@ -322,8 +322,8 @@ fn the_comparison_finds_a_missing_row_a_wrong_role_and_a_wrong_change() {
     };
     assert_eq!(compare(&theirs), 0);
     assert_eq!(compare(&theirs[..1]), 2, "the row and its change");
-    assert_eq!(compare(&[row("FLWR", "CMD START", ""), theirs[1].clone()]), 2, "one for another");
+    assert_eq!(compare(&[row("FLWR", "CMD START", ""), theirs[1].clone()]), 2, "a changed role");
     assert_eq!(compare(&[theirs[0].clone(), row("LEAD", "CMD DONE", "li-3")]), 1);
     let again = [theirs[0].clone(), theirs[0].clone(), theirs[1].clone()];
-    assert_eq!(compare(&again), 1, "too much");
+    assert_eq!(compare(&again), 1, "additional");
 }

@@ -2,26 +2,28 @@ use raft_testkit::{Cluster, Crash, append, append_response, pre_vote};
 
 use super::{cluster, exchange, finish, heartbeat_without, step};
 
-const TITLE: &str = "The same road, told with the features that each section uses and tests";
+const TITLE: &str = "A command step by step, with the features that each section uses and tests";
 
 #[test]
-fn a_command_is_merged_with_its_features() {
-    finish(&tell(), include_str!("data/test_feature_defs_3.json"));
+fn a_command_with_its_features_has_the_recorded_rows() {
+    finish(&run(), include_str!("data/test_feature_defs_3.json"));
 }
 
-pub(super) fn tell() -> Cluster {
+pub(super) fn run() -> Cluster {
     let mut c = cluster("test_feature_defs_3", TITLE);
-    c.section("An election until its first entry is everywhere")
+    c.section("An election, until every node has its first entry")
         .uses(&["log_replication"])
         .tests(&["leader_election/all_yes_votes_with_pre_vote"]);
     c.start();
     c.campaign(1);
     c.deliver_all();
 
-    c.section("A command, and the heartbeat that tells of it").uses(&["log_replication"]).tests(&[
-        "state_machine_command/all_in_sync",
-        "state_machine_command/commit_with_heartbeat",
-    ]);
+    c.section("A command, and the heartbeat with its commit index")
+        .uses(&["log_replication"])
+        .tests(&[
+            "state_machine_command/all_in_sync",
+            "state_machine_command/commit_with_heartbeat",
+        ]);
     let write = c.propose(1, "add 1");
     exchange(&mut c, 1, 2);
     exchange(&mut c, 1, 3);
@@ -36,7 +38,7 @@ pub(super) fn tell() -> Cluster {
     let elsewhere = c.propose(3, "add 1");
     c.expect(elsewhere).is_redirected_to(1);
 
-    c.section("A candidate asks for patience")
+    c.section("A candidate refuses a command for now")
         .uses(&["leader_election"])
         .tests(&["state_machine_command/request_retry"]);
     c.campaign(3);
@@ -47,7 +49,7 @@ pub(super) fn tell() -> Cluster {
     the_candidate_yields(&mut c);
     one_follower_is_enough(&mut c);
 
-    c.section("The follower comes back and catches up").uses(&["durability"]).tests(&[
+    c.section("The follower restarts and catches up").uses(&["durability"]).tests(&[
         "log_replication/slow_follower_backdown",
         "state_machine_command/apply_on_delayed_replication",
     ]);
@@ -61,7 +63,7 @@ pub(super) fn tell() -> Cluster {
 }
 
 fn the_candidate_yields(c: &mut Cluster) {
-    c.section("The candidate yields to a heartbeat")
+    c.section("A heartbeat makes the candidate a follower")
         .uses(&["log_replication/heartbeat_only"])
         .tests(&["leader_election/candidate_yields"]);
     step(c, append_response().from(2));
@@ -77,7 +79,7 @@ fn the_candidate_yields(c: &mut Cluster) {
 }
 
 fn one_follower_is_enough(c: &mut Cluster) {
-    c.section("A follower crashes; one is enough for two commands")
+    c.section("A follower crashes; two commands commit without it")
         .uses(&["log_replication"])
         .tests(&["state_machine_command/minimal_node_count"]);
     c.crash(3, Crash::LoseUnsynced);

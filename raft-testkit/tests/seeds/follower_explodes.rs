@@ -6,13 +6,14 @@ const TITLE: &str = "A follower's state machine fails at a command";
 
 #[test]
 fn a_command_succeeds_although_a_follower_cannot_apply_it() {
-    finish(&tell(), include_str!("data/test_follower_explodes_in_command.json"));
+    finish(&run(), include_str!("data/test_follower_explodes_in_command.json"));
 }
 
-pub(super) fn tell() -> Cluster {
+pub(super) fn run() -> Cluster {
     let mut c = cluster("test_follower_explodes_in_command", TITLE).described(
-        "The quorum commits and the client has its answer. The follower has committed and not \
-         applied; once the cause is gone, the next heartbeat makes it apply.",
+        "A quorum commits the command and the client receives the output. The follower has \
+         committed the command but not applied it. When its state machine works again, it \
+         applies the command at the next heartbeat.",
     );
     c.start();
     c.section("An election and a command")
@@ -52,7 +53,7 @@ pub(super) fn tell() -> Cluster {
     c.handle(append_response().from(3));
     step(&mut c, append_response().from(3));
 
-    c.section("The cause is gone: the next heartbeat makes it apply")
+    c.section("The state machine works again: the follower applies at the next heartbeat")
         .uses(&["log_replication/heartbeat_only"])
         .tests(&["state_machine_command/follower_apply_fails"]);
     c.clear_command_failures(3);

@@ -2,26 +2,26 @@ use raft_testkit::{Cluster, append, append_response};
 
 use super::{cluster, exchange, finish, heartbeat_without, step};
 
-const TITLE: &str = "A cut-off leader's entries are replaced";
+const TITLE: &str = "The entries of an isolated leader are replaced";
 
 #[test]
-fn entries_of_a_cut_off_leader_are_replaced() {
-    finish(&tell(), include_str!("data/test_follower_rewrite_1.json"));
+fn entries_of_an_isolated_leader_are_replaced() {
+    finish(&run(), include_str!("data/test_follower_rewrite_1.json"));
 }
 
-pub(super) fn tell() -> Cluster {
+pub(super) fn run() -> Cluster {
     let mut c = cluster("test_follower_rewrite_1", TITLE).described(
-        "A leader that nobody hears logs two commands. They never commit: a new leader is \
-         elected, and its entries take their place.",
+        "An isolated leader appends two commands. They are not committed: the other nodes elect \
+         a new leader, and its entries replace them.",
     );
     c.start();
-    c.section("An election without trouble")
+    c.section("An election")
         .uses(&["log_replication"])
         .tests(&["leader_election/all_yes_votes_with_pre_vote"]);
     c.campaign(1);
     c.deliver_all();
 
-    c.section("The leader is cut off, and takes two commands")
+    c.section("The leader is isolated and appends two commands")
         .uses(&["state_machine_command"])
         .tests(&["network_partition/minority_leader"]);
     c.cut_off(1);
@@ -36,7 +36,7 @@ pub(super) fn tell() -> Cluster {
     c.deliver_all();
     c.expect_leader(2, 2);
 
-    c.section("The old leader steps down; the new one takes a command")
+    c.section("The old leader steps down; the new leader commits a command")
         .uses(&["log_replication"])
         .tests(&["state_machine_command/minimal_node_count"]);
     c.step_down(1);
@@ -47,7 +47,7 @@ pub(super) fn tell() -> Cluster {
     c.expect(kept).is_applied_with("-1");
     step(&mut c, append_response().from(3));
 
-    c.section("The old leader is heard again: its entries go")
+    c.section("The network heals: the entries of the old leader are removed")
         .uses(&["leader_election/higher_term_steps_down"])
         .tests(&["log_replication/conflict_overwritten"]);
     c.heal();

@@ -1,5 +1,5 @@
-//! Five scenarios told message by message, each compared row by row with the facts of another
-//! engine. The rows under `data` are compared with what was told here, never read to tell it.
+//! Five scenarios, message by message. The trace of each is compared row by row with the recorded
+//! rows of another Raft engine, which are in `data`.
 
 mod command;
 mod compare;
@@ -21,25 +21,25 @@ fn cluster(name: &str, title: &str) -> Cluster {
         .apply_failure(ApplyFailurePolicy::Retry)
 }
 
-/// One message leaves its outbox and is handled.
+/// One message is sent and handled.
 fn step(c: &mut Cluster, select: Selector) {
     c.send(select.clone().nth(0));
     c.handle(select.nth(0));
 }
 
-/// An append goes from the leader to a follower, and the answer back.
+/// An append from the leader to a follower, and the response.
 fn exchange(c: &mut Cluster, leader: u64, follower: u64) {
     step(c, append().from(leader).to(follower));
     step(c, append_response().from(follower).to(leader));
 }
 
-/// The leader's heartbeats, without the ones to a node that shall not see them.
+/// The heartbeats of the leader, without those to one node.
 fn heartbeat_without(c: &mut Cluster, leader: u64, without: u64) {
     c.heartbeat(leader);
     c.drop(heartbeat().from(leader).to(without));
 }
 
-/// Ends a scenario: its trace is written in every form, and agrees with the rows.
+/// Ends a scenario: its trace is written in every format and compared with the rows.
 fn finish(c: &Cluster, rows: &str) {
     c.save_trace();
     compare::assert_same_rows(rows, &c.trace());

@@ -1,4 +1,4 @@
-//! The same five as text: they give the same rows.
+//! The same scenarios as scenario files have the same rows.
 
 use std::path::PathBuf;
 
@@ -6,38 +6,38 @@ use raft_testkit::Cluster;
 use raft_testkit::script;
 use raft_testkit::trace::event_table::{EventTable, Row};
 
-type Tell = fn() -> Cluster;
+type Run = fn() -> Cluster;
 
 #[test]
-fn the_scenario_files_tell_what_the_scripts_tell() {
-    let told: [(&str, Tell); 5] = [
-        ("test_command_1", super::command::tell),
-        ("test_feature_defs_3", super::feature_definitions::tell),
-        ("test_follower_explodes_in_command", super::follower_explodes::tell),
-        ("test_follower_rewrite_1", super::follower_rewrite::tell),
-        ("test_slow_voter", super::slow_voter::tell),
+fn scenario_files_have_the_rows_of_the_scenarios_in_rust() {
+    let scenarios: [(&str, Run); 5] = [
+        ("test_command_1", super::command::run),
+        ("test_feature_defs_3", super::feature_definitions::run),
+        ("test_follower_explodes_in_command", super::follower_explodes::run),
+        ("test_follower_rewrite_1", super::follower_rewrite::run),
+        ("test_slow_voter", super::slow_voter::run),
     ];
-    for (name, tell) in told {
-        let path = scenarios().join(format!("{name}.raft"));
+    for (name, run) in scenarios {
+        let path = directory().join(format!("{name}.raft"));
         let from_file = script::run_file(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
-        let (from_file, from_script) = (rows(&from_file), rows(&tell()));
-        for (number, (file, script)) in (1..).zip(from_file.iter().zip(&from_script)) {
-            assert_eq!(file, script, "{name}, section {number}");
+        let (from_file, from_rust) = (rows(&from_file), rows(&run()));
+        for (number, (file, rust)) in (1..).zip(from_file.iter().zip(&from_rust)) {
+            assert_eq!(file, rust, "{name}, section {number}");
         }
-        assert_eq!(from_file.len(), from_script.len(), "{name}");
+        assert_eq!(from_file.len(), from_rust.len(), "{name}");
     }
 }
 
-fn scenarios() -> PathBuf {
+fn directory() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("scenarios")
 }
 
-/// Everything that happened, without the numbers of the records.
+/// The rows of each section, without the numbers of the records.
 fn rows(cluster: &Cluster) -> Vec<Vec<Row>> {
-    let facts = EventTable::new(&cluster.trace());
+    let table = EventTable::new(&cluster.trace());
     let bare = |mut row: Row| {
         row.sequence = 0;
         row
     };
-    facts.sections.into_iter().map(|s| s.rows.into_iter().map(bare).collect()).collect()
+    table.sections.into_iter().map(|s| s.rows.into_iter().map(bare).collect()).collect()
 }

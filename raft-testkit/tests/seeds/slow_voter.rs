@@ -2,23 +2,21 @@ use raft_testkit::{Cluster, append, append_response, vote, vote_response};
 
 use super::{cluster, finish, step};
 
-const TITLE: &str = "Votes of an older election arrive late";
+const TITLE: &str = "Votes of an earlier election are ignored";
 
 #[test]
-fn late_votes_of_an_older_election_do_not_count() {
-    finish(&tell(), include_str!("data/test_slow_voter.json"));
+fn votes_of_an_earlier_election_are_ignored() {
+    finish(&run(), include_str!("data/test_slow_voter.json"));
 }
 
-pub(super) fn tell() -> Cluster {
+pub(super) fn run() -> Cluster {
     let mut c = cluster("test_slow_voter", TITLE).pre_vote(false);
     c.start();
-    c.section("An election without trouble")
-        .uses(&["log_replication"])
-        .tests(&["leader_election/all_yes_votes"]);
+    c.section("An election").uses(&["log_replication"]).tests(&["leader_election/all_yes_votes"]);
     c.campaign(3);
     c.deliver_all();
 
-    c.section("The leader steps down and campaigns; the answers wait")
+    c.section("The leader steps down and campaigns; the votes are not sent yet")
         .uses(&["leader_election"])
         .tests(&["leader_election/one_vote_a_term"]);
     c.step_down(3);
@@ -26,7 +24,7 @@ pub(super) fn tell() -> Cluster {
     c.send(vote().from(3));
     c.handle(vote().from(3));
 
-    c.section("It campaigns again; the answers of before come in")
+    c.section("It campaigns again; the votes of the earlier election arrive")
         .uses(&["leader_election"])
         .tests(&["leader_election/stale_vote_ignored"]);
     c.campaign(3);
@@ -34,14 +32,14 @@ pub(super) fn tell() -> Cluster {
     step(&mut c, vote_response().from(2));
     c.expect_no_leader();
 
-    c.section("The second election goes out")
+    c.section("The vote requests of the second election are handled")
         .uses(&["leader_election"])
         .tests(&["leader_election/one_vote_a_term"]);
     c.send(vote().from(3));
-    step_answer(&mut c, 2);
-    step_answer(&mut c, 1);
+    step_vote(&mut c, 2);
+    step_vote(&mut c, 1);
 
-    c.section("Its own answers elect")
+    c.section("The votes of the second election elect it")
         .uses(&["log_replication"])
         .tests(&["leader_election/all_yes_votes"]);
     c.handle(vote_response().from(2));
@@ -56,8 +54,8 @@ pub(super) fn tell() -> Cluster {
     c
 }
 
-/// The voter handles the request and sends its answer.
-fn step_answer(c: &mut Cluster, voter: u64) {
+/// The voter handles the request and sends its vote.
+fn step_vote(c: &mut Cluster, voter: u64) {
     c.handle(vote().to(voter));
     c.send(vote_response().from(voter));
 }

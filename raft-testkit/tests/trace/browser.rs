@@ -1,4 +1,4 @@
-//! The page in a real browser, where there is one: headless Chromium.
+//! The page in headless Chromium, if it is installed.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -9,9 +9,9 @@ use raft_testkit::trace::format::Format;
 use raft_testkit::trace::record::{CommandOutcome, Trace};
 use serde_json::Value;
 
-use super::play::{Play, rewrite};
+use super::hand_written::{TraceBuilder, rewrite};
 
-/// Presses what a reader would press, and writes down what the page then shows.
+/// Uses the controls of the page, and writes what the page then shows.
 const READER: &str = r##"<pre id="check"></pre><script>
 const text = (id) => document.getElementById(id).textContent;
 const seen = {
@@ -55,11 +55,12 @@ fn browser() -> Option<&'static str> {
     known.into_iter().find(|name| Command::new(name).arg("--version").output().is_ok())
 }
 
-/// What the page shows to a reader, or `None` where there is no browser.
+/// What the page shows, or `None` if no browser is installed.
 fn read_page(trace: &Trace) -> Option<Value> {
     let Some(browser) = browser() else {
-        // Straight to the terminal: the test harness would keep it to itself.
-        let _ = std::io::stderr().write_all(b"skipped a page in a browser: no chromium here\n");
+        // Written to standard error itself, because the test harness captures `eprintln!`.
+        let _ = std::io::stderr()
+            .write_all(b"skipped a page in a browser: chromium is not installed\n");
         return None;
     };
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -88,7 +89,7 @@ fn dump(browser: &str, directory: &Path, page: &Path) -> String {
 }
 
 #[test]
-fn the_page_shows_lanes_sections_messages_and_state_to_who_clicks() {
+fn the_page_shows_lifelines_sections_messages_and_states() {
     let trace = rewrite();
     let Some(seen) = read_page(&trace) else { return };
     let text = |key: &str| seen[key].as_str().unwrap().to_owned();
@@ -96,24 +97,24 @@ fn the_page_shows_lanes_sections_messages_and_state_to_who_clicks() {
     assert!(seen["lifelines"].as_u64().unwrap() >= 3, "{seen}");
     assert!(seen["headings"].as_u64().unwrap() >= 1, "{seen}");
     assert_eq!(text("hash"), "#e7");
-    assert!(text("clicked").contains("sends to n2: pre-vote? for term 1"), "{seen}");
-    assert!(text("clicked").contains("because of") && text("clicked").contains("led to"), "{seen}");
+    assert!(text("clicked").contains("sends to n2: pre-vote request for term 1"), "{seen}");
+    assert!(text("clicked").contains("causes") && text("clicked").contains("effects"), "{seen}");
     assert!(text("end").contains("nodes at #116"), "{seen}");
     assert!(text("end").contains("n2leader2n2n24@t2"), "the table of nodes, {seen}");
     assert_eq!(text("last"), "e116");
-    assert_eq!(seen["folded"], 3, "only what lies before the first section is left");
+    assert_eq!(seen["folded"], 3, "only the records before the first section remain");
     assert_eq!(text("closed"), "false");
     assert_eq!(seen["themed"], true);
-    assert_eq!(seen["outside"], 0, "nothing is fetched");
+    assert_eq!(seen["outside"], 0, "nothing is loaded");
 }
 
 #[test]
-fn ten_thousand_events_are_drawn_within_a_second() {
+fn ten_thousand_records_are_drawn_within_a_second() {
     let trace = long();
     assert!(trace.records.len() >= 10_000);
     let Some(seen) = read_page(&trace) else { return };
     println!(
-        "{} events: drawn {} ms after navigation began, {} ms for a jump",
+        "{} records: drawn {} ms after navigation began, {} ms for a jump",
         trace.records.len(),
         seen["drawn"],
         seen["jump"]
@@ -123,38 +124,38 @@ fn ten_thousand_events_are_drawn_within_a_second() {
 }
 
 fn long() -> Trace {
-    let mut play = Play::new(3, "long");
-    play.start_all();
-    play.section("n1 is elected", &[], &[]);
-    play.elect(1, &[2, 3], &[2, 3]);
-    while play.next() <= 10_000 {
-        if play.next().is_multiple_of(40) {
-            play.section("more of the same", &[], &[]);
+    let mut builder = TraceBuilder::new(3, "long");
+    builder.start_all();
+    builder.section("n1 is elected", &[], &[]);
+    builder.elect(1, &[2, 3], &[2, 3]);
+    while builder.next() <= 10_000 {
+        if builder.next().is_multiple_of(40) {
+            builder.section("more commands", &[], &[]);
         }
-        let command = play.command(1, "add 1");
-        play.replicate(1, &[2, 3]);
-        play.done(1, command, CommandOutcome::Applied("1".to_owned()));
+        let command = builder.command(1, "add 1");
+        builder.replicate(1, &[2, 3]);
+        builder.done(1, command, CommandOutcome::Applied("1".to_owned()));
     }
-    play.trace()
+    builder.trace()
 }
 
 #[test]
-fn text_from_a_trace_never_ends_the_pages_script() {
-    let mut play = Play::new(1, "x</script><script>alert(1)</script>");
-    play.section("<!--<script>", &[], &[]);
-    play.crash(1);
-    let page = Format::Html.render(&play.trace());
-    assert_eq!(page.matches("</script>").count(), 2, "the data's end and the script's");
+fn text_of_a_trace_does_not_end_the_script_of_the_page() {
+    let mut builder = TraceBuilder::new(1, "x</script><script>alert(1)</script>");
+    builder.section("<!--<script>", &[], &[]);
+    builder.crash(1);
+    let page = Format::Html.render(&builder.trace());
+    assert_eq!(page.matches("</script>").count(), 2, "the ends of the data and of the script");
     assert!(!page.contains("<!--<script>"));
     assert!(!page.contains("http://") || page.matches("http://").count() == 1, "the SVG namespace");
-    assert!(!page.contains("https://") && !page.contains("src="), "nothing comes from outside");
+    assert!(!page.contains("https://") && !page.contains("src="), "the page loads nothing");
 }
 
 #[test]
-fn a_random_run_with_every_fault_opens_in_the_page() {
+fn the_page_shows_a_random_run_with_every_fault() {
     let trace = Swarm::of_seeds(0..1).replay(8).trace();
     let Some(seen) = read_page(&trace) else { return };
-    println!("{} events: {seen}", trace.records.len());
+    println!("{} records: {seen}", trace.records.len());
     assert!(seen["drawn"].as_f64().unwrap() <= 1000.0, "{seen}");
-    assert_eq!(seen["themed"], true, "the page works to the end: {seen}");
+    assert_eq!(seen["themed"], true, "every control works: {seen}");
 }

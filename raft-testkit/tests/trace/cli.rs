@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use raft_testkit::trace::format::Format;
 use raft_testkit::trace::record::{RecordKind, Trace};
 
-use super::play::rewrite;
+use super::hand_written::rewrite;
 
 struct Directory(tempfile::TempDir);
 
@@ -37,19 +37,19 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn render_draws_every_form_and_a_pipe_gets_no_colours() {
+fn render_writes_every_format_without_colours_into_a_pipe() {
     let directory = Directory::new();
     let trace = rewrite();
     let path = directory.trace("rewrite.jsonl", &trace);
-    for form in Format::ALL {
-        let output = raft_testkit(&["render", "--to", form.name()], &[&path]);
-        assert!(output.status.success(), "{form}: {}", text(&output.stderr));
-        assert_eq!(text(&output.stdout), form.render(&trace), "{form}");
+    for format in Format::ALL {
+        let output = raft_testkit(&["render", "--to", format.name()], &[&path]);
+        assert!(output.status.success(), "{format}: {}", text(&output.stderr));
+        assert_eq!(text(&output.stdout), format.render(&trace), "{format}");
     }
 }
 
 #[test]
-fn render_writes_into_a_file_when_asked() {
+fn render_writes_the_file_named_by_out() {
     let directory = Directory::new();
     let path = directory.trace("rewrite.jsonl", &rewrite());
     let out = directory.0.path().join("page.html");
@@ -60,21 +60,21 @@ fn render_writes_into_a_file_when_asked() {
 }
 
 #[test]
-fn why_ends_with_the_record_and_begins_with_the_lever() {
+fn why_prints_the_chain_from_the_action_of_the_test_to_the_record() {
     let directory = Directory::new();
     let path = directory.trace("rewrite.jsonl", &rewrite());
     let output = raft_testkit(&["why", "38"], &[&path]);
-    let said = text(&output.stdout);
+    let printed = text(&output.stdout);
     assert!(output.status.success(), "{}", text(&output.stderr));
-    assert!(said.starts_with("#5    n1 test: campaign\n"), "{said}");
-    assert!(said.lines().last().unwrap().starts_with("#38 "), "{said}");
+    assert!(printed.starts_with("#5    n1 test: campaign\n"), "{printed}");
+    assert!(printed.lines().last().unwrap().starts_with("#38 "), "{printed}");
 }
 
 #[test]
 fn diff_exits_with_0_for_equal_and_1_for_different_traces() {
     let directory = Directory::new();
     let mut other = rewrite();
-    other.records[30].kind = RecordKind::Note { text: "odd".to_owned() };
+    other.records[30].kind = RecordKind::Note { text: "different".to_owned() };
     let (a, b) = (directory.trace("a.jsonl", &rewrite()), directory.trace("b.jsonl", &other));
     assert_eq!(raft_testkit(&["diff"], &[&a, &a]).status.code(), Some(0));
     let output = raft_testkit(&["diff"], &[&a, &b]);
@@ -83,7 +83,7 @@ fn diff_exits_with_0_for_equal_and_1_for_different_traces() {
 }
 
 #[test]
-fn what_cannot_be_read_exits_with_2_and_says_where() {
+fn an_unreadable_trace_exits_with_2_and_an_error_with_its_place() {
     let directory = Directory::new();
     let good = Format::Records.render(&rewrite());
     let missing = directory.0.path().join("missing.jsonl");
@@ -95,28 +95,28 @@ fn what_cannot_be_read_exits_with_2_and_says_where() {
             "bad.jsonl: line 118, column 2: ",
         ),
         (
-            directory.put("later.jsonl", &good.replacen("\"version\":1", "\"version\":2", 1)),
-            "version 2, but this build reads \"raft-trace\" version 1",
+            directory.put("later.jsonl", &good.replacen("\"version\":2", "\"version\":3", 1)),
+            "version 3; this build reads \"raft-trace\" version 2",
         ),
     ];
     for (path, expected) in cases {
         let output = raft_testkit(&["render"], &[&path]);
         assert_eq!(output.status.code(), Some(2), "{expected}");
-        let said = text(&output.stderr);
-        assert!(said.contains(expected), "{said}\nlacks\n{expected}");
+        let printed = text(&output.stderr);
+        assert!(printed.contains(expected), "{printed}\nlacks\n{expected}");
     }
 }
 
 #[test]
-fn an_unknown_form_or_record_exits_with_2() {
+fn an_unknown_format_or_record_exits_with_2() {
     let directory = Directory::new();
     let path = directory.trace("rewrite.jsonl", &rewrite());
     let output = raft_testkit(&["render", "--to", "pdf"], &[&path]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output.stderr).contains("there are facts, rst"), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("the formats are json, rst"), "{}", text(&output.stderr));
     let output = raft_testkit(&["why", "999"], &[&path]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output.stderr).contains("no record 999; the last one is 116"));
+    assert!(text(&output.stderr).contains("no record has the number 999; the last one is 116"));
 }
 
 const SCENARIO: &str = "# title: one leader
@@ -127,19 +127,19 @@ expect leader 1 term 1
 ";
 
 #[test]
-fn run_says_that_a_scenario_holds_or_draws_its_trace() {
+fn run_reports_that_a_scenario_passed_or_renders_its_trace() {
     let directory = Directory::new();
     let path = directory.put("one.raft", SCENARIO);
     let output = raft_testkit(&["run"], &[&path]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    assert!(text(&output.stdout).contains("one.raft: holds, "), "{}", text(&output.stdout));
+    assert!(text(&output.stdout).contains("one.raft: passed, "), "{}", text(&output.stdout));
     let output = raft_testkit(&["run", "--to", "jsonl"], &[&path]);
     let trace = Trace::read(&mut output.stdout.as_slice()).unwrap();
     assert_eq!(trace.header.scenario, "one");
 }
 
 #[test]
-fn run_exits_with_1_for_what_does_not_hold_and_with_2_for_what_is_no_scenario() {
+fn run_exits_with_1_for_a_failed_scenario_and_with_2_for_a_file_that_is_none() {
     let directory = Directory::new();
     let path = directory.put("wrong.raft", &SCENARIO.replace("leader 1 term 1", "leader 2 term 1"));
     let traces = directory.0.path().join("traces");
@@ -149,16 +149,16 @@ fn run_exits_with_1_for_what_does_not_hold_and_with_2_for_what_is_no_scenario() 
         .arg(&path)
         .output()
         .unwrap();
-    let said = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(traces.join("failures/wrong.html").is_file(), "the trace lies beside it in every form");
-    assert!(said.contains("wrong.raft: line 5") && said.lines().count() <= 42, "{said}");
-    assert!(!said.contains("panicked"), "{said}");
+    let printed = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{printed}");
+    assert!(traces.join("failures/wrong.html").is_file(), "the trace is written in every format");
+    assert!(printed.contains("wrong.raft: line 5") && printed.lines().count() <= 42, "{printed}");
+    assert!(!printed.contains("panicked"), "{printed}");
     let path = directory.put("verb.raft", &SCENARIO.replace("elect 1", "erect 1"));
     let output = raft_testkit(&["run"], &[&path]);
-    let said = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{said}");
-    assert!(said.contains('^') && said.contains("erect 1"), "{said}");
+    let printed = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{printed}");
+    assert!(printed.contains('^') && printed.contains("erect 1"), "{printed}");
     let output = raft_testkit(&["run"], &[&directory.0.path().join("none.raft")]);
     assert_eq!(output.status.code(), Some(2));
 }

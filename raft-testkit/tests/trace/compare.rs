@@ -4,26 +4,26 @@ use raft_testkit::trace::diff;
 use raft_testkit::trace::record::{RecordKind, Role};
 use raft_testkit::trace::view::TraceView;
 
-use super::play::{Play, rewrite};
+use super::hand_written::{TraceBuilder, rewrite};
 
 #[test]
-fn the_chain_of_causes_leads_from_the_lever_to_the_record() {
-    let mut play = Play::new(3, "why");
-    play.section("only", &[], &[]);
-    play.elect(1, &[2, 3], &[2]);
-    let trace = play.trace();
+fn the_chain_of_causes_leads_from_the_action_of_the_test_to_the_record() {
+    let mut builder = TraceBuilder::new(3, "why");
+    builder.section("only", &[], &[]);
+    builder.elect(1, &[2, 3], &[2]);
+    let trace = builder.trace();
     let vote = trace
         .records
         .iter()
         .find(|record| matches!(record.kind, RecordKind::RoleChanged { to: Role::Leader, .. }));
     let chain = TraceView::new(&trace).causes(vote.unwrap().sequence);
-    assert_eq!(chain[0].kind, RecordKind::Lever { what: "campaign".to_owned() });
+    assert_eq!(chain[0].kind, RecordKind::TestAction { action: "campaign".to_owned() });
     assert!(chain.windows(2).all(|pair| pair[1].cause == Some(pair[0].sequence)));
-    assert!(chain.len() >= 8, "two rounds of asking, sending, answering: {}", chain.len());
+    assert!(chain.len() >= 8, "two rounds of requests and responses: {}", chain.len());
 }
 
 #[test]
-fn the_same_story_at_another_time_is_no_difference() {
+fn times_are_not_compared() {
     let (a, mut b) = (rewrite(), rewrite());
     b.records.iter_mut().for_each(|record| record.time += 7);
     let report = diff::compare(&a, &b);
@@ -31,7 +31,7 @@ fn the_same_story_at_another_time_is_no_difference() {
 }
 
 #[test]
-fn a_difference_is_shown_in_its_place_with_what_surrounds_it() {
+fn a_difference_is_shown_with_its_place_and_context() {
     let (a, mut b) = (rewrite(), rewrite());
     let dropped = b.records.remove(40);
     b.records[60].kind = RecordKind::Note { text: "something else".to_owned() };

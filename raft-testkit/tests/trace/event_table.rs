@@ -1,10 +1,10 @@
-//! The facts of a trace, row by row.
+//! The table of events of a trace, row by row.
 
 use raft_core::{LogId, Term};
 use raft_testkit::trace::event_table::{EventTable, Row};
 use raft_testkit::trace::record::{BodyView, CommandOutcome, Loss, RecordKind, Role};
 
-use super::play::{Play, rewrite};
+use super::hand_written::{TraceBuilder, rewrite};
 
 fn lines(rows: &[Row]) -> Vec<String> {
     let line = |row: &Row| {
@@ -16,13 +16,13 @@ fn lines(rows: &[Row]) -> Vec<String> {
 }
 
 #[test]
-fn an_election_reads_as_the_legend_says() {
-    let mut play = Play::new(3, "election");
-    play.section("n1 is elected", &[], &[]);
-    play.elect(1, &[2, 3], &[2, 3]);
-    let facts = EventTable::new(&play.trace());
+fn an_election_is_written_in_the_notation() {
+    let mut builder = TraceBuilder::new(3, "election");
+    builder.section("n1 is elected", &[], &[]);
+    builder.elect(1, &[2, 3], &[2, 3]);
+    let table = EventTable::new(&builder.trace());
     assert_eq!(
-        lines(&facts.sections[0].rows),
+        lines(&table.sections[0].rows),
         [
             "CNDI FLWR FLWR | 1 NEW ROLE []",
             "CNDI FLWR FLWR | 1 p_v_r+N-2 t-1 li-0 lt-0 []",
@@ -55,77 +55,77 @@ fn an_election_reads_as_the_legend_says() {
 }
 
 #[test]
-fn a_section_begins_without_a_delta_and_never_makes_up_for_it() {
-    let mut play = Play::new(1, "quiet start");
-    play.section("first", &[], &[]);
-    play.state(1).term = Term(3);
-    play.at(1, RecordKind::CommandStarted { command: 1, text: "add 1".to_owned() });
-    play.done(1, 1, CommandOutcome::Unknown);
-    play.state(1).last = LogId::new(Term(3), 4.into());
-    play.done(1, 1, CommandOutcome::Unknown);
-    let facts = EventTable::new(&play.trace());
+fn the_first_row_of_a_section_has_no_delta() {
+    let mut builder = TraceBuilder::new(1, "quiet start");
+    builder.section("first", &[], &[]);
+    builder.state(1).term = Term(3);
+    builder.at(1, RecordKind::CommandStarted { command: 1, text: "add 1".to_owned() });
+    builder.done(1, 1, CommandOutcome::Unknown);
+    builder.state(1).last = LogId::new(Term(3), 4.into());
+    builder.done(1, 1, CommandOutcome::Unknown);
+    let table = EventTable::new(&builder.trace());
     assert_eq!(
-        lines(&facts.sections[0].rows),
+        lines(&table.sections[0].rows),
         ["FLWR | 1 CMD START []", "FLWR | 1 CMD DONE []", "FLWR | 1 CMD DONE [lt-3 li-4]"]
     );
 }
 
 #[test]
-fn a_change_between_rows_shows_on_the_nodes_next_row() {
-    let mut play = Play::new(2, "late delta");
-    play.section("only", &[], &[]);
-    play.role(1, Role::Candidate, "asked to");
-    play.state(2).commit = 1.into();
-    play.at(2, RecordKind::TimerFired);
-    play.state(1).term = Term(2);
-    play.split(1);
-    play.role(2, Role::Candidate, "nobody leads");
-    let facts = EventTable::new(&play.trace());
+fn a_change_between_rows_is_in_the_next_row_of_the_node() {
+    let mut builder = TraceBuilder::new(2, "late delta");
+    builder.section("only", &[], &[]);
+    builder.role(1, Role::Candidate, "requested");
+    builder.state(2).commit = 1.into();
+    builder.at(2, RecordKind::TimerFired);
+    builder.state(1).term = Term(2);
+    builder.split(1);
+    builder.role(2, Role::Candidate, "election timeout");
+    let table = EventTable::new(&builder.trace());
     assert_eq!(
-        lines(&facts.sections[0].rows),
+        lines(&table.sections[0].rows),
         [
             "CNDI FLWR | 1 NEW ROLE []",
             "CNDI FLWR | 1 NETSPLIT [t-2 n=2]",
             "CNDI CNDI | 2 NEW ROLE []"
         ],
-        "the timer is no row, and n2's state before its first record is what it came up with"
+        "a timer has no row, and the first state of n2 is its initial state"
     );
 }
 
 #[test]
-fn nodes_that_start_together_share_a_row_and_go_unsaid_before_the_first_section() {
-    let mut play = Play::new(3, "start");
-    play.start_all();
-    play.section("after", &[], &[]);
-    play.crash(2);
-    play.section("again", &[], &[]);
-    play.start_all();
-    let facts = EventTable::new(&play.trace());
-    assert_eq!(facts.sections.len(), 2);
-    assert_eq!(lines(&facts.sections[0].rows), ["FLWR FLWR FLWR | 2 CRASH []"]);
+fn starts_share_a_row_and_are_left_out_before_the_first_section() {
+    let mut builder = TraceBuilder::new(3, "start");
+    builder.start_all();
+    builder.section("after", &[], &[]);
+    builder.crash(2);
+    builder.section("again", &[], &[]);
+    builder.start_all();
+    let table = EventTable::new(&builder.trace());
+    assert_eq!(table.sections.len(), 2);
+    assert_eq!(lines(&table.sections[0].rows), ["FLWR FLWR FLWR | 2 CRASH []"]);
     assert_eq!(
-        lines(&facts.sections[1].rows),
+        lines(&table.sections[1].rows),
         ["FLWR FLWR FLWR | 1 STARTED [], 2 STARTED [], 3 STARTED []"]
     );
 }
 
 #[test]
-fn a_lost_message_shows_as_sent_and_never_as_handled() {
-    let mut play = Play::new(2, "lost");
-    play.section("only", &[], &[]);
-    let id = play.send(1, 2, BodyView::RequestVoteResponse { granted: false });
-    play.lose(id, Loss::Dropped);
-    let facts = EventTable::new(&play.trace());
-    assert_eq!(lines(&facts.sections[0].rows), ["FLWR FLWR | 1 vote+N-2 yes-False []"]);
+fn a_lost_message_has_a_row_for_its_sending_only() {
+    let mut builder = TraceBuilder::new(2, "lost");
+    builder.section("only", &[], &[]);
+    let id = builder.send(1, 2, BodyView::RequestVoteResponse { granted: false });
+    builder.lose(id, Loss::Dropped);
+    let table = EventTable::new(&builder.trace());
+    assert_eq!(lines(&table.sections[0].rows), ["FLWR FLWR | 1 vote+N-2 yes-False []"]);
 }
 
 #[test]
-fn the_json_form_is_read_back_as_the_same_facts() {
-    let mut facts = EventTable::new(&rewrite());
-    let json = facts.to_json();
+fn the_json_form_is_read_back_as_the_same_table() {
+    let mut table = EventTable::new(&rewrite());
+    let json = table.to_json();
     assert!(json.starts_with("{\"scenario\": \"rewrite\", \"sections\": [\n {\"section\": 1,"));
-    for section in &mut facts.sections {
+    for section in &mut table.sections {
         section.rows.iter_mut().for_each(|row| row.sequence = 0);
     }
-    assert_eq!(serde_json::from_str::<EventTable>(&json).unwrap(), facts);
+    assert_eq!(serde_json::from_str::<EventTable>(&json).unwrap(), table);
 }

@@ -1,11 +1,11 @@
-//! Traces written by hand, and what every form shows of them.
+//! Traces written by hand, and their rendering in every format.
 
 mod browser;
 mod cli;
 mod compare;
 mod documents;
 mod event_table;
+mod hand_written;
 mod pictures;
-mod play;
 mod report;
 mod tables;

@@ -7,19 +7,19 @@ use raft_testkit::trace::record::{BodyView, Loss, RecordKind, Role};
 use raft_testkit::trace::table::{DiagramPlacement, csv, markdown, rst, terminal};
 use raft_testkit::trace::view::TraceView;
 
-use super::play::{Play, rewrite};
+use super::hand_written::{TraceBuilder, rewrite};
 
-fn short() -> Play {
-    let mut play = Play::new(2, "short");
-    play.section("only | one", &["leader_election/split_vote"], &["no_such_feature"]);
-    play.role(1, Role::Candidate, "asked to");
-    let id = play.send(1, 2, BodyView::RequestVoteResponse { granted: false });
-    play.lose(id, Loss::Dropped);
-    play
+fn short() -> TraceBuilder {
+    let mut builder = TraceBuilder::new(2, "short");
+    builder.section("only | one", &["leader_election/split_vote"], &["no_such_feature"]);
+    builder.role(1, Role::Candidate, "requested");
+    let id = builder.send(1, 2, BodyView::RequestVoteResponse { granted: false });
+    builder.lose(id, Loss::Dropped);
+    builder
 }
 
 #[test]
-fn a_grid_table_has_a_triple_of_columns_a_node() {
+fn a_grid_table_has_three_columns_for_each_node() {
     let trace = short().trace();
     let view = TraceView::new(&trace);
     let rows = &EventTable::new(&trace).sections[0].rows;
@@ -44,10 +44,10 @@ fn an_rst_page_names_the_features_and_folds_table_and_diagram() {
     let trace = short().trace();
     let page = rst::page(&TraceView::new(&trace), DiagramPlacement::Directory("diagrams"));
     for expected in [
-        ".. _short:\n\n=====================\nThe play called short\n",
+        ".. _short:\n\n==================\nThe scenario short\n",
         "\nSection 1: only \\| one\n======================\n",
         "Raft features used:\n\n- **Leader election: split vote** (``leader_election/split_vote``;",
-        "Raft features tested:\n\n- ``no_such_feature``, which no registry knows\n",
+        "Raft features tested:\n\n- ``no_such_feature``, not registered\n",
         ".. collapse:: section 1 trace table (click to open)\n\n   +------+",
         "   .. image:: diagrams/short_1.svg\n",
     ] {
@@ -56,7 +56,7 @@ fn an_rst_page_names_the_features_and_folds_table_and_diagram() {
 }
 
 #[test]
-fn a_markdown_table_keeps_its_columns_whatever_the_text() {
+fn text_does_not_change_the_columns_of_a_markdown_table() {
     let trace = short().trace();
     let page = markdown::page(&TraceView::new(&trace), DiagramPlacement::Inline);
     assert!(page.contains("## Section 1: only \\| one"), "{page}");
@@ -68,10 +68,10 @@ fn a_markdown_table_keeps_its_columns_whatever_the_text() {
 
 #[test]
 fn values_with_commas_and_quotes_are_quoted_in_csv() {
-    let mut play = Play::new(1, "csv");
-    play.section("a \"strange\", title", &[], &[]);
-    play.crash(1);
-    let trace = play.trace();
+    let mut builder = TraceBuilder::new(1, "csv");
+    builder.section("a \"strange\", title", &[], &[]);
+    builder.crash(1);
+    let trace = builder.trace();
     assert_eq!(
         csv::table(&TraceView::new(&trace)),
         "section,title,record,N-1 role,N-1 op,N-1 delta\r\n\
@@ -80,14 +80,14 @@ fn values_with_commas_and_quotes_are_quoted_in_csv() {
 }
 
 #[test]
-fn a_terminal_line_is_at_most_120_columns_however_many_nodes() {
+fn a_terminal_line_has_at_most_120_columns_for_any_number_of_nodes() {
     for nodes in [1, 3, 5, 9, 30] {
-        let mut play = Play::new(nodes, "wide");
-        play.section(&"a long title ".repeat(20), &[], &[]);
-        play.start_all();
-        play.state(1).term = 123_456.into();
-        play.at(1, RecordKind::Halted { reason: "no room\n".repeat(40) });
-        let trace = play.trace();
+        let mut builder = TraceBuilder::new(nodes, "wide");
+        builder.section(&"a long title ".repeat(20), &[], &[]);
+        builder.start_all();
+        builder.state(1).term = 123_456.into();
+        builder.at(1, RecordKind::Halted { reason: "no room\n".repeat(40) });
+        let trace = builder.trace();
         let table = terminal::table(&TraceView::new(&trace), terminal::Options::default());
         for line in table.lines() {
             assert!(line.chars().count() <= terminal::WIDTH_MAX, "{line}");
@@ -96,46 +96,46 @@ fn a_terminal_line_is_at_most_120_columns_however_many_nodes() {
 }
 
 #[test]
-fn a_terminal_line_shows_every_nodes_state_and_points_at_the_one_concerned() {
+fn a_terminal_line_has_the_state_of_every_node_and_marks_its_own() {
     let trace = rewrite();
     let table = terminal::table(&TraceView::new(&trace), terminal::Options::default());
-    let line = table.lines().find(|line| line.contains("entries 2 to 3 go")).unwrap();
-    assert!(line.contains("n1   entries 2 to 3 go (term 1)"), "{line}");
+    let line = table.lines().find(|line| line.contains("removes entries 2 to 3")).unwrap();
+    assert!(line.contains("n1   removes entries 2 to 3 (term 1)"), "{line}");
     assert!(line.ends_with("> F2 3/3  | L2 3/3  | F2 3/2"), "{line}");
-    assert!(!table.contains("is durable"), "details are asked for");
+    assert!(!table.contains("is durable"), "details are off");
     let options = terminal::Options { colours: false, details: true };
     assert!(terminal::table(&TraceView::new(&trace), options).contains("is durable"));
 }
 
 #[test]
-fn sequence_text_breaks_lost_messages_off() {
+fn sequence_text_marks_lost_messages() {
     let trace = rewrite();
     let puml = Format::PlantUml.render(&trace);
     assert!(puml.starts_with("@startuml\n") && puml.ends_with("@enduml\n"), "{puml}");
-    assert!(puml.contains("n2 ->x n1 : pre-vote? t2"), "{puml}");
-    assert!(puml.contains("n1 ->(15) n2 : vote? t1"), "{puml}");
+    assert!(puml.contains("n2 ->x n1 : pre-vote request t2"), "{puml}");
+    assert!(puml.contains("n1 ->(15) n2 : vote request t1"), "{puml}");
     let mermaid = Format::Mermaid.render(&trace);
-    assert!(mermaid.contains("    n2-xn1: pre-vote? t2\n"), "{mermaid}");
-    assert!(mermaid.contains("    n1->>n2: vote? t1\n"), "{mermaid}");
+    assert!(mermaid.contains("    n2-xn1: pre-vote request t2\n"), "{mermaid}");
+    assert!(mermaid.contains("    n1->>n2: vote request t1\n"), "{mermaid}");
 }
 
 #[test]
-fn a_message_that_another_overtook_is_marked_late_in_mermaid() {
-    let mut play = Play::new(2, "late");
-    play.section("only", &[], &[]);
-    let first = play.send(1, 2, BodyView::RequestVoteResponse { granted: true });
-    let second = play.send(1, 2, BodyView::RequestVoteResponse { granted: false });
-    play.handle(second, |_| ());
-    play.handle(first, |state| state.leader = Some(NodeId(1)));
-    let mermaid = Format::Mermaid.render(&play.trace());
-    assert!(mermaid.contains("n1->>n2: no vote\n"), "{mermaid}");
-    assert!(mermaid.contains("n1->>n2: vote (late)\n"), "{mermaid}");
+fn an_overtaken_message_is_marked_late_in_mermaid() {
+    let mut builder = TraceBuilder::new(2, "late");
+    builder.section("only", &[], &[]);
+    let first = builder.send(1, 2, BodyView::RequestVoteResponse { granted: true });
+    let second = builder.send(1, 2, BodyView::RequestVoteResponse { granted: false });
+    builder.handle(second, |_| ());
+    builder.handle(first, |state| state.leader = Some(NodeId(1)));
+    let mermaid = Format::Mermaid.render(&builder.trace());
+    assert!(mermaid.contains("n1->>n2: vote denied\n"), "{mermaid}");
+    assert!(mermaid.contains("n1->>n2: vote granted (late)\n"), "{mermaid}");
 }
 
 #[test]
-fn a_form_is_found_by_its_name_and_an_unknown_one_lists_them_all() {
-    for form in Format::ALL {
-        assert_eq!(form.name().parse(), Ok(form));
+fn a_format_is_found_by_its_name_and_an_unknown_one_is_an_error_with_all_names() {
+    for format in Format::ALL {
+        assert_eq!(format.name().parse(), Ok(format));
     }
     let error = "pdf".parse::<Format>().unwrap_err().to_string();
     assert!(error.contains("pdf") && error.contains("mermaid"), "{error}");

@@ -1,15 +1,15 @@
-//! What a lifeline shows over time: stretches in which a node is the same.
+//! A lifeline: segments in which the role and the liveness of a node are the same.
 
-use super::super::record::{Liveness, NodeState, Role};
+use crate::trace::record::{Liveness, NodeState, Role};
 
-/// How a node is, as far as its lifeline shows it.
+/// What a lifeline shows of a node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct LifelineState {
     pub(super) liveness: Liveness,
     pub(super) role: Role,
 }
 
-/// A node's state between two heights.
+/// A part of a lifeline between two heights.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct LifelineSegment {
     pub(super) state: LifelineState,
@@ -17,11 +17,12 @@ pub(super) struct LifelineSegment {
     pub(super) to: f64,
 }
 
-/// A lifeline while it is being drawn downwards.
+/// A lifeline that grows downwards.
 #[derive(Clone, Debug)]
 pub(super) struct Lifeline {
     state: LifelineState,
-    since: f64,
+    /// The top of the open segment.
+    top: f64,
     segments: Vec<LifelineSegment>,
 }
 
@@ -30,33 +31,33 @@ impl LifelineState {
         Self { liveness: state.liveness, role: state.role }
     }
 
-    /// How every node begins.
+    /// The state of a node without a record.
     pub(super) const INITIAL: Self = Self { liveness: Liveness::Up, role: Role::Follower };
 }
 
 impl Lifeline {
     pub(super) const fn new(state: LifelineState, top: f64) -> Self {
-        Self { state, since: top, segments: Vec::new() }
+        Self { state, top, segments: Vec::new() }
     }
 
-    /// The node looks like this from here on.
-    pub(super) fn set_state(&mut self, state: LifelineState, at: f64) {
+    /// The state below this height.
+    pub(super) fn set_state(&mut self, state: LifelineState, height: f64) {
         if state != self.state {
-            self.close_segment(at);
+            self.close_segment(height);
             self.state = state;
         }
     }
 
-    /// Everything up to the bottom.
-    pub(super) fn finish(mut self, bottom: f64) -> Vec<LifelineSegment> {
+    /// The segments down to the bottom.
+    pub(super) fn into_segments(mut self, bottom: f64) -> Vec<LifelineSegment> {
         self.close_segment(bottom);
         self.segments
     }
 
-    fn close_segment(&mut self, at: f64) {
-        if at > self.since {
-            self.segments.push(LifelineSegment { state: self.state, from: self.since, to: at });
+    fn close_segment(&mut self, height: f64) {
+        if height > self.top {
+            self.segments.push(LifelineSegment { state: self.state, from: self.top, to: height });
         }
-        self.since = at;
+        self.top = height;
     }
 }

@@ -1,20 +1,20 @@
-//! The colours of drawings, for light and dark grounds.
+//! The colours of diagrams, for light and dark backgrounds.
 
-/// Colours on a light ground, as custom properties.
+/// The colours on a light background, as custom properties.
 pub(in crate::trace) const LIGHT: &str = "
 --ground:#ffffff; --ink:#1c2733; --faint:#6b7a8a; --rule:#dfe5eb; --zebra:#f4f7fa; --raised:#ffffff;
 --follower:#93a5b8; --precandidate:#f0c078; --candidate:#e8912d; --leader:#12967a; --down:#b4bec8;
 --vote:#c2701a; --append:#2466d1; --heartbeat:#8494a6; --matched:#4f8fe0; --denied:#c93a44;
 --fault:#c93a44; --split:#e5484d; --recovery:#1a8754; --command:#7a4fc0; --test:#586673;";
 
-/// Colours on a dark ground.
+/// The colours on a dark background.
 pub(in crate::trace) const DARK: &str = "
 --ground:#12181f; --ink:#e4eaf0; --faint:#8a98a7; --rule:#2a343f; --zebra:#1a222b; --raised:#18202a;
 --follower:#5d7188; --precandidate:#a77a35; --candidate:#d58a35; --leader:#1fa285; --down:#4a5764;
 --vote:#eba453; --append:#6fa4f5; --heartbeat:#8797a8; --matched:#85b6f2; --denied:#f2777f;
 --fault:#e5626b; --split:#f2777f; --recovery:#4cc38a; --command:#b493ee; --test:#9aa8b6;";
 
-/// How text, lifelines, arrows and marks look, in the colours above.
+/// The style of texts, lifelines, arrows and marks.
 pub(in crate::trace) const SHAPES: &str = "
 svg text { fill:var(--ink); font-size:11px; dominant-baseline:central; }
 svg .title { font-size:19px; font-weight:650; }
@@ -42,7 +42,7 @@ svg .cell-text-committed { fill:#fff; }
 .vote { --message:var(--vote); } .append { --message:var(--append); } .heartbeat { --message:var(--heartbeat); }
 .matched { --message:var(--matched); } .denied { --message:var(--denied); }
 .arrow, .tip { stroke:var(--message); } .tip { fill:var(--message); } .tip { stroke-width:0; }
-.open { stroke-dasharray:3 4; }
+.in-flight { stroke-dasharray:3 4; }
 .cross { stroke:var(--fault); stroke-width:2.4; stroke-linecap:round; }
 
 .dot { fill:var(--ground); stroke:var(--ink); stroke-width:1.2; }
@@ -59,7 +59,7 @@ svg .cell-text-committed { fill:#fff; }
 .pill-detail { stroke:var(--rule); }
 ";
 
-/// The style sheet of a picture that stands alone.
+/// The style sheet of a picture.
 pub(super) fn style() -> String {
     format!(
         "svg {{{LIGHT} background:var(--ground); \
@@ -68,11 +68,11 @@ pub(super) fn style() -> String {
     )
 }
 
-/// Colours of terms, in turn.
+/// The colours of terms, in turn.
 pub(in crate::trace) const TERMS: [&str; 7] =
     ["#64748b", "#3b76d6", "#b5651d", "#178a72", "#8a56c9", "#b03a6f", "#5f7f1f"];
 
-/// The colour of a term's entries.
+/// The colour of the entries of a term.
 pub(super) fn term(term: u64) -> &'static str {
     let count = TERMS.len() as u64;
     usize::try_from(term % count).ok().and_then(|at| TERMS.get(at)).copied().unwrap_or("#64748b")

@@ -1,37 +1,37 @@
-//! Which scenario uses and tests which feature of Raft.
+//! The features of Raft and the scenarios that use and test them.
 
 use std::fmt::Write as _;
 
-use super::DocumentsError;
+use super::error::DocumentsError;
 use crate::features::{self, Feature};
 use crate::trace::record::{RecordKind, Trace};
 use crate::trace::table::markdown::escaped;
 
-/// The matrix.
+/// The features and the scenarios.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FeatureMatrix {
-    /// The scenarios: name and title.
+    /// The name and the title of each scenario.
     pub scenarios: Vec<(String, String)>,
-    /// A row a feature, in the order of the registry.
+    /// One row for each feature, in the order of the registry.
     pub rows: Vec<FeatureRow>,
 }
 
-/// What the scenarios do with one feature.
+/// The scenarios of one feature.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FeatureRow {
     /// The feature.
     pub feature: &'static Feature,
-    /// The scenarios, by place, that use it.
+    /// The scenarios that use it, by position.
     pub uses: Vec<usize>,
-    /// The scenarios, by place, that test it.
+    /// The scenarios that test it, by position.
     pub tests: Vec<usize>,
 }
 
 impl FeatureMatrix {
-    /// Reads the matrix off the traces.
+    /// Builds the matrix from the sections of the traces.
     ///
     /// # Errors
-    /// When a section names a feature that the registry lacks.
+    /// A section names a feature that is not registered.
     pub fn new(traces: &[Trace]) -> Result<Self, DocumentsError> {
         let row = |&feature: &&'static Feature| FeatureRow { feature, uses: vec![], tests: vec![] };
         let mut rows: Vec<FeatureRow> = features::ALL.iter().map(row).collect();
@@ -50,7 +50,7 @@ impl FeatureMatrix {
         Ok(Self { scenarios: traces.iter().map(named).collect(), rows })
     }
 
-    /// The features that no scenario tests, neither as such nor in a branch.
+    /// The features that no scenario tests, neither directly nor by a branch.
     pub fn untested(&self) -> impl Iterator<Item = &FeatureRow> {
         self.rows.iter().filter(|row| !self.is_tested(row))
     }
@@ -65,12 +65,14 @@ impl FeatureMatrix {
     /// The matrix as a Markdown page.
     #[must_use]
     pub fn markdown(&self) -> String {
-        let mut out = "# Scenarios and the features of Raft\n\n".to_owned();
+        let mut out = "# Scenarios and features of Raft\n\n".to_owned();
         for (at, (name, title)) in self.scenarios.iter().enumerate() {
             let title = escaped(title);
             let _ = writeln!(out, "{}. [{title}]({name}.md) ([page]({name}.html))", at + 1);
         }
-        out.push_str("\n● tests the feature, ○ uses it to get somewhere.\n\n| feature | source |");
+        out.push_str(
+            "\n● the scenario tests the feature; ○ it uses the feature.\n\n| feature | source |",
+        );
         for at in 1..=self.scenarios.len() {
             let _ = write!(out, " {at} |");
         }
@@ -85,10 +87,10 @@ impl FeatureMatrix {
             }
             out.push('\n');
         }
-        out.push_str("\n## Nothing tests\n\n");
+        out.push_str("\n## Features without a test\n\n");
         for row in self.untested() {
-            let Feature { path, title, says, source } = row.feature;
-            let _ = writeln!(out, "- **{title}** (`{path}`; {source}). {says}");
+            let Feature { path, title, description, source } = row.feature;
+            let _ = writeln!(out, "- **{title}** (`{path}`; {source}). {description}");
         }
         out
     }
@@ -96,13 +98,13 @@ impl FeatureMatrix {
     /// The matrix as a reStructuredText page.
     #[must_use]
     pub fn rst(&self) -> String {
-        let title = "Scenarios and the features of Raft";
+        let title = "Scenarios and features of Raft";
         let rule = "=".repeat(title.len());
         let mut out = format!("{rule}\n{title}\n{rule}\n\n.. toctree::\n   :maxdepth: 1\n\n");
         for (name, _) in &self.scenarios {
             let _ = writeln!(out, "   {name}");
         }
-        out.push_str("\n● tests the feature, ○ uses it to get somewhere; the columns are the \
+        out.push_str("\n● the scenario tests the feature; ○ it uses the feature. The columns are the \
             scenarios in the order above.\n\n.. list-table::\n   :header-rows: 1\n\n   * - feature\n     - source\n");
         for at in 1..=self.scenarios.len() {
             let _ = writeln!(out, "     - {at}");
@@ -113,11 +115,11 @@ impl FeatureMatrix {
                 let _ = writeln!(out, "     - {}", row.mark(at));
             }
         }
-        let heading = "Nothing tests";
+        let heading = "Features without a test";
         let _ = write!(out, "\n{heading}\n{}\n\n", "=".repeat(heading.len()));
         for row in self.untested() {
-            let Feature { path, title, says, source } = row.feature;
-            let _ = writeln!(out, "- **{title}** (``{path}``; {source}). {says}");
+            let Feature { path, title, description, source } = row.feature;
+            let _ = writeln!(out, "- **{title}** (``{path}``; {source}). {description}");
         }
         out
     }

@@ -1,16 +1,16 @@
-//! What the page's script reads: the trace with everything put into words, in short arrays.
+//! The data of the page: the trace as text, in short arrays.
 
 use raft_core::NodeId;
 use serde_json::{Value, json};
 
-use super::super::describe::{self, Category};
-use super::super::diagram::{MessageCategory, is_drawn, palette};
-use super::super::links::LinkHistory;
-use super::super::record::{BodyView, EntryView, MessageView, NodeState, Record, RecordKind, Side};
-use super::super::view::{TraceView, is_send};
 use crate::features;
+use crate::trace::describe::{self, Category};
+use crate::trace::diagram::{MessageCategory, TERMS, is_drawn};
+use crate::trace::links::LinkHistory;
+use crate::trace::record::{BodyView, EntryView, MessageView, NodeState, Record, RecordKind, Side};
+use crate::trace::view::{TraceView, is_send};
 
-/// The whole trace.
+/// The data of the whole trace.
 pub(super) fn json(view: &TraceView<'_>) -> String {
     let header = &view.trace.header;
     let links = LinkHistory::new(view);
@@ -25,7 +25,8 @@ pub(super) fn json(view: &TraceView<'_>) -> String {
                 "description": section.description,
                 "uses": titles(section.uses),
                 "tests": titles(section.tests),
-                // Record numbers, first and last; none if the last is smaller.
+                // The numbers of the first and the last record; the section is empty if the last is
+                // smaller.
                 "first": section.records.start + 1,
                 "last": section.records.end,
             })
@@ -41,7 +42,7 @@ pub(super) fn json(view: &TraceView<'_>) -> String {
         "description": header.description,
         "seed": header.seed,
         "nodes": nodes,
-        "terms": palette::TERMS,
+        "terms": TERMS,
         "apart": apart,
         "sections": sections,
         "records": records,
@@ -77,8 +78,8 @@ fn record_json(view: &TraceView<'_>, links: &LinkHistory, record: &Record) -> Va
     ])
 }
 
-/// What the drawing does with a record: a message sent, handled or lost, a role, a truncation, a
-/// heading, a detail; anything else is a remark on the lifeline.
+/// How the page draws a record: `s` message sent, `h` handled, `l` lost, `r` role, `t` truncation,
+/// `#` heading, `d` detail; everything else is a text on the lifeline.
 fn op(kind: &RecordKind) -> &'static str {
     let op = [
         (is_send(kind), "s"),
@@ -98,7 +99,7 @@ fn text(record: &Record) -> String {
     } else if let RecordKind::MessageLost { why } = &record.kind {
         describe::loss(*why).to_owned()
     } else if matches!(record.kind, RecordKind::MessageSent | RecordKind::MessageHandled) {
-        // The page has the message itself beside it.
+        // The page has the text of the message.
         String::new()
     } else {
         describe::record(record)
@@ -125,8 +126,9 @@ fn state_json(state: &NodeState) -> Value {
     ])
 }
 
-/// What a record does to its node's log: `["w", persist, truncate, entries]` a write begun,
-/// `["d", persist]` durable, `["c", kept]` a crash, `["t", from, last]` about to be cut.
+/// What a record changes in the log of its node: `["w", persist, truncate, entries]` a write
+/// starts,
+/// `["d", persist]` writes are durable, `["c", kept]` a crash, `["t", from, last]` a truncation.
 fn log_json(kind: &RecordKind) -> Value {
     if let RecordKind::PersistStarted { persist, truncate_from, entries, .. } = kind {
         let from = truncate_from.map_or(0, raft_core::LogIndex::get);
@@ -150,7 +152,7 @@ fn entries_json(entries: &[EntryView]) -> Vec<Value> {
 fn messages(view: &TraceView<'_>) -> Value {
     let mut messages = serde_json::Map::new();
     for message in view.trace.records.iter().filter_map(|record| record.message.as_ref()) {
-        // An altered message is shown as it was altered last.
+        // An altered message has its last contents.
         messages.insert(message.id.to_string(), message_json(view, message));
     }
     Value::Object(messages)

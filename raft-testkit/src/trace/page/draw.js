@@ -1,4 +1,4 @@
-// The picture. Only what is in view is in the document: a long trace scrolls like a short one.
+// The diagram. The document contains only the visible part, so that long traces scroll fast.
 const viewport = document.getElementById("viewport");
 const sheet = document.getElementById("sheet");
 const picture = document.getElementById("picture");
@@ -12,7 +12,7 @@ const folded = new Set();
 let details = false;
 let chosen = 0;
 
-// Where everything is: made anew when a section folds or the window changes.
+// The places of all elements; computed again when a section folds or the window changes.
 let layout = null;
 
 function makeLayout() {
@@ -109,8 +109,8 @@ function arrowSvg({ from, to, category, handled, lost, y1, y2 }) {
   const x1 = layout.x[from] + sign * lifelineHalf;
   const whole = layout.x[to] - sign * (lifelineHalf + 1);
   const x2 = handled ? whole : x1 + (whole - x1) * (lost ? 0.62 : 0.35);
-  const open = handled || lost ? "" : " open";
-  const line = `<path class="arrow ${category}${open}" d="M${fixed(x1)} ${y1}L${fixed(x2)} ${y2}"/>`;
+  const inFlight = handled || lost ? "" : " in-flight";
+  const line = `<path class="arrow ${category}${inFlight}" d="M${fixed(x1)} ${y1}L${fixed(x2)} ${y2}"/>`;
   if (!handled) return line;
   const angle = Math.atan2(y2 - y1, x2 - x1) * 180 / Math.PI;
   return `${line}<path class="tip ${category}" d="M0 0L-9 -3.8L-9 3.8Z" `
@@ -219,7 +219,7 @@ function headingSvg({ place, y }) {
     + `<tspan class="sub" dx="10">${closed ? `${events} records` : ""}</tspan></text></g>`;
 }
 
-// Puts what is in view into the document.
+// Puts the visible part into the document.
 function draw() {
   const top = viewport.scrollTop - 300;
   const bottom = viewport.scrollTop + viewport.clientHeight + 300;

@@ -1,43 +1,7 @@
-//! A trace as one page for a browser: the picture with a slider through time, every message and
-//! every node's state at each point. It needs nothing but itself.
+//! A trace as one HTML page: a sequence diagram, a slider through time, and the messages, states
+//! and logs at every point. The page loads nothing else.
 
 mod data;
+mod html;
 
-use super::diagram::elements::escaped;
-use super::diagram::palette::{DARK, LIGHT, SHAPES};
-use super::view::TraceView;
-
-const FRAME: &str = include_str!("page.html");
-const STYLE: &str = include_str!("page.css");
-const SCRIPTS: [&str; 3] =
-    [include_str!("model.js"), include_str!("draw.js"), include_str!("panel.js")];
-
-/// Draws the page.
-#[must_use]
-pub fn html(view: &TraceView<'_>) -> String {
-    let header = &view.trace.header;
-    let title = if header.title.is_empty() { &header.scenario } else { &header.title };
-    let style = format!(
-        ":root {{{LIGHT} color-scheme:light; }}\n\
-         @media (prefers-color-scheme: dark) {{ :root:not([data-theme=light]) {{{DARK} \
-         color-scheme:dark; }} }}\n\
-         :root[data-theme=dark] {{{DARK} color-scheme:dark; }}\n{SHAPES}{STYLE}"
-    );
-    let script = format!("\"use strict\";\n(() => {{\n{}}})();\n", SCRIPTS.concat());
-    let parts = [
-        ("{title}", escaped(title)),
-        ("{style}", style),
-        // A script element ends at the first "</", whatever it is in.
-        ("{data}", data::json(view).replace("</", "<\\/").replace("<!--", "<\\u0021--")),
-        ("{script}", script),
-    ];
-    let mut page = String::new();
-    let mut rest = FRAME;
-    for (mark, text) in &parts {
-        let (before, after) = rest.split_once(mark).expect("the frame has every mark, in order");
-        page.push_str(before);
-        page.push_str(text);
-        rest = after;
-    }
-    page + rest
-}
+pub use html::html;

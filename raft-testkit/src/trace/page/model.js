@@ -1,4 +1,4 @@
-// The trace, and what can be asked of it. Records are numbered from 1, as everywhere.
+// The trace and its lookups. Records are numbered from 1.
 const trace = JSON.parse(document.getElementById("trace").textContent);
 const { nodes, sections, messages } = trace;
 const count = trace.records.length;
@@ -29,7 +29,7 @@ function describe(sequence) {
   return record.text;
 }
 
-// Each node's records that tell its state, ascending, for a binary search.
+// The records of each node that have its state, ascending, for binary search.
 const stateRecords = nodes.map(() => []);
 const effects = new Map();
 for (let sequence = 1; sequence <= count; sequence += 1) {
@@ -39,7 +39,7 @@ for (let sequence = 1; sequence <= count; sequence += 1) {
   if (effects.has(cause)) effects.get(cause).push(sequence); else effects.set(cause, [sequence]);
 }
 
-// How many of an ascending list are at most the limit.
+// The number of elements of an ascending list that are at most the limit.
 function upTo(list, limit) {
   let low = 0;
   let high = list.length;
@@ -57,7 +57,7 @@ function stateAt(column, sequence) {
   return Object.fromEntries(fields.map((field, place) => [field, values[place]]));
 }
 
-// Logs, rebuilt from what the nodes handed to their disks; a crash leaves what was durable.
+// The logs, rebuilt from the writes to the disks; a crash leaves the durable entries.
 class LogReplay {
   constructor() {
     this.logs = nodes.map(() => ({ memory: [], durable: [], pending: [] }));
@@ -98,7 +98,7 @@ function logsAt(sequence) {
   return logs;
 }
 
-// What each section leaves in the logs, and what truncations take from them.
+// The logs that each section changed, and the entries that truncations remove.
 const cellsMax = 9;
 const sectionLogs = [];
 const removed = new Map();
@@ -127,7 +127,7 @@ const removed = new Map();
   }
 }
 
-// What changed at a record's node since the record before with its state.
+// What changed at the node of a record since the record before with its state.
 function changes(sequence) {
   const { column, state } = records[sequence];
   if (!state || column < 0) return [];
@@ -136,7 +136,7 @@ function changes(sequence) {
   if (!before) return [];
   const texts = [];
   if (before.term !== after.term) texts.push(`term ${after.term}`);
-  if (before.vote !== after.vote && after.vote) texts.push(`votes n${after.vote}`);
+  if (before.vote !== after.vote && after.vote) texts.push(`vote for n${after.vote}`);
   if (before.last !== after.last || before.lastTerm !== after.lastTerm)
     texts.push(`log ${after.last}@t${after.lastTerm}`);
   if (before.commit !== after.commit) texts.push(`commit ${after.commit}`);

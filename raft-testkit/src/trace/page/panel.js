@@ -1,4 +1,4 @@
-// The panel beside the picture, the slider under it, and everything that a reader can press.
+// The panel beside the diagram, the slider below it, and all controls.
 const panel = document.getElementById("panel");
 const time = document.getElementById("time");
 const where = document.getElementById("where");
@@ -22,7 +22,7 @@ function messageHtml(message) {
   const rows = message.entries.map(([index, term, text]) =>
     `<tr><td><i style="background:${termColour(term)}"></i>${index}</td><td>t${term}</td>`
     + `<td class="text">${escape(text)}</td></tr>`).join("");
-  const table = rows && `<table class="entries"><tr><th>entry</th><th>term</th><th>carries</th></tr>${rows}</table>`;
+  const table = rows && `<table class="entries"><tr><th>entry</th><th>term</th><th>payload</th></tr>${rows}</table>`;
   return `<h3>message</h3><p class="message ${message.category}"><b>${nodes[message.from]} &rarr; `
     + `${nodes[message.to]}</b> ${escape(message.description)}</p><p class="faint">${path}</p>${table}`;
 }
@@ -35,22 +35,22 @@ function causesHtml(sequence) {
     `<li>${link(one)} <b>${at(records[one].column)}</b> ${escape(describe(one))}</li>`;
   const shown = chain.slice(0, 6).map(item).join("");
   const more = chain.length > 6
-    ? `<details><summary>${chain.length - 6} more</summary><ol>${chain.slice(6).map(item).join("")}</ol></details>`
+    ? `<details><summary>${chain.length - 6} more causes</summary><ol>${chain.slice(6).map(item).join("")}</ol></details>`
     : "";
-  const led = effects.get(sequence) ?? [];
-  return (chain.length ? `<h3>because of</h3><ol>${shown}</ol>${more}` : "")
-    + (led.length ? `<h3>led to</h3><ol>${led.slice(0, 8).map(item).join("")}</ol>` : "");
+  const caused = effects.get(sequence) ?? [];
+  return (chain.length ? `<h3>causes</h3><ol>${shown}</ol>${more}` : "")
+    + (caused.length ? `<h3>effects</h3><ol>${caused.slice(0, 8).map(item).join("")}</ol>` : "");
 }
 
 function nodesHtml(sequence) {
   const rows = nodes.map((name, column) => {
     const state = stateAt(column, sequence);
-    if (!state) return `<tr><td><b>${name}</b></td><td class="faint" colspan="7">not heard of yet</td></tr>`;
+    if (!state) return `<tr><td><b>${name}</b></td><td class="faint" colspan="7">no record yet</td></tr>`;
     const up = state.liveness === "up";
     const role = up ? state.role : state.liveness;
     const chip = up ? roleClass(state.role) : "role-down";
     const mine = records[sequence]?.column === column ? " class=\"mine\"" : "";
-    const failed = state.failed ? ` <span class="bad" title="the state machine failed here">!${state.failed}</span>` : "";
+    const failed = state.failed ? ` <span class="bad" title="the state machine failed at this entry">!${state.failed}</span>` : "";
     return `<tr${mine}><td><b>${name}</b></td><td><i class="${chip}"></i>${role}`
       + `${state.minority ? " <span class=\"bad\">minority</span>" : ""}</td><td>${state.term}</td>`
       + `<td>${nodeName(state.vote)}</td><td>${nodeName(state.leader)}</td>`
@@ -66,7 +66,7 @@ function logsHtml(sequence) {
   const logs = logsAt(sequence);
   const rows = nodes.map((name, column) => {
     const state = stateAt(column, sequence);
-    const log = logs.of(column);
+    const log = logs.entries(column);
     const cells = log.slice(-24).map(([index, term, text]) => {
       const committed = state && index <= state.commit;
       const notDurable = state && index > state.durable ? " not-durable" : "";
@@ -74,10 +74,10 @@ function logsHtml(sequence) {
       return `<span class="entry${notDurable}" title="entry ${index} of term ${term}: ${escape(text)}" `
         + `style="border-color:${colour};${committed ? `background:${colour};color:#fff` : ""}">${index}</span>`;
     }).join("");
-    const before = log.length > 24 ? `<span class="faint">${log.length - 24} before</span>` : "";
+    const before = log.length > 24 ? `<span class="faint">${log.length - 24} earlier</span>` : "";
     return `<div class="log"><b>${name}</b><span>${before}${cells || "<span class=\"faint\">empty</span>"}</span></div>`;
   }).join("");
-  return `<h3>logs</h3>${rows}<p class="faint">colour: term; filled: committed; dashed: not durable yet</p>`;
+  return `<h3>logs</h3>${rows}<p class="faint">colour: term; filled: committed; dashed: not durable</p>`;
 }
 
 function sectionHtml(sequence) {
@@ -98,7 +98,7 @@ function showPanel() {
     ? `<h2><a href="#e${chosen}">#${chosen}</a> <b>${at(record.column)}</b> ${escape(describe(chosen))}</h2>`
       + `<p class="faint">at ${timeText(record.time)}${changes(chosen).length
         ? `; changed: ${escape(changes(chosen).join(", "))}` : ""}</p>`
-    : `<h2>Before the first event</h2><p class="faint">Click an event, or move the slider.</p>`;
+    : `<h2>Before the first record</h2><p class="faint">Click a record or move the slider.</p>`;
   panel.innerHTML = `${sectionHtml(Math.max(1, chosen))}${what}${message ? messageHtml(message) : ""}`
     + `${nodesHtml(chosen)}${logsHtml(chosen)}${record ? causesHtml(chosen) : ""}`;
 }
@@ -113,7 +113,7 @@ function showHeads() {
   }).join("");
 }
 
-// Goes to an event: 0 is before the first.
+// Selects a record: 0 is before the first.
 function choose(sequence, { scroll = true, hash = true } = {}) {
   chosen = Math.max(0, Math.min(count, sequence));
   const place = sections.findIndex(({ first, last }) => chosen >= first && chosen <= last);
@@ -133,7 +133,7 @@ function choose(sequence, { scroll = true, hash = true } = {}) {
   showPanel();
 }
 
-// The next event with a line of its own.
+// Selects the next record that has a line.
 function step(by) {
   let next = chosen + by;
   while (next > 0 && next <= count && !layout.isLine[next]) next += by;
@@ -168,8 +168,8 @@ function playOrPause() {
 }
 
 function fromHash() {
-  const asked = /^#e(\d+)$/.exec(location.hash);
-  if (asked && Number(asked[1]) !== chosen) choose(Number(asked[1]), { hash: false });
+  const target = /^#e(\d+)$/.exec(location.hash);
+  if (target && Number(target[1]) !== chosen) choose(Number(target[1]), { hash: false });
 }
 
 document.getElementById("title").textContent = trace.title || trace.scenario;

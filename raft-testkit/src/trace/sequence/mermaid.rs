@@ -1,13 +1,13 @@
-//! A trace as a Mermaid sequence diagram. Mermaid draws level arrows, so a message stands where
-//! it was handled, or where it was lost; one that is sent early and handled late says so.
+//! A trace as a Mermaid sequence diagram. Mermaid draws horizontal arrows, so a message is drawn
+//! where it is handled or lost. A message that a later one overtook is marked `(late)`.
 
 use std::fmt::Write as _;
 
-use super::super::describe::{self, Category};
-use super::super::record::{Loss, MessageView, Record, RecordKind};
-use super::super::view::{SectionView, TraceView};
+use crate::trace::describe::{self, Category};
+use crate::trace::record::{Loss, MessageView, Record, RecordKind};
+use crate::trace::view::{SectionView, TraceView};
 
-/// Draws every section.
+/// Renders every section.
 #[must_use]
 pub fn document(view: &TraceView<'_>) -> String {
     let mut out = open(view);
@@ -23,7 +23,7 @@ pub fn document(view: &TraceView<'_>) -> String {
     out
 }
 
-/// Draws one section.
+/// Renders one section.
 #[must_use]
 pub fn diagram(view: &TraceView<'_>, section: &SectionView<'_>) -> String {
     let mut out = open(view);
@@ -66,7 +66,7 @@ fn line(out: &mut String, view: &TraceView<'_>, record: &Record) {
     }
 }
 
-/// Whether a message that left later on the same way was handled earlier.
+/// Whether a message that was sent later on the same link was handled earlier.
 fn overtaken(view: &TraceView<'_>, message: &MessageView) -> bool {
     let Some((sent, handled)) =
         view.message_path(message.id).and_then(|path| path.sent.zip(path.handled))
@@ -88,7 +88,7 @@ fn overtaken(view: &TraceView<'_>, message: &MessageView) -> bool {
     records.iter().filter(between).any(of_the_same_way)
 }
 
-/// Text that Mermaid cannot take for syntax.
+/// Text with the syntax characters of Mermaid escaped.
 fn plain(text: &str) -> String {
     text.chars()
         .map(|letter| match letter {

@@ -1,13 +1,12 @@
-//! A trace as a PlantUML sequence diagram: messages slanted from sending to handling, lost ones
-//! broken off.
+//! A trace as a PlantUML sequence diagram, with slanted arrows from sending to handling.
 
 use std::fmt::Write as _;
 
-use super::super::describe::{self, Category};
-use super::super::record::{Record, RecordKind, Role};
-use super::super::view::{SectionView, TraceView, is_send};
+use crate::trace::describe::{self, Category};
+use crate::trace::record::{Record, RecordKind, Role};
+use crate::trace::view::{SectionView, TraceView, is_send};
 
-/// Draws every section.
+/// Renders every section.
 #[must_use]
 pub fn document(view: &TraceView<'_>) -> String {
     let mut out = open(view);
@@ -20,7 +19,7 @@ pub fn document(view: &TraceView<'_>) -> String {
     out + "@enduml\n"
 }
 
-/// Draws one section.
+/// Renders one section.
 #[must_use]
 pub fn diagram(view: &TraceView<'_>, section: &SectionView<'_>) -> String {
     let mut out = open(view);
@@ -29,7 +28,7 @@ pub fn diagram(view: &TraceView<'_>, section: &SectionView<'_>) -> String {
 }
 
 fn open(view: &TraceView<'_>) -> String {
-    // Teoz is the layout engine of PlantUML that can tie the two ends of a slanted arrow.
+    // Only the layout engine Teoz draws slanted arrows.
     let mut out = "@startuml\n!pragma teoz true\nhide footbox\n".to_owned();
     for &node in &view.nodes {
         let _ = writeln!(out, "participant {}", describe::node_name(node));
@@ -47,7 +46,7 @@ fn line(out: &mut String, view: &TraceView<'_>, section: &SectionView<'_>, recor
     if let Some(message) = &record.message {
         let (from, to) = (describe::node_name(message.from), describe::node_name(message.to));
         let text = plain(&describe::message_label(message));
-        // What was sent in an earlier section has no anchor here.
+        // A message that was sent in an earlier section has no arrow here.
         let within = |sequence: Option<u64>| {
             let at = sequence.and_then(|sequence| usize::try_from(sequence).ok());
             at.is_some_and(|at| section.records.contains(&(at - 1)))
@@ -98,7 +97,7 @@ const fn colour(role: Role) -> &'static str {
     }
 }
 
-/// Text that PlantUML cannot take for syntax: one line, no markup.
+/// Text with the syntax characters of PlantUML escaped.
 fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -114,7 +113,7 @@ fn plain(text: &str) -> String {
     out
 }
 
-/// Creole markup is made of doubled signs; a tag and an escape of single ones.
+/// Creole markup consists of doubled characters; tags and escapes start with a single one.
 fn doubled(before: &str, letter: char) -> bool {
     matches!(letter, '<' | '\\' | '~') || before.ends_with(letter)
 }

@@ -1,10 +1,10 @@
-//! The rows of a trace as comma-separated values (RFC 4180), for spreadsheets.
+//! The events of a trace as comma-separated values (RFC 4180).
 
-use super::super::notation;
-use super::super::view::TraceView;
-use super::{cells, sections};
+use super::content::{cells, sections};
+use crate::trace::notation;
+use crate::trace::view::TraceView;
 
-/// Draws the table: the section, the record's number, then a triple a node.
+/// Renders the table: section, title, record number, then role, op and delta of each node.
 #[must_use]
 pub fn table(view: &TraceView<'_>) -> String {
     let mut head = vec!["section".to_owned(), "title".to_owned(), "record".to_owned()];

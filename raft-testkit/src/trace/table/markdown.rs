@@ -1,13 +1,13 @@
-//! A scenario as a Markdown page, folded with `<details>` as GitHub shows it.
+//! A scenario as a Markdown page, with folded tables and diagrams (`<details>`).
 
 use std::fmt::Write as _;
 
-use super::super::event_table::Row;
-use super::super::sequence::mermaid;
-use super::super::view::{SectionView, TraceView};
-use super::{DiagramPlacement, cells, feature_title, heading, heads, sections};
+use super::content::{DiagramPlacement, cells, feature_title, heading, heads, sections};
+use crate::trace::event_table::Row;
+use crate::trace::sequence::mermaid;
+use crate::trace::view::{SectionView, TraceView};
 
-/// Draws the page.
+/// Renders the page.
 #[must_use]
 pub fn page(view: &TraceView<'_>, diagrams: DiagramPlacement<'_>) -> String {
     let header = &view.trace.header;
@@ -21,7 +21,7 @@ pub fn page(view: &TraceView<'_>, diagrams: DiagramPlacement<'_>) -> String {
     out
 }
 
-/// Draws one section's rows as a table.
+/// Renders the rows of one section as a table.
 #[must_use]
 pub fn table(view: &TraceView<'_>, rows: &[Row]) -> String {
     let [names, columns] = heads(&view.nodes);
@@ -79,15 +79,19 @@ fn feature_list(out: &mut String, heading: &str, paths: &[String]) {
         let (title, feature) = feature_title(path);
         let _ = match feature {
             Some(feature) => {
-                writeln!(out, "- **{title}** (`{path}`; {}). {}", feature.source, feature.says)
+                writeln!(
+                    out,
+                    "- **{title}** (`{path}`; {}). {}",
+                    feature.source, feature.description
+                )
             }
-            None => writeln!(out, "- `{path}`, which no registry knows"),
+            None => writeln!(out, "- `{path}`, not registered"),
         };
     }
     out.push('\n');
 }
 
-/// The characters that Markdown would read as markup, made plain.
+/// Text with the markup characters of Markdown escaped.
 pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {

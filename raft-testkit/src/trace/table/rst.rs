@@ -1,15 +1,15 @@
-//! A scenario as a reStructuredText page: title, description, and a section each with its
-//! features, a folded grid table and a folded diagram.
+//! A scenario as a reStructuredText page: title, description, and for each section its features, a
+//! folded grid table and a folded diagram.
 
 use std::fmt::Write as _;
 
-use super::super::event_table::Row;
-use super::super::sequence::plantuml;
-use super::super::view::{SectionView, TraceView};
-use super::{DiagramPlacement, cells, feature_title, heading, heads, sections};
+use super::content::{DiagramPlacement, cells, feature_title, heading, heads, sections};
+use crate::trace::event_table::Row;
+use crate::trace::sequence::plantuml;
+use crate::trace::view::{SectionView, TraceView};
 
-/// Draws the page. The folding needs `sphinx_toolbox.collapse`, inline diagrams
-/// `sphinxcontrib.plantuml`; everything else is plain reStructuredText.
+/// Renders the page. Folding needs `sphinx_toolbox.collapse`, inline diagrams need
+/// `sphinxcontrib.plantuml`; the rest is plain reStructuredText.
 #[must_use]
 pub fn page(view: &TraceView<'_>, diagrams: DiagramPlacement<'_>) -> String {
     let header = &view.trace.header;
@@ -25,7 +25,7 @@ pub fn page(view: &TraceView<'_>, diagrams: DiagramPlacement<'_>) -> String {
     out
 }
 
-/// Draws one section's rows as a grid table.
+/// Renders the rows of one section as a grid table.
 #[must_use]
 pub fn grid(view: &TraceView<'_>, rows: &[Row]) -> String {
     let [names, columns] = heads(&view.nodes);
@@ -92,9 +92,13 @@ fn feature_list(out: &mut String, heading: &str, paths: &[String]) {
         let (title, feature) = feature_title(path);
         let _ = match feature {
             Some(feature) => {
-                writeln!(out, "- **{title}** (``{path}``; {}). {}", feature.source, feature.says)
+                writeln!(
+                    out,
+                    "- **{title}** (``{path}``; {}). {}",
+                    feature.source, feature.description
+                )
             }
-            None => writeln!(out, "- ``{path}``, which no registry knows"),
+            None => writeln!(out, "- ``{path}``, not registered"),
         };
     }
     out.push('\n');
@@ -106,7 +110,7 @@ fn indented(text: &str) -> String {
         .collect()
 }
 
-/// The characters that reStructuredText would read as markup, made plain.
+/// Text with the markup characters of reStructuredText escaped.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {

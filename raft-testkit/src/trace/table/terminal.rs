@@ -1,27 +1,28 @@
-//! A trace for terminals: one line a record, every node's state beside it, 120 columns at most.
+//! A trace for terminals: one line for each record with the states of all nodes, at most 120
+//! columns.
 
 use std::fmt::Write as _;
 
-use super::super::describe::{self, Category};
-use super::super::record::{Liveness, NodeState, Record, RecordKind, Role, Side};
-use super::super::view::TraceView;
+use crate::trace::describe::{self, Category, clip};
+use crate::trace::record::{Liveness, NodeState, Record, RecordKind, Role, Side};
+use crate::trace::view::TraceView;
 
-/// How wide the table is at most, in columns.
+/// The most columns of a line.
 pub const WIDTH_MAX: usize = 120;
 
-/// How much of a line belongs to the words, at least.
-const WORDS_MIN: usize = 44;
+/// The least width of the text of a record.
+const TEXT_MIN: usize = 44;
 
-/// What the table shows, and how.
+/// Options of the table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Options {
-    /// RoleTracker and faults in colour, with ANSI escapes.
+    /// Colours for roles and faults (ANSI escapes).
     pub colours: bool,
-    /// Disk writes, timers and applies too.
+    /// Disk writes, timers and applied entries too.
     pub details: bool,
 }
 
-/// Draws the whole trace.
+/// Renders the whole trace.
 #[must_use]
 pub fn table(view: &TraceView<'_>, options: Options) -> String {
     let layout = Layout::of(view);
@@ -34,7 +35,7 @@ pub fn table(view: &TraceView<'_>, options: Options) -> String {
     out
 }
 
-/// Draws these records alone, with the state that each left its own node in.
+/// Renders these records, one line each.
 #[must_use]
 pub fn record_lines(records: &[&Record], width_max: usize) -> Vec<String> {
     let digits = records.last().map_or(1, |record| record.sequence.to_string().len()).max(2);
@@ -48,15 +49,15 @@ pub fn record_lines(records: &[&Record], width_max: usize) -> Vec<String> {
 
 const LEGEND: &str = "
 F follower, P pre-candidate, C candidate, L leader, x down or halted, b blocked, ~ in a minority;
-beside it the term, the last entry and the commit index: L2 7/5
+then term, last index/commit index: L2 7/5
 ";
 
 struct Layout {
     digits: usize,
     cell: usize,
-    /// How many nodes have a cell; the others are too many for the width.
+    /// The number of nodes with a cell; there is no room for the others.
     shown: usize,
-    words: usize,
+    text: usize,
 }
 
 impl Layout {
@@ -64,17 +65,17 @@ impl Layout {
         let digits = view.trace.records.len().to_string().len().max(2);
         let widest = view.trace.records.iter().filter_map(|record| record.state.as_ref());
         let cell = widest.map(|state| cell(state).chars().count()).max().unwrap_or(0).max(4);
-        // The number, the node, and a space after each.
+        // The number and the node, with a space after each.
         let left = digits + 1 + 4 + 1;
-        let room = WIDTH_MAX.saturating_sub(left + WORDS_MIN);
+        let room = WIDTH_MAX.saturating_sub(left + TEXT_MIN);
         let shown = (room / (cell + 3)).min(view.nodes.len());
-        let words = WIDTH_MAX - left - shown * (cell + 3);
-        Self { digits, cell, shown, words }
+        let text = WIDTH_MAX - left - shown * (cell + 3);
+        Self { digits, cell, shown, text }
     }
 
     fn head(&self, view: &TraceView<'_>) -> String {
-        let mut line = format!("{:>1$} node what", "#", self.digits);
-        line = format!("{line:<width$}", width = self.digits + 6 + self.words);
+        let mut line = format!("{:>1$} node event", "#", self.digits);
+        line = format!("{line:<width$}", width = self.digits + 6 + self.text);
         for &node in view.nodes.iter().take(self.shown) {
             let _ = write!(line, " | {:<1$}", describe::node_name(node), self.cell);
         }
@@ -103,8 +104,8 @@ impl Layout {
             return;
         }
         let node = record.node.map_or_else(String::new, describe::node_name);
-        let text = clip(&describe::record(record), self.words);
-        let text = format!("{text:<width$}", width = self.words);
+        let text = clip(&describe::record(record), self.text);
+        let text = format!("{text:<width$}", width = self.text);
         let text = if options.colours { coloured(&text, colour_of(class)) } else { text };
         let mut line = format!("{:>1$} {node:<4} {text}", record.sequence, self.digits);
         for (column, state) in states.iter().enumerate().take(self.shown) {
@@ -156,16 +157,4 @@ const fn colour_of(class: Category) -> &'static str {
 
 fn coloured(text: &str, colour: &str) -> String {
     format!("\u{1b}[{colour}m{text}\u{1b}[0m")
-}
-
-/// The text on one line of at most this many columns, with a sign where something is cut off.
-pub(crate) fn clip(text: &str, width_max: usize) -> String {
-    let plain: String =
-        text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
-    if plain.chars().count() <= width_max {
-        return plain;
-    }
-    let mut cut: String = plain.chars().take(width_max.saturating_sub(1)).collect();
-    cut.push('…');
-    cut
 }

@@ -1,4 +1,4 @@
-//! A stage for traces written by hand: each call writes the record that a cluster would write.
+//! Traces written by hand: each call writes the records that a cluster writes.
 
 use raft_core::{LogId, LogIndex, NodeId, PersistId, Round, Term};
 use raft_testkit::trace::record::{
@@ -6,25 +6,25 @@ use raft_testkit::trace::record::{
     Record, RecordKind, Role, Side, Trace, VERSION,
 };
 
-/// A cluster of which only the state that traces show is kept.
-pub(crate) struct Play {
+/// A cluster with only the state that traces show.
+pub(crate) struct TraceBuilder {
     trace: Trace,
     states: Vec<NodeState>,
     logs: Vec<Vec<EntryView>>,
     messages: Vec<(MessageView, u64)>,
     persists: u64,
     commands: u64,
-    /// What the next records follow from.
+    /// The cause of the next records.
     pub(crate) cause: Option<u64>,
 }
 
-impl Play {
+impl TraceBuilder {
     pub(crate) fn new(nodes: u64, scenario: &str) -> Self {
         let header = Header {
             format: FORMAT.to_owned(),
             version: VERSION,
             scenario: scenario.to_owned(),
-            title: format!("The play called {scenario}"),
+            title: format!("The scenario {scenario}"),
             description: "Summary by hand.".to_owned(),
             nodes: (1..=nodes).map(NodeId).collect(),
             seed: 1,
@@ -68,7 +68,7 @@ impl Play {
         );
     }
 
-    /// Something at a node, with its state as it is by now.
+    /// Writes a record at a node with its present state.
     pub(crate) fn at(&mut self, node: u64, kind: RecordKind) -> u64 {
         self.push(Some(node), kind, None)
     }
@@ -85,7 +85,7 @@ impl Play {
         self.at(node, RecordKind::RoleChanged { from, to, why: why.to_owned() });
     }
 
-    /// Puts a message on the wire and gives its number.
+    /// Sends a message and returns its number.
     pub(crate) fn send(&mut self, from: u64, to: u64, body: BodyView) -> u64 {
         let id = self.messages.len() as u64 + 1;
         let term = self.state(from).term;
@@ -95,7 +95,7 @@ impl Play {
         id
     }
 
-    /// The receiver handles it; `change` says what that does to its state.
+    /// The receiver handles a message; `change` changes its state.
     pub(crate) fn handle(&mut self, id: u64, change: impl FnOnce(&mut NodeState)) -> u64 {
         let (view, sent) = self.messages[place(id)].clone();
         let to = view.to.get();
@@ -143,35 +143,37 @@ impl Play {
         self.at(node, RecordKind::PersistDone { persist });
     }
 
-    /// A whole election with pre-vote, won by the votes of `voters`.
+    /// An election with pre-vote that `voters` grant.
     pub(crate) fn elect(&mut self, node: u64, peers: &[u64], voters: &[u64]) {
         self.cause = None;
-        let lever = self.at(node, RecordKind::Lever { what: "campaign".to_owned() });
-        self.cause = Some(lever);
-        self.role(node, Role::PreCandidate, "asked to");
+        let action = self.at(node, RecordKind::TestAction { action: "campaign".to_owned() });
+        self.cause = Some(action);
+        self.role(node, Role::PreCandidate, "requested");
         let term = self.state(node).term.next();
         let last_log = self.state(node).last;
-        let ask = BodyView::PreVote { campaign_term: term, last_log };
-        let asks: Vec<u64> = peers.iter().map(|&to| self.send(node, to, ask.clone())).collect();
-        let answer = BodyView::PreVoteResponse { campaign_term: term, granted: true };
-        let answers = self.answers(node, peers, voters, &asks, &answer, |_| ());
-        for (at, id) in answers.into_iter().enumerate() {
+        let request = BodyView::PreVote { campaign_term: term, last_log };
+        let requests: Vec<u64> =
+            peers.iter().map(|&to| self.send(node, to, request.clone())).collect();
+        let response = BodyView::PreVoteResponse { campaign_term: term, granted: true };
+        let responses = self.exchange(node, peers, voters, &requests, &response, |_| ());
+        for (at, id) in responses.into_iter().enumerate() {
             self.handle(id, |state| state.term = term);
             if at == 0 {
                 self.state(node).voted_for = Some(NodeId(node));
-                self.role(node, Role::Candidate, "would win");
+                self.role(node, Role::Candidate, "pre-vote won");
             }
         }
-        let ask = BodyView::RequestVote { last_log, leadership_transfer: false };
-        let asks: Vec<u64> = peers.iter().map(|&to| self.send(node, to, ask.clone())).collect();
-        let answer = BodyView::RequestVoteResponse { granted: true };
+        let request = BodyView::RequestVote { last_log, leadership_transfer: false };
+        let requests: Vec<u64> =
+            peers.iter().map(|&to| self.send(node, to, request.clone())).collect();
+        let response = BodyView::RequestVoteResponse { granted: true };
         let vote = |state: &mut NodeState| {
             state.term = term;
             state.voted_for = Some(NodeId(node));
         };
-        let answers = self.answers(node, peers, voters, &asks, &answer, vote);
+        let responses = self.exchange(node, peers, voters, &requests, &response, vote);
         let empty = EntryView { index: last_log.index.next(), term, text: "(empty)".to_owned() };
-        for (at, id) in answers.into_iter().enumerate() {
+        for (at, id) in responses.into_iter().enumerate() {
             let first = at == 0;
             self.handle(id, |state| {
                 if first {
@@ -182,35 +184,35 @@ impl Play {
             });
             if first {
                 self.state(node).role = Role::Candidate;
-                self.role(node, Role::Leader, "won the election");
+                self.role(node, Role::Leader, "election won");
                 self.append(node, std::slice::from_ref(&empty));
             }
         }
         self.replicate(node, voters);
     }
 
-    fn answers(
+    fn exchange(
         &mut self,
         node: u64,
         peers: &[u64],
         voters: &[u64],
-        asks: &[u64],
-        answer: &BodyView,
+        requests: &[u64],
+        response: &BodyView,
         change: impl Fn(&mut NodeState),
     ) -> Vec<u64> {
-        let mut answers = Vec::new();
-        for (&peer, &ask) in peers.iter().zip(asks) {
+        let mut responses = Vec::new();
+        for (&peer, &request) in peers.iter().zip(requests) {
             if voters.contains(&peer) {
-                self.handle(ask, &change);
-                answers.push(self.send(peer, node, answer.clone()));
+                self.handle(request, &change);
+                responses.push(self.send(peer, node, response.clone()));
             } else {
-                self.lose(ask, Loss::CutOff);
+                self.lose(request, Loss::CutOff);
             }
         }
-        answers
+        responses
     }
 
-    /// Hands a command to a node that leads: into its log, not yet on its way.
+    /// Submits a command to a leader, which appends it and sends nothing yet.
     pub(crate) fn command(&mut self, node: u64, text: &str) -> u64 {
         self.commands += 1;
         let command = self.commands;
@@ -226,7 +228,7 @@ impl Play {
         self.at(node, RecordKind::CommandDone { command, outcome });
     }
 
-    /// Brings each follower's log to the leader's, and commits what a majority then has.
+    /// Replicates the log of the leader to the followers and commits what a majority then has.
     pub(crate) fn replicate(&mut self, leader: u64, followers: &[u64]) {
         let log = self.logs[place(leader)].clone();
         let commit = self.state(leader).commit;
@@ -242,7 +244,7 @@ impl Play {
             appends.push((follower, self.send(leader, follower, body), entries));
         }
         let (term, last) = (self.state(leader).term, self.state(leader).last);
-        let mut answers = Vec::new();
+        let mut responses = Vec::new();
         for (follower, id, entries) in appends {
             self.handle(id, |state| {
                 state.term = term;
@@ -252,10 +254,10 @@ impl Play {
             });
             self.append(follower, &entries);
             let body = BodyView::AppendMatched { match_index: last.index, round: Round(1) };
-            answers.push(self.send(follower, leader, body));
+            responses.push(self.send(follower, leader, body));
         }
         let majority = self.states.len() / 2 + 1;
-        for (at, id) in answers.into_iter().enumerate() {
+        for (at, id) in responses.into_iter().enumerate() {
             let commits = at + 2 >= majority;
             self.handle(id, |state| {
                 if commits {
@@ -307,43 +309,43 @@ impl Play {
     }
 }
 
-/// A leader that is cut off logs commands that never commit; a new leader replaces them.
+/// A leader in a minority appends commands that are not committed; a new leader replaces them.
 pub(crate) fn rewrite() -> Trace {
-    let mut play = Play::new(3, "rewrite");
-    play.start_all();
-    play.section("n1 is elected", &["leader_election/all_yes_votes_with_pre_vote"], &[]);
-    play.elect(1, &[2, 3], &[2, 3]);
-    play.section(
+    let mut builder = TraceBuilder::new(3, "rewrite");
+    builder.start_all();
+    builder.section("n1 is elected", &["leader_election/all_yes_votes_with_pre_vote"], &[]);
+    builder.elect(1, &[2, 3], &[2, 3]);
+    builder.section(
         "n1 is cut off and logs two commands",
         &[],
         &["network_partition/minority_leader"],
     );
-    play.split(1);
+    builder.split(1);
     for text in ["add 1", "sub 1"] {
-        let command = play.command(1, text);
-        play.done(1, command, CommandOutcome::TimedOut);
+        let command = builder.command(1, text);
+        builder.done(1, command, CommandOutcome::TimedOut);
     }
-    play.section("n2 takes over", &["leader_election"], &[]);
-    play.elect(2, &[1, 3], &[3]);
-    let command = play.command(2, "add 1");
-    play.replicate(2, &[3]);
-    play.done(2, command, CommandOutcome::Applied("1".to_owned()));
-    play.section(
+    builder.section("n2 takes over", &["leader_election"], &[]);
+    builder.elect(2, &[1, 3], &[3]);
+    let command = builder.command(2, "add 1");
+    builder.replicate(2, &[3]);
+    builder.done(2, command, CommandOutcome::Applied("1".to_owned()));
+    builder.section(
         "n1 comes back and its log is rewritten",
         &[],
         &["log_replication/conflict_overwritten"],
     );
-    play.join(1);
-    play.role(1, Role::Follower, "asked to");
-    play.replicate(2, &[1, 3]);
-    play.section("n3 crashes and catches up", &[], &["log_replication/slow_follower_backdown"]);
-    play.crash(3);
-    let command = play.command(2, "add 7");
-    play.replicate(2, &[1]);
-    play.done(2, command, CommandOutcome::Applied("8".to_owned()));
-    play.restart(3);
-    play.replicate(2, &[3]);
-    play.trace()
+    builder.join(1);
+    builder.role(1, Role::Follower, "requested");
+    builder.replicate(2, &[1, 3]);
+    builder.section("n3 crashes and catches up", &[], &["log_replication/slow_follower_backdown"]);
+    builder.crash(3);
+    let command = builder.command(2, "add 7");
+    builder.replicate(2, &[1]);
+    builder.done(2, command, CommandOutcome::Applied("8".to_owned()));
+    builder.restart(3);
+    builder.replicate(2, &[3]);
+    builder.trace()
 }
 
 fn place(number: u64) -> usize {

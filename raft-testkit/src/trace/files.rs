@@ -1,13 +1,13 @@
-//! Where traces are written.
+//! The files of traces.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::trace::format::Format;
-use crate::trace::record::Trace;
+use super::format::Format;
+use super::record::Trace;
 
-/// The directory for traces: `$RAFT_TRACES`, or `traces` in cargo's target directory.
+/// The directory of traces: `$RAFT_TRACES`, or `traces` in the target directory of cargo.
 #[must_use]
 pub fn directory() -> PathBuf {
     if let Some(directory) = std::env::var_os("RAFT_TRACES") {
@@ -16,7 +16,7 @@ pub fn directory() -> PathBuf {
     target_directory().join("traces")
 }
 
-/// Whether every scenario leaves its trace behind: what documents are made from.
+/// Whether every scenario writes its trace: `RAFT_SAVE_TRACES=1`.
 pub(crate) fn save_all() -> bool {
     std::env::var_os("RAFT_SAVE_TRACES").is_some_and(|save| save == "1")
 }
@@ -25,37 +25,38 @@ fn target_directory() -> PathBuf {
     if let Some(directory) = std::env::var_os("CARGO_TARGET_DIR") {
         return PathBuf::from(directory);
     }
-    // Tests run in their package's directory; the target directory lies beside the lock file above it.
+    // Tests run in the directory of their package; the target directory is beside the lock file
+    // above it.
     let start = std::env::var_os("CARGO_MANIFEST_DIR")
         .map_or_else(|| std::env::current_dir().unwrap_or_default(), PathBuf::from);
     let root = start.ancestors().find(|directory| directory.join("Cargo.lock").is_file());
     root.unwrap_or(&start).join("target")
 }
 
-/// Writes a trace into the directory, named after its scenario. Returns the file.
+/// Writes a trace into the directory, named after its scenario. Returns the JSON file.
 pub(crate) fn write_all(trace: &Trace) -> io::Result<PathBuf> {
     write_into(&directory(), trace)
 }
 
-/// Writes the trace of a failed test into a directory of its own.
+/// Writes the trace of a failed test into the directory `failures`.
 pub(crate) fn write_failure(trace: &Trace) -> io::Result<PathBuf> {
     write_into(&directory().join("failures"), trace)
 }
 
-/// A longer trace is written as records and facts only: its pictures would take minutes.
-const DRAWN_MAX: usize = 20_000;
+/// A longer trace is written as records and JSON only: rendering its diagrams takes minutes.
+const RENDERED_MAX: usize = 20_000;
 
-/// Every form, side by side; the path of the facts.
+/// Writes every format; returns the path of the JSON file.
 fn write_into(directory: &Path, trace: &Trace) -> io::Result<PathBuf> {
     fs::create_dir_all(directory)?;
     let name = if trace.header.scenario.is_empty() { "unnamed" } else { &trace.header.scenario };
-    let forms: &[Format] = if trace.records.len() > DRAWN_MAX {
+    let formats: &[Format] = if trace.records.len() > RENDERED_MAX {
         &[Format::Records, Format::EventTable]
     } else {
         &Format::ALL
     };
-    for form in forms {
-        fs::write(directory.join(format!("{name}.{}", form.extension())), form.render(trace))?;
+    for format in formats {
+        fs::write(directory.join(format!("{name}.{}", format.extension())), format.render(trace))?;
     }
     Ok(directory.join(format!("{name}.{}", Format::EventTable.extension())))
 }

@@ -1,0 +1,116 @@
+//! The keywords of scenario files, for hints in errors and for the check of the documentation.
+
+/// The first word of every statement.
+pub(super) const STATEMENTS: &[&str] = &[
+    "apply",
+    "block",
+    "campaign",
+    "clear_command_failures",
+    "cluster",
+    "crash",
+    "cut",
+    "cut_off",
+    "delay",
+    "deliver",
+    "disk",
+    "drop",
+    "duplicate",
+    "elect",
+    "expect",
+    "fail_command",
+    "fail_commands",
+    "handle",
+    "heal",
+    "heartbeat",
+    "hold",
+    "lose",
+    "machine",
+    "mark_fixed",
+    "partition",
+    "persist",
+    "propose",
+    "read",
+    "reconnect",
+    "release",
+    "remark",
+    "restart",
+    "run",
+    "send",
+    "set_term",
+    "start",
+    "step_down",
+    "tests",
+    "tick",
+    "unblock",
+    "uses",
+];
+
+/// The options of `cluster`.
+pub(super) const OPTIONS: &[&str] = &["halt", "pre_vote", "retry", "seed", "timers", "window"];
+
+/// The kinds of messages.
+pub(super) const KINDS: &[&str] = &[
+    "any",
+    "append",
+    "append_resp",
+    "heartbeat",
+    "pre_vote",
+    "pre_vote_resp",
+    "vote",
+    "vote_resp",
+];
+
+/// The words that narrow a selection of messages.
+const FILTERS: &[&str] = &["denied", "entries", "granted", "matched", "nth", "rejected", "term"];
+
+/// The first word of every condition, except a node's number.
+pub(super) const CONDITIONS: &[&str] =
+    &["all", "applied", "commit", "election", "handled", "leader", "log", "sent"];
+
+/// The words that join conditions.
+const JOINS: &[&str] = &["and", "or", "then", "within"];
+
+/// The first word of every expectation, except a node's number and the name of a command.
+pub(super) const EXPECTATIONS: &[&str] =
+    &["applied", "commit", "converged", "follower", "last", "leader", "no", "total"];
+
+/// The roles.
+pub(super) const ROLES: &[&str] = &["candidate", "follower", "leader", "pre_candidate"];
+
+/// The outcomes of a command or a read.
+pub(super) const OUTCOMES: &[&str] = &[
+    "applied", "failed", "pending", "ready", "redirect", "refused", "retry", "timeout", "unknown",
+];
+
+/// The words inside statements.
+const OTHERS: &[&str] = &[
+    "all", "as", "at", "by", "follows", "hand", "held", "holding", "keep", "nothing", "off", "on",
+    "once", "settled", "trace", "until", "voters", "without", "x",
+];
+
+/// Every keyword of scenario files, sorted.
+#[must_use]
+pub fn keywords() -> Vec<&'static str> {
+    let lists = [
+        STATEMENTS,
+        OPTIONS,
+        KINDS,
+        FILTERS,
+        CONDITIONS,
+        JOINS,
+        EXPECTATIONS,
+        ROLES,
+        OUTCOMES,
+        OTHERS,
+    ];
+    let mut all = lists.concat();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+/// The first word of every statement, sorted.
+#[must_use]
+pub const fn statements() -> &'static [&'static str] {
+    STATEMENTS
+}

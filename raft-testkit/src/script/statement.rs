@@ -1,0 +1,131 @@
+//! The statements of a scenario file, parsed.
+
+use std::time::Duration;
+
+use raft_core::{ApplyFailurePolicy, RoleKind};
+
+use crate::cluster::{Crash, CutOff, Timers};
+use crate::condition::Condition;
+use crate::selector::Selector;
+
+/// The options of the `cluster` line.
+#[derive(Clone, Debug)]
+pub(super) struct ClusterOptions {
+    pub(super) nodes: usize,
+    pub(super) timers: Timers,
+    pub(super) pre_vote: bool,
+    /// Entries in an append, appends in flight to a follower.
+    pub(super) window: Option<(usize, usize)>,
+    pub(super) apply_failure: ApplyFailurePolicy,
+    pub(super) seed: u64,
+}
+
+impl Default for ClusterOptions {
+    fn default() -> Self {
+        Self {
+            nodes: 3,
+            timers: Timers::Off,
+            pre_vote: true,
+            window: None,
+            apply_failure: ApplyFailurePolicy::Halt,
+            seed: 0,
+        }
+    }
+}
+
+/// One statement.
+#[derive(Clone, Debug)]
+pub(super) enum Statement {
+    Section(String),
+    Uses(Vec<String>),
+    Tests(Vec<String>),
+    Remark(String),
+    Start,
+    Campaign(u64),
+    Elect(u64),
+    StepDown(u64),
+    Heartbeat(u64),
+    Tick(u64),
+    Run(Duration),
+    Propose { node: u64, text: String, name: Option<String> },
+    Read { node: u64, name: Option<String> },
+    AllMessages(BulkAction),
+    Messages(MessageAction, Selector),
+    DeliverUntil(Condition),
+    LoseNothing,
+    Fault(Fault),
+    Expect(Expectation),
+}
+
+/// An action on all messages.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum BulkAction {
+    Send,
+    Handle,
+    Deliver,
+    Drop,
+}
+
+/// An action on selected messages.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum MessageAction {
+    Send,
+    Handle,
+    Deliver,
+    Drop,
+    Hold,
+    Release,
+    Duplicate,
+    Delay,
+    Lose,
+}
+
+/// A fault of a node, a disk, a state machine or the network, or the end of one.
+#[derive(Clone, Debug)]
+pub(super) enum Fault {
+    Partition(Vec<Vec<u64>>, CutOff),
+    Heal { keep_held: bool },
+    Cut(u64, u64),
+    Reconnect(u64, u64),
+    CutOff(u64),
+    Crash(u64, Crash),
+    Restart(u64),
+    Block(u64),
+    Unblock(u64),
+    SetTerm(u64, u64),
+    Disk { node: u64, by_hand: bool },
+    Machine { node: u64, by_hand: bool },
+    Persist { node: u64, count: Option<usize> },
+    Apply(u64),
+    FailCommands(u64),
+    FailCommand(u64, String),
+    ClearCommandFailures(u64),
+    MarkFixed(u64),
+}
+
+/// What an `expect` statement checks.
+#[derive(Clone, Debug)]
+pub(super) enum Expectation {
+    Role { node: u64, role: RoleKind, term: Option<u64> },
+    NoLeader,
+    Commit { node: u64, index: u64 },
+    Applied { node: u64, index: u64 },
+    Last { node: u64, index: u64, term: u64 },
+    Total { node: u64, total: i64 },
+    Converged,
+    Outcome { name: String, outcome: Outcome },
+}
+
+/// The expected outcome of a named command or read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Outcome {
+    Applied(Option<String>),
+    Unknown,
+    Refused,
+    Retry,
+    Redirect(u64),
+    TimedOut,
+    Pending,
+    Failed,
+    ReadReady,
+}

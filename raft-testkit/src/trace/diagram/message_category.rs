@@ -1,0 +1,65 @@
+//! Categories of messages, each with a colour.
+
+use crate::trace::record::{BodyView, MessageView};
+
+/// The category of a message, which decides its colour.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MessageCategory {
+    /// A request for a vote or a pre-vote, or a granted one.
+    Vote,
+    /// An append with entries.
+    Append,
+    /// An append without entries.
+    Heartbeat,
+    /// A response to an append that matched.
+    Matched,
+    /// A vote or a pre-vote that is not granted, or a rejected append.
+    Denied,
+}
+
+impl MessageCategory {
+    /// Every category.
+    pub const ALL: [Self; 5] =
+        [Self::Vote, Self::Append, Self::Heartbeat, Self::Matched, Self::Denied];
+
+    /// The category of a message.
+    #[must_use]
+    pub const fn of(message: &MessageView) -> Self {
+        match &message.body {
+            BodyView::PreVoteResponse { granted: false, .. }
+            | BodyView::RequestVoteResponse { granted: false }
+            | BodyView::AppendRejected { .. } => Self::Denied,
+            BodyView::PreVote { .. }
+            | BodyView::RequestVote { .. }
+            | BodyView::PreVoteResponse { .. }
+            | BodyView::RequestVoteResponse { .. } => Self::Vote,
+            BodyView::AppendEntries { entries, .. } if entries.is_empty() => Self::Heartbeat,
+            BodyView::AppendEntries { .. } => Self::Append,
+            BodyView::AppendMatched { .. } => Self::Matched,
+        }
+    }
+
+    /// The name of the category in style sheets.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Vote => "vote",
+            Self::Append => "append",
+            Self::Heartbeat => "heartbeat",
+            Self::Matched => "matched",
+            Self::Denied => "denied",
+        }
+    }
+
+    /// The label of the category in legends.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Vote => "vote",
+            Self::Append => "append",
+            Self::Heartbeat => "heartbeat",
+            Self::Matched => "matched",
+            Self::Denied => "denied, rejected",
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! A record, and everything that a record can be about.
+
+use raft_core::{LogId, LogIndex, NodeId, PersistId, Term};
+use serde::{Deserialize, Serialize};
+
+use super::message::{EntryView, MessageView};
+use super::node_state::{NodeState, Role};
+
+/// One thing that happened.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Record {
+    /// Its number, from 1 without gaps.
+    pub sequence: u64,
+    /// Its time: virtual nanoseconds since the cluster was created.
+    pub time: u64,
+    /// The node where it happened; `None` for sections and remarks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<NodeId>,
+    /// What happened.
+    #[serde(flatten)]
+    pub kind: RecordKind,
+    /// The earlier record that caused this one. The cause of [`RecordKind::MessageHandled`] is the
+    /// record of the sending, whose cause is the step that made the message, and so on back to an
+    /// action of the test.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<u64>,
+    /// The message that this record is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<MessageView>,
+    /// The state of the node after this record; present if `node` is. A
+    /// [`RecordKind::CommandStarted`] is recorded before the node receives the command, so that the
+    /// changes show in the records that follow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<NodeState>,
+}
+
+/// What can happen.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum RecordKind {
+    /// The node started for the first time.
+    Started,
+    /// The node took a role. The roles are equal if a candidate campaigns again.
+    RoleChanged {
+        /// The role before.
+        from: Role,
+        /// The role after.
+        to: Role,
+        /// The cause, in a few words.
+        why: String,
+    },
+    /// The message left the outbox of its sender and is on the wire. `node` is the sender.
+    MessageSent,
+    /// The receiver handled the message. `node` is the receiver.
+    MessageHandled,
+    /// The message is lost. `node` is the sender if the message was not sent, else the receiver.
+    MessageLost {
+        /// The cause.
+        why: Loss,
+    },
+    /// The test put a copy on the wire; the copy has a number of its own. `node` is the sender.
+    MessageDuplicated {
+        /// The number of the original.
+        of: u64,
+    },
+    /// The test altered the message on the wire; the record shows the altered message.
+    MessageAltered,
+    /// The node refused the message before handling it.
+    MessageRefused {
+        /// The cause.
+        why: String,
+    },
+    /// Virtual time reached the deadline of the node.
+    TimerFired,
+    /// The test performed an action on the node.
+    TestAction {
+        /// The action: `campaign`, `heartbeat`, `step down`, ...
+        action: String,
+    },
+    /// A client submitted a command or a read to the node.
+    CommandStarted {
+        /// The number of the command, unique within the trace.
+        command: u64,
+        /// The command as text; `read` for a read.
+        text: String,
+    },
+    /// The node responded to the command.
+    CommandResponded {
+        /// The number of the command.
+        command: u64,
+        /// The outcome.
+        outcome: CommandOutcome,
+    },
+    /// The client (the test) collected the response, or stopped waiting for it.
+    CommandDone {
+        /// The number of the command.
+        command: u64,
+        /// The outcome for the client.
+        outcome: CommandOutcome,
+    },
+    /// The node submitted a write to its disk. The change is already in its memory.
+    PersistStarted {
+        /// The number of the write.
+        persist: PersistId,
+        /// The first entry of a suffix that is replaced.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        truncate_from: Option<LogIndex>,
+        /// The entries that are appended.
+        entries: Vec<EntryView>,
+        /// The term and the vote, if they are written.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        vote: Option<Vote>,
+    },
+    /// The disk reported to the node that all writes up to this one are durable.
+    PersistDone {
+        /// The number of the last write.
+        persist: PersistId,
+    },
+    /// The disk failed; the node stops.
+    PersistFailed {
+        /// The error of the store.
+        reason: String,
+    },
+    /// The node removed a suffix of its log that conflicts with the log of the leader.
+    Truncated {
+        /// The first entry that is removed.
+        from: LogIndex,
+        /// The last entry that is removed.
+        last: LogId,
+    },
+    /// The log store returned entries that are no longer in the memory of the node.
+    EntriesFetched {
+        /// The first entry.
+        from: LogIndex,
+        /// The number of entries.
+        count: u64,
+    },
+    /// The state machine applied the entries up to this one.
+    Applied {
+        /// The last applied entry.
+        index: LogIndex,
+    },
+    /// The state machine failed to apply an entry.
+    ApplyFailed {
+        /// The entry.
+        index: LogIndex,
+        /// The error of the state machine.
+        reason: String,
+    },
+    /// The node submitted the failed entry to the state machine again.
+    ApplyRetried {
+        /// The entry.
+        index: LogIndex,
+    },
+    /// The process of the node crashed.
+    Crashed {
+        /// The number of writes that were not durable and are lost.
+        lost: u64,
+        /// The number of writes that survive although their completion was not reported.
+        kept: u64,
+    },
+    /// The process of the node restarted from its storage.
+    Restarted,
+    /// The node stopped because of an error.
+    Halted {
+        /// The error.
+        reason: String,
+    },
+    /// The test blocked the node: it sends and handles nothing.
+    Blocked,
+    /// The test unblocked the node.
+    Unblocked,
+    /// A partition put the node into a minority.
+    NetSplit,
+    /// The node is no longer in a minority.
+    NetJoin,
+    /// The link from `node` to a peer is cut: messages on it are lost.
+    LinkCut {
+        /// The peer.
+        to: NodeId,
+    },
+    /// The link from `node` to a peer works again.
+    LinkHealed {
+        /// The peer.
+        to: NodeId,
+    },
+    /// A section of the scenario begins.
+    Section {
+        /// The title.
+        title: String,
+        /// A description.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        description: String,
+        /// The features of Raft that the section uses, as paths of the registry.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        uses: Vec<String>,
+        /// The features of Raft that the section tests, as paths of the registry.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        tests: Vec<String>,
+    },
+    /// A remark of the test.
+    Note {
+        /// The text.
+        text: String,
+    },
+    /// A rule of Raft is violated. The last record of its trace.
+    Violation {
+        /// The name of the rule.
+        rule: String,
+        /// The two observations that contradict each other.
+        text: String,
+    },
+}
+
+/// Why a message is lost.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Loss {
+    /// The test dropped it.
+    Dropped,
+    /// The network lost it at random.
+    Network,
+    /// A partition or a cut link separates sender and receiver.
+    CutOff,
+    /// The sender crashed before it was sent, or is blocked.
+    SenderDown,
+    /// The receiver is down.
+    ReceiverDown,
+}
+
+/// The outcome of a command.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CommandOutcome {
+    /// Applied, with the output of the state machine as text.
+    Applied(String),
+    /// A read is confirmed at this commit index.
+    ReadReady(LogIndex),
+    /// Refused: this node is the leader.
+    Redirect(NodeId),
+    /// Refused for now; the client can retry. The cause.
+    Retry(String),
+    /// Refused. The cause.
+    Refused(String),
+    /// The command may or may not take effect.
+    Unknown,
+    /// Committed, but the state machine of this node failed to apply it. The error.
+    ApplyFailed(String),
+    /// The client stopped waiting.
+    TimedOut,
+}
+
+/// The term and the vote in a disk write.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Vote {
+    /// The term.
+    pub term: Term,
+    /// The candidate that the node voted for in that term.
+    pub voted_for: Option<NodeId>,
+}
