@@ -7,28 +7,28 @@ use std::time::Duration;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-/// How long an attempt may run before the next address is tried beside it (RFC 8305 §5).
+/// How long an attempt may run before the next one begins in parallel (RFC 8305 §5).
 const ATTEMPT_DELAY_MAX: Duration = Duration::from_millis(100);
 
-/// What became of the attempt at one address.
+/// An attempt at one address that did not succeed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct FailedAttempt<E> {
     pub(super) address: SocketAddr,
-    /// Why it failed; `None` if it had not ended when time was up.
-    pub(super) fault: Option<E>,
+    /// Why it failed; `None` if it was still running when the time expired.
+    pub(super) error: Option<E>,
 }
 
-/// The addresses of `host:port`, each once, in the order in which they are to be tried.
+/// The addresses of `host:port` without duplicates, in the order in which they are tried.
 ///
 /// # Errors
-/// What to report of an address that cannot be resolved, or not within `deadline`.
+/// Why the name cannot be resolved, or that it was not resolved before `deadline`.
 pub(super) async fn resolve(address: &str, deadline: Instant) -> Result<Vec<SocketAddr>, String> {
     if let Ok(address) = address.parse() {
         return Ok(vec![address]);
     }
     let found = match timeout_at(deadline, tokio::net::lookup_host(address)).await {
         Ok(Ok(found)) => found,
-        Ok(Err(error)) => return Err(format!("is no host:port that can be resolved: {error}")),
+        Ok(Err(error)) => return Err(format!("cannot be resolved as host:port: {error}")),
         Err(_) => return Err("the name was not resolved in time".to_owned()),
     };
     let mut addresses = Vec::new();
@@ -40,12 +40,12 @@ pub(super) async fn resolve(address: &str, deadline: Instant) -> Result<Vec<Sock
     if addresses.is_empty() { Err("the name has no address".to_owned()) } else { Ok(addresses) }
 }
 
-/// Tries the addresses in order until one attempt succeeds. The next address is tried as soon as
-/// an attempt fails, and beside those under way when they take long: an address that does not
-/// answer costs the others little. All attempts have begun after half of `time`.
+/// Tries the addresses in order until one attempt succeeds. The next attempt begins when one fails,
+/// or in parallel when the others take long: an unreachable address delays the others little. All
+/// attempts have begun after half of `time`.
 ///
 /// # Errors
-/// What became of each address, in order, when all attempts have failed or `time` is over.
+/// The failure of each address, in order, when all attempts have failed or `time` has expired.
 pub(super) async fn connect_to_any<T, E, F>(
     addresses: &[SocketAddr],
     time: Duration,
@@ -54,8 +54,8 @@ pub(super) async fn connect_to_any<T, E, F>(
 where
     F: Future<Output = Result<T, E>>,
 {
-    let mut tried: Vec<FailedAttempt<E>> =
-        addresses.iter().map(|&address| FailedAttempt { address, fault: None }).collect();
+    let mut failures: Vec<FailedAttempt<E>> =
+        addresses.iter().map(|&address| FailedAttempt { address, error: None }).collect();
     let count = u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
     let attempt_delay = ATTEMPT_DELAY_MAX.min(time / 2 / count);
     let deadline = Instant::now() + time;
@@ -66,24 +66,24 @@ where
         tokio::select! {
             biased;
             Some(ended) = attempts.next() => {
-                let (place, outcome): (usize, Result<T, E>) = ended;
+                let (index, outcome): (usize, Result<T, E>) = ended;
                 match outcome {
                     Ok(connected) => return Ok(connected),
-                    Err(fault) => tried[place].fault = Some(fault),
+                    Err(error) => failures[index].error = Some(error),
                 }
                 next_attempt = Instant::now();
             }
             () = sleep_until(next_attempt), if remaining.len() > 0 => {
-                if let Some((place, address)) = remaining.next() {
+                if let Some((index, address)) = remaining.next() {
                     let attempt = connect(address);
-                    attempts.push(async move { (place, attempt.await) });
+                    attempts.push(async move { (index, attempt.await) });
                 }
                 next_attempt = Instant::now() + attempt_delay;
             }
             () = sleep_until(deadline) => break,
         }
     }
-    Err(tried)
+    Err(failures)
 }
 
 #[cfg(test)]
@@ -93,16 +93,16 @@ mod tests {
 
     use super::*;
 
-    /// No test waits that long.
+    /// Longer than any test waits.
     const TIME: Duration = Duration::from_secs(20);
 
     fn addresses(count: u16) -> Vec<SocketAddr> {
         (1..=count).map(|port| SocketAddr::from(([127, 0, 0, 1], port))).collect()
     }
 
-    /// Packets to the first address may vanish.
+    /// Packets to the first address may be lost.
     #[tokio::test]
-    async fn an_address_that_does_not_answer_does_not_hold_up_the_next() {
+    async fn unreachable_address_does_not_delay_the_next() {
         let begun = RefCell::new(Vec::new());
         let addresses = addresses(3);
         let connected = connect_to_any(&addresses, TIME, |address| {
@@ -118,9 +118,9 @@ mod tests {
         assert_eq!(*begun.borrow(), [1, 2], "the addresses are tried in order");
     }
 
-    /// An attempt that takes longer than the delay is not given up for the next.
+    /// An attempt that takes longer than the delay is not cancelled when the next one begins.
     #[tokio::test]
-    async fn a_slow_attempt_goes_on_beside_the_next() {
+    async fn slow_attempt_continues_in_parallel_with_the_next() {
         let (done, slow) = tokio::sync::watch::channel(false);
         let addresses = addresses(2);
         let connected = connect_to_any(&addresses, TIME, |address| {
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_address_is_reported_with_its_fault() {
+    async fn each_address_is_reported_with_its_error() {
         let addresses = addresses(3);
         let failed = connect_to_any(&addresses, Duration::from_millis(50), |address| async move {
             match address.port() {
@@ -149,7 +149,7 @@ mod tests {
         let expected: Vec<_> = addresses
             .iter()
             .zip([Some(1), None, Some(3)])
-            .map(|(&address, fault)| FailedAttempt { address, fault })
+            .map(|(&address, error)| FailedAttempt { address, error })
             .collect();
         assert_eq!(failed.await, Err(expected));
     }

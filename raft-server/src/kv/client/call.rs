@@ -1,4 +1,4 @@
-//! One call: attempts at one node after another, until one answers or time is up.
+//! One call: attempts at one node after another, until one succeeds or the timeout expires.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -6,39 +6,14 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 
-use super::dial::{Dialler, silent};
-use super::link::LinkError;
-use super::nodes::{Nodes, Place, Target};
-use super::session::IdleSession;
-use super::{ClientConfig, Error, Retry};
+use super::config::{ClientConfig, Retry};
+use super::connection::RequestError;
+use super::dial::{Dialler, no_response};
+use super::error::Error;
+use super::nodes::{NodeIndex, Nodes, Target};
+use super::progress::{Attempts, Progress, RetrySafety};
 use crate::kv::protocol::{FrameError, Refusal, RequestBody, ResponseBody};
-
-/// How long a caller waits before the next attempt, at first and at most.
-const PAUSE_MIN: Duration = Duration::from_millis(5);
-const PAUSE_MAX: Duration = Duration::from_millis(80);
-/// How many redirects are followed without a pause between them.
-const REDIRECTS_MAX: u32 = 3;
-
-/// What it means to ask again after an answer was lost.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum RetrySafety {
-    /// Nothing: a read, or a command that does no harm when it is carried out twice.
-    Idempotent,
-    /// Nothing either, as it belongs to a session; but whether it happened is not known until
-    /// somebody answers.
-    Deduplicated,
-    /// It might be carried out twice.
-    Unsafe,
-}
-
-/// Whether a request may have reached the log before the attempt that was answered.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Attempts {
-    /// No other attempt can have.
-    Single,
-    /// An earlier one may have.
-    Repeated,
-}
+use crate::kv::state_machine::SessionId;
 
 /// What all clones of a client share.
 #[derive(Debug)]
@@ -50,31 +25,28 @@ pub(super) struct Caller {
     idle_sessions: Mutex<Vec<IdleSession>>,
 }
 
-/// How one attempt ended.
-enum Attempt {
-    Answered(ResponseBody),
-    /// It did not reach the node.
-    NotSent(String),
-    /// It may have reached the node.
-    Lost(String),
-    /// It does not fit in a frame, so it was not sent.
-    TooLarge(FrameError),
+/// A session without a write in flight.
+#[derive(Debug)]
+pub(super) struct IdleSession {
+    pub(super) id: SessionId,
+    pub(super) last_serial: u64,
 }
 
-/// The state of a call between its attempts.
-struct Progress {
-    repeat: RetrySafety,
-    attempts: Attempts,
-    redirects: u32,
-    pauses: u32,
-    pause: Option<Duration>,
-    reason: String,
+/// How one attempt ended.
+enum Attempt {
+    Response(ResponseBody),
+    /// The request did not reach the node.
+    NotSent(String),
+    /// The request may have reached the node.
+    Lost(String),
+    /// The request does not fit in a frame and was not sent.
+    TooLarge(FrameError),
 }
 
 impl Caller {
     pub(super) fn new(config: ClientConfig) -> Result<Self, Error> {
         if config.endpoints.is_empty() {
-            let reason = "no endpoint is set: name the client address of at least one node";
+            let reason = "no endpoint is set: set the client address of at least one node";
             return Err(Error::Config(reason.to_owned()));
         }
         let dialler = Dialler::new(&config)?;
@@ -91,49 +63,51 @@ impl Caller {
         self.retry
     }
 
-    /// When a call that begins now must have ended.
+    /// The deadline of a call that begins now.
     pub(super) fn deadline(&self) -> Instant {
         Instant::now() + self.timeout
     }
 
-    /// Calls whoever leads.
+    /// Calls the leader.
     pub(super) async fn call_leader(
         &self,
         body: RequestBody,
-        repeat: RetrySafety,
+        retry_safety: RetrySafety,
         deadline: Instant,
     ) -> Result<(ResponseBody, Attempts), Error> {
-        self.call(Target::Leader, body, repeat, deadline).await
+        self.call(Target::Leader, body, retry_safety, deadline).await
     }
 
-    /// Calls whoever answers.
+    /// Calls any node.
     pub(super) async fn call_any(&self, body: RequestBody) -> Result<ResponseBody, Error> {
-        let called =
-            self.call(Target::AnyNode, body, RetrySafety::Idempotent, self.deadline()).await;
+        let deadline = self.deadline();
+        let called = self.call(Target::AnyNode, body, RetrySafety::Idempotent, deadline).await;
         called.map(|(response, _)| response)
     }
 
-    /// Calls one node, once.
+    /// Calls one node, without a retry.
     pub(super) async fn call_at(
         &self,
         address: &str,
         body: RequestBody,
     ) -> Result<ResponseBody, Error> {
-        let place = self.nodes.place_of(address);
+        let node = self.nodes.index_of(address);
         let deadline = self.deadline();
         let unavailable = |reason| Error::Unavailable { reason };
-        let link = match timeout_at(deadline, self.nodes.link(place)).await {
+        let connection = match timeout_at(deadline, self.nodes.connection(node)).await {
             Ok(dialled) => dialled.map_err(|error| unavailable(error.reason))?,
-            Err(_) => return Err(unavailable(format!("{address} does not answer in time"))),
+            Err(_) => return Err(unavailable(format!("{address} does not respond in time"))),
         };
-        match timeout_at(deadline, link.request(body)).await {
+        match timeout_at(deadline, connection.request(body)).await {
             Ok(Ok(ResponseBody::Refused(refusal))) => Err(unavailable(refusal.to_string())),
             Ok(Ok(response)) => Ok(response),
-            Ok(Err(LinkError::NotSent(reason) | LinkError::Lost(reason))) => {
+            Ok(Err(RequestError::NotSent(reason) | RequestError::Lost(reason))) => {
                 Err(unavailable(format!("{address}: {reason}")))
             }
-            Ok(Err(LinkError::Frame(error))) => Err(Error::Invalid { reason: error.to_string() }),
-            Err(_) => Err(unavailable(format!("{address} does not answer in time"))),
+            Ok(Err(RequestError::Frame(error))) => {
+                Err(Error::Invalid { reason: error.to_string() })
+            }
+            Err(_) => Err(unavailable(format!("{address} does not respond in time"))),
         }
     }
 
@@ -149,39 +123,40 @@ impl Caller {
         &self,
         target: Target,
         body: RequestBody,
-        repeat: RetrySafety,
+        retry_safety: RetrySafety,
         deadline: Instant,
     ) -> Result<(ResponseBody, Attempts), Error> {
-        let mut progress = Progress::new(repeat);
+        let mut progress = Progress::new(retry_safety);
         loop {
-            let place = self.nodes.pick(target);
-            match self.attempt(place, body.clone(), deadline).await {
-                Attempt::Answered(response) => {
-                    if let Some(response) = self.answered(target, place, response, &mut progress)? {
-                        return Ok((response, progress.attempts));
+            let node = self.nodes.pick(target);
+            match self.attempt(node, body.clone(), deadline).await {
+                Attempt::Response(response) => {
+                    if let Some(response) =
+                        self.on_response(target, node, response, &mut progress)?
+                    {
+                        return Ok((response, progress.attempts()));
                     }
                 }
                 Attempt::NotSent(reason) => {
-                    debug!(address = self.nodes.address(place), reason, "request not sent");
-                    self.nodes.avoid(place);
-                    if let Some(reason) = self.nodes.hopeless() {
-                        return Err(progress.refused(Error::Unavailable { reason }));
+                    debug!(address = self.nodes.address(node), reason, "request not sent");
+                    self.nodes.avoid(node);
+                    if let Some(reason) = self.nodes.permanent_failures() {
+                        return Err(progress.error(Error::Unavailable { reason }));
                     }
                     progress.failed(reason);
                 }
                 Attempt::Lost(reason) => {
-                    debug!(address = self.nodes.address(place), reason, "response lost");
-                    self.nodes.avoid(place);
+                    debug!(address = self.nodes.address(node), reason, "response lost");
+                    self.nodes.avoid(node);
                     progress.lost(reason)?;
                 }
                 Attempt::TooLarge(error) => {
-                    return Err(progress.refused(Error::Invalid { reason: error.to_string() }));
+                    return Err(progress.error(Error::Invalid { reason: error.to_string() }));
                 }
             }
-            let pause = progress.pause.take().unwrap_or_default();
+            let pause = progress.take_pause();
             if Instant::now() + pause >= deadline {
-                let reason = progress.reason.clone();
-                return Err(progress.refused(Error::Unavailable { reason }));
+                return Err(progress.timed_out());
             }
             if !pause.is_zero() {
                 tokio::time::sleep(pause).await;
@@ -189,35 +164,35 @@ impl Caller {
         }
     }
 
-    async fn attempt(&self, place: Place, body: RequestBody, deadline: Instant) -> Attempt {
-        let patience = deadline.min(Instant::now() + self.silence_timeout);
-        let link = match timeout_at(patience, self.nodes.link(place)).await {
-            Ok(Ok(link)) => link,
+    async fn attempt(&self, node: NodeIndex, body: RequestBody, deadline: Instant) -> Attempt {
+        let dial_deadline = deadline.min(Instant::now() + self.silence_timeout);
+        let connection = match timeout_at(dial_deadline, self.nodes.connection(node)).await {
+            Ok(Ok(connection)) => connection,
             Ok(Err(error)) => return Attempt::NotSent(error.reason),
-            Err(_) => return Attempt::NotSent(silent(&self.nodes.address(place))),
+            Err(_) => return Attempt::NotSent(no_response(&self.nodes.address(node))),
         };
-        match timeout_at(deadline, link.request(body)).await {
-            Ok(Ok(response)) => Attempt::Answered(response),
-            Ok(Err(LinkError::NotSent(reason))) => Attempt::NotSent(reason),
-            Ok(Err(LinkError::Lost(reason))) => Attempt::Lost(reason),
-            Ok(Err(LinkError::Frame(error))) => Attempt::TooLarge(error),
-            Err(_) => Attempt::Lost("no answer came in time".to_owned()),
+        match timeout_at(deadline, connection.request(body)).await {
+            Ok(Ok(response)) => Attempt::Response(response),
+            Ok(Err(RequestError::NotSent(reason))) => Attempt::NotSent(reason),
+            Ok(Err(RequestError::Lost(reason))) => Attempt::Lost(reason),
+            Ok(Err(RequestError::Frame(error))) => Attempt::TooLarge(error),
+            Err(_) => Attempt::Lost("no response arrived in time".to_owned()),
         }
     }
 
-    /// Judges an answer: the response if it ends the call, nothing if another attempt is due.
-    fn answered(
+    /// Returns the response if it ends the call, `None` if another attempt is due.
+    fn on_response(
         &self,
         target: Target,
-        place: Place,
+        node: NodeIndex,
         response: ResponseBody,
         progress: &mut Progress,
     ) -> Result<Option<ResponseBody>, Error> {
         match response {
-            ResponseBody::Refused(refusal) => self.refused(place, refusal, progress)?,
+            ResponseBody::Refused(refusal) => self.on_refusal(node, refusal, progress)?,
             ResponseBody::Unknown { leader } => {
-                self.nodes.redirected(place, leader.as_ref());
-                progress.lost("leadership was lost while the request was under way".to_owned())?;
+                self.nodes.redirected(node, leader.as_ref());
+                progress.lost("leadership was lost while the request was in flight".to_owned())?;
             }
             ResponseBody::Failed { reason } => return Err(Error::Failed { reason }),
             ResponseBody::Output(_)
@@ -226,8 +201,8 @@ impl Caller {
             | ResponseBody::Members(_)
             | ResponseBody::Pong => {
                 match target {
-                    Target::Leader => self.nodes.leads(place),
-                    Target::AnyNode => self.nodes.answered(place),
+                    Target::Leader => self.nodes.is_leader(node),
+                    Target::AnyNode => self.nodes.responded(node),
                 }
                 return Ok(Some(response));
             }
@@ -235,39 +210,36 @@ impl Caller {
         Ok(None)
     }
 
-    fn refused(
+    fn on_refusal(
         &self,
-        place: Place,
+        node: NodeIndex,
         refusal: Refusal,
         progress: &mut Progress,
     ) -> Result<(), Error> {
-        debug!(address = self.nodes.address(place), %refusal, "request refused");
-        match &refusal {
+        debug!(address = self.nodes.address(node), %refusal, "request refused");
+        let reason = refusal.to_string();
+        match refusal {
             Refusal::NotLeader { leader } => {
-                let follow = self.nodes.redirected(place, Some(leader));
-                progress.failed(refusal.to_string());
-                if follow {
-                    progress.redirected();
+                if self.nodes.redirected(node, Some(&leader)) {
+                    progress.redirected(reason);
+                } else {
+                    progress.failed(reason);
                 }
             }
             Refusal::NoLeader => {
-                self.nodes.redirected(place, None);
-                progress.failed(refusal.to_string());
+                self.nodes.redirected(node, None);
+                progress.failed(reason);
             }
-            Refusal::NotReady => progress.failed(refusal.to_string()),
+            Refusal::NotReady => progress.failed(reason),
             Refusal::Busy { retry_after_ms } => {
-                let wait = Duration::from_millis(u64::from(*retry_after_ms));
-                progress.failed(refusal.to_string());
-                progress.pause = progress.pause.max(Some(wait));
+                progress.failed_busy(reason, Duration::from_millis(u64::from(retry_after_ms)));
             }
             Refusal::Stopped | Refusal::Unreadable { .. } => {
-                self.nodes.avoid(place);
-                progress.failed(refusal.to_string());
+                self.nodes.avoid(node);
+                progress.failed(reason);
             }
-            Refusal::Invalid { reason } => {
-                return Err(progress.refused(Error::Invalid { reason: reason.clone() }));
-            }
-            Refusal::NoSpace(no_space) => return Err(progress.refused(Error::NoSpace(*no_space))),
+            Refusal::Invalid { reason } => return Err(progress.error(Error::Invalid { reason })),
+            Refusal::NoSpace(no_space) => return Err(progress.error(Error::NoSpace(no_space))),
         }
         Ok(())
     }
@@ -276,58 +248,5 @@ impl Caller {
 impl Drop for Caller {
     fn drop(&mut self) {
         self.nodes.close();
-    }
-}
-
-impl Progress {
-    fn new(repeat: RetrySafety) -> Self {
-        Self {
-            repeat,
-            attempts: Attempts::Single,
-            redirects: 0,
-            pauses: 0,
-            pause: None,
-            reason: "time was up at once".to_owned(),
-        }
-    }
-
-    /// The attempt came to nothing: another one, after a pause.
-    fn failed(&mut self, reason: String) {
-        self.reason = reason;
-        let pause = PAUSE_MIN.saturating_mul(1 << self.pauses.min(8)).min(PAUSE_MAX);
-        self.pauses += 1;
-        self.pause = Some(pause.mul_f64(0.5 + fastrand::f64() / 2.0));
-    }
-
-    /// The attempt may have done its work without anybody hearing of it.
-    fn lost(&mut self, reason: String) -> Result<(), Error> {
-        if self.repeat == RetrySafety::Unsafe {
-            return Err(Error::Unknown { reason });
-        }
-        self.attempts = Attempts::Repeated;
-        self.failed(reason);
-        Ok(())
-    }
-
-    /// The next attempt knows where to go: no pause, as long as that is not all there is.
-    fn redirected(&mut self) {
-        self.redirects += 1;
-        if self.redirects <= REDIRECTS_MAX {
-            self.pauses -= 1;
-            self.pause = None;
-        }
-    }
-
-    /// How the call ends when the last attempt was refused or not sent and no other follows. That
-    /// says nothing of an earlier attempt whose response was lost.
-    fn refused(&self, refusal: Error) -> Error {
-        match (self.repeat, self.attempts) {
-            (RetrySafety::Deduplicated, Attempts::Repeated) => Error::Unknown {
-                reason: format!("the response to an earlier attempt was lost, and then: {refusal}"),
-            },
-            // A harmless request has no outcome to lose; the others end with the first loss.
-            (RetrySafety::Deduplicated, Attempts::Single)
-            | (RetrySafety::Idempotent | RetrySafety::Unsafe, _) => refusal,
-        }
     }
 }

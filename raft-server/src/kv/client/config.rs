@@ -1,42 +1,45 @@
-//! How a client reaches its cluster.
+//! The configuration of a client.
 
 use std::time::Duration;
 
 use raft_transport_quic::tls::TlsIdentity;
 
-/// How a client reaches its cluster, and how patient it is.
+/// How a client reaches its cluster, and its timeouts.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ClientConfig {
-    /// Client addresses of some of the nodes, `host:port` (UDP). The others are learnt from hints.
+    /// Client addresses of some of the nodes, `host:port` (UDP). The client learns the others from
+    /// the nodes.
     pub endpoints: Vec<String>,
-    /// The client's certificate, and whom it trusts. It says which cluster is meant.
+    /// The certificate of the client, its key and the trusted authorities. The certificate names
+    /// the cluster.
     pub tls: TlsIdentity,
-    /// How long a call may take in all.
+    /// The most time that a call may take, retries included.
     pub timeout: Duration,
-    /// How long a node that owes an answer may keep quite silent, not even answering a ping,
-    /// before it counts as gone; and how long a dial may take before another node is tried
-    /// beside it.
+    /// The connection to a node is closed if the node owes a response and nothing was received
+    /// from it for this long, not even the response to a ping. Also the time after which a call
+    /// tries another node while a connection is being established.
     pub silence_timeout: Duration,
-    /// How long establishing a connection may take.
+    /// The most time that establishing a connection may take.
     pub dial_timeout: Duration,
-    /// What happens when the answer to a write is lost.
+    /// What happens when the response to a write is lost.
     pub retry: Retry,
 }
 
-/// What happens when the answer to a write is lost.
+/// What happens when the response to a write is lost.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Retry {
-    /// Writes go without a session; one whose answer is lost ends as
+    /// Writes do not use sessions. A write whose response is lost fails with
     /// [`Error::Unknown`](super::Error::Unknown).
     WhenSafe,
-    /// Writes go in sessions, one for each that is under way at a time, and are asked for again
-    /// until an answer comes: the cluster carries each out once.
+    /// Writes use sessions, one for each concurrent write, and are retried until a response
+    /// arrives: the cluster applies each of them once.
     #[default]
     ExactlyOnce,
 }
 
 impl ClientConfig {
-    /// Defaults for everything that has one.
+    /// A configuration with defaults for everything else.
     #[must_use]
     pub fn new(endpoints: Vec<String>, tls: TlsIdentity) -> Self {
         Self {

@@ -10,38 +10,39 @@ use raft_transport_quic::tls::{self, Role, SERVER_NAME};
 use tokio::time::Instant;
 
 use super::addresses::{self, FailedAttempt, connect_to_any};
-use super::link::Link;
-use super::{ClientConfig, Error};
+use super::config::ClientConfig;
+use super::connection::NodeConnection;
+use super::error::Error;
 use crate::kv::protocol::{
     ClientHello, FrameReader, SUPPORTED_VERSIONS, ServerHello, negotiate, read_extensible,
     write_frame,
 };
 
-/// How long a connection may be silent before QUIC gives it up.
+/// How long a connection may receive nothing before QUIC closes it.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
-/// How often an idle connection shows that it lives.
+/// The interval of QUIC keep-alive packets on an idle connection.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(3);
-/// The round-trip time that is assumed before one is measured: a lost first packet, or one sent
-/// to a node that is being started, is repeated after three times this.
+/// The round-trip time that is assumed before one is measured: a lost first packet is sent again
+/// after three times this.
 const INITIAL_RTT: Duration = Duration::from_millis(50);
 
 /// Why there is no connection to a node.
 #[derive(Clone, Debug)]
 pub(super) struct DialError {
-    /// What happened, with the address.
+    /// The failure, with the address.
     pub(super) reason: String,
-    /// Whether it will be the same next time.
-    pub(super) lasting: bool,
+    /// Whether another attempt would fail in the same way.
+    pub(super) permanent: bool,
 }
 
 impl DialError {
-    /// The runtime ended while the attempt was under way.
+    /// The runtime shut down during the attempt.
     pub(super) fn interrupted() -> Self {
-        Self { reason: "the attempt to connect was interrupted".to_owned(), lasting: false }
+        Self { reason: "the attempt to connect was interrupted".to_owned(), permanent: false }
     }
 }
 
-/// Dials nodes with the client's certificate.
+/// Establishes connections with the certificate of the client.
 #[derive(Debug)]
 pub(super) struct Dialler {
     client: quinn::ClientConfig,
@@ -76,13 +77,13 @@ impl Dialler {
         })
     }
 
-    /// Connects to the node at one of the addresses that `address` resolves to, makes sure that it
-    /// is one of the cluster, and exchanges hellos.
-    pub(super) async fn dial(&self, address: &str) -> Result<Arc<Link>, DialError> {
+    /// Connects to the node at one of the addresses that `address` resolves to, checks that it
+    /// belongs to the cluster, and exchanges hellos.
+    pub(super) async fn dial(&self, address: &str) -> Result<Arc<NodeConnection>, DialError> {
         let deadline = Instant::now() + self.dial_timeout;
         let resolved = addresses::resolve(address, deadline).await.map_err(|reason| DialError {
             reason: format!("{address}: {reason}"),
-            lasting: false,
+            permanent: false,
         })?;
         self.dial_resolved(address, &resolved, deadline).await
     }
@@ -92,59 +93,72 @@ impl Dialler {
         name: &str,
         resolved: &[SocketAddr],
         deadline: Instant,
-    ) -> Result<Arc<Link>, DialError> {
+    ) -> Result<Arc<NodeConnection>, DialError> {
         let time = deadline.saturating_duration_since(Instant::now());
         let dialled = connect_to_any(resolved, time, |address| self.connect(address)).await;
-        dialled.map_err(|tried| dial_error(name, &tried))
+        dialled.map_err(|failures| dial_error(name, &failures))
     }
 
-    async fn connect(&self, address: SocketAddr) -> Result<Arc<Link>, Fault> {
+    async fn connect(&self, address: SocketAddr) -> Result<Arc<NodeConnection>, DialFault> {
         let connecting = self
             .endpoint(address)?
             .connect_with(self.client.clone(), address, SERVER_NAME)
-            .map_err(|error: ConnectError| Fault::Lasting(error.to_string()))?;
+            .map_err(|error: ConnectError| DialFault::Permanent(error.to_string()))?;
         let connection = connecting.await.map_err(fault)?;
         let cluster = self.hello.cluster.unwrap_or_default();
         if let Err(refusal) = tls::dialled_identity(&connection, cluster, None) {
             refusal.close(&connection);
-            return Err(Fault::Lasting(refusal.to_string()));
+            return Err(DialFault::Permanent(refusal.to_string()));
         }
-        self.greet(&connection).await.map_err(|stream_error| match connection.close_reason() {
-            // It was closed here, for the reason at hand.
-            None | Some(ConnectionError::LocallyClosed) => stream_error,
-            // The node said why it closed the connection, which tells more than the stream.
-            Some(reason) => fault(reason),
+        self.exchange_hellos(&connection).await.map_err(|stream_error| {
+            match connection.close_reason() {
+                // This side closed it; the stream error is the reason.
+                None | Some(ConnectionError::LocallyClosed) => stream_error,
+                // The close reason of the node is more precise than the error of the stream.
+                Some(reason) => fault(reason),
+            }
         })
     }
 
-    async fn greet(&self, connection: &Connection) -> Result<Arc<Link>, Fault> {
-        let passing = |text: String| Fault::Passing(text);
+    async fn exchange_hellos(
+        &self,
+        connection: &Connection,
+    ) -> Result<Arc<NodeConnection>, DialFault> {
+        let transient = |text: String| DialFault::Transient(text);
         let (mut send, mut receive) = connection.open_bi().await.map_err(fault)?;
         let mut out = Vec::new();
-        write_frame(&mut out, &self.hello).map_err(|error| passing(error.to_string()))?;
-        send.write_all(&out).await.map_err(|error| passing(error.to_string()))?;
+        write_frame(&mut out, &self.hello).map_err(|error| transient(error.to_string()))?;
+        send.write_all(&out).await.map_err(|error| transient(error.to_string()))?;
         let mut reader = FrameReader::default();
         let mut chunk = vec![0; 1024];
-        let welcome: ServerHello = loop {
-            let frame = reader.next_frame().map_err(|error| Fault::Lasting(error.to_string()))?;
+        let server_hello: ServerHello = loop {
+            let frame =
+                reader.next_frame().map_err(|error| DialFault::Permanent(error.to_string()))?;
             if let Some(frame) = frame {
-                break read_extensible(frame).map_err(|error| Fault::Lasting(error.to_string()))?;
+                break read_extensible(frame)
+                    .map_err(|error| DialFault::Permanent(error.to_string()))?;
             }
-            match receive.read(&mut chunk).await.map_err(|error| passing(error.to_string()))? {
+            match receive.read(&mut chunk).await.map_err(|error| transient(error.to_string()))? {
                 Some(bytes) => reader.extend(&chunk[..bytes]),
-                None => return Err(passing("the node closed the stream".to_owned())),
+                None => return Err(transient("the node closed the stream".to_owned())),
             }
         };
-        if let Err(mismatch) = negotiate(&self.hello, &welcome) {
+        if let Err(mismatch) = negotiate(&self.hello, &server_hello) {
             connection.close(CloseCode::Protocol.into(), mismatch.to_string().as_bytes());
-            return Err(Fault::Lasting(mismatch.to_string()));
+            return Err(DialFault::Permanent(mismatch.to_string()));
         }
         let streams = (send, receive);
-        Ok(Link::start(connection.clone(), welcome, streams, reader, self.silence_timeout))
+        Ok(NodeConnection::start(
+            connection.clone(),
+            server_hello,
+            streams,
+            reader,
+            self.silence_timeout,
+        ))
     }
 
-    /// The client's own port, one for each family of addresses, opened when first needed.
-    fn endpoint(&self, to: SocketAddr) -> Result<&Endpoint, Fault> {
+    /// The local endpoint for an address family, opened when it is first needed.
+    fn endpoint(&self, to: SocketAddr) -> Result<&Endpoint, DialFault> {
         let (cell, local) = match to {
             SocketAddr::V4(_) => (&self.v4, SocketAddr::from(([0; 4], 0))),
             SocketAddr::V6(_) => (&self.v6, SocketAddr::from(([0_u16; 8], 0))),
@@ -153,72 +167,79 @@ impl Dialler {
             return Ok(endpoint);
         }
         let opened = Endpoint::client(local)
-            .map_err(|error| Fault::Passing(format!("cannot open a UDP port: {error}")))?;
+            .map_err(|error| DialFault::Transient(format!("cannot open a UDP port: {error}")))?;
         Ok(cell.get_or_init(|| opened))
     }
 }
 
-/// What to say of a node that does not answer.
-pub(super) fn silent(address: &str) -> String {
-    format!("{address} does not answer (UDP): is the node running, and is this its client address?")
+/// The error text for a node that does not respond.
+pub(super) fn no_response(address: &str) -> String {
+    format!(
+        "{address} does not respond (UDP): is the node running, and is this its client address?"
+    )
 }
 
-/// What went wrong, and whether it is worth trying again.
+/// Why an attempt failed, and whether another attempt can succeed.
 #[derive(Debug)]
-enum Fault {
-    Silent,
-    Passing(String),
-    Lasting(String),
+enum DialFault {
+    NoResponse,
+    Transient(String),
+    Permanent(String),
 }
 
-/// What to report when no address led to a connection: each address with its reason. The error is
-/// lasting if it is so at every address.
-fn dial_error(name: &str, tried: &[FailedAttempt<Fault>]) -> DialError {
-    let lasting = tried.iter().all(|tried| matches!(tried.fault, Some(Fault::Lasting(_))));
-    let reason_at = |address: &str, fault: &Option<Fault>| match fault {
-        Some(Fault::Silent) | None => silent(address),
-        Some(Fault::Passing(reason) | Fault::Lasting(reason)) => format!("{address}: {reason}"),
+/// The error when no address led to a connection: each address with its reason. It is permanent if
+/// the failure at every address is.
+fn dial_error(name: &str, failures: &[FailedAttempt<DialFault>]) -> DialError {
+    let permanent =
+        failures.iter().all(|failure| matches!(failure.error, Some(DialFault::Permanent(_))));
+    let reason_at = |address: &str, error: &Option<DialFault>| match error {
+        Some(DialFault::NoResponse) | None => no_response(address),
+        Some(DialFault::Transient(reason) | DialFault::Permanent(reason)) => {
+            format!("{address}: {reason}")
+        }
     };
-    let numbers = |tried: &FailedAttempt<Fault>| tried.address.to_string();
-    let reason = match tried {
-        [only] if numbers(only) == name => reason_at(name, &only.fault),
-        [only] => reason_at(&format!("{name} ({})", only.address), &only.fault),
+    let socket_address = |failure: &FailedAttempt<DialFault>| failure.address.to_string();
+    let reason = match failures {
+        [only] if socket_address(only) == name => reason_at(name, &only.error),
+        [only] => reason_at(&format!("{name} ({})", only.address), &only.error),
         many => {
-            let reasons: Vec<_> =
-                many.iter().map(|tried| reason_at(&numbers(tried), &tried.fault)).collect();
+            let reasons: Vec<_> = many
+                .iter()
+                .map(|failure| reason_at(&socket_address(failure), &failure.error))
+                .collect();
             format!("{name} cannot be reached: {}", reasons.join("; "))
         }
     };
-    DialError { reason, lasting }
+    DialError { reason, permanent }
 }
 
-fn fault(error: ConnectionError) -> Fault {
+fn fault(error: ConnectionError) -> DialFault {
     /// TLS alerts, as QUIC numbers them (RFC 9001 §4.8).
     const CRYPTO_ERRORS: std::ops::RangeInclusive<u64> = 0x100..=0x1ff;
     match error {
-        ConnectionError::TimedOut => Fault::Silent,
+        ConnectionError::TimedOut => DialFault::NoResponse,
         ConnectionError::ApplicationClosed(close) => {
             let reason = String::from_utf8_lossy(&close.reason).into_owned();
-            let passing = [CloseCode::Shutdown, CloseCode::Overloaded]
+            let transient = [CloseCode::Shutdown, CloseCode::Overloaded]
                 .into_iter()
                 .any(|code| close.error_code == code.into());
-            if passing { Fault::Passing(reason) } else { Fault::Lasting(reason) }
+            if transient { DialFault::Transient(reason) } else { DialFault::Permanent(reason) }
         }
         ConnectionError::TransportError(error) if CRYPTO_ERRORS.contains(&error.code.into()) => {
-            Fault::Lasting(format!("the TLS handshake failed: {}", error.reason))
+            DialFault::Permanent(format!("the TLS handshake failed: {}", error.reason))
         }
         ConnectionError::ConnectionClosed(close)
             if CRYPTO_ERRORS.contains(&close.error_code.into()) =>
         {
             let reason = String::from_utf8_lossy(&close.reason);
-            Fault::Lasting(format!("the node refuses the TLS handshake: {reason}"))
+            DialFault::Permanent(format!("the node refuses the TLS handshake: {reason}"))
         }
         error @ (ConnectionError::VersionMismatch
         | ConnectionError::TransportError(_)
         | ConnectionError::ConnectionClosed(_)
         | ConnectionError::Reset
         | ConnectionError::LocallyClosed
-        | ConnectionError::CidsExhausted) => Fault::Passing(error.to_string()),
+        | ConnectionError::CidsExhausted) => DialFault::Transient(error.to_string()),
     }
 }
 
@@ -247,11 +268,11 @@ mod tests {
         .unwrap()
     }
 
-    /// Answers one client's hello.
-    async fn answer_one(endpoint: Endpoint) -> Connection {
+    /// Accepts one connection and responds to its hello.
+    async fn accept_one(endpoint: Endpoint) -> Connection {
         let connection = endpoint.accept().await.unwrap().await.unwrap();
         let (mut send, _receive) = connection.accept_bi().await.unwrap();
-        let welcome = ServerHello {
+        let server_hello = ServerHello {
             versions: SUPPORTED_VERSIONS,
             cluster: CLUSTER,
             node: NodeId(1),
@@ -259,13 +280,13 @@ mod tests {
             members: Vec::new(),
         };
         let mut bytes = Vec::new();
-        write_frame(&mut bytes, &welcome).unwrap();
+        write_frame(&mut bytes, &server_hello).unwrap();
         send.write_all(&bytes).await.unwrap();
         connection.closed().await;
         connection
     }
 
-    /// A name may resolve to an address that is not routed or that no node listens at.
+    /// A name may resolve to an address that is unreachable or at which no node listens.
     #[tokio::test]
     async fn every_address_of_a_name_is_tried() {
         let authority = Authority::new("the tests").unwrap();
@@ -273,19 +294,20 @@ mod tests {
         let name = "tester".to_owned();
         let client = issue(&authority, &PeerIdentity::Client { cluster: CLUSTER, name });
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        // Takes what is sent to it and never answers.
-        let silent = UdpSocket::bind(any).unwrap();
+        // Receives packets and never responds.
+        let unresponsive = UdpSocket::bind(any).unwrap();
         let endpoint =
             Endpoint::server(tls::server_config(&node, Role::Client).unwrap(), any).unwrap();
-        let resolved = [silent.local_addr().unwrap(), endpoint.local_addr().unwrap()];
+        let resolved = [unresponsive.local_addr().unwrap(), endpoint.local_addr().unwrap()];
         let config = ClientConfig::new(Vec::new(), client);
         let dialler = Dialler::new(&config).unwrap();
 
-        let node = tokio::spawn(answer_one(endpoint));
+        let node = tokio::spawn(accept_one(endpoint));
         let deadline = Instant::now() + Duration::from_secs(30);
-        let link = dialler.dial_resolved("node.example:7002", &resolved, deadline).await.unwrap();
-        assert_eq!(link.welcome().node, NodeId(1));
-        link.close("the test is done");
+        let connection =
+            dialler.dial_resolved("node.example:7002", &resolved, deadline).await.unwrap();
+        assert_eq!(connection.server_hello().node, NodeId(1));
+        connection.close("the test is done");
         node.await.unwrap();
 
         let soon = Instant::now() + Duration::from_millis(300);

@@ -1,57 +1,58 @@
-//! How a call ends badly.
+//! Why a call failed.
 
 use raft_transport_quic::tls::TlsError;
 
 use crate::kv::state_machine::StoreRefusal;
 use crate::space::NoSpace;
 
-/// How a call ended badly. [`Error::Unknown`] alone leaves open what became of a write; after any
-/// other error it was not carried out, except as [`Error::Failed`] and [`Error::OutputNotKept`]
-/// say.
+/// Why a call failed, and whether the write was applied: after [`Error::Unknown`] it may have been
+/// or may yet be; after [`Error::Failed`] it is committed; after [`Error::OutputNotKept`] it was
+/// applied; after every other error it was not.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
-    /// The configuration cannot work.
+    /// The configuration is invalid.
     #[error("{0}")]
     Config(String),
     /// The certificates cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// No node took the request in time. It was not carried out.
-    #[error("no node of the cluster could take the request: {reason}")]
+    /// No node accepted the request in time. It was not applied. A retry is safe.
+    #[error("no node of the cluster accepted the request: {reason}")]
     Unavailable {
-        /// What the nodes said last.
+        /// The failure of the last attempt.
         reason: String,
     },
-    /// The request exceeds a limit or makes no sense. It was not carried out.
+    /// The request exceeds a limit or is malformed. It was not applied. A retry does not help.
     #[error("{reason}")]
     Invalid {
         /// What is wrong and what to do.
         reason: String,
     },
-    /// The leader has too little disk space for the command. It was not carried out; asking again
-    /// helps only after keys are deleted and compacted, or space is added.
+    /// The leader has too little disk space for the command. It was not applied. A retry helps only
+    /// after keys are deleted and compacted, or space is added.
     #[error(transparent)]
     NoSpace(NoSpace),
-    /// The store refused the request. It was not carried out.
+    /// The store refused the request. It was not applied.
     #[error("{0}")]
     Refused(StoreRefusal),
-    /// The answer was lost: the write may have been carried out, may yet be, or may never be.
-    /// Read to see, or write in sessions.
-    #[error("the outcome is unknown, the write may or may not have happened: {reason}")]
+    /// The response was lost: the write may have been applied, may be applied later, or never. Read
+    /// the state to find out, or use [`Retry::ExactlyOnce`](super::Retry::ExactlyOnce).
+    #[error("the outcome is unknown, the write may or may not be applied: {reason}")]
     Unknown {
-        /// How the answer was lost.
+        /// How the response was lost.
         reason: String,
     },
-    /// The write is committed, but the state machine of the node that was asked failed at it.
+    /// The write is committed, but the state machine of the responding node failed to apply it.
     #[error("{reason}")]
     Failed {
-        /// What it said.
+        /// The failure.
         reason: String,
     },
-    /// The write was carried out, but its answer was lost and was too large to be kept.
-    #[error("the write was carried out, but its answer is lost: read to see")]
+    /// The write was applied, but the response was lost and the output was too large to keep.
+    #[error("the write was applied, but its output was lost: read the state to see the effect")]
     OutputNotKept,
-    /// A node does not keep to the protocol.
-    #[error("the node does not keep to the client protocol: {0}")]
+    /// A node violates the client protocol.
+    #[error("the node violates the client protocol: {0}")]
     Protocol(String),
 }

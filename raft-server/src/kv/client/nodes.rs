@@ -1,5 +1,5 @@
-//! The nodes that a client knows: which of them probably leads, which it is connected to, and
-//! which it had better leave alone for a while.
+//! The nodes of the cluster as the client knows them: their addresses and connections, the probable
+//! leader, and the nodes that failed recently.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -8,31 +8,31 @@ use raft_core::NodeId;
 use tokio::sync::watch::{self, error::SendError};
 use tokio::time::Instant;
 
+use super::connection::NodeConnection;
 use super::dial::{DialError, Dialler};
-use super::link::Link;
 use crate::kv::protocol::LeaderHint;
 
-/// The most nodes that are remembered; hints beyond are ignored.
-const KNOWN_MAX: usize = 128;
-/// How long a node that failed is asked after all others, at first and at most; and how long the
-/// client waits at least before it connects to it anew.
+/// The most nodes in the list; hints beyond that are ignored.
+const NODES_MAX: usize = 128;
+/// How long other nodes are preferred to a node that failed, at first and at most. `AVOID_MIN` is
+/// also the least interval between two attempts to connect to a node.
 const AVOID_MIN: Duration = Duration::from_millis(100);
 const AVOID_MAX: Duration = Duration::from_secs(2);
 
-/// Names a node of the list.
+/// The index of a node in the list.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Place(usize);
+pub(super) struct NodeIndex(usize);
 
-/// Whom a request is for.
+/// The nodes that can serve a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Target {
-    /// The leader, or whoever may know it.
+    /// The leader; other nodes respond with a hint.
     Leader,
-    /// Whoever answers.
+    /// Any node.
     AnyNode,
 }
 
-/// All that a client knows of the nodes.
+/// The nodes of the cluster.
 #[derive(Debug)]
 pub(super) struct Nodes {
     dialler: Arc<Dialler>,
@@ -41,7 +41,7 @@ pub(super) struct Nodes {
 
 #[derive(Debug)]
 struct State {
-    known: Vec<NodeEntry>,
+    entries: Vec<NodeEntry>,
     leader: Option<usize>,
     next: usize,
 }
@@ -50,229 +50,235 @@ struct State {
 struct NodeEntry {
     address: String,
     node: Option<NodeId>,
-    slot: Slot,
+    connection: ConnectionState,
     failures: u32,
     avoid_until: Option<Instant>,
-    /// When the latest attempt to connect was begun.
+    /// When the latest attempt to connect began.
     dialled_at: Option<Instant>,
-    failed_for_good: Option<String>,
+    permanent_failure: Option<String>,
 }
 
 #[derive(Debug)]
-enum Slot {
-    Empty,
-    Dialling(watch::Receiver<Option<Dialled>>),
-    Up(Arc<Link>),
+enum ConnectionState {
+    Disconnected,
+    Connecting(watch::Receiver<Option<Dialled>>),
+    Connected(Arc<NodeConnection>),
 }
 
-type Dialled = Result<Arc<Link>, DialError>;
+type Dialled = Result<Arc<NodeConnection>, DialError>;
 
 impl Nodes {
     pub(super) fn new(dialler: Dialler, addresses: &[String]) -> Self {
-        let mut known: Vec<NodeEntry> = Vec::new();
+        let mut entries: Vec<NodeEntry> = Vec::new();
         for address in addresses {
-            if known.iter().all(|other| other.address != *address) {
-                known.push(NodeEntry::new(address.clone(), None));
+            if entries.iter().all(|other| other.address != *address) {
+                entries.push(NodeEntry::new(address.clone(), None));
             }
         }
-        let state = State { known, leader: None, next: 0 };
+        let state = State { entries, leader: None, next: 0 };
         Self { dialler: Arc::new(dialler), state: Mutex::new(state) }
     }
 
-    /// Which node to ask next: the leader if it is known, else one that has not failed lately, and
-    /// of those one with a connection, so that a request does not wait for a node that is down.
-    pub(super) fn pick(&self, target: Target) -> Place {
+    /// The node for the next attempt: the leader if it is known, else a node that has not failed
+    /// recently, preferably a connected one, so that a request does not wait for a node that is
+    /// down.
+    pub(super) fn pick(&self, target: Target) -> NodeIndex {
         let now = Instant::now();
-        let mut state = self.settled(now);
+        let mut state = self.updated_state(now);
         if target == Target::Leader
             && let Some(leader) = state.leader
         {
-            return Place(leader);
+            return NodeIndex(leader);
         }
-        let count = state.known.len();
+        let count = state.entries.len();
         let start = state.next % count;
-        let preference = |place: &usize| {
-            let known = &state.known[*place];
-            let avoided = known.avoid_until.filter(|until| now < *until);
-            (avoided, !known.is_connected())
+        let preference = |index: &usize| {
+            let entry = &state.entries[*index];
+            let avoided = entry.avoid_until.filter(|until| now < *until);
+            (avoided, !entry.is_connected())
         };
         let order = (start..count).chain(0..start);
-        let place = order.min_by_key(preference).unwrap_or(start);
-        if state.known[place].is_avoided(now) {
-            // All nodes have failed lately: they are asked in turn.
-            state.next = place + 1;
+        let index = order.min_by_key(preference).unwrap_or(start);
+        if state.entries[index].is_avoided(now) {
+            // All nodes have failed recently: they are tried in turn.
+            state.next = index + 1;
         }
-        Place(place)
+        NodeIndex(index)
     }
 
     /// The address of a node.
-    pub(super) fn address(&self, place: Place) -> String {
-        self.state().known[place.0].address.clone()
+    pub(super) fn address(&self, index: NodeIndex) -> String {
+        self.state().entries[index.0].address.clone()
     }
 
-    /// The place of an address, which becomes known by this.
-    pub(super) fn place_of(&self, address: &str) -> Place {
+    /// The index of the node at an address; adds it to the list if it is new.
+    pub(super) fn index_of(&self, address: &str) -> NodeIndex {
         let mut state = self.state();
-        let found = state.known.iter().position(|known| known.address == address);
-        Place(found.unwrap_or_else(|| {
-            state.known.push(NodeEntry::new(address.to_owned(), None));
-            state.known.len() - 1
+        let found = state.entries.iter().position(|entry| entry.address == address);
+        NodeIndex(found.unwrap_or_else(|| {
+            state.entries.push(NodeEntry::new(address.to_owned(), None));
+            state.entries.len() - 1
         }))
     }
 
-    /// The connection to a node, new if need be. Dropping the future does not stop the attempt to
-    /// connect: the next caller finds it under way or done.
-    pub(super) async fn link(&self, place: Place) -> Dialled {
+    /// The connection to a node, new if need be. If the future is dropped, the attempt to connect
+    /// continues for the next caller.
+    pub(super) async fn connection(&self, index: NodeIndex) -> Dialled {
         let mut dialling = {
             let now = Instant::now();
-            let mut state = self.settled(now);
-            match &state.known[place.0].slot {
-                Slot::Up(link) if link.is_up() => return Ok(Arc::clone(link)),
-                Slot::Dialling(dialling) => dialling.clone(),
-                Slot::Up(_) | Slot::Empty => state.known[place.0].dial(&self.dialler, now),
+            let mut state = self.updated_state(now);
+            match &state.entries[index.0].connection {
+                ConnectionState::Connected(connection) if connection.is_open() => {
+                    return Ok(Arc::clone(connection));
+                }
+                ConnectionState::Connecting(dialling) => dialling.clone(),
+                ConnectionState::Connected(_) | ConnectionState::Disconnected => {
+                    state.entries[index.0].dial(&self.dialler, now)
+                }
             }
         };
         let dialled = match dialling.wait_for(Option::is_some).await {
             Ok(dialled) => dialled.clone(),
             Err(_) => None,
         };
-        drop(self.settled(Instant::now()));
+        drop(self.updated_state(Instant::now()));
         dialled.unwrap_or_else(|| Err(DialError::interrupted()))
     }
 
-    /// The node answered as a leader does.
-    pub(super) fn leads(&self, place: Place) {
+    /// Records a response that only a leader sends.
+    pub(super) fn is_leader(&self, index: NodeIndex) {
         let mut state = self.state();
-        state.leader = Some(place.0);
-        state.known[place.0].succeeded();
+        state.leader = Some(index.0);
+        state.entries[index.0].succeeded();
     }
 
-    /// The node answered.
-    pub(super) fn answered(&self, place: Place) {
-        self.state().known[place.0].succeeded();
+    /// Records a response.
+    pub(super) fn responded(&self, index: NodeIndex) {
+        self.state().entries[index.0].succeeded();
     }
 
-    /// The node does not lead, and may have said which node does. Says whether to ask that one at
-    /// once.
+    /// Records that the node does not lead, and its hint. Returns whether the next attempt should
+    /// go to the hinted node at once.
     ///
-    /// A hint may name a leader that has died: followers know no better for an election timeout.
-    /// It may also name a node that has failed before and has been started again. A node that has
-    /// failed is therefore asked only once there is a connection to it, and connected to in the
-    /// background: no request waits for it while other nodes can answer.
-    pub(super) fn redirected(&self, place: Place, hint: Option<&LeaderHint>) -> bool {
+    /// A hint may name a leader that has stopped, for about an election timeout. It may also name a
+    /// node that has failed before and has been restarted. A request is therefore sent to a node
+    /// that has failed only after a connection to it is established in the background: no request
+    /// waits for it while other nodes respond.
+    pub(super) fn redirected(&self, index: NodeIndex, hint: Option<&LeaderHint>) -> bool {
         let now = Instant::now();
-        let mut state = self.settled(now);
-        state.known[place.0].succeeded();
-        let target = hint.and_then(|hint| state.find(hint)).filter(|target| *target != place.0);
+        let mut state = self.updated_state(now);
+        state.entries[index.0].succeeded();
+        let target = hint.and_then(|hint| state.find(hint)).filter(|target| *target != index.0);
         if let Some(target) = target {
-            let known = &mut state.known[target];
-            let usable = known.is_connected() || known.failures == 0;
-            if usable && !known.is_avoided(now) {
+            let entry = &mut state.entries[target];
+            let usable = entry.is_connected() || entry.failures == 0;
+            if usable && !entry.is_avoided(now) {
                 state.leader = Some(target);
                 return true;
             }
-            if known.may_dial(now) {
-                known.dial(&self.dialler, now);
+            if entry.may_dial(now) {
+                entry.dial(&self.dialler, now);
             }
         }
-        for known in &mut state.known {
-            if !known.is_avoided(now) && known.may_dial(now) {
-                known.dial(&self.dialler, now);
+        for entry in &mut state.entries {
+            if !entry.is_avoided(now) && entry.may_dial(now) {
+                entry.dial(&self.dialler, now);
             }
         }
-        state.turn_from(place.0);
+        state.turn_away_from(index.0);
         false
     }
 
-    /// The node does not answer, or cannot serve now: others first, for a while.
-    pub(super) fn avoid(&self, place: Place) {
+    /// Records that the node does not respond or cannot serve: others are preferred for a while.
+    pub(super) fn avoid(&self, index: NodeIndex) {
         let now = Instant::now();
-        let mut state = self.settled(now);
-        state.turn_from(place.0);
-        state.known[place.0].failed(now);
+        let mut state = self.updated_state(now);
+        state.turn_away_from(index.0);
+        state.entries[index.0].failed(now);
     }
 
-    /// If no known node can be had because each refuses for a reason that will not go away: those
-    /// reasons.
-    pub(super) fn hopeless(&self) -> Option<String> {
+    /// The reasons why no node can be reached, if the failure of every node is permanent.
+    pub(super) fn permanent_failures(&self) -> Option<String> {
         let state = self.state();
         let reasons: Option<Vec<&str>> =
-            state.known.iter().map(|known| known.failed_for_good.as_deref()).collect();
+            state.entries.iter().map(|entry| entry.permanent_failure.as_deref()).collect();
         reasons.map(|reasons| reasons.join("; "))
     }
 
     /// Closes every connection.
     pub(super) fn close(&self) {
-        for known in &self.settled(Instant::now()).known {
-            if let Slot::Up(link) = &known.slot {
-                link.close("the client is done");
+        for entry in &self.updated_state(Instant::now()).entries {
+            if let ConnectionState::Connected(connection) = &entry.connection {
+                connection.close("the client is closed");
             }
         }
     }
 
-    /// The state, with the results of the attempts to connect that have ended.
-    fn settled(&self, now: Instant) -> MutexGuard<'_, State> {
+    /// The state, updated with the results of the attempts to connect that have ended.
+    fn updated_state(&self, now: Instant) -> MutexGuard<'_, State> {
         let mut state = self.state();
-        for place in 0..state.known.len() {
-            let Slot::Dialling(dialling) = &state.known[place].slot else { continue };
+        for index in 0..state.entries.len() {
+            let ConnectionState::Connecting(dialling) = &state.entries[index].connection else {
+                continue;
+            };
             let ended = dialling.has_changed().is_err();
             let dialled = dialling.borrow().clone();
             if let Some(dialled) = dialled {
-                state.dialled(place, dialled, now);
+                state.dialled(index, dialled, now);
             } else if ended {
-                state.dialled(place, Err(DialError::interrupted()), now);
+                state.dialled(index, Err(DialError::interrupted()), now);
             }
         }
         state
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing panics while it is held, and every state in between is a whole one.
+        // No code panics while it holds the lock, and every intermediate state is consistent.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
-    /// An attempt to connect has ended.
-    fn dialled(&mut self, place: usize, dialled: Dialled, now: Instant) {
+    /// Records the result of an attempt to connect.
+    fn dialled(&mut self, index: usize, dialled: Dialled, now: Instant) {
         match dialled {
-            Ok(link) => {
-                for (node, address) in &link.welcome().members {
+            Ok(connection) => {
+                for (node, address) in &connection.server_hello().members {
                     self.find(&LeaderHint { node: *node, address: Some(address.clone()) });
                 }
-                let known = &mut self.known[place];
-                known.node = Some(link.welcome().node);
-                known.failed_for_good = None;
-                known.avoid_until = None;
-                known.slot = Slot::Up(link);
+                let entry = &mut self.entries[index];
+                entry.node = Some(connection.server_hello().node);
+                entry.permanent_failure = None;
+                entry.avoid_until = None;
+                entry.connection = ConnectionState::Connected(connection);
             }
             Err(error) => {
-                let known = &mut self.known[place];
-                known.slot = Slot::Empty;
-                known.failed_for_good = error.lasting.then_some(error.reason);
-                known.failed(now);
+                let entry = &mut self.entries[index];
+                entry.connection = ConnectionState::Disconnected;
+                entry.permanent_failure = error.permanent.then_some(error.reason);
+                entry.failed(now);
             }
         }
     }
 
-    /// Where the hinted node is in the list; its address is added if it is new.
+    /// The index of the hinted node; adds its address to the list if it is new.
     fn find(&mut self, hint: &LeaderHint) -> Option<usize> {
-        let by_id = self.known.iter().position(|known| known.node == Some(hint.node));
+        let by_id = self.entries.iter().position(|entry| entry.node == Some(hint.node));
         let Some(address) = &hint.address else { return by_id };
-        let by_address = self.known.iter().position(|known| known.address == *address);
-        if by_address.or(by_id).is_none() && self.known.len() < KNOWN_MAX {
-            self.known.push(NodeEntry::new(address.clone(), Some(hint.node)));
-            return Some(self.known.len() - 1);
+        let by_address = self.entries.iter().position(|entry| entry.address == *address);
+        if by_address.or(by_id).is_none() && self.entries.len() < NODES_MAX {
+            self.entries.push(NodeEntry::new(address.clone(), Some(hint.node)));
+            return Some(self.entries.len() - 1);
         }
         by_address.or(by_id)
     }
 
-    fn turn_from(&mut self, place: usize) {
-        if self.leader == Some(place) {
+    fn turn_away_from(&mut self, index: usize) {
+        if self.leader == Some(index) {
             self.leader = None;
         }
-        if self.next % self.known.len() == place {
-            self.next = place + 1;
+        if self.next % self.entries.len() == index {
+            self.next = index + 1;
         }
     }
 }
@@ -282,15 +288,15 @@ impl NodeEntry {
         Self {
             address,
             node,
-            slot: Slot::Empty,
+            connection: ConnectionState::Disconnected,
             failures: 0,
             avoid_until: None,
             dialled_at: None,
-            failed_for_good: None,
+            permanent_failure: None,
         }
     }
 
-    /// Begins to connect. The attempt ends when the result is in the receiver.
+    /// Begins an attempt to connect. The receiver holds the result once the attempt has ended.
     fn dial(&mut self, dialler: &Arc<Dialler>, now: Instant) -> watch::Receiver<Option<Dialled>> {
         let (done, dialling) = watch::channel(None);
         let (dialler, address) = (Arc::clone(dialler), self.address.clone());
@@ -304,34 +310,36 @@ impl NodeEntry {
                 Ok(_) => tracing::debug!(address, "connected"),
                 Err(error) => tracing::debug!(address, reason = error.reason, "not connected"),
             }
-            // Without a receiver the client is gone, and the link's tasks would keep it alive.
-            if let Err(SendError(Some(Ok(link)))) = done.send(Some(dialled)) {
-                link.close("the client is done");
+            // Without a receiver the client is dropped, and the tasks of the connection would keep
+            // it open.
+            if let Err(SendError(Some(Ok(connection)))) = done.send(Some(dialled)) {
+                connection.close("the client is closed");
             }
         });
-        self.slot = Slot::Dialling(dialling.clone());
+        self.connection = ConnectionState::Connecting(dialling.clone());
         self.dialled_at = Some(now);
         dialling
     }
 
     fn is_connected(&self) -> bool {
-        match &self.slot {
-            Slot::Up(link) => link.is_up(),
-            Slot::Dialling(_) | Slot::Empty => false,
+        match &self.connection {
+            ConnectionState::Connected(connection) => connection.is_open(),
+            ConnectionState::Connecting(_) | ConnectionState::Disconnected => false,
         }
     }
 
-    /// Whether there is no connection, no attempt under way, and none was begun just now.
+    /// Whether there is no connection, no attempt in progress, and none has begun within
+    /// [`AVOID_MIN`].
     fn may_dial(&self, now: Instant) -> bool {
-        let idle = match &self.slot {
-            Slot::Up(link) => !link.is_up(),
-            Slot::Dialling(_) => false,
-            Slot::Empty => true,
+        let idle = match &self.connection {
+            ConnectionState::Connected(connection) => !connection.is_open(),
+            ConnectionState::Connecting(_) => false,
+            ConnectionState::Disconnected => true,
         };
         idle && self.dialled_at.is_none_or(|at| now.duration_since(at) >= AVOID_MIN)
     }
 
-    /// One failure noticed by many callers counts once.
+    /// Records a failure. A failure that several callers observe counts once.
     fn failed(&mut self, now: Instant) {
         if self.is_avoided(now) {
             return;

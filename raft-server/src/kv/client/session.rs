@@ -1,24 +1,18 @@
-//! Writes that are carried out once, however often they are asked for.
+//! Writes that are applied once, however often they are sent.
 //!
-//! A session has one write under way at a time, so a client keeps as many as it ever had writes
-//! side by side and lends one to each.
+//! A session has one write in flight at a time. The client keeps as many sessions as it ever had
+//! concurrent writes and assigns one to each write.
 
 use tokio::time::Instant;
 
+use super::call::{Caller, IdleSession};
+use super::error::Error;
+use super::outputs::{mismatch, output};
+use super::progress::{Attempts, RetrySafety};
 use crate::kv::protocol::RequestBody;
-use crate::kv::state_machine::{Command, Op, Outcome, Output, SessionId, SessionSerial};
+use crate::kv::state_machine::{Command, Op, Outcome, Output, SessionSerial};
 
-use super::call::{Attempts, Caller, RetrySafety};
-use super::{Error, ends_session, output};
-
-/// A session that nobody uses at present.
-#[derive(Debug)]
-pub(super) struct IdleSession {
-    id: SessionId,
-    last_serial: u64,
-}
-
-/// Has an operation carried out once.
+/// Applies an operation once.
 pub(super) async fn command(caller: &Caller, op: Op) -> Result<Output, Error> {
     let deadline = caller.deadline();
     let taken = caller.take_session();
@@ -27,62 +21,61 @@ pub(super) async fn command(caller: &Caller, op: Op) -> Result<Output, Error> {
         Some(session) => session,
         None => open(caller, deadline).await?,
     };
-    let (done, session) = attempt(caller, session, op.clone(), deadline).await;
-    match done {
-        // It was evicted while it lay idle: its write has the first word only now.
-        Ok((Output { outcome: Outcome::Refused(refused), .. }, attempts))
-            if ends_session(&refused) && was_idle && attempts == Attempts::Single =>
+    let (result, session) = attempt(caller, session, op.clone(), deadline).await;
+    match result {
+        // The session was evicted while it was idle, and no other attempt can have been applied:
+        // a new session is safe.
+        Ok((Output { outcome: Outcome::Refused(refusal), .. }, attempts))
+            if refusal.ends_session() && was_idle && attempts == Attempts::Single =>
         {
             let session = open(caller, deadline).await?;
-            let (done, session) = attempt(caller, session, op, deadline).await;
-            conclude(caller, done, session)
+            let (result, session) = attempt(caller, session, op, deadline).await;
+            conclude(caller, result, session)
         }
-        done => conclude(caller, done, session),
+        result => conclude(caller, result, session),
     }
 }
 
-type Done = Result<(Output, Attempts), Error>;
+type AttemptResult = Result<(Output, Attempts), Error>;
 
 async fn attempt(
     caller: &Caller,
     session: IdleSession,
     op: Op,
     deadline: Instant,
-) -> (Done, IdleSession) {
+) -> (AttemptResult, IdleSession) {
     let IdleSession { id, last_serial } = session;
     let serial = last_serial + 1;
     let command = Command { session: Some(SessionSerial { session: id, serial }), op };
     let called = caller
         .call_leader(RequestBody::Command(command), RetrySafety::Deduplicated, deadline)
         .await;
-    let done = called.and_then(|(response, attempts)| Ok((output(response)?, attempts)));
-    (done, IdleSession { id, last_serial: serial })
+    let result = called.and_then(|(response, attempts)| Ok((output(response)?, attempts)));
+    (result, IdleSession { id, last_serial: serial })
 }
 
-fn conclude(caller: &Caller, done: Done, session: IdleSession) -> Result<Output, Error> {
-    let done = match done {
-        // No attempt of it is in the log, so the session's next write may follow.
+fn conclude(caller: &Caller, result: AttemptResult, session: IdleSession) -> Result<Output, Error> {
+    let (output, attempts) = match result {
+        // No attempt is in the log, so the session can carry the next write.
         Err(error @ (Error::Unavailable { .. } | Error::Invalid { .. } | Error::NoSpace(_))) => {
             caller.return_session(session);
             return Err(error);
         }
-        done => done?,
+        result => result?,
     };
-    match done {
-        (Output { outcome: Outcome::Refused(refused), .. }, attempts) if ends_session(&refused) => {
-            match attempts {
-                Attempts::Single => Err(Error::Refused(refused)),
-                Attempts::Repeated => Err(Error::Unknown { reason: refused.to_string() }),
-            }
-        }
-        (output, _) => {
-            caller.return_session(session);
-            Ok(output)
-        }
+    if let Outcome::Refused(refusal) = &output.outcome
+        && refusal.ends_session()
+    {
+        return Err(match attempts {
+            Attempts::Single => Error::Refused(*refusal),
+            Attempts::Repeated => Error::Unknown { reason: refusal.to_string() },
+        });
     }
+    caller.return_session(session);
+    Ok(output)
 }
 
-/// Opens a session. The caller's write is not sent before that has succeeded.
+/// Opens a session. The caller's write is sent only after that has succeeded.
 async fn open(caller: &Caller, deadline: Instant) -> Result<IdleSession, Error> {
     let body = RequestBody::Command(Command::without_session(Op::OpenSession));
     let opened = caller
@@ -96,10 +89,10 @@ async fn open(caller: &Caller, deadline: Instant) -> Result<IdleSession, Error> 
             | Outcome::Txn(_)
             | Outcome::Compact
             | Outcome::OutputNotKept
-            | Outcome::Refused(_)) => Err(super::mismatch(outcome)),
+            | Outcome::Refused(_)) => Err(mismatch(outcome)),
         });
     opened.map_err(|error| match error {
-        // The outcome of the opening may be open; the write was not carried out.
+        // The outcome of the opening may be unknown; the write was not applied.
         Error::Unknown { .. } | Error::Failed { .. } | Error::OutputNotKept => {
             Error::Unavailable { reason: format!("no session could be opened: {error}") }
         }

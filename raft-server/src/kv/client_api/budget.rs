@@ -1,11 +1,11 @@
-//! How much memory responses may take up, from before they are produced until they are written.
+//! Budgets for the memory of responses, from before they are produced until they are written.
 //!
-//! A request whose response may be large is charged the most that the response can hold before
-//! anything is read or proposed for it, and what it does hold as soon as that is known; a single
-//! key that is in memory is charged what it holds when it is read. The charge ends when the
-//! response is written to the stream. A request that finds no room waits. Waiting
-//! requests keep their places among the requests in flight, so that a connection whose client
-//! takes no responses is soon read no further.
+//! A request whose response may be large is charged its largest possible response before anything
+//! is read or proposed for it, and the size of its response as soon as that is entry; a single key
+//! that is in memory is charged its size when it is read. The charge ends when the response is
+//! written to the stream. While a budget is exhausted, requests wait. Waiting requests count as
+//! requests in flight, so that the node soon stops reading from a connection whose client does not
+//! read its responses.
 //!
 //! Small responses are not charged: the number of requests in flight bounds them.
 
@@ -15,12 +15,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use raft_transport_quic::tls::PeerIdentity;
 use tokio::sync::{Semaphore, SemaphorePermit};
-
-use crate::kv::protocol::ResponseBody;
-use crate::kv::state_machine::{
-    Command, KeyRange, KeyValue, Limits, Op, Outcome, Projection, QueryResultBody, RangeRequest,
-    Rules, TxnOp, TxnOpResult,
-};
 
 /// The largest response that is not charged, in bytes of keys and values.
 const UNCHARGED_BYTES_MAX: u64 = 1 << 10;
@@ -41,11 +35,11 @@ struct IdentityBudget {
     connections: usize,
 }
 
-/// A budget has no room for a response at present.
+/// A budget has no space for a response at present.
 #[derive(Debug)]
 pub(super) struct BudgetExhausted;
 
-/// How much is charged at present, and how often requests had to wait.
+/// The bytes that are charged at present, and the number of requests that had to wait.
 #[derive(Debug, Default)]
 pub(super) struct ResponseUsage {
     pub(super) charged_bytes: AtomicU64,
@@ -53,8 +47,8 @@ pub(super) struct ResponseUsage {
     pub(super) waits: AtomicU64,
 }
 
-/// The budgets that the responses of one connection are charged to: its own, and that of its
-/// client, which all connections with the same certificate identity share.
+/// The budgets of one connection: its own, and that of its client, which all connections with the
+/// same certificate identity share.
 #[derive(Debug)]
 pub(super) struct ConnectionBudget<'a> {
     budgets: &'a ResponseBudgets,
@@ -63,7 +57,7 @@ pub(super) struct ConnectionBudget<'a> {
     shared: Arc<Semaphore>,
 }
 
-/// Room that a response takes up in both budgets until this is dropped.
+/// The space of a response in both budgets, until this is dropped.
 #[derive(Debug)]
 pub(super) struct Charge<'a> {
     own: SemaphorePermit<'a>,
@@ -92,37 +86,36 @@ impl ResponseBudgets {
     pub(super) fn connection(&self, identity: PeerIdentity) -> ConnectionBudget<'_> {
         let shared = {
             let mut identities = self.identities();
-            let known = identities.entry(identity.clone()).or_insert_with(|| IdentityBudget {
+            let entry = identities.entry(identity.clone()).or_insert_with(|| IdentityBudget {
                 budget: Arc::new(Semaphore::new(self.identity_bytes_max as usize)),
                 connections: 0,
             });
-            known.connections += 1;
-            Arc::clone(&known.budget)
+            entry.connections += 1;
+            Arc::clone(&entry.budget)
         };
         let own = Semaphore::new(self.connection_bytes_max as usize);
         ConnectionBudget { budgets: self, identity, own, shared }
     }
 
     fn identities(&self) -> MutexGuard<'_, HashMap<PeerIdentity, IdentityBudget>> {
-        // Nothing panics while it is held.
+        // No code panics while it holds the lock.
         self.identities.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl ConnectionBudget<'_> {
-    /// Waits until both budgets have room for a response of that size; requests are served in the
-    /// order in which they began to wait. A response larger than a budget waits until it has that
-    /// budget for itself. `None` if it is small.
+    /// Waits until both budgets have space for a response of that size, in the order of the calls.
+    /// A response larger than a budget waits until it has the whole budget. `None` if it is small.
     pub(super) async fn charge(&self, bytes: u64) -> Option<Charge<'_>> {
         let bytes = self.chargeable(bytes)?;
-        // In this order everywhere: a request that has room in the shared budget waits for
-        // nothing else.
+        // Every caller acquires in this order: a request that holds space of the shared budget
+        // waits for nothing else.
         let own = self.take(&self.own, bytes).await?;
         let shared = self.take(&self.shared, bytes).await?;
         Some(self.charged(own, shared, bytes))
     }
 
-    /// Charges a response of that size if both budgets have room for it. `None` if it is small.
+    /// Charges a response of that size if both budgets have space for it. `None` if it is small.
     pub(super) fn try_charge(&self, bytes: u64) -> Result<Option<Charge<'_>>, BudgetExhausted> {
         let Some(bytes) = self.chargeable(bytes) else { return Ok(None) };
         let own = self.own.try_acquire_many(bytes).map_err(|_| BudgetExhausted)?;
@@ -130,7 +123,7 @@ impl ConnectionBudget<'_> {
         Ok(Some(self.charged(own, shared, bytes)))
     }
 
-    /// What is charged for a response of that size, if it is not small.
+    /// The bytes to charge for a response of that size; `None` if it is small.
     fn chargeable(&self, bytes: u64) -> Option<u32> {
         let bytes_max = self.budgets.connection_bytes_max.min(self.budgets.identity_bytes_max);
         (bytes > UNCHARGED_BYTES_MAX)
@@ -163,9 +156,9 @@ impl ConnectionBudget<'_> {
 impl Drop for ConnectionBudget<'_> {
     fn drop(&mut self) {
         let mut identities = self.budgets.identities();
-        if let Some(known) = identities.get_mut(&self.identity) {
-            known.connections -= 1;
-            if known.connections == 0 {
+        if let Some(entry) = identities.get_mut(&self.identity) {
+            entry.connections -= 1;
+            if entry.connections == 0 {
                 identities.remove(&self.identity);
             }
         }
@@ -173,8 +166,8 @@ impl Drop for ConnectionBudget<'_> {
 }
 
 impl Charge<'_> {
-    /// Gives back what the response does not need. A response that is larger than was expected
-    /// keeps its charge.
+    /// Releases what the response does not need. The charge of a response that is larger than
+    /// expected stays the same.
     pub(super) fn correct(&mut self, bytes: u64) {
         let needed = u32::try_from(bytes).unwrap_or(u32::MAX);
         let Some(excess) = self.bytes.checked_sub(needed) else { return };
@@ -191,109 +184,12 @@ impl Drop for Charge<'_> {
     }
 }
 
-/// The most that the output of a command can hold, in bytes of keys and values.
-pub(super) fn output_bytes_max(command: &Command, limits: &Limits) -> u64 {
-    let bytes = match &command.op {
-        Op::Put(put) if put.prev_kv => key_value_bytes_max(limits),
-        Op::DeleteRange(delete) if delete.prev_kv => deleted_bytes_max(&delete.range, limits),
-        Op::Txn(txn) => {
-            let bytes_of =
-                |ops: &[TxnOp]| -> u64 { ops.iter().map(|op| txn_op_bytes_max(op, limits)).sum() };
-            u64::max(bytes_of(&txn.then), bytes_of(&txn.otherwise))
-        }
-        Op::Put(_) | Op::DeleteRange(_) | Op::Compact(_) | Op::OpenSession => 0,
-    };
-    bytes.min(Rules::CURRENT.output_bytes_max)
-}
-
-fn txn_op_bytes_max(op: &TxnOp, limits: &Limits) -> u64 {
-    match op {
-        TxnOp::Put(put) if put.prev_kv => key_value_bytes_max(limits),
-        TxnOp::DeleteRange(delete) if delete.prev_kv => deleted_bytes_max(&delete.range, limits),
-        TxnOp::Range(request) => range_bytes_max(request, limits),
-        TxnOp::Put(_) | TxnOp::DeleteRange(_) => 0,
-    }
-}
-
-fn deleted_bytes_max(range: &KeyRange, limits: &Limits) -> u64 {
-    match range {
-        KeyRange::Key(_) => key_value_bytes_max(limits),
-        KeyRange::Prefix(_) | KeyRange::Span { .. } | KeyRange::From(_) => {
-            Rules::CURRENT.output_bytes_max
-        }
-    }
-}
-
-/// The most that the answer to a range can hold, in bytes of keys and values.
-pub(super) fn range_bytes_max(request: &RangeRequest, limits: &Limits) -> u64 {
-    let each = match request.projection {
-        Projection::KeysAndValues => key_value_bytes_max(limits),
-        Projection::KeysOnly => limits.key_bytes_max as u64 + Rules::weight(&[], &[]),
-        Projection::CountOnly => return 0,
-    };
-    let keys = match &request.range {
-        KeyRange::Key(_) => 1,
-        KeyRange::Prefix(_) | KeyRange::Span { .. } | KeyRange::From(_) => {
-            request.limit.unwrap_or(u64::MAX)
-        }
-    };
-    // The first key is part of the answer even if it is larger than an answer may be.
-    each.saturating_mul(keys).min(Rules::CURRENT.range.bytes_max.max(each))
-}
-
-const fn key_value_bytes_max(limits: &Limits) -> u64 {
-    (limits.key_bytes_max + limits.value_bytes_max) as u64 + Rules::weight(&[], &[])
-}
-
-/// What a response holds, in bytes of keys and values.
-pub(super) fn response_bytes(response: &ResponseBody) -> u64 {
-    match response {
-        ResponseBody::Output(output) => outcome_bytes(&output.outcome),
-        ResponseBody::Range(answer) => match &answer.body {
-            QueryResultBody::Range(result) => all_bytes(&result.kvs),
-            QueryResultBody::Hash(_) | QueryResultBody::Refused(_) => 0,
-        },
-        ResponseBody::Status(_)
-        | ResponseBody::Members(_)
-        | ResponseBody::Pong
-        | ResponseBody::Refused(_)
-        | ResponseBody::Unknown { .. }
-        | ResponseBody::Failed { .. } => 0,
-    }
-}
-
-fn outcome_bytes(outcome: &Outcome) -> u64 {
-    match outcome {
-        Outcome::Put { prev_kv } => all_bytes(prev_kv),
-        Outcome::DeleteRange(deleted) => all_bytes(&deleted.prev_kvs),
-        Outcome::Txn(result) => result
-            .results
-            .iter()
-            .map(|result| match result {
-                TxnOpResult::Put { prev_kv } => all_bytes(prev_kv),
-                TxnOpResult::DeleteRange(deleted) => all_bytes(&deleted.prev_kvs),
-                TxnOpResult::Range(result) => all_bytes(&result.kvs),
-            })
-            .sum(),
-        Outcome::Compact
-        | Outcome::SessionOpened { .. }
-        | Outcome::OutputNotKept
-        | Outcome::Refused(_) => 0,
-    }
-}
-
-fn all_bytes<'a>(kvs: impl IntoIterator<Item = &'a KeyValue>) -> u64 {
-    kvs.into_iter().map(|kv| Rules::weight(&kv.key, &kv.value)).sum()
-}
-
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
     use futures_util::FutureExt;
     use raft_core::ClusterId;
 
     use super::*;
-    use crate::kv::state_machine::{DeleteRange, Put, Txn};
 
     fn client(name: &str) -> PeerIdentity {
         PeerIdentity::Client { cluster: ClusterId(1), name: name.to_owned() }
@@ -304,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_waits_until_its_connection_has_room() {
+    fn request_waits_until_its_connection_has_space() {
         let budgets = ResponseBudgets::new(10_000, 100_000);
         let connection = budgets.connection(client("a"));
         let mut first = connection.charge(8_000).now_or_never().unwrap().unwrap();
@@ -322,7 +218,7 @@ mod tests {
         assert_eq!(budgets.usage.waits.load(Ordering::Relaxed), 1);
     }
 
-    /// A client does not get more room by opening more connections; other clients have their own.
+    /// A client does not get more space by opening more connections; other clients have their own.
     #[test]
     fn connections_of_an_identity_share_its_budget() {
         let budgets = ResponseBudgets::new(10_000, 15_000);
@@ -335,9 +231,9 @@ mod tests {
         assert!(other.charge(10_000).now_or_never().is_some());
     }
 
-    /// The connections of an identity are served in turn, whatever each of them asks for.
+    /// The connections of an identity are served in turn, whatever each of them requests.
     #[test]
-    fn room_goes_to_the_request_that_waits_longest() {
+    fn space_is_assigned_to_the_request_that_waits_longest() {
         let budgets = ResponseBudgets::new(10_000, 10_000);
         let (first, second) = (budgets.connection(client("a")), budgets.connection(client("a")));
         let taken = first.charge(6_000).now_or_never().unwrap();
@@ -353,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_response_above_the_budget_has_it_alone() {
+    fn response_above_the_budget_gets_the_whole_budget() {
         let budgets = ResponseBudgets::new(10_000, 5_000);
         let connection = budgets.connection(client("a"));
         let mut alone = connection.charge(u64::MAX).now_or_never().unwrap().unwrap();
@@ -365,7 +261,7 @@ mod tests {
         assert!(connection.charge(2_000).now_or_never().is_some());
     }
 
-    /// Most responses are small; they cost nothing here, and never wait.
+    /// Most responses are small; they are never charged and never wait.
     #[test]
     fn small_responses_are_not_charged() {
         let budgets = ResponseBudgets::new(10_000, 10_000);
@@ -377,50 +273,12 @@ mod tests {
     }
 
     #[test]
-    fn an_identity_is_forgotten_with_its_last_connection() {
+    fn identity_is_removed_with_its_last_connection() {
         let budgets = ResponseBudgets::new(100, 100);
         let (first, second) = (budgets.connection(client("a")), budgets.connection(client("a")));
         drop(first);
         assert_eq!(budgets.identities().len(), 1);
         drop(second);
         assert_eq!(budgets.identities().len(), 0);
-    }
-
-    #[test]
-    fn a_request_is_charged_the_most_that_its_response_can_hold() {
-        let limits = Limits::default();
-        let put = |prev_kv| Op::Put(Put { key: Bytes::new(), value: Bytes::new(), prev_kv });
-        let one = (limits.key_bytes_max + limits.value_bytes_max) as u64 + Rules::weight(&[], &[]);
-        let delete = DeleteRange { range: KeyRange::all(), prev_kv: true };
-        let key = KeyRange::Key(Bytes::from_static(b"k"));
-        let delete_one = DeleteRange { range: key.clone(), prev_kv: true };
-        let read = || TxnOp::Range(RangeRequest::new(KeyRange::all()));
-        let txn = Txn { compare: vec![], then: vec![read()], otherwise: vec![] };
-        let larger = Txn { otherwise: vec![read(), read(), read()], ..txn.clone() };
-        for (op, expected) in [
-            (Op::OpenSession, 0),
-            (put(false), 0),
-            (put(true), one),
-            (Op::DeleteRange(delete_one), one),
-            (Op::DeleteRange(delete), Rules::CURRENT.output_bytes_max),
-            (Op::Txn(txn), Rules::CURRENT.range.bytes_max),
-            (Op::Txn(larger), Rules::CURRENT.output_bytes_max),
-        ] {
-            let command = Command::without_session(op);
-            assert_eq!(output_bytes_max(&command, &limits), expected, "{command:?}");
-        }
-        let all = RangeRequest::new(KeyRange::all());
-        let names = RangeRequest { projection: Projection::KeysOnly, ..all.clone() };
-        let name = limits.key_bytes_max as u64 + Rules::weight(&[], &[]);
-        for (request, expected) in [
-            (RangeRequest::new(key), one),
-            (RangeRequest { limit: Some(1), ..all.clone() }, one),
-            (RangeRequest { limit: Some(3), ..names.clone() }, 3 * name),
-            (names, Rules::CURRENT.range.bytes_max),
-            (RangeRequest { projection: Projection::CountOnly, ..all.clone() }, 0),
-            (all, Rules::CURRENT.range.bytes_max),
-        ] {
-            assert_eq!(range_bytes_max(&request, &limits), expected, "{request:?}");
-        }
     }
 }

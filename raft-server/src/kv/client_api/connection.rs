@@ -1,7 +1,8 @@
-//! Serves one client: reads requests, has them carried out side by side, writes the answers.
+//! Serves one client: reads requests, has them served concurrently, writes the responses.
 //!
-//! One task does all of it. Answers that are ready together leave in one write, and while writing
-//! or with too much under way it does not read: a client that does not listen is not listened to.
+//! One task does all of this. Responses that are ready together are sent in one write. The task
+//! reads nothing while it writes or while too many requests are in flight: flow control then stops
+//! a client that does not read its responses.
 
 use std::time::Duration;
 
@@ -15,85 +16,50 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::budget::{Charge, ConnectionBudget};
-use super::execute::Charged;
-use super::listener::Context;
+use super::context::Context;
+use super::error::{ConnectionError, HELLO_TIMEOUT};
 use super::pings;
+use super::service::ChargedResponse;
 use crate::kv::protocol::{
-    self, ClientHello, FrameError, FrameReader, HELLO_BYTES_MAX, HelloMismatch, REQUEST_BYTES_MAX,
-    Refusal, Request, Response, ResponseBody, read_extensible, read_message, write_frame,
+    ClientHello, FrameError, FrameReader, HELLO_BYTES_MAX, REQUEST_BYTES_MAX, Refusal, Request,
+    Response, ResponseBody, negotiate, read_extensible, read_message, write_frame,
 };
 
-/// How long a client may take from the end of the handshake to its hello.
-const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a client may leave answers untaken.
+/// The most time that a write of responses may take.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a closing stream waits for the client to have read everything.
+/// The most time that a stream that is being closed waits until the client has read everything.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(1);
-/// How many pieces are taken from the stream at a time. They are not copied into a buffer of the
-/// connection's own, which an idle connection would keep.
+/// How many chunks one read takes from the stream. They are not copied into a buffer that an idle
+/// connection would keep.
 const READ_CHUNKS_MAX: usize = 32;
-/// Answers that are ready leave once they are this long, even if more are ready.
+/// Responses are written once they have this many bytes, even if more are ready.
 const WRITE_BYTES: usize = 64 << 10;
 
-/// Why a client's connection is closed.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum ConnectionError {
-    #[error("no hello within {} s", HELLO_TIMEOUT.as_secs())]
-    HelloTimeout,
-    #[error(transparent)]
-    Mismatch(#[from] HelloMismatch),
-    #[error(transparent)]
-    Frame(#[from] FrameError),
-    #[error("a request other than a ping on the stream for pings")]
-    NotAPing,
-    #[error("the client takes no answers")]
-    WriteTimeout,
-    #[error("the stream failed: {0}")]
-    Read(#[from] ReadError),
-    #[error("the stream failed: {0}")]
-    Write(#[from] WriteError),
-}
-
-impl ConnectionError {
-    pub(super) const fn code(&self) -> CloseCode {
-        match self {
-            Self::HelloTimeout | Self::NotAPing => CloseCode::Protocol,
-            Self::Mismatch(HelloMismatch::Version { .. }) => CloseCode::Version,
-            Self::Mismatch(HelloMismatch::Cluster { .. }) => CloseCode::WrongCluster,
-            Self::Frame(FrameError::TooLarge { .. }) => CloseCode::FrameTooLarge,
-            Self::Frame(FrameError::Malformed(_) | FrameError::TrailingBytes(_)) => {
-                CloseCode::Malformed
-            }
-            Self::WriteTimeout => CloseCode::Overloaded,
-            Self::Read(_) | Self::Write(_) => CloseCode::Shutdown,
-        }
-    }
-}
-
-/// Serves a client until it leaves or the node stops.
+/// Serves a client until it closes the connection or the node stops.
 pub(super) async fn serve(
     connection: &Connection,
     identity: PeerIdentity,
     context: &Context,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), ConnectionError> {
-    let greeted = tokio::select! {
-        greeted = timeout(HELLO_TIMEOUT, greet(connection, context)) => greeted,
+    let exchanged = tokio::select! {
+        exchanged = timeout(HELLO_TIMEOUT, exchange_hellos(connection, context)) => exchanged,
         () = stop_requested(&mut stop) => return Ok(()),
     };
-    let Some((send, receive, reader)) = greeted.map_err(|_| ConnectionError::HelloTimeout)?? else {
+    let Some((send, receive, reader)) = exchanged.map_err(|_| ConnectionError::HelloTimeout)??
+    else {
         return Ok(());
     };
     let budget = context.budgets.connection(identity);
-    let mut session =
-        Session { context, budget: &budget, send, out: Vec::new(), charges: Vec::new() };
+    let mut requests =
+        RequestStream { context, budget: &budget, send, out: Vec::new(), charges: Vec::new() };
     let served = tokio::select! {
-        served = session.run(receive, reader, &mut stop) => served,
-        error = pings::answer(connection) => Err(error),
+        served = requests.run(receive, reader, &mut stop) => served,
+        error = pings::respond(connection) => Err(error),
     };
     match served {
-        Ok(()) => session.finish(connection).await,
-        // Whoever leaves in the middle of things is no fault of ours.
+        Ok(()) => requests.finish(connection).await,
+        // The client closed the connection or became unreachable; that is not an error.
         Err(
             ConnectionError::Read(ReadError::ConnectionLost(_))
             | ConnectionError::Write(WriteError::ConnectionLost(_)),
@@ -104,12 +70,12 @@ pub(super) async fn serve(
 }
 
 async fn stop_requested(stop: &mut watch::Receiver<bool>) {
-    // A listener that is gone has stopped.
+    // A listener that is dropped has stopped.
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-/// Takes the client's stream and exchanges hellos on it; `None` if the client left.
-async fn greet(
+/// Accepts the client's stream and exchanges hellos on it; `None` if the client closed it.
+async fn exchange_hellos(
     connection: &Connection,
     context: &Context,
 ) -> Result<Option<(SendStream, RecvStream, FrameReader)>, ConnectionError> {
@@ -117,7 +83,7 @@ async fn greet(
     let mut reader = FrameReader::default();
     reader.limit(HELLO_BYTES_MAX);
     let mut chunk = [0; 256];
-    let hello: ClientHello = loop {
+    let client_hello: ClientHello = loop {
         if let Some(frame) = reader.next_frame()? {
             break read_extensible(frame)?;
         }
@@ -126,32 +92,31 @@ async fn greet(
             None => return Ok(None),
         }
     };
-    let welcome = context.welcome();
+    let server_hello = context.server_hello();
     let mut out = Vec::new();
-    write_frame(&mut out, &welcome)?;
+    write_frame(&mut out, &server_hello)?;
     send.write_all(&out).await?;
-    if let Err(mismatch) = protocol::negotiate(&hello, &welcome) {
-        // The client finds the same mismatch in the welcome, if it reads that before the close.
-        return Err(mismatch.into());
-    }
+    // The client finds the same mismatch in the hello of the node, if it reads that before the
+    // close.
+    negotiate(&client_hello, &server_hello)?;
     reader.limit(REQUEST_BYTES_MAX);
     Ok(Some((send, receive, reader)))
 }
 
-/// A client that has said hello.
-struct Session<'a> {
+/// The stream of requests after the hello exchange.
+struct RequestStream<'a> {
     context: &'a Context,
     budget: &'a ConnectionBudget<'a>,
     send: SendStream,
     out: Vec<u8>,
-    /// What the responses in `out` take up of the budget.
+    /// The charges of the responses in `out`.
     charges: Vec<Charge<'a>>,
 }
 
-/// What a request came to: its id, its size in bytes, and the response.
-type Executed<'a> = (u64, usize, Charged<'a>);
+/// A served request: its id, its size in bytes, and its response.
+type Served<'a> = (u64, usize, ChargedResponse<'a>);
 
-impl<'a> Session<'a> {
+impl<'a> RequestStream<'a> {
     async fn run(
         &mut self,
         mut receive: RecvStream,
@@ -173,27 +138,27 @@ impl<'a> Session<'a> {
                 let bytes = frame.len();
                 let Request { id, body } = read_message(frame)?;
                 in_flight_bytes += bytes;
-                let executed = context.executor.execute(body, budget);
-                in_flight.push(executed.map(move |response| (id, bytes, response)));
+                let served = context.service.serve(body, budget);
+                in_flight.push(served.map(move |response| (id, bytes, response)));
             }
-            let room = in_flight.len() < requests_max
+            let is_below_limits = in_flight.len() < requests_max
                 && in_flight_bytes < context.config.in_flight_bytes_max;
             if !open && in_flight.is_empty() {
                 return Ok(());
             }
             tokio::select! {
                 biased;
-                Some(executed) = in_flight.next() => {
-                    in_flight_bytes -= self.answer(executed)?;
+                Some(served) = in_flight.next() => {
+                    in_flight_bytes -= self.respond(served)?;
                     while self.out.len() < WRITE_BYTES
-                        && let Some(Some(executed)) = in_flight.next().now_or_never()
+                        && let Some(Some(served)) = in_flight.next().now_or_never()
                     {
-                        in_flight_bytes -= self.answer(executed)?;
+                        in_flight_bytes -= self.respond(served)?;
                     }
                     self.flush().await?;
                 }
                 () = stop_requested(stop), if open => open = false,
-                read = receive.read_chunks(&mut chunks), if open && room => match read? {
+                read = receive.read_chunks(&mut chunks), if open && is_below_limits => match read? {
                     Some(filled) => {
                         for chunk in &mut chunks[..filled] {
                             reader.extend(&std::mem::take(chunk));
@@ -205,17 +170,14 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Adds a response to what is written next. Returns the size of its request.
-    fn answer(
-        &mut self,
-        (id, bytes, (response, charge)): Executed<'a>,
-    ) -> Result<usize, FrameError> {
+    /// Adds a response to the next write. Returns the size of its request.
+    fn respond(&mut self, (id, bytes, (body, charge)): Served<'a>) -> Result<usize, FrameError> {
         self.charges.extend(charge);
-        match write_frame(&mut self.out, &Response { id, body: response }) {
+        match write_frame(&mut self.out, &Response { id, body }) {
             Err(error @ FrameError::TooLarge { .. }) => {
-                let reason = format!("the answer does not fit: {error}; ask for less at a time");
-                let response = ResponseBody::Refused(Refusal::Invalid { reason });
-                write_frame(&mut self.out, &Response { id, body: response })?;
+                let reason = format!("the response is too large: {error}; request less at a time");
+                let body = ResponseBody::Refused(Refusal::Invalid { reason });
+                write_frame(&mut self.out, &Response { id, body })?;
             }
             written => written?,
         }
@@ -230,10 +192,10 @@ impl<'a> Session<'a> {
         Ok(written.map_err(|_| ConnectionError::WriteTimeout)??)
     }
 
-    /// Lets the client read to the end, then closes.
+    /// Waits until the client has read everything, then closes the connection.
     async fn finish(&mut self, connection: &Connection) {
         if self.send.finish().is_ok() {
-            // A client that takes too long loses the tail: it then does not know the outcome.
+            // A client that takes longer loses the last responses and the outcomes in them.
             let _ = timeout(FINISH_TIMEOUT, self.send.stopped()).await;
         }
         connection.close(CloseCode::Shutdown.into(), b"the node shuts down");

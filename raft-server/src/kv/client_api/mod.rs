@@ -1,15 +1,25 @@
 //! The client port of a node: serves the [client protocol](super::protocol).
+//!
+//! [`ClientApi`] opens the port. One task per connection reads requests, has them served
+//! concurrently and writes the responses.
 
+mod accept;
 mod budget;
+mod config;
 mod connection;
+mod context;
 mod disk_reads;
-mod execute;
+mod error;
 mod listener;
 mod monitor;
 mod pings;
+mod response_size;
+mod service;
 
-pub use listener::{
-    CONNECTION_RESPONSE_BYTES_MAX_DEFAULT, ClientApi, ClientApiConfig, ClientApiError,
-    IDENTITY_RESPONSE_BYTES_MAX_DEFAULT, MemberAddresses,
+pub use config::{
+    CONNECTION_RESPONSE_BYTES_MAX_DEFAULT, ClientApiConfig, IDENTITY_RESPONSE_BYTES_MAX_DEFAULT,
+    MemberAddresses,
 };
+pub use error::ClientApiError;
+pub use listener::ClientApi;
 pub use monitor::{ClientApiMonitor, ClientApiStatus};

@@ -1,27 +1,28 @@
-//! The numbers of a client port.
+//! The counters of a client port.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::budget::ResponseUsage;
 
-/// Shows the numbers of a client port. Does not keep it open.
+/// Reads the counters of a client port. Does not keep the port open.
 #[derive(Clone, Debug)]
 pub struct ClientApiMonitor {
     responses: Arc<ResponseUsage>,
     disk_reads: Arc<AtomicU64>,
 }
 
-/// The numbers of a client port at one moment.
+/// The counters of a client port at one moment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct ClientApiStatus {
-    /// Bytes of keys and values that responses under way may take up, over all connections.
+    /// Bytes of keys and values that are charged for responses which are not yet written, over all
+    /// connections.
     pub response_bytes: u64,
-    /// The most that `response_bytes` has been since the start.
+    /// The highest value of `response_bytes` since the start.
     pub response_bytes_peak: u64,
-    /// How often a request waited for room for its response.
+    /// How often a request waited for space in a response budget.
     pub response_waits: u64,
-    /// Reads that were not answered from memory.
+    /// Reads that were not served from memory.
     pub disk_reads: u64,
 }
 
@@ -30,7 +31,7 @@ impl ClientApiMonitor {
         Self { responses, disk_reads }
     }
 
-    /// The numbers now. Each is right by itself; they may be of slightly different moments.
+    /// The current values. They are read one after the other, not at one moment.
     #[must_use]
     pub fn status(&self) -> ClientApiStatus {
         let ResponseUsage { charged_bytes, charged_bytes_peak, waits } = &*self.responses;

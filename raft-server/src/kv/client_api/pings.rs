@@ -1,25 +1,25 @@
-//! Answers pings on a stream of their own.
+//! Responds to pings on a stream of their own.
 //!
-//! The stream of requests is not read while too many requests wait, so a ping on it would wait for
-//! the disk and a slow node would look like a dead one.
+//! The stream of requests is not read while too many requests are in flight. A ping on that stream
+//! would wait for the disk, and the client could not tell a slow node from an unreachable one.
 
 use quinn::{Connection, ReadError, RecvStream, SendStream, WriteError};
 
-use super::connection::ConnectionError;
+use super::error::ConnectionError;
 use crate::kv::protocol::{
     FrameReader, Request, RequestBody, Response, ResponseBody, read_message, write_frame,
 };
 
 /// The largest frame on this stream.
 const PING_BYTES_MAX: usize = 16;
-/// How much is read at a time.
+/// How much one read takes from the stream.
 const READ_BYTES: usize = 1 << 10;
 
-/// Answers the pings of a connection, on one stream after another; returns when the client breaks
-/// the protocol. The end of the connection is noticed on the stream of requests.
-pub(super) async fn answer(connection: &Connection) -> ConnectionError {
+/// Responds to the pings of a connection, on one stream after another. Returns only when the client
+/// violates the protocol; the stream of requests detects the end of the connection.
+pub(super) async fn respond(connection: &Connection) -> ConnectionError {
     while let Ok((send, receive)) = connection.accept_bi().await {
-        match answer_stream(send, receive).await {
+        match respond_on_stream(send, receive).await {
             Ok(())
             | Err(
                 ConnectionError::Read(ReadError::Reset(_) | ReadError::ConnectionLost(_))
@@ -31,7 +31,7 @@ pub(super) async fn answer(connection: &Connection) -> ConnectionError {
     std::future::pending().await
 }
 
-async fn answer_stream(
+async fn respond_on_stream(
     mut send: SendStream,
     mut receive: RecvStream,
 ) -> Result<(), ConnectionError> {

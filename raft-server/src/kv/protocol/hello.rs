@@ -1,6 +1,6 @@
-//! The first frame each way. Its fields keep their places in every version. A later version only
-//! appends fields, and a reader ignores what follows the fields that it knows; so any two releases
-//! can tell each other which versions they support.
+//! The hello exchange: the first frame in each direction. The fields keep their positions in every
+//! version. A later version only appends fields, and a reader ignores bytes after the fields that
+//! it supports, so that any two releases can exchange the versions that they support.
 
 use raft_core::{ClusterId, NodeId};
 use raft_transport_quic::{NoCommonVersion, VersionRange};
@@ -12,64 +12,64 @@ pub const PROTOCOL_VERSION: u16 = 2;
 /// The versions of everything after the hello that this release supports.
 pub const SUPPORTED_VERSIONS: VersionRange = VersionRange::only(PROTOCOL_VERSION);
 
-/// What a client says first.
+/// The first message of a client.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ClientHello {
-    /// The versions that it supports.
+    /// The supported versions.
     #[serde(with = "range")]
     pub versions: VersionRange,
-    /// The cluster it means, if it knows.
+    /// The cluster that the client expects, if it expects one.
     pub cluster: Option<ClusterId>,
 }
 
-/// What a node answers.
+/// The response of a node to the hello of a client.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ServerHello {
-    /// The versions that it supports.
+    /// The supported versions.
     #[serde(with = "range")]
     pub versions: VersionRange,
-    /// The cluster it belongs to.
+    /// The cluster of the node.
     pub cluster: ClusterId,
-    /// Which node it is.
+    /// The node.
     pub node: NodeId,
-    /// How many requests may be unanswered on this connection; the node reads no further beyond.
+    /// The most requests in flight on this connection; the node stops reading beyond.
     pub in_flight_max: u32,
-    /// Where clients find the members, as far as the node knows, itself included: a client that
-    /// was told of one node is not lost with it.
+    /// The client addresses of the members that the node knows, itself included: a client that is
+    /// configured with one address can use the others if that node fails.
     pub members: Vec<(NodeId, String)>,
 }
 
-/// Why the two do not go together. Both sides find it out from the same rule.
+/// Why the hellos do not match. Both sides compute this from the two hellos.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum HelloMismatch {
-    /// One of them needs another release.
+    /// The two sides support no common version.
     #[error(
         "no common version of the client protocol: the client supports {client}, the node {node}; \
          use a client and a node of matching releases"
     )]
     Version {
-        /// What the client supports.
+        /// The versions of the client.
         client: VersionRange,
-        /// What the node supports.
+        /// The versions of the node.
         node: VersionRange,
     },
-    /// The address leads to another cluster.
+    /// The node belongs to another cluster.
     #[error(
-        "the client means cluster {client} but the node belongs to cluster {node}: check the \
+        "the client expects cluster {client} but the node belongs to cluster {node}: check the \
          endpoints and which cluster's certificates are in use"
     )]
     Cluster {
-        /// What the client means.
+        /// The cluster that the client expects.
         client: ClusterId,
-        /// Where the node belongs.
+        /// The cluster of the node.
         node: ClusterId,
     },
 }
 
-/// The version that a client and a node use: the highest that both support.
+/// The protocol version that a client and a node use: the highest that both support.
 ///
 /// # Errors
-/// When they do not go together: the first rule that they break.
+/// When the hellos do not match.
 pub fn negotiate(client: &ClientHello, server: &ServerHello) -> Result<u16, HelloMismatch> {
     let version = client.versions.agree(server.versions).map_err(
         |NoCommonVersion { ours: client, theirs: node }| HelloMismatch::Version { client, node },
@@ -82,7 +82,7 @@ pub fn negotiate(client: &ClientHello, server: &ServerHello) -> Result<u16, Hell
     }
 }
 
-/// A range of versions as its two bounds.
+/// Serializes a range of versions as its two bounds.
 mod range {
     use raft_transport_quic::VersionRange;
     use serde::de::Error;

@@ -1,5 +1,6 @@
-//! What clients ask and nodes answer, after the hello. Postcard encodes it in the order in which
-//! it stands here: a change of that order is a new [`PROTOCOL_VERSION`](super::PROTOCOL_VERSION).
+//! The messages after the hello exchange. Postcard encodes fields and variants in the order of
+//! their declaration: a change of that order is a new
+//! [`PROTOCOL_VERSION`](super::PROTOCOL_VERSION).
 
 use raft_core::{ClusterId, LogId, LogIndex, NodeId, Term};
 use serde::{Deserialize, Serialize};
@@ -7,117 +8,118 @@ use serde::{Deserialize, Serialize};
 use crate::kv::state_machine::{Command, Output, QueryResult, RangeRequest, Revision};
 use crate::space::{NoSpace, SpaceReport};
 
-/// One request. Several may be under way on a connection; they are answered in any order.
+/// A request. Several may be in flight on a connection; responses arrive in any order.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Request {
-    /// Chosen by the client, returned with the answer.
+    /// Chosen by the client; the response carries the same id.
     pub id: u64,
-    /// What is attempts.
+    /// The kind of request and its parameters.
     pub body: RequestBody,
 }
 
-/// What is attempts.
+/// A kind of request and its parameters.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum RequestBody {
-    /// Change the store.
+    /// Applies a command. Only the leader accepts it.
     Command(Command),
-    /// Read the store.
+    /// Reads a range of keys.
     Range {
-        /// What to read.
+        /// The range.
         request: RangeRequest,
-        /// How fresh it must be.
+        /// How fresh the result must be.
         consistency: Consistency,
     },
-    /// Tell of the node that is attempts.
+    /// Requests the status of the node.
     Status,
-    /// Tell who takes part, as far as the node that is asked knows.
+    /// Requests the members of the cluster.
     Members,
-    /// Show that the node is alive. On a stream of its own it is answered at once, even while the
-    /// node reads no further requests.
+    /// Requests a [`ResponseBody::Pong`]. On a stream of its own the node responds at once, even
+    /// while it reads no requests.
     Ping,
 }
 
-/// How fresh a read must be.
+/// How fresh the result of a read must be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub enum Consistency {
-    /// It sees every write that was acknowledged before it was attempts. Only the leader answers.
+    /// It contains every write that was acknowledged before the read was sent. Only the leader
+    /// serves it.
     #[default]
     Linearizable,
-    /// Whatever the node that is asked has applied: any node answers, at once, possibly with an
-    /// old state.
+    /// It contains what the node has applied, which may be stale. Any node serves it at once.
     Serializable,
 }
 
-/// The answer to one request.
+/// The response to one request.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Response {
-    /// Which request.
+    /// The id of the request.
     pub id: u64,
-    /// What came of it.
+    /// The result.
     pub body: ResponseBody,
 }
 
-/// What came of a request.
+/// The result of a request.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum ResponseBody {
     /// The command is committed and applied.
     Output(Output),
-    /// The read is answered.
+    /// The result of a read.
     Range(QueryResult),
-    /// The node tells of itself.
+    /// The status of the node.
     Status(Box<StatusReport>),
-    /// Who takes part.
+    /// The members of the cluster.
     Members(Vec<MemberReport>),
-    /// The answer to a ping.
+    /// The response to a ping.
     Pong,
-    /// Nothing was done and nothing will be: asking again is safe.
+    /// The request had no effect and will have none: a retry is safe.
     Refused(Refusal),
     /// The command may or may not take effect.
     Unknown {
-        /// Who might lead now.
+        /// The probable leader.
         leader: Option<LeaderHint>,
     },
-    /// The command is committed, but the state machine of the node that was asked failed at it.
+    /// The command is committed, but the state machine of the responding node failed to apply it.
     Failed {
-        /// What it said.
+        /// The failure.
         reason: String,
     },
 }
 
-/// Where the leader probably is.
+/// The probable leader.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct LeaderHint {
-    /// Which node.
+    /// The node.
     pub node: NodeId,
-    /// Its address for clients, if the node that was asked knows it.
+    /// Its client address, if the responding node knows it.
     pub address: Option<String>,
 }
 
 /// Why a request was refused.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, thiserror::Error)]
 pub enum Refusal {
-    /// Another node leads: ask that one.
+    /// Another node leads: send the request there.
     #[error("not the leader; node {} leads", leader.node)]
     NotLeader {
-        /// Who and where.
+        /// The leader.
         leader: LeaderHint,
     },
-    /// Nobody is known to lead: ask again shortly, here or elsewhere.
+    /// No leader is known: retry shortly, at any node.
     #[error("no leader is known; try again shortly")]
     NoLeader,
-    /// The leader is new and cannot say yet what is committed: ask again shortly.
+    /// The leader has not committed an entry in its term yet: retry shortly.
     #[error("the leader has not committed in its term yet; try again shortly")]
     NotReady,
-    /// Too much is under way.
-    #[error("too many requests are under way; try again in {retry_after_ms} ms")]
+    /// Too many requests are in flight.
+    #[error("too many requests are in flight; try again in {retry_after_ms} ms")]
     Busy {
-        /// How long to wait; drawn anew for each refusal, so that not everybody returns at once.
+        /// How long to wait before a retry, in milliseconds. Drawn for each refusal, so that
+        /// clients do not retry at the same moment.
         retry_after_ms: u32,
     },
-    /// The node is stopping or has stopped: ask another one.
+    /// The node is stopping or has stopped: retry at another one.
     #[error("the node has stopped")]
     Stopped,
-    /// The request exceeds a limit, or makes no sense. Asking again will not help.
+    /// The request exceeds a limit or is malformed. A retry does not help.
     #[error("{reason}")]
     Invalid {
         /// What is wrong and what to do.
@@ -126,78 +128,78 @@ pub enum Refusal {
     /// The node cannot read its store.
     #[error("the node cannot read its store: {reason}")]
     Unreadable {
-        /// What went wrong.
+        /// The failure.
         reason: String,
     },
-    /// The leader has too little disk space for this command. Asking again helps only after keys
-    /// are deleted and compacted, or space is added.
+    /// The leader has too little disk space for this command. A retry helps only after keys are
+    /// deleted and compacted, or space is added.
     #[error(transparent)]
     NoSpace(NoSpace),
 }
 
-/// What a node tells of itself.
+/// The status of a node.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct StatusReport {
-    /// The release that it runs.
+    /// The release of the node.
     pub release: String,
-    /// Its cluster.
+    /// The cluster of the node.
     pub cluster: ClusterId,
-    /// Which node it is.
+    /// The node.
     pub node: NodeId,
     /// Its role.
     pub role: Role,
     /// Its term.
     pub term: Term,
-    /// Who leads in that term, if it knows.
+    /// The leader of that term, if the node knows it.
     pub leader: Option<NodeId>,
-    /// The first entry that its log keeps.
+    /// The index of the first entry of its log.
     pub first_index: LogIndex,
-    /// The last entry of its log.
+    /// The id of the last entry of its log.
     pub last_log: LogId,
-    /// How far it knows the log to be committed.
+    /// The commit index that it knows.
     pub commit_index: LogIndex,
-    /// How far it has applied the log.
+    /// The index of the last applied entry.
     pub applied_index: LogIndex,
-    /// The store's revision there.
+    /// The revision of its store.
     pub revision: Option<Revision>,
-    /// At a leader, how far the others are.
+    /// The progress of the other nodes; empty unless the node leads.
     pub followers: Vec<FollowerReport>,
-    /// What keeps it from working, if something does.
+    /// What prevents it from serving, if anything does.
     pub problem: Option<String>,
-    /// The free space of its disk, if it watches that.
+    /// The free space of its disk, if it monitors that.
     pub space: Option<SpaceReport>,
 }
 
-/// The four roles, as they cross the wire.
+/// The role of a node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Role {
-    /// Follows a leader, or waits for one.
+    /// Accepts entries from a leader, or waits for one.
     Follower,
-    /// Asks whether an election would be won.
+    /// Requests pre-votes (thesis §9.6).
     PreCandidate,
-    /// Asks for votes.
+    /// Requests votes.
     Candidate,
-    /// Leads.
+    /// Accepts commands and replicates them.
     Leader,
 }
 
-/// How far a follower is, as the leader knows.
+/// The progress of a follower, as the leader knows it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct FollowerReport {
-    /// Which node.
+    /// The follower.
     pub node: NodeId,
-    /// What is known to be in its log.
+    /// The last entry that is known to be in its log.
     pub match_index: LogIndex,
 }
 
 /// One member of the cluster.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct MemberReport {
-    /// Which node.
+    /// The member.
     pub node: NodeId,
-    /// Whether it votes.
+    /// Whether it is a voter.
     pub voter: bool,
-    /// Whether it leads.
+    /// Whether it is the leader.
     pub leader: bool,
     /// Its address for other nodes, if known.
     pub peer_address: Option<String>,

@@ -1,8 +1,8 @@
 //! The client protocol: messages, the hello exchange and frames, for both sides.
 //!
 //! It runs over QUIC with mutual TLS on a UDP port of its own. A client opens one bidirectional
-//! stream; both sides send a hello; then [`Request`]s go one way and [`Response`]s the other, many
-//! at a time and in any order, as [frames](write_frame). One long stream, because a stream per
+//! stream; both sides send a hello; then the client sends [`Request`]s and the node [`Response`]s,
+//! many at a time and in any order, as [frames](write_frame). One long stream, because a stream per
 //! request costs several times the CPU time. A second stream may be opened for pings alone; a node
 //! responds to them however many requests wait on the first.
 //!

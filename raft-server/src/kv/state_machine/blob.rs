@@ -1,4 +1,4 @@
-//! `Bytes` fields in serde: one run of bytes, not a sequence of numbers.
+//! `Bytes` fields in serde: a byte string, not a sequence of numbers.
 
 use std::fmt;
 
@@ -6,12 +6,12 @@ use bytes::Bytes;
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserializer, Serializer};
 
-/// Writes the bytes as one run.
+/// Serializes the bytes as a byte string.
 pub(super) fn serialize<S: Serializer>(bytes: &Bytes, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_bytes(bytes)
 }
 
-/// Reads the bytes back.
+/// Deserializes a byte string.
 pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Bytes, D::Error> {
     deserializer.deserialize_bytes(BlobVisitor)
 }

@@ -1,11 +1,11 @@
-//! What one command may still visit, stage and answer with.
+//! Counts what one command may still visit, stage and return.
 
-use super::output::StoreRefusal;
+use super::refusal::StoreRefusal;
 use super::rules::Rules;
 
 /// The budget of one command. Whether it suffices depends on the command, the replicated state and
 /// the [`Rules`] alone: not on what other commands have staged, what is flushed, or which
-/// superseded versions are still on the disk.
+/// superseded versions are still on disk.
 #[derive(Debug)]
 pub(super) struct Budget {
     rules: &'static Rules,
@@ -15,7 +15,7 @@ pub(super) struct Budget {
 }
 
 impl Budget {
-    /// The whole budget of a command.
+    /// The full budget of a command.
     pub(super) const fn new(rules: &'static Rules) -> Self {
         Self {
             rules,
@@ -25,31 +25,31 @@ impl Budget {
         }
     }
 
-    /// The rules that the command is executed by.
+    /// The rules that the command is applied by.
     pub(super) const fn rules(&self) -> &'static Rules {
         self.rules
     }
 
-    /// One more key is looked at.
-    pub(super) fn visit(&mut self) -> Result<(), StoreRefusal> {
-        let refused = StoreRefusal::TooManyKeys { keys_max: self.rules.visited_keys_max };
-        self.keys_left = self.keys_left.checked_sub(1).ok_or(refused)?;
+    /// Counts one visited key.
+    pub(super) fn charge_key(&mut self) -> Result<(), StoreRefusal> {
+        let refusal = StoreRefusal::TooManyKeys { keys_max: self.rules.visited_keys_max };
+        self.keys_left = self.keys_left.checked_sub(1).ok_or(refusal)?;
         Ok(())
     }
 
-    /// A version of a key is to be staged.
-    pub(super) fn stage(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreRefusal> {
-        let refused = StoreRefusal::TooLarge { bytes_max: self.rules.staged_bytes_max };
+    /// Counts a version of a key that is to be staged.
+    pub(super) fn charge_staged(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreRefusal> {
+        let refusal = StoreRefusal::TooLarge { bytes_max: self.rules.staged_bytes_max };
         let bytes = Rules::weight(key, value);
-        self.staged_bytes_left = self.staged_bytes_left.checked_sub(bytes).ok_or(refused)?;
+        self.staged_bytes_left = self.staged_bytes_left.checked_sub(bytes).ok_or(refusal)?;
         Ok(())
     }
 
-    /// A key is to be part of the output.
-    pub(super) fn output(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreRefusal> {
-        let refused = StoreRefusal::TooLarge { bytes_max: self.rules.output_bytes_max };
+    /// Counts a key that is to be part of the output.
+    pub(super) fn charge_output(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreRefusal> {
+        let refusal = StoreRefusal::TooLarge { bytes_max: self.rules.output_bytes_max };
         let bytes = Rules::weight(key, value);
-        self.output_bytes_left = self.output_bytes_left.checked_sub(bytes).ok_or(refused)?;
+        self.output_bytes_left = self.output_bytes_left.checked_sub(bytes).ok_or(refusal)?;
         Ok(())
     }
 }

@@ -2,22 +2,22 @@
 
 use rocksdb::{DBPinnableSlice, ErrorKind, ReadOptions, ReadTier};
 
-use super::KeyRange;
-use super::apply::OperationError;
 use super::database::Family;
-use super::error::ReadError;
+use super::error::{OperationError, ReadError};
+use super::key::KeyRange;
 use super::layout::{STATE_KEY, State};
 use super::query::{QueryResult, QueryResultBody, RangeRequest};
 use super::reader::KvReader;
 use super::view::{self, CurrentRecord};
 
-/// What a read found in memory: the record, if there is one, or nothing that can be relied on.
+/// The result of a read in memory: the record, if the key has one; or `None` if the memory does not
+/// contain it.
 type Cached<'a> = Option<Option<DBPinnableSlice<'a>>>;
 
 impl KvReader {
     /// Reads the newest version of one key from memory: from the write buffers and the block
-    /// cache. `None` if that would need the disk, or if the request is not of this kind;
-    /// [`KvReader::range`] then answers it, on a thread that may wait for the disk.
+    /// cache. `None` if that would need the disk, or if the request is of another kind: call
+    /// [`KvReader::range`] then, on a thread that may wait for the disk.
     ///
     /// # Errors
     /// When the database fails.
@@ -32,18 +32,18 @@ impl KvReader {
         let Some(record) = self.cached_record(key, self.database().in_memory())? else {
             return Ok(None);
         };
-        let body = answer_body(request, key, record)?;
+        let body = result_body(request, key, record)?;
         if self.database().is_still_at(revision) {
             return Ok(Some(QueryResult { revision, body }));
         }
-        // A write came in between, so the record and the revision may be of different states.
+        // A write began in the meantime, so record and revision may be of different states.
         let snapshot = self.database().db().snapshot();
         let mut options = ReadOptions::default();
         options.set_read_tier(ReadTier::BlockCache);
         options.set_snapshot(&snapshot);
         let Some(state) = self.cached_state(&options)? else { return Ok(None) };
         let Some(record) = self.cached_record(key, &options)? else { return Ok(None) };
-        let body = answer_body(request, key, record)?;
+        let body = result_body(request, key, record)?;
         Ok(Some(QueryResult { revision: state.revision, body }))
     }
 
@@ -62,7 +62,7 @@ impl KvReader {
     }
 }
 
-fn answer_body(
+fn result_body(
     request: &RangeRequest,
     key: &[u8],
     record: Option<DBPinnableSlice<'_>>,

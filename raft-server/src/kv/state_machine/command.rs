@@ -1,20 +1,23 @@
-//! What changes the store.
+//! Commands: the entries of the log.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::blob;
+use super::encoding::{self, FormatError};
+use super::key::KeyRange;
+use super::query::RangeRequest;
 use super::rules::Rules;
-use super::words::{self, FormatError, KeyRange, Revision, SessionId};
-use super::{RangeRequest, blob};
+use super::types::{Revision, SessionId};
 use crate::space::SpaceUse;
 
-/// One entry of the log, as the store reads it.
+/// One command of the log.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Command {
-    /// Makes a retry safe: a command with a session and serial is carried out once, however
-    /// often it gets into the log.
+    /// Makes a retry safe: a command with a session and serial is applied once, however often it
+    /// is in the log.
     pub session: Option<SessionSerial>,
-    /// What is to be done.
+    /// The operation.
     pub op: Op,
 }
 
@@ -23,25 +26,25 @@ pub struct Command {
 pub struct SessionSerial {
     /// The session, from [`Op::OpenSession`].
     pub session: SessionId,
-    /// Rises with every command of the session; a retry repeats it. A session has one command
-    /// under way at a time: only the last one's output is kept.
+    /// Rises with every command of the session; a retry repeats it. A session has one command in
+    /// flight at a time: only the output of the last one is kept.
     pub serial: u64,
 }
 
-/// What is to be done.
+/// An operation.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Op {
     /// Sets one key.
     Put(Put),
     /// Deletes one key or many.
     DeleteRange(DeleteRange),
-    /// Compares, then does one list of operations or the other, all at one revision.
+    /// Compares, then applies one of two lists of operations at one revision.
     Txn(Txn),
-    /// Forgets what was superseded at this revision or before. Reads below it are refused from
-    /// then on.
+    /// Removes the versions that were superseded at this revision or before. Reads below it are
+    /// refused from then on.
     Compact(Revision),
-    /// Opens a session for commands that may be retried. A session that was opened twice by a
-    /// retry does no harm: the unused one is evicted in time.
+    /// Opens a session for commands that may be retried. A retry may open a second session; the
+    /// unused one is evicted eventually.
     OpenSession,
 }
 
@@ -54,34 +57,34 @@ pub struct Put {
     /// Its new value.
     #[serde(with = "blob")]
     pub value: Bytes,
-    /// Whether the output tells what the key was before.
+    /// Whether the output contains the previous version of the key.
     pub prev_kv: bool,
 }
 
 /// Deletes every key of a range.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct DeleteRange {
-    /// Which keys.
+    /// The keys.
     pub range: KeyRange,
-    /// Whether the output tells what they were.
+    /// Whether the output contains the deleted keys.
     pub prev_kv: bool,
 }
 
-/// A transaction: all of it at one revision, or nothing of it.
+/// A transaction: it takes effect as a whole, at one revision, or not at all.
 ///
-/// Later operations see the earlier ones. A key that is put twice has the last value, and its
+/// Operations read the effects of earlier ones. A key that is put twice has the last value, and its
 /// version rises twice.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Txn {
-    /// All must hold for `then`; none at all always hold.
+    /// The comparisons. `then` applies if all hold; an empty list always holds.
     pub compare: Vec<Compare>,
-    /// Done if the comparisons hold.
+    /// Applied if the comparisons hold.
     pub then: Vec<TxnOp>,
-    /// Done if they do not.
+    /// Applied if they do not.
     pub otherwise: Vec<TxnOp>,
 }
 
-/// One comparison of a transaction: the key's own value stands left of the relation.
+/// One comparison of a transaction: the property of the key is on the left of the relation.
 ///
 /// A key that does not exist has version and revisions zero. It has no value: no relation to a
 /// value holds for it, not even [`Relation::NotEqual`].
@@ -90,13 +93,13 @@ pub struct Compare {
     /// The key.
     #[serde(with = "blob")]
     pub key: Bytes,
-    /// How the key's own must relate to `expected`.
+    /// How the property of the key must relate to `expected`.
     pub relation: Relation,
-    /// What it is compared with.
+    /// The property and the operand.
     pub expected: Expected,
 }
 
-/// What a key is compared with.
+/// A property of a key and the operand that it is compared with.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Expected {
     /// A value, as byte strings.
@@ -109,7 +112,7 @@ pub enum Expected {
     ModRevision(Revision),
 }
 
-/// How two things relate.
+/// A relation between two operands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Relation {
     /// `=`
@@ -134,24 +137,25 @@ pub enum TxnOp {
 }
 
 impl Command {
-    /// A command outside any session: a retry may carry it out twice.
+    /// A command outside any session: a retry may apply it twice.
     #[must_use]
     pub const fn without_session(op: Op) -> Self {
         Self { session: None, op }
     }
 
-    /// Its binary form, to be executed by [`Rules::CURRENT`].
+    /// The binary form, to be applied by [`Rules::CURRENT`].
     #[must_use]
     pub fn encode(&self) -> Bytes {
-        words::encode(self)
+        encoding::encode(self)
     }
 
-    /// Reads it back, with the rules that it is executed by.
+    /// Decodes a command. Returns it with the rules that it is applied by.
     ///
     /// # Errors
-    /// When the bytes are no command, or one of a version that this release does not know.
+    /// When the bytes are not a command, or a command of a version that this release does not
+    /// support.
     pub fn decode(bytes: &[u8]) -> Result<(&'static Rules, Self), FormatError> {
-        Ok((&Rules::CURRENT, words::decode(bytes)?))
+        Ok((&Rules::CURRENT, encoding::decode(bytes)?))
     }
 
     /// What the command does to the disk, for a node that is short of space.

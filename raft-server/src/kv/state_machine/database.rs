@@ -1,4 +1,4 @@
-//! The RocksDB database under the store: its settings, its column families, and the few numbers
+//! The RocksDB database below the store: its settings, its column families, and the revisions
 //! that the writer and the readers share.
 
 use std::path::Path;
@@ -14,7 +14,8 @@ use rocksdb::{
 
 use super::error::{OpenError, ReadError};
 use super::layout::{self, CURRENT, HISTORY, SESSIONS, STATE_KEY, State};
-use super::{KvOptions, Revision};
+use super::options::KvOptions;
+use super::types::Revision;
 
 const MIB: usize = 1 << 20;
 /// Write-ahead log after which RocksDB flushes the column families that hold it back.
@@ -44,16 +45,17 @@ impl Family {
 /// The database, shared by the writer, the readers and the sweeper.
 pub(super) struct Database {
     db: DB,
-    /// For reads that must not wait for the disk. Kept, as making them costs as much as a read.
+    /// Options of reads that must not wait for the disk. Creating them costs as much as a read, so
+    /// they are kept.
     in_memory: ReadOptions,
-    /// Versions that were superseded here or earlier may be gone from the disk. Never falls, and
-    /// never above a compact revision that is durable.
+    /// Versions that were superseded at this revision or before may be missing on disk. Never
+    /// falls, and never exceeds a durable compact revision.
     swept: Arc<AtomicU64>,
-    /// The compact revision of the last sweep that has ended.
+    /// The compact revision of the last completed sweep.
     sweep_ended: AtomicU64,
-    /// The revision of the write under way, or of the last one.
+    /// The revision of the write in progress, or of the last one.
     writing: AtomicU64,
-    /// The revision of the last write. Equal to `writing` while no write is under way.
+    /// The revision of the last write. Equal to `writing` while no write is in progress.
     written: AtomicU64,
     /// Fields drop in the order of their declaration: the lock is released after the database is
     /// closed.
@@ -61,7 +63,7 @@ pub(super) struct Database {
 }
 
 impl Database {
-    /// Opens the database or makes an empty one, and reads how far it is.
+    /// Opens the database or creates an empty one, and reads the state record.
     pub(super) fn open(
         path: &Path,
         options: &KvOptions,
@@ -84,14 +86,14 @@ impl Database {
         };
         let state = database
             .state(None)
-            .and_then(|state| database.started(state))
+            .and_then(|state| database.publish(state))
             .map_err(|source| OpenError::Read { path: path.to_owned(), source })?;
         Ok((database, state))
     }
 
-    /// Publishes what was recovered. It is made durable first: nothing may be swept for a
-    /// compaction that a power cut could undo.
-    fn started(&self, state: State) -> Result<State, ReadError> {
+    /// Publishes the recovered state. It is made durable first: a power cut must not undo a
+    /// compaction whose versions are swept.
+    fn publish(&self, state: State) -> Result<State, ReadError> {
         self.sync()?;
         self.raise_swept(state.compact_revision);
         self.writing.store(state.revision.get(), Ordering::Release);
@@ -104,7 +106,7 @@ impl Database {
         &self.db
     }
 
-    /// Options of reads that end where they would have to wait for the disk.
+    /// Options of reads that fail instead of waiting for the disk.
     pub(super) const fn in_memory(&self) -> &ReadOptions {
         &self.in_memory
     }
@@ -114,7 +116,7 @@ impl Database {
         self.db.cf_handle(family.name()).expect("every column family was opened with the database")
     }
 
-    /// How far the store is, as of a snapshot.
+    /// The state record, as of a snapshot.
     pub(super) fn state(
         &self,
         snapshot: Option<&rocksdb::Snapshot<'_>>,
@@ -129,8 +131,7 @@ impl Database {
         }
     }
 
-    /// Writes a batch that brings the store to `revision`: whole or not at all, in order, but not
-    /// synced.
+    /// Writes a batch that brings the store to `revision`: atomic and in order, but not synced.
     pub(super) fn write(
         &self,
         batch: WriteBatch,
@@ -147,20 +148,20 @@ impl Database {
         Revision(self.written.load(Ordering::Acquire))
     }
 
-    /// Whether no write had begun since [`Database::revision`] answered `revision`: what was read
-    /// in between is of that revision. A reader that saw data of a later write also sees the
-    /// number that was stored before it.
+    /// Whether no write has begun since [`Database::revision`] returned `revision`: data that was
+    /// read in between is of that revision. A reader that read data of a later write also reads the
+    /// revision that was stored before that write.
     pub(super) fn is_still_at(&self, revision: Revision) -> bool {
         self.writing.load(Ordering::Acquire) == revision.get()
     }
 
-    /// Versions that were superseded here or earlier may be missing on disk.
+    /// Versions that were superseded at this revision or before may be missing on disk.
     pub(super) fn swept(&self) -> Revision {
         Revision(self.swept.load(Ordering::Acquire))
     }
 
-    /// Frees what was superseded at the compact revision or before, and returns that. Takes as
-    /// long as reading the history through.
+    /// Frees the versions that were superseded at the compact revision or before, and returns that
+    /// revision. Takes as long as reading the whole history.
     pub(super) fn sweep(&self) -> Result<Revision, ReadError> {
         let compact_revision = self.state(None)?.compact_revision;
         self.sync()?;
@@ -174,17 +175,17 @@ impl Database {
         Ok(compact_revision)
     }
 
-    /// The compact revision of the last sweep that has ended since the database was opened.
+    /// The compact revision of the last sweep that was completed since the database was opened.
     pub(super) fn sweep_ended(&self) -> Revision {
         Revision(self.sweep_ended.load(Ordering::Acquire))
     }
 
-    /// Stops what runs in the background, so that the sweeper can end.
+    /// Stops background work of RocksDB, so that the sweeper can stop.
     pub(super) fn cancel_background_work(&self) {
         self.db.cancel_all_background_work(false);
     }
 
-    /// A number that RocksDB keeps about one column family.
+    /// A numeric property of one column family; 0 if RocksDB does not return it.
     pub(super) fn property(&self, family: Family, name: &str) -> u64 {
         self.db.property_int_value_cf(self.family(family), name).ok().flatten().unwrap_or(0)
     }
@@ -213,8 +214,8 @@ fn database_options() -> Options {
     let mut options = Options::default();
     options.create_if_missing(true);
     options.create_missing_column_families(true);
-    // A tail that a power cut tore off is forgotten; damage before it is an error. What remains
-    // is a prefix of what was written, in all column families alike.
+    // An incomplete tail of the write-ahead log is ignored after a power cut; damage before it is
+    // an error. What remains is a prefix of the writes, the same in all column families.
     options.set_wal_recovery_mode(rocksdb::DBRecoveryMode::PointInTime);
     options.set_max_total_wal_size(WAL_BYTES_MAX);
     options.set_wal_bytes_per_sync(MIB as u64);

@@ -1,23 +1,25 @@
-//! What can go wrong below the store.
+//! Failures of the storage below the store, and why an operation is not applied.
 
 use std::path::PathBuf;
 
 use raft_core::Identity;
 
-use super::layout::Damaged;
+use super::layout::DamagedRecord;
+use super::refusal::StoreRefusal;
 
 /// Why the store could not be read.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ReadError {
     /// The disk or the database failed.
     #[error("{operation} failed in the key-value store: {source}")]
     Io {
-        /// What was being done.
+        /// The operation that failed.
         operation: &'static str,
-        /// What the database said.
+        /// The error of the database.
         source: rocksdb::Error,
     },
-    /// What was read is not what was written.
+    /// A record does not have the form that it was written in.
     #[error("the key-value store is damaged: {detail}; restore this node from the others")]
     Corrupt {
         /// Which record.
@@ -31,23 +33,51 @@ impl ReadError {
     }
 }
 
-impl From<Damaged> for ReadError {
-    fn from(damaged: Damaged) -> Self {
+impl From<DamagedRecord> for ReadError {
+    fn from(damaged: DamagedRecord) -> Self {
         Self::Corrupt { detail: damaged.to_string() }
+    }
+}
+
+/// Why an operation of a command, or a read, has no result.
+#[derive(Debug)]
+pub(super) enum OperationError {
+    /// The store refuses it, on every node alike.
+    Refused(StoreRefusal),
+    /// The storage of this node failed: the command is not applied here.
+    Failed(ReadError),
+}
+
+impl From<StoreRefusal> for OperationError {
+    fn from(refusal: StoreRefusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<ReadError> for OperationError {
+    fn from(error: ReadError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<DamagedRecord> for OperationError {
+    fn from(damaged: DamagedRecord) -> Self {
+        Self::Failed(damaged.into())
     }
 }
 
 /// Why the store could not be opened. Nothing was written, unless the directory was empty before.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum OpenError {
-    /// A file or directory could not be read or made.
+    /// A file or directory could not be read or created.
     #[error("cannot {operation} {path}: {source}")]
     File {
-        /// What was being done.
+        /// The operation that failed.
         operation: &'static str,
-        /// To which file or directory.
+        /// The file or directory.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: std::io::Error,
     },
     /// Another process has the store open.
@@ -60,7 +90,7 @@ pub enum OpenError {
     },
     /// A later release wrote it.
     #[error(
-        "{path} has format {found}, but this release knows formats up to {supported}: start the \
+        "{path} has format {found}, but this release supports formats up to {supported}: start the \
          release that wrote it, or a later one"
     )]
     NewerFormat {
@@ -68,10 +98,10 @@ pub enum OpenError {
         path: PathBuf,
         /// The format that was found.
         found: u32,
-        /// The newest format that this release knows.
+        /// The newest format that this release supports.
         supported: u32,
     },
-    /// The data belongs to someone else.
+    /// The data belongs to another node.
     #[error(
         "{path} holds the data of {}, but this node is {}: correct the node's id or its data \
          directory", describe(.found), describe(.expected)
@@ -79,17 +109,17 @@ pub enum OpenError {
     OtherIdentity {
         /// The identity file.
         path: PathBuf,
-        /// Who wrote the data.
+        /// The node that wrote the data.
         found: Identity,
-        /// Who wants it.
+        /// The node that opens it.
         expected: Identity,
     },
-    /// The identity file does not read as it was written.
+    /// The identity file does not have the form that it was written in.
     #[error("{path} is damaged: {detail}; restore this node from the others")]
     DamagedIdentity {
         /// The identity file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// What is damaged.
         detail: String,
     },
     /// The database could not be opened.
@@ -97,7 +127,7 @@ pub enum OpenError {
     Database {
         /// Its directory.
         path: PathBuf,
-        /// What the database said.
+        /// The error of the database.
         source: rocksdb::Error,
     },
     /// The database opened but could not be read.
@@ -105,7 +135,7 @@ pub enum OpenError {
     Read {
         /// Its directory.
         path: PathBuf,
-        /// What failed.
+        /// The read that failed.
         source: ReadError,
     },
     /// A thread could not be started.

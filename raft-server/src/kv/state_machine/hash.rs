@@ -1,14 +1,14 @@
-//! One number for everything that can be read, to compare nodes.
+//! A hash of everything that can be read, to compare nodes.
 
-use super::Revision;
 use super::database::Family;
 use super::error::ReadError;
 use super::layout::{self, Version};
+use super::types::Revision;
 use super::view::View;
 
-/// CRC-32C over every version that was alive at some revision from `oldest` to `newest`, in the
-/// order of keys, the newest version of a key first. Neither when commands were flushed nor what
-/// was swept makes a difference to it.
+/// CRC-32C over every version that existed at some revision from `oldest` to `newest`, in the order
+/// of keys, the newest version of a key first. It does not depend on when commands were flushed or
+/// which versions were swept.
 pub(super) fn hash(view: &View<'_>, oldest: Revision, newest: Revision) -> Result<u32, ReadError> {
     let mut current = view.cursor(Family::Current, None);
     let mut past = view.cursor(Family::History, None);
@@ -53,7 +53,8 @@ struct Hash {
 }
 
 impl Hash {
-    /// Versions that began later do not count, and one that ended later had not ended yet.
+    /// Ignores versions that were created after `newest`. A version that was superseded after
+    /// `newest` counts as not superseded.
     fn version(&mut self, key: &[u8], version: &Version<'_>, superseded: Option<Revision>) {
         if version.modified > self.newest {
             return;

@@ -1,28 +1,30 @@
-//! What is on disk, to the byte.
+//! The records on disk, to the byte.
 //!
 //! | column family | key | value |
 //! | --- | --- | --- |
 //! | `default` | `state` | term, index, revision, compact revision: four numbers |
 //! | `current` | user key | create revision, mod revision, version: three numbers; then the value |
 //! | `history` | escaped user key, then mod revision inverted | revision that superseded it, create revision, version: three numbers; then the value |
-//! | `sessions` | session id | serial, index of its last command: two numbers; then the reply |
+//! | `sessions` | session id | serial, index of its last command: two numbers; then the encoded output |
 //!
-//! Numbers are eight bytes, big-endian. `current` holds what is alive now: the newest state is
-//! read without looking at the past, and a put of a new key is one insertion. A change moves the
-//! version that it supersedes to `history`, under the revision that ended it. A delete leaves
-//! nothing else: that ending revision is the tombstone, and it says when the key was gone. A
-//! version that began and ended within one transaction was never to be seen and is not kept.
+//! Numbers are eight bytes, big-endian. `current` holds the newest version of
+//! each existing key: the newest state is read without the history, and a put of a new key is one
+//! insertion. A change moves the version that it supersedes to `history`, with the revision that
+//! superseded it. A delete does the same and leaves no other record: that revision is the
+//! tombstone. A version that was created and superseded within one transaction cannot be read and
+//! is not kept.
 //!
 //! A user key is escaped in `history` so that the versions of one key stand together, newest
 //! first, and keys keep their order: `00` becomes `00 ff`, and `00 01` ends the key.
 
 use raft_core::{LogId, LogIndex, Term};
 
-use super::{Revision, StoreRefusal};
+use super::refusal::StoreRefusal;
+use super::types::Revision;
 
-/// Column family of what is alive.
+/// Column family of the newest versions.
 pub(super) const CURRENT: &str = "current";
-/// Column family of what was superseded.
+/// Column family of the superseded versions.
 pub(super) const HISTORY: &str = "history";
 /// Column family of the sessions.
 pub(super) const SESSIONS: &str = "sessions";
@@ -40,12 +42,12 @@ const AFTER_KEY_END: u8 = 2;
 /// A record does not have the form that it was written in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("a record of column family `{family}` has {bytes} bytes that do not decode")]
-pub(super) struct Damaged {
+pub(super) struct DamagedRecord {
     pub(super) family: &'static str,
     pub(super) bytes: usize,
 }
 
-/// How far the store is.
+/// The state record: what is applied, and the newest and oldest revision that can be read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct State {
     /// The last log entry whose effect is in the store.
@@ -76,14 +78,14 @@ impl State {
             self.revision.get(),
             self.compact_revision.get(),
         ];
-        for (place, number) in bytes.chunks_exact_mut(NUMBER_BYTES).zip(numbers) {
-            place.copy_from_slice(&number.to_be_bytes());
+        for (slot, number) in bytes.chunks_exact_mut(NUMBER_BYTES).zip(numbers) {
+            slot.copy_from_slice(&number.to_be_bytes());
         }
         bytes
     }
 
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
-        let damaged = Damaged { family: "default", bytes: bytes.len() };
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, DamagedRecord> {
+        let damaged = DamagedRecord { family: "default", bytes: bytes.len() };
         let (term, rest) = number(bytes).ok_or(damaged)?;
         let (index, rest) = number(rest).ok_or(damaged)?;
         let (revision, rest) = number(rest).ok_or(damaged)?;
@@ -114,8 +116,8 @@ impl<'a> Version<'a> {
         record([self.created.get(), self.modified.get(), self.version], self.value)
     }
 
-    pub(super) fn decode_current(bytes: &'a [u8]) -> Result<Self, Damaged> {
-        let damaged = Damaged { family: CURRENT, bytes: bytes.len() };
+    pub(super) fn decode_current(bytes: &'a [u8]) -> Result<Self, DamagedRecord> {
+        let damaged = DamagedRecord { family: CURRENT, bytes: bytes.len() };
         let ([created, modified, version], value) = head(bytes).ok_or(damaged)?;
         Ok(Self { created: Revision(created), modified: Revision(modified), version, value })
     }
@@ -125,13 +127,13 @@ impl<'a> Version<'a> {
         record([superseded.get(), self.created.get(), self.version], self.value)
     }
 
-    /// Reads a record of `history` whose key said `modified`. Comes with the revision that
-    /// superseded it.
+    /// Decodes a record of `history` whose key contains `modified`. Returns the version and the
+    /// revision that superseded it.
     pub(super) fn decode_history(
         modified: Revision,
         bytes: &'a [u8],
-    ) -> Result<(Self, Revision), Damaged> {
-        let damaged = Damaged { family: HISTORY, bytes: bytes.len() };
+    ) -> Result<(Self, Revision), DamagedRecord> {
+        let damaged = DamagedRecord { family: HISTORY, bytes: bytes.len() };
         let ([superseded, created, version], value) = head(bytes).ok_or(damaged)?;
         let version = Self { created: Revision(created), modified, version, value };
         Ok((version, Revision(superseded)))
@@ -155,14 +157,17 @@ pub(super) fn history_start(key: &[u8]) -> Vec<u8> {
     escaped(key, KEY_END)
 }
 
-/// A place in `history` above every version of `key` and below every version of the next key.
+/// A key of `history` above every version of `key` and below every version of the next key.
 pub(super) fn history_end(key: &[u8]) -> Vec<u8> {
     escaped(key, AFTER_KEY_END)
 }
 
-/// Takes a key of `history` apart: writes the user key to `key` and returns the mod revision.
-pub(super) fn split_history_key(bytes: &[u8], key: &mut Vec<u8>) -> Result<Revision, Damaged> {
-    let damaged = Damaged { family: HISTORY, bytes: bytes.len() };
+/// Splits a key of `history`: writes the user key to `key` and returns the mod revision.
+pub(super) fn split_history_key(
+    bytes: &[u8],
+    key: &mut Vec<u8>,
+) -> Result<Revision, DamagedRecord> {
+    let damaged = DamagedRecord { family: HISTORY, bytes: bytes.len() };
     key.clear();
     let mut rest = bytes;
     loop {
@@ -185,7 +190,7 @@ pub(super) fn split_history_key(bytes: &[u8], key: &mut Vec<u8>) -> Result<Revis
     }
 }
 
-/// What is kept of a session.
+/// The record of a session.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct SessionRecord<'a> {
     /// The serial of its last command.
@@ -193,36 +198,36 @@ pub(super) struct SessionRecord<'a> {
     /// The log index of that command: the sessions with the lowest are evicted first.
     pub(super) used_at: LogIndex,
     /// The encoded output of that command.
-    pub(super) reply: &'a [u8],
+    pub(super) output: &'a [u8],
 }
 
 impl<'a> SessionRecord<'a> {
     pub(super) fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(2 * NUMBER_BYTES + self.reply.len());
+        let mut bytes = Vec::with_capacity(2 * NUMBER_BYTES + self.output.len());
         bytes.extend_from_slice(&self.serial.to_be_bytes());
         bytes.extend_from_slice(&self.used_at.get().to_be_bytes());
-        bytes.extend_from_slice(self.reply);
+        bytes.extend_from_slice(self.output);
         bytes
     }
 
-    pub(super) fn decode(bytes: &'a [u8]) -> Result<Self, Damaged> {
-        let damaged = Damaged { family: SESSIONS, bytes: bytes.len() };
+    pub(super) fn decode(bytes: &'a [u8]) -> Result<Self, DamagedRecord> {
+        let damaged = DamagedRecord { family: SESSIONS, bytes: bytes.len() };
         let (serial, rest) = number(bytes).ok_or(damaged)?;
-        let (used_at, reply) = number(rest).ok_or(damaged)?;
-        Ok(Self { serial, used_at: LogIndex(used_at), reply })
+        let (used_at, output) = number(rest).ok_or(damaged)?;
+        Ok(Self { serial, used_at: LogIndex(used_at), output })
     }
 }
 
-/// The key of a session, and back.
+/// The key of a session.
 pub(super) const fn session_key(session: u64) -> [u8; NUMBER_BYTES] {
     session.to_be_bytes()
 }
 
-/// Reads a session's key back.
-pub(super) fn decode_session_key(bytes: &[u8]) -> Result<u64, Damaged> {
+/// Decodes the key of a session.
+pub(super) fn decode_session_key(bytes: &[u8]) -> Result<u64, DamagedRecord> {
     match number(bytes) {
         Some((session, [])) => Ok(session),
-        Some(_) | None => Err(Damaged { family: SESSIONS, bytes: bytes.len() }),
+        Some(_) | None => Err(DamagedRecord { family: SESSIONS, bytes: bytes.len() }),
     }
 }
 
@@ -281,9 +286,9 @@ mod tests {
         }
     }
 
-    /// A key that holds the escape itself must come back as it was.
+    /// A key may contain the escape byte itself.
     #[test]
-    fn history_keys_come_apart_as_they_were_put_together() {
+    fn split_history_key_returns_the_encoded_key_and_revision() {
         let mut key = Vec::new();
         for original in [&b""[..], b"\0", b"\0\x01", b"a\0\xffb", b"plain", b"\xff\0"] {
             let bytes = history_key(original, Revision(7));
@@ -295,9 +300,9 @@ mod tests {
         }
     }
 
-    /// Damage must be told, not read as numbers.
+    /// Damaged records must be reported, not read as numbers.
     #[test]
-    fn records_that_were_cut_are_damaged() {
+    fn truncated_records_are_damaged() {
         let state = State { revision: Revision(3), ..State::default() };
         let bytes = state.encode();
         assert_eq!(State::decode(&bytes), Ok(state));

@@ -1,13 +1,14 @@
-//! How large a command may be, checked before it is proposed.
+//! The largest command, checked before it is proposed.
 
 use super::command::{Command, Compare, DeleteRange, Expected, Op, Put, Txn, TxnOp};
-use super::{KeyRange, RangeRequest};
+use super::key::KeyRange;
+use super::query::RangeRequest;
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
-/// How large keys, values and transactions may be. Checked where a command enters the cluster and
-/// nowhere else: what is in the log is applied on every node, whatever its limits.
+/// The largest keys, values and transactions. Checked only where a command enters the cluster: a
+/// command in the log is applied on every node, whatever its limits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
     /// The longest key.
@@ -16,7 +17,7 @@ pub struct Limits {
     pub value_bytes_max: usize,
     /// The most comparisons, and the most operations in either list, of one transaction.
     pub txn_ops_max: usize,
-    /// The longest command in its binary form. No more than the node's own limit.
+    /// The longest command in its binary form. Must not exceed the limit of the node.
     pub command_bytes_max: usize,
 }
 
@@ -31,8 +32,9 @@ impl Default for Limits {
     }
 }
 
-/// Which limit a command exceeds, and by what.
+/// The limit that a command exceeds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum LimitExceeded {
     /// A put without a key.
     #[error("the key is empty: name a key of 1 byte or more")]
@@ -65,7 +67,7 @@ pub enum LimitExceeded {
          several"
     )]
     TxnTooLarge {
-        /// Which list is too long.
+        /// The list that is too long.
         list: &'static str,
         /// Its length.
         ops: usize,
@@ -86,11 +88,10 @@ pub enum LimitExceeded {
 }
 
 impl Limits {
-    /// Checks every part of a command. `command_bytes` is the length of its binary form, which
-    /// the caller has or is about to make.
+    /// Checks every part of a command. `command_bytes` is the length of its binary form.
     ///
     /// # Errors
-    /// When something is too large; the first such thing is named.
+    /// The first limit that is exceeded.
     pub fn check(&self, command: &Command, command_bytes: usize) -> Result<(), LimitExceeded> {
         match &command.op {
             Op::Put(put) => self.check_put(put)?,
@@ -150,7 +151,7 @@ impl Limits {
         Ok(())
     }
 
-    /// A single key must be named; the ends of a range may be open.
+    /// A single key must not be empty; the bounds of a range may be.
     fn check_key_range(&self, range: &KeyRange) -> Result<(), LimitExceeded> {
         match range {
             KeyRange::Key(key) => self.check_key(key),
@@ -169,7 +170,7 @@ impl Limits {
         self.check_length_of_key(key.len(), self.key_bytes_max)
     }
 
-    /// One byte more than a key: the way to say "just above the longest key".
+    /// A bound may be one byte longer than a key, so that it can exclude the longest key.
     fn check_bound(&self, bound: &[u8]) -> Result<(), LimitExceeded> {
         self.check_length_of_key(bound.len(), self.key_bytes_max.saturating_add(1))
     }

@@ -1,31 +1,33 @@
-//! What reads the store.
+//! Queries and their results.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::StoreRefusal;
-use super::words::{self, FormatError, KeyRange, KeyValue, Revision};
+use super::encoding::{self, FormatError};
+use super::key::{KeyRange, KeyValue};
+use super::refusal::StoreRefusal;
+use super::types::Revision;
 
-/// A read.
+/// A read of the store.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Query {
     /// Keys and values.
     Range(RangeRequest),
-    /// A hash of the state at a revision, the newest if `None`: equal on all nodes.
+    /// A hash of the state at a revision, the newest if `None`. It is equal on all nodes.
     Hash(Option<Revision>),
 }
 
-/// Which keys, as of when, and how much of them.
+/// A read of a range of keys.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct RangeRequest {
-    /// Which keys.
+    /// The keys.
     pub range: KeyRange,
-    /// As of when; the newest state if `None`.
+    /// The revision to read; the newest if `None`.
     pub revision: Option<Revision>,
-    /// The most keys to return; `None` leaves it to the store. The store returns fewer than asked
-    /// for if they are too many or too large for one answer; `more` says so either way.
+    /// The most keys to return; `None` selects the default of the store. The store returns fewer if
+    /// they exceed its bounds; `more` is set in both cases.
     pub limit: Option<u64>,
-    /// What to return of each key.
+    /// The parts of each key to return.
     pub projection: Projection,
 }
 
@@ -37,44 +39,43 @@ impl RangeRequest {
     }
 }
 
-/// What to return of each key.
+/// The parts of each key that a range returns.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub enum Projection {
-    /// Everything.
+    /// Keys, values and revisions.
     #[default]
     KeysAndValues,
-    /// All but the values.
+    /// Keys and revisions; values are empty.
     KeysOnly,
-    /// Nothing: only the count. The one projection that reads the whole range, whatever its
-    /// limit.
+    /// Only the count. This projection reads the whole range, whatever its limit.
     CountOnly,
 }
 
-/// What was read.
+/// The result of a range.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct RangeResult {
     /// The keys in ascending order.
     pub kvs: Vec<KeyValue>,
-    /// Whether there are further keys in the range than those returned. Go on with
-    /// [`KeyRange::after`] the last one, at the revision of this answer. Always false if only the
-    /// count was asked for.
+    /// Whether the range contains more keys than those returned. Continue with
+    /// [`KeyRange::after`] the last one, at the revision of this result. Always false if only the
+    /// count was requested.
     pub more: bool,
-    /// How many keys the range holds, as far as that is known without reading on: always for
-    /// [`Projection::CountOnly`], and otherwise if there are no more than those returned. To count
-    /// the keys beyond a limit, ask for the count alone at the revision of this answer.
+    /// The number of keys in the range, if it is known without further reading: always for
+    /// [`Projection::CountOnly`], otherwise if all keys were returned. To count the keys beyond a
+    /// limit, request the count alone at the revision of this result.
     pub count: Option<u64>,
 }
 
-/// What the store says to one read.
+/// The result of a query.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct QueryResult {
-    /// The store's newest revision when it answered.
+    /// The newest revision of the store when it was read.
     pub revision: Revision,
-    /// What it found.
+    /// What was read.
     pub body: QueryResultBody,
 }
 
-/// What a read found.
+/// What a query read.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum QueryResultBody {
     /// Keys and values.
@@ -86,45 +87,46 @@ pub enum QueryResultBody {
 }
 
 /// A hash of every version of every key that can be read at some revision from
-/// `compact_revision` to `revision`. Nodes with equal numbers have equal keys.
+/// `compact_revision` to `revision`. Nodes with equal results have equal keys.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct HashResult {
-    /// The newest revision that went in.
+    /// The newest revision that the hash covers.
     pub revision: Revision,
-    /// The oldest revision that can be read: hashes of nodes that differ here do not compare.
+    /// The oldest revision that can be read. Only hashes with equal compact revisions can be
+    /// compared.
     pub compact_revision: Revision,
     /// CRC-32C.
     pub hash: u32,
 }
 
 impl Query {
-    /// Its binary form.
+    /// The binary form.
     #[must_use]
     pub fn encode(&self) -> Bytes {
-        words::encode(self)
+        encoding::encode(self)
     }
 
-    /// Reads it back.
+    /// Decodes a query.
     ///
     /// # Errors
-    /// When the bytes are no query of this release's format.
+    /// When the bytes are not a query in the format of this release.
     pub fn decode(bytes: &[u8]) -> Result<Self, FormatError> {
-        words::decode(bytes)
+        encoding::decode(bytes)
     }
 }
 
 impl QueryResult {
-    /// Its binary form.
+    /// The binary form.
     #[must_use]
     pub fn encode(&self) -> Bytes {
-        words::encode(self)
+        encoding::encode(self)
     }
 
-    /// Reads it back.
+    /// Decodes a query result.
     ///
     /// # Errors
-    /// When the bytes are no answer of this release's format.
+    /// When the bytes are not a query result in the format of this release.
     pub fn decode(bytes: &[u8]) -> Result<Self, FormatError> {
-        words::decode(bytes)
+        encoding::decode(bytes)
     }
 }

@@ -1,22 +1,23 @@
-//! Reads beside the writer.
+//! Reads on threads other than the one that applies commands.
 
 use std::fmt;
 use std::sync::Arc;
 
-use super::apply::OperationError;
 use super::database::{Database, Family};
-use super::error::ReadError;
+use super::error::{OperationError, ReadError};
 use super::hash;
-use super::output::StoreRefusal;
+use super::key::KeyRange;
 use super::query::{HashResult, Query, QueryResult, QueryResultBody, RangeRequest};
+use super::refusal::StoreRefusal;
 use super::staged::EMPTY;
+use super::types::Revision;
 use super::view::View;
-use super::{KeyRange, Revision};
 
 /// Reads what was flushed, on any thread, while commands are applied.
 ///
-/// Each answer is of one state, whole. A read that must see every write acknowledged before it
-/// waits until the node has applied that far, then asks. Keeps the database open while it lives.
+/// Each result is of one revision. For a read that must return every write acknowledged before it,
+/// the caller first waits until the node has applied those writes. The database stays open until
+/// every reader is dropped.
 #[derive(Clone)]
 pub struct KvReader {
     database: Arc<Database>,
@@ -43,11 +44,11 @@ impl KvReader {
         self.database.revision()
     }
 
-    /// Answers any read.
+    /// Executes a query.
     ///
     /// # Errors
-    /// When the database fails. A revision that cannot be read is an answer, not an error.
-    pub fn answer(&self, query: &Query) -> Result<QueryResult, ReadError> {
+    /// When the database fails. A revision that cannot be read is a result, not an error.
+    pub fn query(&self, query: &Query) -> Result<QueryResult, ReadError> {
         match query {
             Query::Range(request) => self.range(request),
             Query::Hash(revision) => self.hash(*revision),
@@ -59,32 +60,33 @@ impl KvReader {
     /// # Errors
     /// When the database fails.
     pub fn range(&self, request: &RangeRequest) -> Result<QueryResult, ReadError> {
-        if let Some(answer) = self.newest_of_one_key(request)? {
-            return Ok(answer);
+        if let Some(result) = self.newest_of_one_key(request)? {
+            return Ok(result);
         }
         let snapshot = self.database.db().snapshot();
         let state = self.database.state(Some(&snapshot))?;
-        let answer = |body| QueryResult { revision: state.revision, body };
+        let result_of = |body| QueryResult { revision: state.revision, body };
         if let Some(revision) = request.revision
             && let Err(refused) = state.check_revision(revision)
         {
-            return Ok(answer(QueryResultBody::Refused(refused)));
+            return Ok(result_of(QueryResultBody::Refused(refused)));
         }
         let view = self.view(Some(&snapshot), state.compact_revision);
         let result = match view.range(request, None) {
             Ok(result) => result,
             Err(OperationError::Refused(refused)) => {
-                return Ok(answer(QueryResultBody::Refused(refused)));
+                return Ok(result_of(QueryResultBody::Refused(refused)));
             }
             Err(OperationError::Failed(error)) => return Err(error),
         };
-        // The sweeper does not mind snapshots. It raises this number before it removes anything.
+        // A sweep removes versions in spite of snapshots. It raises this number before it removes
+        // anything.
         let swept = self.database.swept();
         if request.revision.is_some_and(|revision| revision < swept) {
             let refused = StoreRefusal::Compacted { compact_revision: swept };
-            return Ok(answer(QueryResultBody::Refused(refused)));
+            return Ok(result_of(QueryResultBody::Refused(refused)));
         }
-        Ok(answer(QueryResultBody::Range(result)))
+        Ok(result_of(QueryResultBody::Range(result)))
     }
 
     /// Hashes every version that can be read up to `revision`, the newest if `None`.
@@ -95,30 +97,30 @@ impl KvReader {
         loop {
             let snapshot = self.database.db().snapshot();
             let state = self.database.state(Some(&snapshot))?;
-            let answer = |body| QueryResult { revision: state.revision, body };
+            let result_of = |body| QueryResult { revision: state.revision, body };
             let revision = revision.unwrap_or(state.revision);
             if let Err(refused) = state.check_revision(revision) {
-                return Ok(answer(QueryResultBody::Refused(refused)));
+                return Ok(result_of(QueryResultBody::Refused(refused)));
             }
             let compact_revision = state.compact_revision;
             let view = self.view(Some(&snapshot), compact_revision);
             let hash = hash::hash(&view, compact_revision, revision)?;
-            // Part of what was to be hashed may have been swept on the way: once more, without.
+            // Some of the versions may have been swept in the meantime: hash again without them.
             if self.database.swept() <= compact_revision {
                 let hash = HashResult { revision, compact_revision, hash };
-                return Ok(answer(QueryResultBody::Hash(hash)));
+                return Ok(result_of(QueryResultBody::Hash(hash)));
             }
         }
     }
 
-    /// About how many keys are alive.
+    /// The approximate number of keys.
     #[must_use]
     pub fn keys_estimate(&self) -> u64 {
         self.database.property(Family::Current, "rocksdb.estimate-num-keys")
     }
 
     /// The revision up to which the space of superseded versions has been freed since the store was
-    /// opened, 0 if none has: it follows the compact revision with a delay.
+    /// opened, 0 if none has. It reaches the compact revision with a delay.
     #[must_use]
     pub fn swept_revision(&self) -> Revision {
         self.database.sweep_ended()
@@ -136,8 +138,8 @@ impl KvReader {
             .sum()
     }
 
-    /// The way of most reads: one lookup, no snapshot. `None` if it cannot be gone, or if a write
-    /// came in between and the answer might be a mixture.
+    /// The common case: one lookup without a snapshot. `None` if the request is of another kind, or
+    /// if a write began in the meantime, so that key and revision may be of different states.
     fn newest_of_one_key(&self, request: &RangeRequest) -> Result<Option<QueryResult>, ReadError> {
         let RangeRequest { range: KeyRange::Key(_), revision: None, .. } = request else {
             return Ok(None);

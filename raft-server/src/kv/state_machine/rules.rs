@@ -1,14 +1,14 @@
-//! Everything that decides what a command does, beside the command and the replicated state.
+//! The constants that decide what a command does, apart from the command and the replicated state.
 
 /// The constants that decide the outcome of a command.
 ///
-/// Every command in the log begins with the version of the rules that it is executed by, so that
+/// Every command in the log begins with the version of the rules that it is applied by, so that
 /// the outcome depends on the log alone: never on the release or the configuration of the node
-/// that applies it. A node stops at a command whose version it does not know
+/// that applies it. A node stops at a command whose version it does not support
 /// ([`ApplyError::Unsupported`](raft_core::ports::ApplyError::Unsupported)).
 ///
 /// A release that changes one of these numbers, the form of a command or of an output, or what an
-/// operation does, adds a version and keeps the earlier one for the commands that are in the logs.
+/// operation does, adds a version and keeps the earlier one for the commands that are in logs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Rules {
@@ -18,19 +18,19 @@ pub struct Rules {
     pub sessions_max: usize,
     /// The longest output that is kept for a retry, in bytes of its binary form.
     pub kept_output_bytes_max: usize,
-    /// The most that one command answers with, in bytes as [`Rules::weight`] counts them.
+    /// The most that one command returns, in bytes as [`Rules::weight`] counts them.
     pub output_bytes_max: u64,
-    /// The most keys that one command looks at: those it compares, sets, deletes, reads, counts
-    /// or passes over.
+    /// The most keys that one command visits: those it compares, sets, deletes, reads, counts or
+    /// skips.
     pub visited_keys_max: u64,
-    /// The most that one command holds back in memory until it is flushed: new values, and the
+    /// The most that one command stages in memory until it is flushed: new values, and the
     /// versions that they and its deletions supersede. In bytes as [`Rules::weight`] counts them.
     pub staged_bytes_max: u64,
-    /// Bounds of one range inside of a transaction.
+    /// Bounds of one range.
     pub range: RangeBounds,
 }
 
-/// How much one range returns at most.
+/// The most that one range returns.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RangeBounds {
     /// Keys that a range returns if the request sets no limit.
@@ -54,10 +54,10 @@ impl Rules {
         range: RangeBounds { keys_default: 1_000, keys_max: 10_000, bytes_max: 2 << 20 },
     };
 
-    /// What a version takes up in an answer or in memory beside the bytes of its key and value.
+    /// What a version takes up in a response or in memory in addition to its key and value.
     const OVERHEAD_BYTES: u64 = 32;
 
-    /// What a key with its value counts for in every bound that is given in bytes.
+    /// The size of a key with its value in every bound that is given in bytes.
     #[must_use]
     pub const fn weight(key: &[u8], value: &[u8]) -> u64 {
         key.len() as u64 + value.len() as u64 + Self::OVERHEAD_BYTES

@@ -1,7 +1,8 @@
-//! Exactly-once execution for clients that retry (thesis §6.3).
+//! Sessions: a retried command is applied once (thesis §6.3).
 //!
 //! The table is part of the replicated state: the same log gives the same table on every node,
-//! evictions included. Serials and ages are in memory; replies stay on disk until a retry asks.
+//! evictions included. Serials and the order of use are in memory; outputs are on disk and are read
+//! for a retry only.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -13,36 +14,37 @@ use super::command::SessionSerial;
 use super::database::{Database, Family};
 use super::error::ReadError;
 use super::layout::{self, SessionRecord};
-use super::output::{Outcome, Output, StoreRefusal};
+use super::output::{Outcome, Output};
+use super::refusal::StoreRefusal;
 use super::rules::Rules;
-use super::{Revision, SessionId};
+use super::types::{Revision, SessionId};
 
-/// What is known of a command before it is carried out.
+/// What the session table contains for a command before it is applied.
 pub(super) enum Lookup {
-    /// It is new.
+    /// The command was not applied yet.
     New,
-    /// It was carried out; this was the reply.
-    Done(Bytes),
-    /// It must not be carried out.
+    /// The command was applied; this is its output.
+    Applied(Bytes),
+    /// The command must not be applied.
     Refused(StoreRefusal),
 }
 
-/// The sessions, with the changes of the batch under way.
+/// The session table, including the staged changes.
 #[derive(Debug)]
 pub(super) struct Sessions {
-    by_id: HashMap<u64, Last>,
-    /// From the longest unused to the last used. A command that opens a session from within
-    /// another uses both at one index: the older session comes first then.
-    by_age: BTreeSet<(LogIndex, u64)>,
+    by_id: HashMap<u64, LastCommand>,
+    /// From the least to the most recently used. A command of one session that opens another uses
+    /// both at one index: the older session comes first then.
+    by_last_use: BTreeSet<(LogIndex, u64)>,
     /// Records to write with the batch; `None` removes one.
     staged: BTreeMap<u64, Option<Vec<u8>>>,
-    /// Bytes that were put into `staged` since it was empty.
+    /// Bytes that were added to `staged` since it was empty.
     staged_bytes: u64,
 }
 
 /// A session's last command.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Last {
+struct LastCommand {
     serial: u64,
     used_at: LogIndex,
 }
@@ -52,7 +54,7 @@ impl Sessions {
     pub(super) fn load(database: &Database) -> Result<Self, ReadError> {
         let mut sessions = Self {
             by_id: HashMap::new(),
-            by_age: BTreeSet::new(),
+            by_last_use: BTreeSet::new(),
             staged: BTreeMap::new(),
             staged_bytes: 0,
         };
@@ -60,9 +62,9 @@ impl Sessions {
         records.seek_to_first();
         while let Some((key, record)) = records.item() {
             let id = layout::decode_session_key(key)?;
-            let SessionRecord { serial, used_at, reply: _ } = SessionRecord::decode(record)?;
-            sessions.by_id.insert(id, Last { serial, used_at });
-            sessions.by_age.insert((used_at, id));
+            let SessionRecord { serial, used_at, output: _ } = SessionRecord::decode(record)?;
+            sessions.by_id.insert(id, LastCommand { serial, used_at });
+            sessions.by_last_use.insert((used_at, id));
             records.next();
         }
         records.status().map_err(|source| ReadError::io("reading the sessions", source))?;
@@ -84,48 +86,48 @@ impl Sessions {
         if command.serial < last.serial {
             return Ok(Lookup::Refused(StoreRefusal::SessionStale { last_serial: last.serial }));
         }
-        self.reply(database, command.session.0).map(Lookup::Done)
+        self.output(database, command.session.0).map(Lookup::Applied)
     }
 
-    /// Opens a session, named after the command that does it.
+    /// Opens a session. Its id is the log index of the command that opens it.
     pub(super) fn open(&mut self, at: LogIndex, revision: Revision, rules: &Rules) -> SessionId {
         let session = SessionId(at.get());
         let output = Output { revision, outcome: Outcome::SessionOpened { session } };
         self.record(SessionSerial { session, serial: 0 }, at, &output.encode());
         while self.by_id.len() > rules.sessions_max {
-            let Some((_, oldest)) = self.by_age.pop_first() else { break };
+            let Some((_, oldest)) = self.by_last_use.pop_first() else { break };
             self.by_id.remove(&oldest);
             self.stage(oldest, None);
         }
         session
     }
 
-    /// Keeps a command's reply. Does nothing if the session was evicted by the very command.
+    /// Keeps the output of a command, unless the command evicted its own session.
     pub(super) fn keep_output(
         &mut self,
         command: SessionSerial,
         at: LogIndex,
-        reply: &[u8],
+        output: &[u8],
         revision: Revision,
         rules: &Rules,
     ) {
         if !self.by_id.contains_key(&command.session.0) {
             return;
         }
-        if reply.len() > rules.kept_output_bytes_max {
+        if output.len() > rules.kept_output_bytes_max {
             let not_kept = Output { revision, outcome: Outcome::OutputNotKept };
             self.record(command, at, &not_kept.encode());
         } else {
-            self.record(command, at, reply);
+            self.record(command, at, output);
         }
     }
 
-    /// Memory that the changes of the batch take up, in bytes, approximately.
+    /// Memory that the staged changes take up, in bytes, approximately.
     pub(super) const fn staged_bytes(&self) -> u64 {
         self.staged_bytes
     }
 
-    /// Adds what changed to the batch.
+    /// Adds the staged changes to the batch.
     pub(super) fn write_to(&self, database: &Database, batch: &mut WriteBatch) {
         let family = database.family(Family::Sessions);
         for (id, record) in &self.staged {
@@ -142,14 +144,14 @@ impl Sessions {
         self.staged_bytes = 0;
     }
 
-    fn record(&mut self, command: SessionSerial, at: LogIndex, reply: &[u8]) {
+    fn record(&mut self, command: SessionSerial, at: LogIndex, output: &[u8]) {
         let id = command.session.0;
-        let last = Last { serial: command.serial, used_at: at };
+        let last = LastCommand { serial: command.serial, used_at: at };
         if let Some(before) = self.by_id.insert(id, last) {
-            self.by_age.remove(&(before.used_at, id));
+            self.by_last_use.remove(&(before.used_at, id));
         }
-        self.by_age.insert((at, id));
-        let record = SessionRecord { serial: command.serial, used_at: at, reply };
+        self.by_last_use.insert((at, id));
+        let record = SessionRecord { serial: command.serial, used_at: at, output };
         self.stage(id, Some(record.encode()));
     }
 
@@ -158,16 +160,16 @@ impl Sessions {
         self.staged.insert(id, record);
     }
 
-    fn reply(&self, database: &Database, id: u64) -> Result<Bytes, ReadError> {
+    fn output(&self, database: &Database, id: u64) -> Result<Bytes, ReadError> {
         if let Some(Some(record)) = self.staged.get(&id) {
-            return Ok(Bytes::copy_from_slice(SessionRecord::decode(record)?.reply));
+            return Ok(Bytes::copy_from_slice(SessionRecord::decode(record)?.output));
         }
         let record = database
             .db()
             .get_pinned_cf(database.family(Family::Sessions), layout::session_key(id))
             .map_err(|source| ReadError::io("reading a session", source))?;
         match record {
-            Some(record) => Ok(Bytes::copy_from_slice(SessionRecord::decode(&record)?.reply)),
+            Some(record) => Ok(Bytes::copy_from_slice(SessionRecord::decode(&record)?.output)),
             None => {
                 let detail = format!("the record of session {id} is missing");
                 Err(ReadError::Corrupt { detail })

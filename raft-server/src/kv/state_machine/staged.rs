@@ -1,26 +1,26 @@
-//! Changes of the batch under way: applied, but not yet written.
+//! Changes that are applied, but not yet written.
 
 use std::collections::BTreeMap;
 
-use super::Revision;
 use super::layout::{self, Version};
 use super::rules::Rules;
+use super::types::Revision;
 
 /// Records of one column family by key; `None` hides the one on disk.
 pub(super) type Records = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
-/// Nothing staged: what a reader beside the writer sees.
+/// No staged changes: what readers on other threads use.
 pub(super) static EMPTY: Records = BTreeMap::new();
 
-/// The records of keys that the batch changes, in the form that goes to disk.
+/// The records of the keys that the next batch changes, as they are written to disk.
 #[derive(Debug, Default)]
 pub(super) struct Staged {
     pub(super) current: Records,
     pub(super) history: Records,
-    /// Bytes that were put in since the last [`Staged::clear`], those taken back or replaced
-    /// included.
+    /// Bytes that were added since the last [`Staged::clear`], including those that were rolled
+    /// back or replaced.
     bytes: u64,
-    /// How to take back the transaction under way; `None` outside of one.
+    /// How to roll back the current transaction; `None` outside a transaction.
     undo: Option<Vec<Undo>>,
 }
 
@@ -33,17 +33,17 @@ enum Undo {
 }
 
 impl Staged {
-    /// From here on changes can be taken back.
+    /// Begins a transaction.
     pub(super) fn begin(&mut self) {
         self.undo = Some(Vec::new());
     }
 
-    /// Keeps what changed since [`Staged::begin`].
+    /// Keeps the changes since [`Staged::begin`].
     pub(super) fn commit(&mut self) {
         self.undo = None;
     }
 
-    /// Takes back what changed since [`Staged::begin`].
+    /// Removes the changes since [`Staged::begin`].
     pub(super) fn roll_back(&mut self) {
         for undo in self.undo.take().unwrap_or_default().into_iter().rev() {
             match undo {
@@ -60,7 +60,7 @@ impl Staged {
         }
     }
 
-    /// Sets a key at `at`; `old` is what it supersedes.
+    /// Sets a key; `old` is the version that `new` supersedes.
     pub(super) fn put(&mut self, key: &[u8], old: Option<&Version<'_>>, new: &Version<'_>) {
         if let Some(old) = old {
             self.supersede(key, old, new.modified);
@@ -68,13 +68,13 @@ impl Staged {
         self.set_current(key, Some(new.encode_current()));
     }
 
-    /// Removes a key at `at`; `old` is what it supersedes.
+    /// Removes a key at revision `at`; `old` is the version that this supersedes.
     pub(super) fn delete(&mut self, key: &[u8], old: &Version<'_>, at: Revision) {
         self.supersede(key, old, at);
         self.set_current(key, None);
     }
 
-    /// Forgets everything.
+    /// Removes all changes.
     pub(super) fn clear(&mut self) {
         self.current.clear();
         self.history.clear();

@@ -1,88 +1,90 @@
-//! Transactions: compare, then do one list of operations or the other, at one revision.
+//! Applies transactions: compares, then applies one of two lists of operations at one revision.
 
 use std::cmp::Ordering;
 
-use super::Revision;
-use super::apply::OperationError;
 use super::budget::Budget;
 use super::command::{Compare, Expected, Relation, Txn, TxnOp};
+use super::error::OperationError;
 use super::layout::Version;
-use super::machine::KvStateMachine;
 use super::output::{Outcome, TxnOpResult, TxnResult};
+use super::store::Store;
+use super::types::Revision;
 use super::view::CurrentRecord;
 
-impl KvStateMachine {
-    /// Carries out a transaction, or nothing of it.
-    pub(super) fn apply_txn(
-        &mut self,
-        txn: &Txn,
-        budget: &mut Budget,
-    ) -> Result<Outcome, OperationError> {
-        let succeeded = self.all_hold(&txn.compare, budget)?;
-        let ops = if succeeded { &txn.then } else { &txn.otherwise };
-        self.staged.begin();
-        match self.apply_ops(ops, budget) {
-            Ok(results) => {
-                self.staged.commit();
-                Ok(Outcome::Txn(TxnResult { succeeded, results }))
-            }
-            Err(stop) => {
-                self.staged.roll_back();
-                Err(stop)
-            }
+/// Applies a transaction as a whole or not at all.
+pub(super) fn apply_txn(
+    store: &mut Store,
+    txn: &Txn,
+    budget: &mut Budget,
+) -> Result<Outcome, OperationError> {
+    let succeeded = all_hold(store, &txn.compare, budget)?;
+    let ops = if succeeded { &txn.then } else { &txn.otherwise };
+    store.staged.begin();
+    match apply_ops(store, ops, budget) {
+        Ok(results) => {
+            store.staged.commit();
+            Ok(Outcome::Txn(TxnResult { succeeded, results }))
         }
-    }
-
-    fn apply_ops(
-        &mut self,
-        ops: &[TxnOp],
-        budget: &mut Budget,
-    ) -> Result<Vec<TxnOpResult>, OperationError> {
-        let at = self.state.revision.next();
-        let mut changed = false;
-        let mut results = Vec::with_capacity(ops.len());
-        for op in ops {
-            let result = match op {
-                TxnOp::Put(put) => {
-                    let prev_kv = self.put(put, at, budget)?;
-                    changed = true;
-                    TxnOpResult::Put { prev_kv }
-                }
-                TxnOp::DeleteRange(delete) => {
-                    let deleted = self.delete_range(delete, at, budget)?;
-                    changed |= deleted.count > 0;
-                    TxnOpResult::DeleteRange(deleted)
-                }
-                TxnOp::Range(request) => {
-                    if let Some(revision) = request.revision {
-                        self.check_revision(revision)?;
-                    }
-                    TxnOpResult::Range(self.view().range(request, Some(budget))?)
-                }
-            };
-            results.push(result);
+        Err(error) => {
+            store.staged.roll_back();
+            Err(error)
         }
-        if changed {
-            self.state.revision = at;
-        }
-        Ok(results)
-    }
-
-    fn all_hold(&self, compares: &[Compare], budget: &mut Budget) -> Result<bool, OperationError> {
-        let view = self.view();
-        for compare in compares {
-            budget.visit()?;
-            let record = view.get(&compare.key)?;
-            let version = record.as_ref().map(CurrentRecord::version).transpose()?;
-            if !holds(compare, version.as_ref()) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
     }
 }
 
-/// Whether a comparison holds for a key, `None` if it does not exist.
+fn apply_ops(
+    store: &mut Store,
+    ops: &[TxnOp],
+    budget: &mut Budget,
+) -> Result<Vec<TxnOpResult>, OperationError> {
+    let at = store.state.revision.next();
+    let mut changed = false;
+    let mut results = Vec::with_capacity(ops.len());
+    for op in ops {
+        let result = match op {
+            TxnOp::Put(put) => {
+                let prev_kv = store.put(put, at, budget)?;
+                changed = true;
+                TxnOpResult::Put { prev_kv }
+            }
+            TxnOp::DeleteRange(delete) => {
+                let deleted = store.delete_range(delete, at, budget)?;
+                changed |= deleted.count > 0;
+                TxnOpResult::DeleteRange(deleted)
+            }
+            TxnOp::Range(request) => {
+                if let Some(revision) = request.revision {
+                    store.state.check_revision(revision)?;
+                }
+                TxnOpResult::Range(store.view().range(request, Some(budget))?)
+            }
+        };
+        results.push(result);
+    }
+    if changed {
+        store.state.revision = at;
+    }
+    Ok(results)
+}
+
+fn all_hold(
+    store: &Store,
+    compares: &[Compare],
+    budget: &mut Budget,
+) -> Result<bool, OperationError> {
+    let view = store.view();
+    for compare in compares {
+        budget.charge_key()?;
+        let record = view.get(&compare.key)?;
+        let version = record.as_ref().map(CurrentRecord::version).transpose()?;
+        if !holds(compare, version.as_ref()) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Whether a comparison holds for a key; `version` is `None` if the key does not exist.
 fn holds(compare: &Compare, version: Option<&Version<'_>>) -> bool {
     let ordering = match &compare.expected {
         Expected::Value(expected) => match version {

@@ -5,15 +5,16 @@ use std::ops::ControlFlow;
 use bytes::Bytes;
 use rocksdb::{DB, DBPinnableSlice, ReadOptions, Snapshot};
 
-use super::apply::OperationError;
 use super::budget::Budget;
 use super::cursor::Cursor;
 use super::database::{Database, Family};
-use super::error::ReadError;
+use super::error::{OperationError, ReadError};
+use super::key::{KeyRange, KeyValue};
 use super::layout::{self, Version};
+use super::query::{Projection, RangeRequest, RangeResult};
 use super::rules::{RangeBounds, Rules};
-use super::staged::Records;
-use super::{KeyRange, KeyValue, Projection, RangeRequest, RangeResult, Revision};
+use super::staged::{EMPTY, Records};
+use super::types::Revision;
 
 /// A state of the store: what is on disk (as of a snapshot), and what is staged above it.
 #[derive(Clone, Copy)]
@@ -22,25 +23,25 @@ pub(super) struct View<'a> {
     pub(super) snapshot: Option<&'a Snapshot<'a>>,
     pub(super) current: &'a Records,
     pub(super) history: &'a Records,
-    /// What was superseded here or earlier may or may not be on the disk any more.
+    /// Versions that were superseded at this revision or before may be missing on disk.
     pub(super) compact_revision: Revision,
 }
 
-/// Is shown the keys of a range in their order.
-pub(super) trait Visitor {
-    /// One more key or version is looked at, whether or not it is then shown. The number of calls
-    /// depends on the replicated state alone. An error ends the visit.
-    fn visit(&mut self) -> Result<(), OperationError>;
+/// Receives the keys of a range in ascending order.
+pub(super) trait RangeVisitor {
+    /// Called for every key or version that the scan examines, whether or not [`Self::visit`]
+    /// follows. The number of calls depends on the replicated state alone. An error ends the scan.
+    fn examine(&mut self) -> Result<(), OperationError>;
 
-    /// Shows a key with the version that the visit asks for.
-    fn show(
+    /// Called for every key of the range with its version at the revision of the scan.
+    fn visit(
         &mut self,
         key: &[u8],
         version: &Version<'_>,
     ) -> Result<ControlFlow<()>, OperationError>;
 }
 
-/// A record of `current`, wherever it is.
+/// A record of `current`, on disk or staged.
 pub(super) enum CurrentRecord<'a> {
     Disk(DBPinnableSlice<'a>),
     Staged(&'a [u8]),
@@ -67,31 +68,31 @@ impl<'a> View<'a> {
         Ok(get_on_disk(self.database, self.snapshot, key)?.map(CurrentRecord::Disk))
     }
 
-    /// Reads a range as of the request's revision, or the newest state. The caller has made sure
-    /// that the revision exists and is not compacted. `budget` is that of the command that the
-    /// range is a part of; reads outside of the log have none.
+    /// Reads a range as of the request's revision, or the newest state. The caller checks
+    /// that the revision exists and is not compacted. `budget` is the budget of the command that
+    /// contains the range; reads outside the log have none.
     pub(super) fn range(
         &self,
         request: &RangeRequest,
         budget: Option<&mut Budget>,
     ) -> Result<RangeResult, OperationError> {
         let mut collector = Collector::new(request, budget);
-        self.visit(&request.range, request.revision, &mut collector)?;
+        self.scan(&request.range, request.revision, &mut collector)?;
         Ok(collector.finish())
     }
 
-    /// Shows the keys of a range as of `revision`, or as they are now, until the visitor has
-    /// enough.
-    pub(super) fn visit(
+    /// Passes the keys of a range as of `revision`, or of the newest state, to the visitor until it
+    /// returns `Break`.
+    pub(super) fn scan(
         &self,
         range: &KeyRange,
         revision: Option<Revision>,
-        visitor: &mut dyn Visitor,
+        visitor: &mut dyn RangeVisitor,
     ) -> Result<(), OperationError> {
         if let (KeyRange::Key(key), None) = (range, revision) {
-            visitor.visit()?;
+            visitor.examine()?;
             if let Some(record) = self.get(key)? {
-                let _ = visitor.show(key, &record.version()?)?;
+                let _ = visitor.visit(key, &record.version()?)?;
             }
             return Ok(());
         }
@@ -100,22 +101,22 @@ impl<'a> View<'a> {
             return Ok(());
         }
         match revision {
-            None => self.visit_newest(range.start(), end.as_deref(), visitor),
-            Some(revision) => self.visit_past(range.start(), end.as_deref(), revision, visitor),
+            None => self.scan_newest(range.start(), end.as_deref(), visitor),
+            Some(revision) => self.scan_past(range.start(), end.as_deref(), revision, visitor),
         }
     }
 
-    fn visit_newest(
+    fn scan_newest(
         &self,
         start: &[u8],
         end: Option<&[u8]>,
-        visitor: &mut dyn Visitor,
+        visitor: &mut dyn RangeVisitor,
     ) -> Result<(), OperationError> {
         let mut cursor = self.cursor(Family::Current, end);
         cursor.seek(start)?;
         while let Some((key, record)) = cursor.record() {
-            visitor.visit()?;
-            if visitor.show(key, &decode_current(record)?)?.is_break() {
+            visitor.examine()?;
+            if visitor.visit(key, &decode_current(record)?)?.is_break() {
                 break;
             }
             cursor.next()?;
@@ -123,14 +124,14 @@ impl<'a> View<'a> {
         Ok(())
     }
 
-    /// A key that is older than `revision` now is as it was then; of the others, the version of
-    /// that time is in the history. No key is in both.
-    fn visit_past(
+    /// A key whose newest version is not above `revision` has that version at `revision`; the
+    /// version of every other key is in the history. No key is in both.
+    fn scan_past(
         &self,
         start: &[u8],
         end: Option<&[u8]>,
         revision: Revision,
-        visitor: &mut dyn Visitor,
+        visitor: &mut dyn RangeVisitor,
     ) -> Result<(), OperationError> {
         let history_end = end.map(layout::history_start);
         let mut current = self.cursor(Family::Current, end);
@@ -155,11 +156,11 @@ impl<'a> View<'a> {
                 (None, Some(_)) => true,
                 (Some((now, _)), Some((then, _))) => then <= now,
             };
-            visitor.visit()?;
+            visitor.examine()?;
             let flow = match (is_past, now, then) {
-                (true, _, Some((key, version))) => visitor.show(key, &version)?,
+                (true, _, Some((key, version))) => visitor.visit(key, &version)?,
                 (false, Some((key, version)), _) if version.modified <= revision => {
-                    visitor.show(key, &version)?
+                    visitor.visit(key, &version)?
                 }
                 _ => ControlFlow::Continue(()),
             };
@@ -180,7 +181,7 @@ impl<'a> View<'a> {
         let records = match family {
             Family::Current => self.current,
             Family::History => self.history,
-            Family::Sessions => &super::staged::EMPTY,
+            Family::Sessions => &EMPTY,
         };
         let mut options = read_options(self.snapshot);
         if let Some(end) = end {
@@ -192,7 +193,7 @@ impl<'a> View<'a> {
     }
 }
 
-/// The result of a range of one key whose record was found by other means.
+/// The result of a range of one key whose record the caller has read.
 pub(super) fn one_key(
     request: &RangeRequest,
     key: &[u8],
@@ -200,7 +201,7 @@ pub(super) fn one_key(
 ) -> Result<RangeResult, OperationError> {
     let mut collector = Collector::new(request, None);
     if let Some(record) = record {
-        let _ = collector.show(key, &record.version()?)?;
+        let _ = collector.visit(key, &record.version()?)?;
     }
     Ok(collector.finish())
 }
@@ -227,7 +228,7 @@ fn read_options(snapshot: Option<&Snapshot<'_>>) -> ReadOptions {
     options
 }
 
-/// Walks through the history and stops at versions that were alive at one revision.
+/// A cursor over the history that stops at versions that existed at one revision.
 struct Past<'a> {
     cursor: Cursor<'a>,
     revision: Revision,
@@ -238,15 +239,15 @@ struct Past<'a> {
 }
 
 impl Past<'_> {
-    /// Goes from a record that may not count to the next that does. The visitor is told of what
-    /// is passed over, except for versions that were superseded at the compact revision or before:
-    /// nodes remove those from their disks at different times. Where the walk stops next is the
-    /// same with and without them.
-    fn settle(&mut self, visitor: &mut dyn Visitor) -> Result<(), OperationError> {
+    /// Moves forward to the next record that existed at `revision`, unless the cursor is at one.
+    /// Calls [`RangeVisitor::examine`] for each version that is skipped, except for versions that
+    /// were superseded at the compact revision or before: nodes remove those from their disks at
+    /// different times. The record at which the cursor stops is the same with and without them.
+    fn settle(&mut self, visitor: &mut dyn RangeVisitor) -> Result<(), OperationError> {
         while let Some((key, record)) = self.cursor.record() {
             let modified = split_history_key(key, &mut self.key)?;
             if modified > self.revision {
-                visitor.visit()?;
+                visitor.examine()?;
                 self.cursor.advance_to(&layout::history_key(&self.key, self.revision))?;
                 continue;
             }
@@ -255,19 +256,20 @@ impl Past<'_> {
                 break;
             }
             if superseded > self.compact_revision {
-                visitor.visit()?;
+                visitor.examine()?;
             }
             self.next_key()?;
         }
         Ok(())
     }
 
-    fn next(&mut self, visitor: &mut dyn Visitor) -> Result<(), OperationError> {
+    fn next(&mut self, visitor: &mut dyn RangeVisitor) -> Result<(), OperationError> {
         self.next_key()?;
         self.settle(visitor)
     }
 
-    /// Older versions of the same key ended before this one began.
+    /// Moves past every version of the key. Older versions of the same key were superseded before
+    /// this one was created.
     fn next_key(&mut self) -> Result<(), ReadError> {
         self.cursor.advance_to(&layout::history_end(&self.key))
     }
@@ -281,7 +283,7 @@ impl Past<'_> {
     }
 }
 
-/// Gathers a range's result within its bounds.
+/// Collects the result of a range within its bounds.
 struct Collector<'a> {
     result: RangeResult,
     projection: Projection,
@@ -313,15 +315,15 @@ impl<'a> Collector<'a> {
     }
 }
 
-impl Visitor for Collector<'_> {
-    fn visit(&mut self) -> Result<(), OperationError> {
+impl RangeVisitor for Collector<'_> {
+    fn examine(&mut self) -> Result<(), OperationError> {
         match &mut self.budget {
-            Some(budget) => Ok(budget.visit()?),
+            Some(budget) => Ok(budget.charge_key()?),
             None => Ok(()),
         }
     }
 
-    fn show(
+    fn visit(
         &mut self,
         key: &[u8],
         version: &Version<'_>,
@@ -340,7 +342,7 @@ impl Visitor for Collector<'_> {
             return Ok(ControlFlow::Break(()));
         }
         if let Some(budget) = &mut self.budget {
-            budget.output(key, value)?;
+            budget.charge_output(key, value)?;
         }
         self.count += 1;
         self.bytes = bytes;
@@ -361,7 +363,7 @@ fn split_history_key(record_key: &[u8], key: &mut Vec<u8>) -> Result<Revision, R
     Ok(layout::split_history_key(record_key, key)?)
 }
 
-/// The form in which a version leaves the store.
+/// A version as it is returned to callers.
 pub(super) fn key_value(key: &[u8], version: &Version<'_>) -> KeyValue {
     KeyValue {
         key: Bytes::copy_from_slice(key),

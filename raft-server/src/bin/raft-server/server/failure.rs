@@ -34,7 +34,8 @@ pub(super) fn store_failure(error: &StoreOpenError) -> Failure {
         | StoreOpenError::DamagedIdentity { .. }
         | StoreOpenError::Database { .. }
         | StoreOpenError::Read { .. }
-        | StoreOpenError::Thread(_) => Exit::Storage,
+        | StoreOpenError::Thread(_)
+        | _ => Exit::Storage,
     };
     Failure::with_sources(exit, error)
 }
@@ -44,7 +45,7 @@ pub(super) fn client_api_failure(error: &ClientApiError) -> Failure {
     let exit = match error {
         ClientApiError::Listen { .. } => Exit::Port,
         ClientApiError::Tls(_) => Exit::Config,
-        ClientApiError::Thread(_) => Exit::Failure,
+        ClientApiError::Thread(_) | _ => Exit::Failure,
     };
     Failure::new(exit, error)
 }

@@ -64,7 +64,8 @@ impl VerbError {
                 | Error::Tls(_)
                 | Error::Failed { .. }
                 | Error::OutputNotKept
-                | Error::Protocol(_),
+                | Error::Protocol(_)
+                | _,
             ) => 1,
         }
     }

@@ -1,4 +1,4 @@
-//! Carries out one request at the node.
+//! Serves one request.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
@@ -6,9 +6,10 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use bytes::Bytes;
 use raft_core::{ClusterId, NodeId, RoleKind};
 
-use super::budget::{self, Charge, ConnectionBudget};
+use super::budget::{Charge, ConnectionBudget};
+use super::config::{ClientApiConfig, MemberAddresses};
 use super::disk_reads::{DiskReads, unreadable};
-use super::listener::{ClientApiConfig, MemberAddresses};
+use super::response_size::{output_bytes_max, range_bytes_max, response_bytes};
 use crate::kv::protocol::{
     Consistency, FollowerReport, LeaderHint, MemberReport, Refusal, RequestBody, ResponseBody,
     StatusReport,
@@ -17,15 +18,16 @@ use crate::kv::state_machine::{Command, KvReader, LimitExceeded, Limits, Output,
 use crate::space::{SpaceMonitor, SpaceReport};
 use crate::{NodeHandle, ProposeError, ReadError};
 
-/// When a client that found everything full should come back, in milliseconds: drawn from here.
+/// The range from which `retry_after_ms` of a refusal is drawn, so that clients do not retry at the
+/// same moment.
 const RETRY_AFTER_MS: std::ops::Range<u32> = 10..50;
 
-/// A response with what it takes up of its connection's budget.
-pub(super) type Charged<'b> = (ResponseBody, Option<Charge<'b>>);
+/// A response and its charge to the budgets of its connection.
+pub(super) type ChargedResponse<'b> = (ResponseBody, Option<Charge<'b>>);
 
-/// The node as clients see it.
+/// Serves the requests of all connections.
 #[derive(Debug)]
-pub(super) struct Executor {
+pub(super) struct Service {
     cluster: ClusterId,
     node_id: NodeId,
     members: RwLock<BTreeMap<NodeId, MemberAddresses>>,
@@ -36,7 +38,7 @@ pub(super) struct Executor {
     disk_reads: DiskReads,
 }
 
-impl Executor {
+impl Service {
     pub(super) fn new(config: &ClientApiConfig, node: NodeHandle, reader: KvReader) -> Self {
         Self {
             cluster: config.cluster,
@@ -58,23 +60,23 @@ impl Executor {
         &self.disk_reads
     }
 
-    /// Where clients find the members.
+    /// The client addresses of the members.
     pub(super) fn client_addresses(&self) -> Vec<(NodeId, String)> {
-        let known = self.known_members();
-        known.iter().map(|(node, addresses)| (*node, addresses.client.clone())).collect()
+        let members = self.member_addresses();
+        members.iter().map(|(node, addresses)| (*node, addresses.client.clone())).collect()
     }
 
-    fn known_members(&self) -> RwLockReadGuard<'_, BTreeMap<NodeId, MemberAddresses>> {
+    fn member_addresses(&self) -> RwLockReadGuard<'_, BTreeMap<NodeId, MemberAddresses>> {
         self.members.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Answers one request, however it ends. The response's memory is charged to the budget until
-    /// the charge is dropped.
-    pub(super) async fn execute<'b>(
+    /// Serves one request. The memory of the response is charged to the budget until the charge is
+    /// dropped.
+    pub(super) async fn serve<'b>(
         &self,
         body: RequestBody,
         budget: &'b ConnectionBudget<'_>,
-    ) -> Charged<'b> {
+    ) -> ChargedResponse<'b> {
         match body {
             RequestBody::Command(command) => self.command(&command, budget).await,
             RequestBody::Range { request, consistency } => {
@@ -90,12 +92,12 @@ impl Executor {
         &self,
         command: &Command,
         budget: &'b ConnectionBudget<'_>,
-    ) -> Charged<'b> {
+    ) -> ChargedResponse<'b> {
         let encoded = command.encode();
         if let Err(exceeded) = self.limits.check(command, encoded.len()) {
             return (invalid(&exceeded), None);
         }
-        let charge = budget.charge(budget::output_bytes_max(command, &self.limits)).await;
+        let charge = budget.charge(output_bytes_max(command, &self.limits)).await;
         if let Some(refusal) = self.refusal_for_space(command) {
             return (ResponseBody::Refused(refusal), None);
         }
@@ -107,27 +109,27 @@ impl Executor {
         request: RangeRequest,
         consistency: Consistency,
         budget: &'b ConnectionBudget<'_>,
-    ) -> Charged<'b> {
+    ) -> ChargedResponse<'b> {
         if let Err(exceeded) = self.limits.check_range(&request) {
             return (invalid(&exceeded), None);
         }
         if let Err(refusal) = self.wait_until_readable(consistency).await {
             return (ResponseBody::Refused(refusal), None);
         }
-        // This thread also drives Raft, so it reads what is in memory and nothing else. That is
-        // faster than a wake-up of another thread.
+        // This thread also drives Raft, so it reads from memory only. That is faster than waking
+        // another thread.
         match self.reader.range_in_memory(&request) {
-            Ok(Some(answer)) => {
-                let response = ResponseBody::Range(answer);
-                if let Ok(charge) = budget.try_charge(budget::response_bytes(&response)) {
+            Ok(Some(result)) => {
+                let response = ResponseBody::Range(result);
+                if let Ok(charge) = budget.try_charge(response_bytes(&response)) {
                     return (response, charge);
                 }
-                // Without room it is not kept; it is read again when there is some.
+                // The budget is exhausted: the key is read again when there is space.
             }
             Ok(None) => {}
             Err(error) => return (ResponseBody::Refused(unreadable(&error)), None),
         }
-        let charge = budget.charge(budget::range_bytes_max(&request, &self.limits)).await;
+        let charge = budget.charge(range_bytes_max(&request, &self.limits)).await;
         let read = self.disk_reads.read(request).await;
         corrected(read.map_or_else(ResponseBody::Refused, ResponseBody::Range), charge)
     }
@@ -151,7 +153,8 @@ impl Executor {
         }
     }
 
-    /// Why a leader must refuse a command for lack of space. Other nodes refuse every command.
+    /// The refusal of a leader that has too little disk space for the command. Other nodes refuse
+    /// every command anyway.
     fn refusal_for_space(&self, command: &Command) -> Option<Refusal> {
         let space = self.space.as_ref()?;
         match self.node.leadership().role {
@@ -160,7 +163,7 @@ impl Executor {
         }
     }
 
-    /// Waits until this node's store is as fresh as a read demands.
+    /// Waits until the store of this node is as fresh as the read requires.
     async fn wait_until_readable(&self, consistency: Consistency) -> Result<(), Refusal> {
         match consistency {
             Consistency::Linearizable => match self.node.read_barrier().await {
@@ -209,9 +212,9 @@ impl Executor {
     async fn members(&self) -> Vec<MemberReport> {
         let raft = self.node.status().await.raft;
         let membership = &raft.membership;
-        let known = self.known_members();
+        let members = self.member_addresses();
         let report = |node| {
-            let addresses = known.get(&node);
+            let addresses = members.get(&node);
             MemberReport {
                 node,
                 voter: membership.is_voter(node),
@@ -239,15 +242,15 @@ impl Executor {
     }
 
     fn hint(&self, node: NodeId) -> LeaderHint {
-        let address = self.known_members().get(&node).map(|addresses| addresses.client.clone());
+        let address = self.member_addresses().get(&node).map(|addresses| addresses.client.clone());
         LeaderHint { node, address }
     }
 }
 
-/// Charges a response what it holds instead of what was expected.
-fn corrected(response: ResponseBody, mut charge: Option<Charge<'_>>) -> Charged<'_> {
+/// Corrects the charge from the largest possible size to the size of the response.
+fn corrected(response: ResponseBody, mut charge: Option<Charge<'_>>) -> ChargedResponse<'_> {
     if let Some(charge) = &mut charge {
-        charge.correct(budget::response_bytes(&response));
+        charge.correct(response_bytes(&response));
     }
     (response, charge)
 }

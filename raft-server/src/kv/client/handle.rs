@@ -1,0 +1,179 @@
+//! The client as programs use it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::call::Caller;
+use super::config::{ClientConfig, Retry};
+use super::error::Error;
+use super::outputs::{mismatch, output, unexpected};
+use super::progress::RetrySafety;
+use super::session;
+use crate::kv::protocol::{Consistency, MemberReport, RequestBody, ResponseBody, StatusReport};
+use crate::kv::state_machine::{
+    Command, DeleteRange, Deleted, KeyRange, KeyValue, Op, Outcome, Output, Put, QueryResult,
+    QueryResultBody, RangeRequest, RangeResult, Revision, Txn, TxnResult,
+};
+
+/// A client of one cluster. Clones share connections and sessions; a clone is cheap.
+#[derive(Clone, Debug)]
+pub struct Client {
+    caller: Arc<Caller>,
+}
+
+/// A result, and the revision of the store that it belongs to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Revisioned<T> {
+    /// The revision of the store after a write, or of the state that a read returned.
+    pub revision: Revision,
+    /// The result.
+    pub value: T,
+}
+
+impl Client {
+    /// Creates a client. Needs a tokio runtime. Connections are established when they are first
+    /// needed: a cluster that is unreachable is not an error here.
+    ///
+    /// # Errors
+    /// When the configuration is invalid.
+    pub fn new(config: ClientConfig) -> Result<Self, Error> {
+        Ok(Self { caller: Arc::new(Caller::new(config)?) })
+    }
+
+    /// Creates a client and waits for the first response of a node.
+    ///
+    /// # Errors
+    /// As [`Client::new`], and when no node responds in time.
+    pub async fn connect(config: ClientConfig) -> Result<Self, Error> {
+        let client = Self::new(config)?;
+        client.members().await?;
+        Ok(client)
+    }
+
+    /// Sets a key. Returns its previous version if `prev_kv` requests it.
+    ///
+    /// # Errors
+    /// See [`Error`] for what each variant states about the outcome.
+    pub async fn put(&self, put: Put) -> Result<Revisioned<Option<KeyValue>>, Error> {
+        let output = self.command(Op::Put(put)).await?;
+        let Output { revision, outcome: Outcome::Put { prev_kv } } = output else {
+            return Err(mismatch(output.outcome));
+        };
+        Ok(Revisioned { revision, value: prev_kv })
+    }
+
+    /// Deletes one key or many.
+    ///
+    /// # Errors
+    /// See [`Error`] for what each variant states about the outcome.
+    pub async fn delete(&self, delete: DeleteRange) -> Result<Revisioned<Deleted>, Error> {
+        let output = self.command(Op::DeleteRange(delete)).await?;
+        let Output { revision, outcome: Outcome::DeleteRange(deleted) } = output else {
+            return Err(mismatch(output.outcome));
+        };
+        Ok(Revisioned { revision, value: deleted })
+    }
+
+    /// Compares, then applies one of two lists of operations.
+    ///
+    /// # Errors
+    /// See [`Error`] for what each variant states about the outcome. Comparisons that do not hold
+    /// are not an error.
+    pub async fn txn(&self, txn: Txn) -> Result<Revisioned<TxnResult>, Error> {
+        let output = self.command(Op::Txn(txn)).await?;
+        let Output { revision, outcome: Outcome::Txn(result) } = output else {
+            return Err(mismatch(output.outcome));
+        };
+        Ok(Revisioned { revision, value: result })
+    }
+
+    /// Removes the versions that were superseded at this revision or before. Returns the revision
+    /// of the store.
+    ///
+    /// # Errors
+    /// See [`Error`] for what each variant states about the outcome.
+    pub async fn compact(&self, revision: Revision) -> Result<Revision, Error> {
+        let output = self.command(Op::Compact(revision)).await?;
+        let Output { revision, outcome: Outcome::Compact } = output else {
+            return Err(mismatch(output.outcome));
+        };
+        Ok(revision)
+    }
+
+    /// Reads one key; `None` if it does not exist. Linearizable.
+    ///
+    /// # Errors
+    /// When no node responds in time, or the request is refused.
+    pub async fn get(&self, key: Bytes) -> Result<Revisioned<Option<KeyValue>>, Error> {
+        let request = RangeRequest::new(KeyRange::Key(key));
+        let Revisioned { revision, mut value } =
+            self.range(request, Consistency::Linearizable).await?;
+        Ok(Revisioned { revision, value: value.kvs.pop() })
+    }
+
+    /// Reads a range of keys.
+    ///
+    /// # Errors
+    /// When no node responds in time, or the request is refused.
+    pub async fn range(
+        &self,
+        request: RangeRequest,
+        consistency: Consistency,
+    ) -> Result<Revisioned<RangeResult>, Error> {
+        let body = RequestBody::Range { request, consistency };
+        let response = match consistency {
+            Consistency::Linearizable => {
+                let deadline = self.caller.deadline();
+                self.caller.call_leader(body, RetrySafety::Idempotent, deadline).await?.0
+            }
+            Consistency::Serializable => self.caller.call_any(body).await?,
+        };
+        let ResponseBody::Range(QueryResult { revision, body }) = response else {
+            return Err(unexpected(&response));
+        };
+        match body {
+            QueryResultBody::Range(value) => Ok(Revisioned { revision, value }),
+            QueryResultBody::Refused(refusal) => Err(Error::Refused(refusal)),
+            QueryResultBody::Hash(_) => {
+                Err(Error::Protocol("the response to a range is a hash".to_owned()))
+            }
+        }
+    }
+
+    /// The status of the node at one of the endpoints.
+    ///
+    /// # Errors
+    /// When it does not respond in time.
+    pub async fn status_of(&self, endpoint: &str) -> Result<StatusReport, Error> {
+        let response = self.caller.call_at(endpoint, RequestBody::Status).await?;
+        let ResponseBody::Status(report) = response else { return Err(unexpected(&response)) };
+        Ok(*report)
+    }
+
+    /// The members of the cluster, from any node that responds.
+    ///
+    /// # Errors
+    /// When no node responds in time.
+    pub async fn members(&self) -> Result<Vec<MemberReport>, Error> {
+        let response = self.caller.call_any(RequestBody::Members).await?;
+        let ResponseBody::Members(members) = response else { return Err(unexpected(&response)) };
+        Ok(members)
+    }
+
+    /// Sends a command, in a session if the configuration requires it.
+    async fn command(&self, op: Op) -> Result<Output, Error> {
+        let output = match self.caller.retry() {
+            Retry::WhenSafe => {
+                let body = RequestBody::Command(Command::without_session(op));
+                let deadline = self.caller.deadline();
+                output(self.caller.call_leader(body, RetrySafety::Unsafe, deadline).await?.0)?
+            }
+            Retry::ExactlyOnce => session::command(&self.caller, op).await?,
+        };
+        if let Outcome::Refused(refusal) = output.outcome {
+            return Err(Error::Refused(refusal));
+        }
+        Ok(output)
+    }
+}
