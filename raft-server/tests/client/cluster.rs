@@ -1,4 +1,4 @@
-//! Real nodes in this process, with their clients' ports on loopback.
+//! Real nodes in this process, with their client ports on loopback.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -22,11 +22,11 @@ use raft_storage::MemLogStore;
 use raft_transport_mem::Hub;
 use tempfile::TempDir;
 
-use super::calls::within;
+use super::setup::within;
 use super::tls::{CLUSTER, Issuer};
 
 const NODES: u64 = 3;
-/// The most connections of a node here.
+/// The most connections of a node in these tests.
 pub(super) const CONNECTIONS_MAX: usize = 16;
 const KV: KvOptions = KvOptions { block_cache_bytes: 1 << 20, write_buffer_bytes: 1 << 20 };
 
@@ -37,7 +37,7 @@ pub(super) struct Member {
     _data: TempDir,
 }
 
-/// The disk of a member, as full as a test says.
+/// The disk of a member; the test sets its free space.
 struct Disk {
     free_bytes: Arc<AtomicU64>,
     monitor: Arc<SpaceMonitor>,
@@ -100,7 +100,7 @@ impl Cluster {
         self.members[node - 1].api.address().to_string()
     }
 
-    /// A client that knows this node's address alone.
+    /// A client with this node as its only endpoint.
     fn client(&self, node: usize) -> Client {
         let mut config = ClientConfig::new(vec![self.address(node)], self.issuer.client());
         config.timeout = Duration::from_secs(20);
@@ -116,7 +116,7 @@ async fn member(issuer: &Issuer, hub: &Hub, node: u64) -> Member {
         node: NodeId(node),
         incarnation: Incarnation(1),
     };
-    // Elections happen when a test asks for one.
+    // Elections happen only when a test starts one.
     let mut config = Config::new(identity, node);
     config.election_timeout_min = Duration::from_secs(600);
     config.heartbeat_interval = Duration::from_millis(20);
@@ -148,7 +148,7 @@ fn put(key: &str, value: &str) -> Put {
     Put { key: key.to_owned().into(), value: value.to_owned().into(), prev_kv: true }
 }
 
-/// From a client that knows a follower alone to the leader and back.
+/// The only endpoint of the client is a follower.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_request_reaches_the_leader_through_a_follower() {
     let cluster = Cluster::led().await;
@@ -176,14 +176,14 @@ async fn every_request_reaches_the_leader_through_a_follower() {
     let deleted = within(client.delete(all)).await.unwrap();
     assert_eq!((deleted.revision, deleted.value.count), (Revision(4), 2));
     assert_eq!(within(client.compact(Revision(3))).await.unwrap(), Revision(4));
-    let mut gone = RangeRequest::new(KeyRange::all());
-    gone.revision = Some(Revision(1));
-    let gone = within(client.range(gone, Consistency::Linearizable)).await;
-    assert!(matches!(gone, Err(Error::Refused(_))), "{gone:?}");
+    let mut compacted = RangeRequest::new(KeyRange::all());
+    compacted.revision = Some(Revision(1));
+    let compacted = within(client.range(compacted, Consistency::Linearizable)).await;
+    assert!(matches!(compacted, Err(Error::Refused(_))), "{compacted:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn status_and_members_come_from_the_node_that_is_asked() {
+async fn status_is_that_of_the_requested_node() {
     let cluster = Cluster::led().await;
     let client = cluster.client(2);
     let leader = within(client.status_of(&cluster.address(1))).await.unwrap();
@@ -199,7 +199,7 @@ async fn status_and_members_come_from_the_node_that_is_asked() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn too_large_a_request_is_refused_before_it_is_in_the_log() {
+async fn request_above_a_limit_is_refused_before_it_is_in_the_log() {
     let cluster = Cluster::led().await;
     let client = cluster.client(1);
     within(client.put(put("a", "1"))).await.unwrap();
@@ -220,9 +220,10 @@ async fn too_large_a_request_is_refused_before_it_is_in_the_log() {
     assert_eq!(cluster.members[0].node.status().await.raft.last_log, before);
 }
 
-/// The leader goes while many write: in sessions, every write happens once, and nobody notices.
+/// The leader steps down while many clients write: in sessions, every write is applied once and
+/// succeeds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn writes_in_sessions_happen_once_when_leaders_change() {
+async fn writes_in_sessions_are_applied_once_when_leaders_change() {
     const WRITERS: u64 = 8;
     const WRITES: u64 = 40;
     let cluster = Cluster::led().await;
@@ -250,9 +251,10 @@ async fn writes_in_sessions_happen_once_when_leaders_change() {
     }
 }
 
-/// What is under way when the port closes is answered, and the next request finds another node.
+/// Requests in flight get their responses when the port closes; the next request goes to another
+/// node.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_port_that_closes_answers_what_is_under_way() {
+async fn closing_port_responds_to_requests_in_flight() {
     let mut cluster = Cluster::led().await;
     let client = cluster.client(1);
     within(client.put(put("a", "0"))).await.unwrap();
@@ -274,8 +276,8 @@ async fn a_port_that_closes_answers_what_is_under_way() {
     assert_eq!(count, Some(51));
 }
 
-/// A leader that is short of space refuses by what a command needs, and says why; a follower that
-/// is short of space passes clients on and acknowledges what the leader replicates.
+/// A leader that is short of space refuses commands by what they need. A follower that is short of
+/// space redirects clients and acknowledges what the leader replicates.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commands_are_refused_by_the_free_space_of_the_leader() {
     let cluster = Cluster::led().await;
@@ -289,7 +291,7 @@ async fn commands_are_refused_by_the_free_space_of_the_leader() {
         within(client.put(put(key, "1"))).await.unwrap();
     }
     follower.disk.set_free_bytes(0);
-    // A client that does not know the leader yet asks the follower first.
+    // A new client sends its request to the follower first.
     within(cluster.client(2).put(put("a", "2"))).await.unwrap();
 
     leader.disk.set_free_bytes(Disk::RESERVE_BYTES - 1);

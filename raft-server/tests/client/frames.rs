@@ -1,4 +1,4 @@
-//! Frames: what goes in comes out, and nothing that comes in does harm.
+//! Frames: every message survives the encoding, and malformed bytes are errors.
 
 use bytes::Bytes;
 use raft_core::{ClusterId, LogId, LogIndex, NodeId, Term};
@@ -44,7 +44,7 @@ fn requests() -> Vec<Request> {
     bodies.zip(u64::MAX - 20..).map(|(body, id)| Request { id, body }).collect()
 }
 
-fn replies() -> Vec<Response> {
+fn responses() -> Vec<Response> {
     let kv = KeyValue {
         key: Bytes::from_static(b"k"),
         value: Bytes::new(),
@@ -101,7 +101,7 @@ fn replies() -> Vec<Response> {
     ]
     .into_iter()
     .zip(0..)
-    .map(|(response, id)| Response { id, body: response })
+    .map(|(body, id)| Response { id, body })
     .collect()
 }
 
@@ -111,9 +111,9 @@ fn frame<M: Serialize>(message: &M) -> Vec<u8> {
     bytes
 }
 
-/// The stream may be cut into reads anywhere.
+/// A read may end anywhere in a frame.
 #[test]
-fn messages_come_out_as_they_went_in_however_the_stream_is_cut() {
+fn messages_survive_the_encoding_however_the_stream_is_split() {
     let stream: Vec<u8> = requests().iter().flat_map(frame).collect();
     for step in [1, 2, 3, 7, 64, stream.len()] {
         let mut reader = FrameReader::default();
@@ -126,14 +126,14 @@ fn messages_come_out_as_they_went_in_however_the_stream_is_cut() {
         }
         assert_eq!(found, requests(), "in steps of {step}");
     }
-    for reply in replies() {
-        let frame = frame(&reply);
-        assert_eq!(read_message::<Response>(&frame[4..]).unwrap(), reply);
+    for response in responses() {
+        let frame = frame(&response);
+        assert_eq!(read_message::<Response>(&frame[4..]).unwrap(), response);
     }
 }
 
 #[test]
-fn a_length_beyond_the_limit_is_refused_before_anything_is_kept_for_it() {
+fn length_beyond_the_limit_is_refused_before_memory_is_allocated() {
     let mut reader = FrameReader::default();
     reader.extend(&u32::MAX.to_be_bytes());
     let bytes = u32::MAX as usize;
@@ -142,7 +142,7 @@ fn a_length_beyond_the_limit_is_refused_before_anything_is_kept_for_it() {
 }
 
 #[test]
-fn a_message_beyond_the_limit_is_not_written() {
+fn message_beyond_the_limit_is_not_written() {
     let mut out = b"before".to_vec();
     let error = write_frame(&mut out, &vec![0_u8; FRAME_BYTES_MAX + 1]).unwrap_err();
     assert!(matches!(error, FrameError::TooLarge { .. }), "{error:?}");
@@ -156,7 +156,7 @@ fn bytes_after_a_message_are_an_error() {
     assert_eq!(read_message::<Request>(&bytes[4..]), Err(FrameError::TrailingBytes(1)));
 }
 
-/// Whatever is flipped or cut: an error or another message, never a panic.
+/// Flipped bits and missing bytes lead to an error or another message, never to a panic.
 #[test]
 fn damaged_messages_never_panic() {
     let seed = 20_261_121;
@@ -164,21 +164,21 @@ fn damaged_messages_never_panic() {
     let mut rng = fastrand::Rng::with_seed(seed);
     let mut refused = 0;
     for round in 0..20_000 {
-        let (requests, replies) = (requests(), replies());
+        let (requests, responses) = (requests(), responses());
         let mut bytes = match round % 2 {
             0 => frame(rng.choice(&requests).unwrap()),
-            _ => frame(rng.choice(&replies).unwrap()),
+            _ => frame(rng.choice(&responses).unwrap()),
         };
         bytes.drain(..4);
         match rng.u8(..3) {
             0 => bytes.truncate(rng.usize(..bytes.len())),
             1 => {
-                let place = rng.usize(..bytes.len());
-                bytes[place] ^= 1 << rng.u8(..8);
+                let position = rng.usize(..bytes.len());
+                bytes[position] ^= 1 << rng.u8(..8);
             }
             _ => {
-                let place = rng.usize(..bytes.len());
-                bytes.truncate(place);
+                let position = rng.usize(..bytes.len());
+                bytes.truncate(position);
                 bytes.extend([0xff; 10]);
             }
         }

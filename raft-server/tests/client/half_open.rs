@@ -1,4 +1,4 @@
-//! Handshakes that never end.
+//! Handshakes that never complete.
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -9,28 +9,28 @@ use quinn::Endpoint;
 use raft_server::kv::client::{Client, ClientConfig};
 use raft_transport_quic::tls::{Role, SERVER_NAME, client_config};
 
-use super::calls::within;
 use super::cluster::{CONNECTIONS_MAX, Cluster};
+use super::setup::within;
 use super::tls::Issuer;
 
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
-/// Forwards what a stranger sends to the node, and of the answers only demands for proof of the
-/// address: the stranger's handshake begins and never ends.
+/// Forwards the packets of an unauthenticated endpoint to the node, and in the other direction only
+/// Retry packets: the handshake begins and never completes.
 struct Relay(Arc<UdpSocket>);
 
 impl Relay {
-    fn new(node: SocketAddr, stranger: SocketAddr, begun: Sender<()>) -> Self {
+    fn new(node: SocketAddr, endpoint: SocketAddr, begun: Sender<()>) -> Self {
         let relay = Arc::new(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
         let socket = Arc::clone(&relay);
         std::thread::spawn(move || {
             let mut packet = [0; 65_536];
             while let Ok((bytes, from)) = socket.recv_from(&mut packet) {
                 match bytes {
-                    // The end of the test.
+                    // Sent at the end of the test.
                     0 => return,
                     _ if from != node => drop(socket.send_to(&packet[..bytes], node)),
-                    _ if is_retry(packet[0]) => drop(socket.send_to(&packet[..bytes], stranger)),
+                    _ if is_retry(packet[0]) => drop(socket.send_to(&packet[..bytes], endpoint)),
                     _ => drop(begun.send(())),
                 }
             }
@@ -39,7 +39,7 @@ impl Relay {
     }
 }
 
-/// Whether this first byte is that of a retry packet (RFC 9000 §17.2.5).
+/// Whether this is the first byte of a Retry packet (RFC 9000 §17.2.5).
 const fn is_retry(first_byte: u8) -> bool {
     first_byte & 0xf0 == 0xf0
 }
@@ -50,19 +50,20 @@ impl Drop for Relay {
     }
 }
 
-/// Strangers need no certificate to begin a handshake: however many do, clients are served.
+/// A handshake can begin without a certificate. Handshakes that do not complete must not exhaust
+/// the limit on connections.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn half_open_handshakes_do_not_count_as_connections() {
     let cluster = Cluster::led().await;
     let node = cluster.members[0].api.address();
-    let strangers = Endpoint::client((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let unauthenticated = Endpoint::client((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
     let config = client_config(&Issuer::new().client(), Role::Client).unwrap();
     let mut stalled = Vec::new();
     for _ in 0..CONNECTIONS_MAX {
         let (begun, begins): (_, Receiver<()>) = channel();
-        let relay = Relay::new(node, strangers.local_addr().unwrap(), begun);
+        let relay = Relay::new(node, unauthenticated.local_addr().unwrap(), begun);
         let at = relay.0.local_addr().unwrap();
-        let connecting = strangers.connect_with(config.clone(), at, SERVER_NAME).unwrap();
+        let connecting = unauthenticated.connect_with(config.clone(), at, SERVER_NAME).unwrap();
         stalled.push((relay, connecting, begins));
     }
     let stalled = tokio::task::spawn_blocking(move || {
@@ -73,7 +74,7 @@ async fn half_open_handshakes_do_not_count_as_connections() {
     });
     let stalled = within(stalled).await.unwrap();
     let mut config = ClientConfig::new(vec![node.to_string()], cluster.issuer.client());
-    // Shorter than the node keeps the strangers.
+    // Shorter than the handshake timeout of the node.
     config.timeout = Duration::from_secs(3);
     let client = Client::new(config).unwrap();
     within(client.status_of(&node.to_string())).await.unwrap();

@@ -1,51 +1,38 @@
-//! A node's port against strangers and nonsense, spoken by hand.
+//! The client port against unauthorized peers and malformed bytes.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 
-use quinn::{Connection, ConnectionError, Endpoint, RecvStream};
+use quinn::{Connection, ConnectionError, Endpoint};
 use raft_core::ClusterId;
 use raft_server::kv::protocol::{
-    ClientHello, FrameReader, REQUEST_BYTES_MAX, Request, RequestBody, Response, ResponseBody,
-    SUPPORTED_VERSIONS, read_message, write_frame,
+    ClientHello, REQUEST_BYTES_MAX, Request, RequestBody, Response, ResponseBody,
+    SUPPORTED_VERSIONS, ServerHello,
 };
 use raft_transport_quic::tls::{self, Role, SERVER_NAME, TlsIdentity};
 use raft_transport_quic::{CloseCode, VersionRange};
 
-use super::calls::within;
 use super::cluster::Cluster;
+use super::raw_client::{HELLO, RawClient, dial, frame};
+use super::setup::within;
 use super::tls::{CLUSTER, Issuer};
 
-const HELLO: ClientHello = ClientHello { versions: SUPPORTED_VERSIONS, cluster: Some(CLUSTER) };
-
-/// Dials a node as somebody, in some role.
-async fn dial(cluster: &Cluster, identity: &TlsIdentity, role: Role) -> Connection {
-    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let endpoint = Endpoint::client(any).unwrap();
-    let config = tls::client_config(identity, role).unwrap();
-    let address = cluster.members[0].api.address();
-    let connecting = endpoint.connect_with(config, address, SERVER_NAME).unwrap();
-    within(connecting).await.unwrap()
+async fn connect(cluster: &Cluster, identity: &TlsIdentity) -> Connection {
+    dial(cluster.members[0].api.address(), identity, Role::Client).await
 }
 
-fn frame<M: serde::Serialize>(message: &M) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    write_frame(&mut bytes, message).unwrap();
-    bytes
-}
-
-/// Says something on a fresh stream and returns how the node closes the connection.
-async fn refused(connection: Connection, bytes: &[u8]) -> (u64, String) {
-    if let Ok((mut send, receive)) = connection.open_bi().await {
-        // The node may have closed before everything is said.
-        let _ = send.write_all(bytes).await;
-        let closed = within(connection.closed()).await;
-        drop((send, receive));
-        return close_of(closed);
-    }
-    close_of(within(connection.closed()).await)
-}
-
-fn close_of(closed: ConnectionError) -> (u64, String) {
+/// Sends bytes on a new stream and returns the code and reason of the node's close.
+async fn close_after(connection: Connection, bytes: &[u8]) -> (u64, String) {
+    let streams = connection.open_bi().await;
+    let streams = match streams {
+        Ok((mut send, receive)) => {
+            // The node may close the connection before it has read everything.
+            let _ = send.write_all(bytes).await;
+            Some((send, receive))
+        }
+        Err(_) => None,
+    };
+    let closed = within(connection.closed()).await;
+    drop(streams);
     match closed {
         ConnectionError::ApplicationClosed(close) => {
             (close.error_code.into_inner(), String::from_utf8_lossy(&close.reason).into_owned())
@@ -54,8 +41,17 @@ fn close_of(closed: ConnectionError) -> (u64, String) {
     }
 }
 
+/// Sends this hello and a ping, and expects the responses to both.
+async fn assert_is_served(mut client: RawClient, hello: &[u8]) {
+    client.send_bytes(hello).await;
+    client.send(&Request { id: 3, body: RequestBody::Ping }).await;
+    let _: ServerHello = client.read().await;
+    let response: Response = client.read().await;
+    assert_eq!(response, Response { id: 3, body: ResponseBody::Pong });
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn hellos_that_do_not_match_are_refused_with_both_values() {
+async fn hello_that_does_not_match_is_refused_with_both_values() {
     let cluster = Cluster::led().await;
     let identity = cluster.issuer.client();
     let other = ClusterId(0xbad);
@@ -71,16 +67,16 @@ async fn hellos_that_do_not_match_are_refused_with_both_values() {
             [other.to_string(), CLUSTER.to_string()],
         ),
     ] {
-        let connection = dial(&cluster, &identity, Role::Client).await;
-        let (closed, reason) = refused(connection, &frame(&hello)).await;
+        let connection = connect(&cluster, &identity).await;
+        let (closed, reason) = close_after(connection, &frame(&hello)).await;
         assert_eq!(closed, code as u64, "{reason}");
         assert!(parts.iter().all(|part| reason.contains(part)), "{reason}");
     }
 }
 
-/// A client of a later release supports more versions and sends more fields; one version is common.
+/// The client supports more versions and sends more fields; one version is common.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_newer_client_with_a_common_version_is_served() {
+async fn newer_client_with_a_common_version_is_served() {
     let cluster = Cluster::led().await;
     let identity = cluster.issuer.client();
     let newest = SUPPORTED_VERSIONS.highest() + 7;
@@ -88,32 +84,12 @@ async fn a_newer_client_with_a_common_version_is_served() {
     let mut hello = frame(&ClientHello { versions, ..HELLO });
     hello.extend([1, 2, 3]);
     hello[3] += 3;
-    let connection = dial(&cluster, &identity, Role::Client).await;
-    let (mut send, mut receive) = connection.open_bi().await.unwrap();
-    let ping = frame(&Request { id: 3, body: RequestBody::Ping });
-    send.write_all(&[hello, ping].concat()).await.unwrap();
-    let replies = frames(&mut receive, 2).await;
-    let reply: Response = read_message(&replies[1]).unwrap();
-    assert_eq!(reply, Response { id: 3, body: ResponseBody::Pong });
-}
-
-/// The first frames of a stream.
-async fn frames(receive: &mut RecvStream, count: usize) -> Vec<Vec<u8>> {
-    let mut reader = FrameReader::default();
-    let mut frames = Vec::new();
-    let mut chunk = [0; 256];
-    while frames.len() < count {
-        let bytes = within(receive.read(&mut chunk)).await.unwrap().unwrap();
-        reader.extend(&chunk[..bytes]);
-        while let Some(frame) = reader.next_frame().unwrap() {
-            frames.push(frame.to_vec());
-        }
-    }
-    frames
+    let client = RawClient::on(connect(&cluster, &identity).await).await;
+    assert_is_served(client, &hello).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nonsense_closes_the_connection_and_no_other() {
+async fn malformed_frame_closes_its_connection_and_no_other() {
     let cluster = Cluster::led().await;
     let identity = cluster.issuer.client();
     let hello = frame(&HELLO);
@@ -122,9 +98,9 @@ async fn nonsense_closes_the_connection_and_no_other() {
     trailing[3] += 1;
     trailing.push(0);
     let too_large = u32::try_from(REQUEST_BYTES_MAX + 1).unwrap().to_be_bytes();
-    // Before the hello a node keeps hardly anything.
+    // Before the hello a node accepts only short frames.
     let long_hello = 1025_u32.to_be_bytes();
-    let witness = dial(&cluster, &identity, Role::Client).await;
+    let other = connect(&cluster, &identity).await;
     for (bytes, code) in [
         (long_hello.to_vec(), CloseCode::FrameTooLarge),
         (after_hello(&too_large), CloseCode::FrameTooLarge),
@@ -134,44 +110,38 @@ async fn nonsense_closes_the_connection_and_no_other() {
         (after_hello(&[0, 0, 0, 2, 1, 99]), CloseCode::Malformed),
         (after_hello(&trailing), CloseCode::Malformed),
     ] {
-        let connection = dial(&cluster, &identity, Role::Client).await;
-        let (closed, reason) = refused(connection, &bytes).await;
+        let connection = connect(&cluster, &identity).await;
+        let (closed, reason) = close_after(connection, &bytes).await;
         assert_eq!(closed, code as u64, "{bytes:?}: {reason}");
     }
-    let (mut send, mut receive) = witness.open_bi().await.unwrap();
-    let ping = frame(&Request { id: 3, body: RequestBody::Ping });
-    send.write_all(&after_hello(&ping)).await.unwrap();
-    let frames = frames(&mut receive, 2).await;
-    let reply: Response = read_message(&frames[1]).unwrap();
-    assert_eq!(reply, Response { id: 3, body: ResponseBody::Pong });
+    assert_is_served(RawClient::on(other).await, &hello).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_at_the_clients_port_is_told_where_to_go() {
+async fn node_at_the_client_port_is_refused_with_the_port_to_use() {
     let cluster = Cluster::led().await;
-    let connection = dial(&cluster, &cluster.issuer.node(2), Role::Peer).await;
-    let (closed, reason) = refused(connection, &[]).await;
+    let address = cluster.members[0].api.address();
+    let connection = dial(address, &cluster.issuer.node(2), Role::Peer).await;
+    let (closed, reason) = close_after(connection, &[]).await;
     assert_eq!(closed, CloseCode::WrongPort as u64);
     assert!(reason.contains("nodes use the peer address"), "{reason}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_of_another_cluster_is_refused_by_its_certificate() {
+async fn client_with_a_certificate_of_another_cluster_is_refused() {
     let cluster = Cluster::led().await;
     let other = cluster.issuer.client_of(ClusterId(0xbad));
-    let connection = dial(&cluster, &other, Role::Client).await;
-    let (closed, reason) = refused(connection, &frame(&HELLO)).await;
+    let connection = connect(&cluster, &other).await;
+    let (closed, reason) = close_after(connection, &frame(&HELLO)).await;
     assert_eq!(closed, CloseCode::WrongCluster as u64);
     assert!(reason.contains("wrong cluster"), "{reason}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stranger_fails_the_handshake() {
+async fn client_with_a_certificate_of_another_authority_fails_the_handshake() {
     let cluster = Cluster::led().await;
-    let stranger = Issuer::new().client();
-    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let endpoint = Endpoint::client(any).unwrap();
-    let config = tls::client_config(&stranger, Role::Client).unwrap();
+    let endpoint = Endpoint::client((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let config = tls::client_config(&Issuer::new().client(), Role::Client).unwrap();
     let address = cluster.members[0].api.address();
     let connected = within(endpoint.connect_with(config, address, SERVER_NAME).unwrap()).await;
     assert!(matches!(connected, Err(ConnectionError::TransportError(_))), "{connected:?}");

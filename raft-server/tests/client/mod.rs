@@ -1,5 +1,5 @@
-//! The client protocol and the client: against nodes in this process, and against a node whose
-//! every answer the test makes up.
+//! The client protocol and the client: against nodes in this process, and against a fake node whose
+//! every response the test decides.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,11 +10,16 @@
 mod calls;
 mod cluster;
 mod cold_reads;
+mod fake_node;
 mod frames;
 mod half_open;
 mod hello;
-mod puppet;
+mod protocol_document;
+mod raw_client;
+mod redirects;
 mod response_budget;
+mod sessions;
+mod setup;
 mod single;
 mod stall;
 mod tls;

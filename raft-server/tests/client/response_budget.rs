@@ -1,62 +1,38 @@
-//! Clients that ask for much and take little.
+//! Clients that request much and read little.
 
 use std::collections::BTreeSet;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Range;
 
 use bytes::Bytes;
-use quinn::{Connection, Endpoint, RecvStream, SendStream};
 use raft_server::kv::client_api::{ClientApiMonitor, ClientApiStatus};
-use raft_server::kv::protocol::{
-    ClientHello, Consistency, FrameReader, Request, RequestBody, Response, ResponseBody,
-    SUPPORTED_VERSIONS, ServerHello, read_message, write_frame,
-};
+use raft_server::kv::protocol::{Consistency, Request, RequestBody, Response, ResponseBody};
 use raft_server::kv::state_machine::{KeyRange, QueryResultBody, RangeRequest};
-use raft_transport_quic::tls::{self, Role, SERVER_NAME};
 
-use super::calls::{PATIENCE, within};
+use super::raw_client::{RawClient, frame};
+use super::setup::WAIT_MAX;
 use super::single::SingleNode;
-use super::tls::CLUSTER;
 
 const MIB: usize = 1 << 20;
 /// Keys in the store, each with a value of this size: a range of all of them is one response.
 const KEYS: usize = 8;
 const VALUE_BYTES: usize = 8 << 10;
 
-async fn single(connection_bytes_max: usize, identity_bytes_max: usize) -> SingleNode {
+async fn node(connection_bytes_max: usize, identity_bytes_max: usize) -> SingleNode {
     let value = Bytes::from(vec![b'v'; VALUE_BYTES]);
     let kvs = (0..KEYS).map(|number| (format!("k{number}"), value.clone()));
-    SingleNode::serving(kvs, |config| {
+    SingleNode::with_cold_store(kvs, |config| {
         config.connection_response_bytes_max = connection_bytes_max;
         config.identity_response_bytes_max = identity_bytes_max;
     })
     .await
 }
 
-/// A client's connection that reads only when it is told to.
-struct Pipeline {
-    _connection: Connection,
-    send: SendStream,
-    receive: RecvStream,
-    reader: FrameReader,
-}
+/// A client that reads responses only when the test requests it.
+struct Pipeline(RawClient);
 
 impl Pipeline {
-    async fn open(single: &SingleNode) -> Self {
-        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let endpoint = Endpoint::client(any).unwrap();
-        let config = tls::client_config(&single.issuer.client(), Role::Client).unwrap();
-        let connecting = endpoint.connect_with(config, single.api.address(), SERVER_NAME).unwrap();
-        let connection = within(connecting).await.unwrap();
-        let (send, receive) = connection.open_bi().await.unwrap();
-        let reader = FrameReader::default();
-        let mut pipeline = Self { _connection: connection, send, receive, reader };
-        let hello = ClientHello { versions: SUPPORTED_VERSIONS, cluster: Some(CLUSTER) };
-        let mut bytes = Vec::new();
-        write_frame(&mut bytes, &hello).unwrap();
-        pipeline.send.write_all(&bytes).await.unwrap();
-        let _: ServerHello = pipeline.read().await;
-        pipeline
+    async fn open(node: &SingleNode) -> Self {
+        Self(node.raw_client().await)
     }
 
     /// Requests everything, once for each id.
@@ -65,39 +41,28 @@ impl Pipeline {
         for id in ids {
             let request = RangeRequest::new(KeyRange::all());
             let body = RequestBody::Range { request, consistency: Consistency::Serializable };
-            write_frame(&mut bytes, &Request { id, body }).unwrap();
+            bytes.extend(frame(&Request { id, body }));
         }
-        within(self.send.write_all(&bytes)).await.unwrap();
+        self.0.send_bytes(&bytes).await;
     }
 
-    /// Reads this many responses and checks that each is whole and none comes twice.
+    /// Reads this many responses. Each must be complete and have its own id.
     async fn take(&mut self, count: usize) {
         let mut ids = BTreeSet::new();
         for _ in 0..count {
-            let reply: Response = within(self.read()).await;
-            let ResponseBody::Range(answer) = reply.body else { panic!("{reply:?}") };
-            let QueryResultBody::Range(result) = answer.body else { panic!("{:?}", answer.body) };
-            assert_eq!(result.kvs.len(), KEYS);
-            assert!(result.kvs.iter().all(|kv| kv.value.len() == VALUE_BYTES));
-            assert!(ids.insert(reply.id), "response {} came twice", reply.id);
-        }
-    }
-
-    async fn read<M: serde::de::DeserializeOwned>(&mut self) -> M {
-        let mut chunk = vec![0; 64 << 10];
-        loop {
-            if let Some(frame) = self.reader.next_frame().unwrap() {
-                return read_message(frame).unwrap();
-            }
-            let bytes = self.receive.read(&mut chunk).await.unwrap().expect("the node stays");
-            self.reader.extend(&chunk[..bytes]);
+            let response: Response = self.0.read().await;
+            let ResponseBody::Range(result) = response.body else { panic!("{response:?}") };
+            let QueryResultBody::Range(range) = result.body else { panic!("{:?}", result.body) };
+            assert_eq!(range.kvs.len(), KEYS);
+            assert!(range.kvs.iter().all(|kv| kv.value.len() == VALUE_BYTES));
+            assert!(ids.insert(response.id), "response {} came twice", response.id);
         }
     }
 }
 
-/// Waits until the numbers of the port are as the test needs them.
+/// Waits until the counters of the port meet a condition.
 async fn until(monitor: &ClientApiMonitor, condition: impl Fn(&ClientApiStatus) -> bool) {
-    let reached = tokio::time::timeout(PATIENCE, async {
+    let reached = tokio::time::timeout(WAIT_MAX, async {
         while !condition(&monitor.status()) {
             tokio::task::yield_now().await;
         }
@@ -105,8 +70,8 @@ async fn until(monitor: &ClientApiMonitor, condition: impl Fn(&ClientApiStatus) 
     assert!(reached.await.is_ok(), "not reached: {:?}", monitor.status());
 }
 
-/// Waits until the node has produced many responses that the client does not read, or holds
-/// requests back. How many requests are executed side by side depends on the machine.
+/// Waits until the node has produced many responses that the client does not read, or makes
+/// requests wait. How many requests run concurrently depends on the machine.
 async fn until_responses_are_unread(monitor: &ClientApiMonitor) {
     const RESPONSES: u64 = 16;
     until(monitor, |status| status.response_waits > 0 || status.disk_reads >= RESPONSES).await;
@@ -122,9 +87,9 @@ async fn until_nothing_is_charged(monitor: &ClientApiMonitor) {
 async fn responses_that_a_client_does_not_read_stay_within_its_budget() {
     const REQUESTS: usize = 1024;
     const BUDGET: usize = 4 * MIB;
-    let single = single(BUDGET, BUDGET).await;
-    let monitor = single.api.monitor();
-    let mut pipeline = Pipeline::open(&single).await;
+    let node = node(BUDGET, BUDGET).await;
+    let monitor = node.api.monitor();
+    let mut pipeline = Pipeline::open(&node).await;
     pipeline.request_all(0..REQUESTS as u64).await;
     until_responses_are_unread(&monitor).await;
     pipeline.take(REQUESTS).await;
@@ -133,15 +98,15 @@ async fn responses_that_a_client_does_not_read_stay_within_its_budget() {
     assert!(peak <= BUDGET as u64, "{peak} bytes were charged");
 }
 
-/// A connection that takes nothing holds no more than its own budget of what its identity has.
+/// A connection that reads nothing uses no more of the identity's budget than its own budget.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_connection_that_is_not_read_does_not_hold_up_others_of_its_identity() {
-    let single = single(4 * MIB, 8 * MIB).await;
-    let monitor = single.api.monitor();
-    let mut unread = Pipeline::open(&single).await;
+async fn unread_connection_does_not_block_others_of_its_identity() {
+    let node = node(4 * MIB, 8 * MIB).await;
+    let monitor = node.api.monitor();
+    let mut unread = Pipeline::open(&node).await;
     unread.request_all(0..1024).await;
     until_responses_are_unread(&monitor).await;
-    let mut other = Pipeline::open(&single).await;
+    let mut other = Pipeline::open(&node).await;
     for round in 0..20 {
         other.request_all(round * 10..round * 10 + 10).await;
         other.take(10).await;
@@ -154,10 +119,10 @@ async fn a_connection_that_is_not_read_does_not_hold_up_others_of_its_identity()
 /// The connections of one identity share its budget, which is less than those of both together.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_of_an_identity_stay_within_its_budget() {
-    let single = single(4 * MIB, 5 * MIB).await;
-    let monitor = single.api.monitor();
-    let mut first = Pipeline::open(&single).await;
-    let mut second = Pipeline::open(&single).await;
+    let node = node(4 * MIB, 5 * MIB).await;
+    let monitor = node.api.monitor();
+    let mut first = Pipeline::open(&node).await;
+    let mut second = Pipeline::open(&node).await;
     first.request_all(0..300).await;
     second.request_all(0..300).await;
     tokio::join!(first.take(300), second.take(300));
@@ -166,10 +131,10 @@ async fn connections_of_an_identity_stay_within_its_budget() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_response_larger_than_the_budget_is_produced_alone() {
-    let single = single(KEYS, usize::MAX).await;
-    let monitor = single.api.monitor();
-    let mut pipeline = Pipeline::open(&single).await;
+async fn response_larger_than_the_budget_is_produced_alone() {
+    let node = node(KEYS, usize::MAX).await;
+    let monitor = node.api.monitor();
+    let mut pipeline = Pipeline::open(&node).await;
     pipeline.request_all(0..50).await;
     pipeline.take(50).await;
     until_nothing_is_charged(&monitor).await;

@@ -1,37 +1,23 @@
-//! A disk that does not finish a write for a while.
+//! A disk whose writes do not complete for a while.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use quinn::{Endpoint, RecvStream};
-use raft_core::ports::{LogReader, LogStore, Recovered, StoreError, Transport};
-use raft_core::{
-    Config, GroupId, Identity, Incarnation, LogId, Membership, NodeId, Persist, RoleKind,
-};
-use raft_server::kv::client::{Client, ClientConfig, Retry};
-use raft_server::kv::client_api::{ClientApi, ClientApiConfig};
-use raft_server::kv::protocol::{
-    ClientHello, FrameReader, Request, RequestBody, Response, ResponseBody, SUPPORTED_VERSIONS,
-    ServerHello, read_message, write_frame,
-};
-use raft_server::kv::state_machine::{Command, KvOptions, KvStateMachine, Op, Put};
-use raft_server::{Node, NodeHandle};
+use raft_core::ports::{LogReader, LogStore, Recovered, StoreError};
+use raft_core::{LogId, Persist};
+use raft_server::kv::client::Retry;
+use raft_server::kv::protocol::{Request, RequestBody, Response, ResponseBody, ServerHello};
+use raft_server::kv::state_machine::{Command, Op, Put};
 use raft_storage::MemLogStore;
-use raft_transport_mem::Hub;
-use raft_transport_quic::tls::{self, Role, SERVER_NAME};
-use tempfile::TempDir;
 
-use super::calls::within;
-use super::tls::{CLUSTER, Issuer};
+use super::raw_client::RawClient;
+use super::setup::within;
+use super::single::SingleNode;
 
-const IDENTITY: Identity =
-    Identity { cluster: CLUSTER, group: GroupId(0), node: NodeId(1), incarnation: Incarnation(1) };
-const KV: KvOptions = KvOptions { block_cache_bytes: 1 << 20, write_buffer_bytes: 1 << 20 };
-/// Requests of one connection that the node reads before it has answered one.
+/// The most requests in flight on one connection.
 const IN_FLIGHT_MAX: u32 = 4;
 
-/// Whether writes of the log finish.
+/// Whether writes of the log complete.
 #[derive(Clone, Default)]
 struct Disk(Arc<(Mutex<bool>, Condvar)>);
 
@@ -51,7 +37,7 @@ impl Disk {
     }
 }
 
-/// A log on such a disk.
+/// A log on a disk that can stall.
 struct StallingStore {
     store: MemLogStore,
     disk: Disk,
@@ -76,111 +62,66 @@ impl LogStore for StallingStore {
     }
 }
 
-/// A cluster of one node, which leads.
-struct SingleNode {
-    issuer: Issuer,
-    disk: Disk,
-    api: ClientApi,
-    _node: NodeHandle,
-    _data: TempDir,
-}
+/// Lets the writes complete at the end of the test, so that the node can stop.
+struct ResumeOnDrop(Disk);
 
-impl SingleNode {
-    async fn led() -> Self {
-        let (data, disk) = (tempfile::tempdir().unwrap(), Disk::default());
-        let machine = KvStateMachine::open(data.path(), IDENTITY, &KV).unwrap();
-        let reader = machine.reader();
-        let hub = Hub::new();
-        let mut config = Config::new(IDENTITY, 1);
-        // A leader whose disk stalls for long steps down; not in this test.
-        config.election_timeout_min = Duration::from_secs(600);
-        let node = Node::builder()
-            .config(config)
-            .bootstrap(Membership::of_voters([NodeId(1)]))
-            .peers(Vec::new())
-            .state_machine(machine)
-            .store(StallingStore { store: MemLogStore::default(), disk: disk.clone() })
-            .transport(move |inbox| Ok(Arc::new(hub.join(NodeId(1), inbox)) as Arc<dyn Transport>))
-            .start()
-            .await
-            .unwrap();
-        let mut leadership = node.subscribe();
-        node.campaign().await;
-        within(leadership.wait_for(|now| now.role == RoleKind::Leader)).await.unwrap();
-        let issuer = Issuer::new();
-        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let mut config = ClientApiConfig::new(listen, CLUSTER, NodeId(1), issuer.node(1));
-        config.in_flight_max = IN_FLIGHT_MAX;
-        let api = ClientApi::start(config, node.clone(), reader).unwrap();
-        Self { issuer, disk, api, _node: node, _data: data }
-    }
-}
-
-impl Drop for SingleNode {
+impl Drop for ResumeOnDrop {
     fn drop(&mut self) {
-        // The node's threads end before it is gone.
-        self.disk.resume();
+        self.0.resume();
     }
+}
+
+/// A node on a disk that can stall. The disk resumes before the node is dropped.
+async fn node_on_stalling_disk() -> (SingleNode, ResumeOnDrop) {
+    let disk = Disk::default();
+    let log = StallingStore { store: MemLogStore::default(), disk: disk.clone() };
+    let node = SingleNode::with_log(log, |config| config.in_flight_max = IN_FLIGHT_MAX).await;
+    (node, ResumeOnDrop(disk))
 }
 
 fn put(key: u64) -> Put {
     Put { key: key.to_string().into(), value: "v".into(), prev_kv: false }
 }
 
-/// With every request that a connection may have waiting for the disk, nothing more is read from
-/// its stream of requests. Pings must not wait for that.
+/// While the most requests of a connection wait for the disk, the node reads no further requests.
+/// Pings must not wait for that.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn pings_are_answered_while_no_further_request_is_read() {
-    let cluster = SingleNode::led().await;
-    let endpoint = Endpoint::client(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
-    let config = tls::client_config(&cluster.issuer.client(), Role::Client).unwrap();
-    let connecting = endpoint.connect_with(config, cluster.api.address(), SERVER_NAME).unwrap();
-    let connection = within(connecting).await.unwrap();
-    let (mut send, mut receive) = connection.open_bi().await.unwrap();
-    let mut out = Vec::new();
-    write_frame(&mut out, &ClientHello { versions: SUPPORTED_VERSIONS, cluster: Some(CLUSTER) })
-        .unwrap();
-    send.write_all(&out).await.unwrap();
-    let mut reader = FrameReader::default();
-    let welcome: ServerHello = within(read(&mut receive, &mut reader)).await;
-    assert_eq!(welcome.in_flight_max, IN_FLIGHT_MAX);
-    cluster.disk.stall();
-    out.clear();
+async fn node_responds_to_pings_while_it_reads_no_requests() {
+    let (node, disk) = node_on_stalling_disk().await;
+    let (mut requests, server_hello): (_, ServerHello) =
+        RawClient::open(node.api.address(), &node.issuer.client()).await;
+    assert_eq!(server_hello.in_flight_max, IN_FLIGHT_MAX);
+    disk.0.stall();
     for id in 0..=u64::from(IN_FLIGHT_MAX) {
         let body = RequestBody::Command(Command::without_session(Op::Put(put(id))));
-        write_frame(&mut out, &Request { id, body }).unwrap();
+        requests.send(&Request { id, body }).await;
     }
-    send.write_all(&out).await.unwrap();
 
-    let (mut pings, mut responses) = within(connection.open_bi()).await.unwrap();
+    let mut pings = RawClient::on(requests.connection.clone()).await;
     for id in 100..103 {
-        let mut ping = Vec::new();
-        write_frame(&mut ping, &Request { id, body: RequestBody::Ping }).unwrap();
-        pings.write_all(&ping).await.unwrap();
-        let reply: Response = within(read(&mut responses, &mut FrameReader::default())).await;
-        assert_eq!(reply, Response { id, body: ResponseBody::Pong });
+        pings.send(&Request { id, body: RequestBody::Ping }).await;
+        let response: Response = pings.read().await;
+        assert_eq!(response, Response { id, body: ResponseBody::Pong });
     }
 
-    cluster.disk.resume();
+    disk.0.resume();
     for _ in 0..=IN_FLIGHT_MAX {
-        let reply: Response = within(read(&mut receive, &mut reader)).await;
-        assert!(matches!(reply.body, ResponseBody::Output(_)), "{reply:?}");
+        let response: Response = requests.read().await;
+        assert!(matches!(response.body, ResponseBody::Output(_)), "{response:?}");
     }
 }
 
 /// A write that waits for the disk is not lost, and its outcome does not become unknown.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_disk_that_stalls_for_longer_than_the_silence_timeout_is_waited_for() {
+async fn client_waits_for_a_disk_that_stalls_for_longer_than_the_silence_timeout() {
     const SILENCE_TIMEOUT: Duration = Duration::from_millis(100);
-    let cluster = SingleNode::led().await;
-    let endpoints = vec![cluster.api.address().to_string()];
-    let mut config = ClientConfig::new(endpoints, cluster.issuer.client());
-    config.timeout = Duration::from_secs(20);
-    config.silence_timeout = SILENCE_TIMEOUT;
-    config.retry = Retry::WhenSafe;
-    let client = Client::new(config).unwrap();
+    let (node, disk) = node_on_stalling_disk().await;
+    let client = node.client_with(|config| {
+        config.silence_timeout = SILENCE_TIMEOUT;
+        config.retry = Retry::WhenSafe;
+    });
     within(client.put(put(0))).await.unwrap();
-    cluster.disk.stall();
+    disk.0.stall();
     let mut puts = tokio::task::JoinSet::new();
     for key in 1..=u64::from(IN_FLIGHT_MAX) {
         let client = client.clone();
@@ -188,22 +129,8 @@ async fn a_disk_that_stalls_for_longer_than_the_silence_timeout_is_waited_for() 
     }
     let stalled = tokio::time::timeout(10 * SILENCE_TIMEOUT, puts.join_next()).await;
     assert!(stalled.is_err(), "a write ended while the disk stalled: {stalled:?}");
-    cluster.disk.resume();
+    disk.0.resume();
     for written in within(puts.join_all()).await {
         written.unwrap();
-    }
-}
-
-async fn read<M: serde::de::DeserializeOwned>(
-    receive: &mut RecvStream,
-    reader: &mut FrameReader,
-) -> M {
-    let mut chunk = [0; 4096];
-    loop {
-        if let Some(frame) = reader.next_frame().unwrap() {
-            return read_message(frame).unwrap();
-        }
-        let bytes = receive.read(&mut chunk).await.unwrap().expect("the node stays");
-        reader.extend(&chunk[..bytes]);
     }
 }

@@ -1,4 +1,4 @@
-//! Certificates of a made-up cluster.
+//! Certificates of a test cluster.
 
 use raft_core::{ClusterId, NodeId};
 use raft_server::certificates::{Authority, Validity};
@@ -6,7 +6,7 @@ use raft_transport_quic::tls::{PeerIdentity, TlsFiles, TlsIdentity};
 
 pub(super) const CLUSTER: ClusterId = ClusterId(0xc1);
 
-/// An authority, and what it issues.
+/// An authority that issues certificates for one cluster.
 pub(super) struct Issuer(Authority);
 
 impl Issuer {

@@ -1,4 +1,4 @@
-//! What one command or read may cost, and what an outcome may depend on.
+//! The bounds of a command or read, and what an outcome may depend on.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ const KEYS: u64 = 20_000;
 const KEYS_MAX: u64 = Rules::CURRENT.visited_keys_max;
 const TOO_MANY: Outcome = Outcome::Refused(StoreRefusal::TooManyKeys { keys_max: KEYS_MAX });
 
-/// A store whose keys stay in memory tables, where steps are counted.
+/// A store whose keys stay in memtables, where the database counts steps.
 fn numbered(keys: u64) -> Store {
     let mut store = Store::with_options(KvOptions { write_buffer_bytes: 64 << 20, ..OPTIONS });
     put_numbered(&mut store, keys);
@@ -55,7 +55,7 @@ fn counting(range: KeyRange) -> RangeRequest {
     RangeRequest { projection: Projection::CountOnly, ..RangeRequest::new(range) }
 }
 
-/// `more` needs one key beyond the limit, not all of them.
+/// To set `more`, the store reads one key beyond the limit and not all of them.
 #[test]
 fn limited_range_reads_no_further_than_its_limit() {
     let mut store = numbered(KEYS);
@@ -78,7 +78,7 @@ fn limited_ranges_of_a_transaction_read_no_further_than_their_limits() {
     assert!(steps <= 4 * 128, "{steps} steps for 128 keys");
 }
 
-/// A count costs as much as reading all keys: in a command it has a bound, met to the key.
+/// A count visits every key, so a count in a command is bounded. The bound is exact.
 #[test]
 fn command_that_visits_too_many_keys_is_refused() {
     let mut store = numbered(1_000);
@@ -88,13 +88,13 @@ fn command_that_visits_too_many_keys_is_refused() {
     assert!(matches!(output.outcome, Outcome::Txn(_)), "{output:?}");
     let one_more = [full, vec![RangeRequest::new(key("key/00000000"))]].concat();
     assert_eq!(store.run(reading(one_more)).outcome, TOO_MANY);
-    // Outside of the log nothing else waits for it.
+    // A read outside the log delays no other command.
     assert_eq!(store.range(counting(prefix("key/"))).unwrap().count, Some(1_000));
 }
 
-/// A deletion of many small keys is refused as a whole and changes nothing.
+/// A refused deletion of many small keys changes nothing.
 #[test]
-fn deletion_of_too_many_keys_is_refused_whole() {
+fn deletion_of_too_many_keys_changes_nothing() {
     let mut store = numbered(KEYS_MAX + 1);
     let hash = store.hash(None).unwrap();
     let all = Op::DeleteRange(DeleteRange { range: prefix("key/"), prev_kv: false });
@@ -111,7 +111,7 @@ fn deletion_of_too_many_keys_is_refused_whole() {
     assert_eq!(deleted.count, KEYS_MAX);
 }
 
-/// Small puts can supersede large values, which pass through memory as well.
+/// Small puts can supersede large values, which are staged as well.
 #[test]
 fn command_that_stages_too_many_bytes_is_refused() {
     let mut store = Store::new();
@@ -136,16 +136,16 @@ fn command_that_stages_too_many_bytes_is_refused() {
     assert!(matches!(store.run(emptied(mebibytes - 1)).outcome, Outcome::Txn(_)));
 }
 
-/// What a machine holds back until a flush is what the node is told of.
+/// The node decides by this number when to flush.
 #[test]
-fn staged_bytes_grow_with_commands_and_vanish_with_a_flush() {
+fn staged_bytes_grow_with_commands_and_are_zero_after_a_flush() {
     let mut store = Store::new();
     let session = store.open_session();
     assert_eq!(store.machine().staged_bytes(), 0);
     store.apply(&Command::without_session(put("a", &"x".repeat(1_000))));
     let after_put = store.machine().staged_bytes();
     assert!((1_000..2_000).contains(&after_put), "{after_put}");
-    // The superseded value and the reply that is kept count as well.
+    // The superseded value and the kept output count as well.
     let serial = raft_server::kv::state_machine::SessionSerial { session, serial: 1 };
     store.apply(&Command { session: Some(serial), op: delete(key("a")) });
     let after_delete = store.machine().staged_bytes();
@@ -155,7 +155,7 @@ fn staged_bytes_grow_with_commands_and_vanish_with_a_flush() {
 }
 
 /// Nodes sweep compacted versions at different times. Whether a command exceeds its bound must not
-/// depend on that: a node that refuses what another one carries out has a different state.
+/// depend on that: if one node refused a command that another applies, their states would differ.
 #[test]
 fn visits_of_a_past_revision_do_not_depend_on_what_is_swept() {
     const KEYS: u64 = 100;
@@ -176,7 +176,7 @@ fn visits_of_a_past_revision_do_not_depend_on_what_is_swept() {
     write_all(&mut store, "key/live");
     write_all(&mut store, "key/live");
     let reader = store.machine().reader();
-    // Three visits a live key: as it is now, the version of `past`, and the one between them.
+    // Three visits per live key: the newest version, the version of `past`, and the one between.
     let range = RangeRequest { revision: Some(past), ..counting(prefix("key/")) };
     let ranges = KEYS_MAX / (3 * KEYS);
     let gets = KEYS_MAX - ranges * 3 * KEYS;
@@ -206,8 +206,8 @@ fn visits_of_a_past_revision_do_not_depend_on_what_is_swept() {
     check(&mut store);
 }
 
-/// The memory and disk settings of a node, and how it cuts the log into batches, are its own
-/// matter: outputs and state are not.
+/// The memory and disk settings of a node, and how it divides the log into batches, must not change
+/// outputs or state.
 #[test]
 fn outcomes_do_not_depend_on_a_nodes_configuration() {
     let mut one = Store::new();
@@ -235,8 +235,8 @@ fn outcomes_do_not_depend_on_a_nodes_configuration() {
     assert_eq!(other.reader().hash(None).unwrap().body, QueryResultBody::Hash(hash));
 }
 
-/// Outcomes under this version must stay what they are for as long as a log may hold commands of
-/// it. If this test fails, the change needs a version of its own in `rules.rs`: do not bless it.
+/// Outcomes under this version must not change as long as a log may contain commands of it. If this
+/// test fails, the change needs a new version in `rules.rs`: do not update the expected values.
 #[test]
 fn outcomes_of_this_version_never_change() {
     let expected = Rules::CURRENT;
@@ -251,13 +251,13 @@ fn outcomes_of_this_version_never_change() {
     store.run_in(session, 1, put("a", "1"));
     store.run_in(session, 1, put("a", "1"));
     store.run_in(session, 0, put("a", "1"));
-    let telling = |op: &str| match op {
+    let with_previous = |op: &str| match op {
         "put" => Op::Put(Put { key: bytes("a"), value: bytes("2"), prev_kv: true }),
         _ => delete(prefix("")),
     };
-    store.run(telling("put"));
+    store.run(with_previous("put"));
     store.run(reading(vec![first(0), RangeRequest::new(prefix("")), counting(KeyRange::all())]));
-    store.run(telling("delete"));
+    store.run(with_previous("delete"));
     store.run(Op::Compact(Revision(2)));
     store.run(Op::Compact(Revision(1)));
     store.run(reading(vec![RangeRequest { revision: Some(Revision(9)), ..first(1) }]));

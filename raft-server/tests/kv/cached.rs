@@ -1,4 +1,4 @@
-//! Reads from memory alone.
+//! Reads that use memory only.
 
 use rocksdb::perf::{PerfContext, PerfMetric, PerfStatsLevel, set_perf_stats};
 
@@ -24,14 +24,14 @@ impl BlockReads {
     }
 }
 
-/// The thread that drives Raft reads this way: it must not wait for the disk.
+/// The thread that drives Raft uses this read and must not wait for the disk.
 #[test]
-fn a_read_in_memory_never_reads_a_table_file() {
+fn read_in_memory_never_reads_a_table_file() {
     let mut store = Store::with_options(OPTIONS);
     for number in 0..100 {
         store.run(put(&format!("k{number}"), "value"));
     }
-    // What is recovered goes to table files; none of their blocks has been read.
+    // Recovery writes everything to table files; none of their blocks has been read.
     assert_eq!(store.crash_and_replay(), 0);
     let reader = store.machine().reader();
     let mut blocks = BlockReads::count();
@@ -50,9 +50,9 @@ fn a_read_in_memory_never_reads_a_table_file() {
     assert_eq!(blocks.since_last(), 0, "a read in memory has read a block");
 }
 
-/// What was written last is in the write buffer.
+/// The newest writes are in the write buffer.
 #[test]
-fn a_key_that_was_just_written_is_read_in_memory() {
+fn recently_written_key_is_read_in_memory() {
     let mut store = Store::new();
     store.run(put("a", "1"));
     let reader = store.machine().reader();
@@ -76,9 +76,9 @@ fn ranges_and_past_revisions_are_not_read_in_memory() {
     }
 }
 
-/// Each write sets the key and the revision; no answer may have one without the other.
+/// Each write sets the key and the revision; no result may have one without the other.
 #[test]
-fn a_read_in_memory_beside_writes_is_of_one_state() {
+fn read_in_memory_during_writes_is_of_one_state() {
     const WRITES: u64 = 3_000;
     let mut store = Store::with_options(KvOptions { write_buffer_bytes: 8 << 20, ..OPTIONS });
     store.run(put("a", "first"));
@@ -86,14 +86,14 @@ fn a_read_in_memory_beside_writes_is_of_one_state() {
     std::thread::scope(|scope| {
         let readings = scope.spawn(|| {
             let request = RangeRequest::new(key("a"));
-            let mut found = 0;
+            let mut reads = 0;
             loop {
-                let Some(answer) = reader.range_in_memory(&request).unwrap() else { continue };
-                let QueryResultBody::Range(result) = &answer.body else { panic!("{answer:?}") };
-                assert_eq!(result.kvs[0].mod_revision, answer.revision);
-                found += 1;
-                if answer.revision >= Revision(WRITES) {
-                    return found;
+                let Some(found) = reader.range_in_memory(&request).unwrap() else { continue };
+                let QueryResultBody::Range(result) = &found.body else { panic!("{found:?}") };
+                assert_eq!(result.kvs[0].mod_revision, found.revision);
+                reads += 1;
+                if found.revision >= Revision(WRITES) {
+                    return reads;
                 }
             }
         });

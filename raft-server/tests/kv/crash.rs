@@ -1,4 +1,4 @@
-//! Crashes of the machine: what was not synced is lost from some point on.
+//! Crashes of the machine: writes after the last sync may be lost.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use raft_server::kv::state_machine::{
 
 use super::store::{IDENTITY, OPTIONS, Store, put};
 
-/// Files in the directory's copy are the only thing that a crashed machine leaves.
+/// Copies the files of a store, as a crash would leave them.
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to.join("db")).unwrap();
     fs::copy(from.join("IDENTITY"), to.join("IDENTITY")).unwrap();
@@ -32,15 +32,15 @@ fn hash_of(machine: &KvStateMachine) -> HashResult {
     }
 }
 
-/// Wherever the log of the database is cut, what comes back is a state that was flushed once,
-/// with the applied index that belongs to it: never a part of a batch.
+/// Wherever the write-ahead log is truncated, the store recovers the state of a flush with the
+/// applied index of that flush: never a part of a batch.
 #[test]
-fn torn_write_ahead_log_gives_an_earlier_whole_batch() {
+fn truncated_write_ahead_log_recovers_the_state_of_an_earlier_flush() {
     const BATCHES: u64 = 60;
     let seed = 99;
     println!("seed {seed}");
     let mut rng = fastrand::Rng::with_seed(seed);
-    // All stays in one write-ahead log, so that a cut can lose anything.
+    // Everything stays in one write-ahead log, so that a truncation can lose any batch.
     let options = KvOptions { write_buffer_bytes: 8 << 20, ..OPTIONS };
     let mut store = Store::with_options(options);
     let mut flushed = vec![(0, hash_of(store.machine()))];
@@ -70,5 +70,5 @@ fn torn_write_ahead_log_gives_an_earlier_whole_batch() {
     }
     applied_seen.sort_unstable();
     applied_seen.dedup();
-    assert!(applied_seen.len() > 10, "the cuts must differ: {applied_seen:?}");
+    assert!(applied_seen.len() > 10, "the truncations must differ: {applied_seen:?}");
 }

@@ -1,4 +1,4 @@
-//! What is refused before it is proposed, and bytes that are no command.
+//! Limits that are checked before a command is proposed, and bytes that are not a command.
 
 use bytes::Bytes;
 use raft_core::ports::{ApplyError, StateMachine};
@@ -23,9 +23,9 @@ fn list(op: TxnOp, count: usize) -> Vec<TxnOp> {
     vec![op; count]
 }
 
-/// Each limit, exactly reached and exceeded by one, wherever it can be.
+/// Each limit, exactly reached and exceeded by one, in every place where it applies.
 #[test]
-fn each_limit_is_met_to_the_byte() {
+fn each_limit_is_exact() {
     let put_op = |key: &str, value: &str| {
         TxnOp::Put(Put { key: bytes(key), value: bytes(value), prev_kv: false })
     };
@@ -69,7 +69,7 @@ fn each_limit_is_met_to_the_byte() {
     }
 }
 
-/// Lists are counted each on its own, and the command as a whole.
+/// Each list has a limit, and so has the command as a whole.
 #[test]
 fn transactions_are_limited_in_parts_and_bytes() {
     let op = TxnOp::Range(RangeRequest::new(KeyRange::all()));
@@ -96,9 +96,9 @@ fn transactions_are_limited_in_parts_and_bytes() {
     assert_eq!(bytes, Command::without_session(large).encode().len());
 }
 
-/// Whoever reads the message must know what the limit is, what was sent, and what to do.
+/// The message contains the limit, the size that was sent, and what to do.
 #[test]
-fn messages_name_the_limit_the_size_and_a_way_out() {
+fn messages_contain_the_limit_the_size_and_the_remedy() {
     let message = check(put("123456789", "")).unwrap_err().to_string();
     for part in ["9 bytes", "at most 8", "shorter key"] {
         assert!(message.contains(part), "{message}");
@@ -109,9 +109,9 @@ fn messages_name_the_limit_the_size_and_a_way_out() {
     }
 }
 
-/// Every form survives the way through the log and back.
+/// Every kind of command survives its encoding.
 #[test]
-fn commands_come_back_as_they_were() {
+fn decoded_command_equals_the_encoded_one() {
     let everything = Op::Txn(Txn {
         compare: vec![Compare {
             key: Bytes::from_static(b"\0\xff"),
@@ -144,7 +144,7 @@ fn commands_come_back_as_they_were() {
     }
 }
 
-/// Nothing that arrives as bytes may stop a decoder, or make it take memory beyond its input.
+/// No bytes may make a decoder panic, or allocate more memory than its input.
 #[test]
 fn random_bytes_never_panic_a_decoder() {
     let seed = 4711;
@@ -163,9 +163,9 @@ fn random_bytes_never_panic_a_decoder() {
     }
 }
 
-/// Every node must say the same to bytes that are no command, and go on.
+/// Every node must refuse bytes that are not a command, with the same output, and continue.
 #[test]
-fn bytes_that_are_no_command_change_nothing() {
+fn bytes_that_are_not_a_command_change_nothing() {
     let mut store = Store::new();
     store.run(put("a", "1"));
     for noise in [&b""[..], b"\0", b"\x02", b"\x02\xff\xff"] {
@@ -176,9 +176,9 @@ fn bytes_that_are_no_command_change_nothing() {
     assert_eq!(store.run(put("a", "2")).revision, Revision(2));
 }
 
-/// A command of a version that this release does not know means something to another release, be
-/// it a later or an earlier one: a node that skipped it would have a different state. It stops
-/// instead, and nothing of the command is left behind.
+/// Another release, later or earlier, can apply a command of a version that this release does not
+/// support. A node that skipped it would have a different state. It stops instead and changes
+/// nothing.
 #[test]
 fn command_of_an_unknown_version_is_not_skipped() {
     let mut store = Store::new();

@@ -1,4 +1,4 @@
-//! The key-value store, from outside.
+//! The key-value state machine, through its public interface.
 #![allow(
     clippy::unwrap_used,
     clippy::wildcard_enum_match_arm,

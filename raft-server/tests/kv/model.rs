@@ -1,4 +1,4 @@
-//! The store as a person would write it down: every state of it, one after the other.
+//! A simple model of the store: it keeps every state.
 
 use std::collections::BTreeMap;
 
@@ -12,10 +12,10 @@ use raft_server::kv::state_machine::{
 type State = BTreeMap<Bytes, KeyValue>;
 
 pub(super) struct Model {
-    /// One state a revision, from zero.
+    /// One state per revision, from zero.
     states: Vec<State>,
     compact_revision: Revision,
-    /// By the index of the last command and the id: the longest unused first.
+    /// By the index of the last command and the id: the least recently used first.
     sessions: BTreeMap<(u64, SessionId), (u64, Output)>,
     commands: u64,
 }
@@ -56,11 +56,11 @@ impl Model {
         self.commands += 1;
         if let Some(retry) = command.session {
             let known = self.sessions.iter().find(|((_, id), _)| *id == retry.session);
-            let Some((_, (last_serial, reply))) = known else {
+            let Some((_, (last_serial, output))) = known else {
                 return self.output(Outcome::Refused(StoreRefusal::SessionExpired));
             };
             if retry.serial == *last_serial {
-                return reply.clone();
+                return output.clone();
             }
             if retry.serial < *last_serial {
                 let last_serial = *last_serial;
@@ -97,16 +97,16 @@ impl Model {
         Output { revision: self.revision(), outcome }
     }
 
-    fn use_session(&mut self, index: u64, done: SessionSerial, reply: Output) {
+    fn use_session(&mut self, index: u64, done: SessionSerial, output: Output) {
         let known = self.sessions.keys().find(|(_, id)| *id == done.session).copied();
-        if let Some(place) = known {
-            self.sessions.remove(&place);
-            let reply = if reply.encode().len() > Rules::CURRENT.kept_output_bytes_max {
-                Output { outcome: Outcome::OutputNotKept, ..reply }
+        if let Some(entry) = known {
+            self.sessions.remove(&entry);
+            let output = if output.encode().len() > Rules::CURRENT.kept_output_bytes_max {
+                Output { outcome: Outcome::OutputNotKept, ..output }
             } else {
-                reply
+                output
             };
-            self.sessions.insert((index, done.session), (done.serial, reply));
+            self.sessions.insert((index, done.session), (done.serial, output));
         }
     }
 
@@ -188,12 +188,12 @@ fn put_in(state: &mut State, put: &Put, at: Revision) -> Option<KeyValue> {
 }
 
 fn delete_in(state: &mut State, delete: &DeleteRange) -> Deleted {
-    let doomed: Vec<_> = state.values().filter(|kv| matches(&delete.range, kv)).cloned().collect();
-    for kv in &doomed {
+    let deleted: Vec<_> = state.values().filter(|kv| matches(&delete.range, kv)).cloned().collect();
+    for kv in &deleted {
         state.remove(&kv.key);
     }
-    let count = doomed.len() as u64;
-    Deleted { count, prev_kvs: if delete.prev_kv { doomed } else { Vec::new() } }
+    let count = deleted.len() as u64;
+    Deleted { count, prev_kvs: if delete.prev_kv { deleted } else { Vec::new() } }
 }
 
 fn range_of(
@@ -222,7 +222,7 @@ fn range_of(
     Ok(RangeResult { kvs, more, count: (!more).then_some(count) })
 }
 
-/// Spelled out here rather than asked of [`KeyRange::contains`], which is under test as well.
+/// Implemented here because [`KeyRange::contains`] is under test as well.
 fn matches(range: &KeyRange, kv: &KeyValue) -> bool {
     match range {
         KeyRange::Key(key) => kv.key == key,

@@ -1,4 +1,4 @@
-//! Opening: whose data it is, in which format, and who else has it.
+//! Opening a store: the identity of its data, its format and its lock.
 
 use std::fs;
 
@@ -24,7 +24,7 @@ fn snapshot_of(dir: &std::path::Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
 
 /// A clean restart finds everything and replays nothing.
 #[test]
-fn reopened_store_knows_what_it_applied() {
+fn reopened_store_returns_its_applied_index() {
     let mut store = Store::new();
     store.run(put("a", "1"));
     assert_eq!(store.crash_and_replay(), 0);
@@ -44,9 +44,10 @@ fn flush_alone_moves_the_applied_index() {
     assert_eq!(store.machine().applied_id(), LogId::new(Term(3), LogIndex(9)));
 }
 
-/// Data of another node or cluster is refused; both are named, and not a byte is changed.
+/// Data of another node or cluster is refused. The error contains both identities, and no byte is
+/// changed.
 #[test]
-fn data_of_another_is_refused_untouched() {
+fn data_of_another_node_is_refused_and_not_changed() {
     let mut store = Store::new();
     store.run(put("a", "1"));
     store.close();
@@ -68,9 +69,9 @@ fn data_of_another_is_refused_untouched() {
     }
 }
 
-/// A release that does not know the format must leave it to one that does.
+/// A release that does not support the format must not change the data.
 #[test]
-fn newer_format_is_refused_untouched() {
+fn newer_format_is_refused_and_not_changed() {
     let mut store = Store::new();
     store.close();
     let path = store.dir.path().join("IDENTITY");
@@ -82,7 +83,7 @@ fn newer_format_is_refused_untouched() {
     assert_eq!(snapshot_of(store.dir.path()), before);
 }
 
-/// Without the file nobody knows whose data it is.
+/// Without the file the identity of the data is unknown.
 #[test]
 fn missing_or_damaged_identity_is_refused() {
     let mut store = Store::new();
@@ -98,7 +99,7 @@ fn missing_or_damaged_identity_is_refused() {
     assert!(matches!(error, OpenError::DamagedIdentity { .. }), "{error}");
 }
 
-/// Two writers would tear each other's state apart.
+/// Two writers would corrupt the state.
 #[test]
 fn open_store_is_locked() {
     let mut store = Store::new();
@@ -108,10 +109,10 @@ fn open_store_is_locked() {
     store.open();
 }
 
-/// The node never sends an entry twice; one that came all the same would be applied twice.
+/// The node never passes an entry twice. The machine must not apply it a second time.
 #[test]
 #[should_panic(expected = "which is applied")]
-fn entry_that_is_applied_already_is_a_bug() {
+fn applying_an_applied_entry_panics() {
     let mut store = Store::new();
     store.run(put("a", "1"));
     let command = store.commands().remove(0);

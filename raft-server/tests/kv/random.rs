@@ -1,4 +1,4 @@
-//! Random commands against the model.
+//! Random commands, compared with the model.
 
 use bytes::Bytes;
 use fastrand::Rng;
@@ -14,10 +14,10 @@ use super::store::{IDENTITY, OPTIONS, Store};
 
 const SEEDS: u64 = 12;
 const COMMANDS: usize = 400;
-/// Room for so many sessions at the start, so that evictions begin soon.
+/// Free sessions at the start: few, so that evictions begin soon.
 const SESSIONS_LEFT: usize = 2;
 
-/// Says which seed failed; `KV_SEED` repeats it alone.
+/// Runs a test with several seeds and prints the one that fails; `KV_SEED` selects a single one.
 fn with_seeds(test: impl Fn(&mut Rng)) {
     let seeds = match std::env::var("KV_SEED") {
         Ok(seed) => vec![seed.parse().unwrap()],
@@ -34,10 +34,10 @@ fn with_seeds(test: impl Fn(&mut Rng)) {
     }
 }
 
-/// The store is the model, command by command and read by read, whatever is flushed when and
-/// however often it crashes on the way.
+/// The store returns what the model returns for every command and read, independent of flushes and
+/// crashes.
 #[test]
-fn store_does_what_the_model_does() {
+fn store_returns_what_the_model_returns() {
     with_seeds(|rng| {
         let mut store = Store::new();
         let mut model = Model::new();
@@ -53,7 +53,7 @@ fn store_does_what_the_model_does() {
                     store.crash_and_replay();
                 }
                 8..=10 => {
-                    // The model knows no flushes: reads compare only when all is flushed.
+                    // The model has no flushes: reads are compared after a flush only.
                     store.flush();
                     for _ in 0..5 {
                         let request = range_request(rng, &model);
@@ -75,7 +75,7 @@ fn store_does_what_the_model_does() {
     });
 }
 
-/// Nodes cut the log into batches as they like and crash when they like: neither may show.
+/// Nodes divide the log into different batches and crash at different times.
 #[test]
 fn outputs_and_hashes_do_not_depend_on_batches_and_crashes() {
     with_seeds(|rng| {
@@ -123,9 +123,9 @@ fn replay_in_one_batch(store: &Store, expected: &raft_server::kv::state_machine:
         assert_eq!(machine.apply(last, command).unwrap(), output, "command {last}");
     }
     machine.flush(last).unwrap();
-    let answer = machine.reader().hash(None).unwrap();
+    let found = machine.reader().hash(None).unwrap();
     let body = raft_server::kv::state_machine::QueryResultBody::Hash(*expected);
-    assert_eq!(answer.body, body);
+    assert_eq!(found.body, body);
 }
 
 fn command(rng: &mut Rng, model: &Model) -> Command {
@@ -140,16 +140,19 @@ fn command(rng: &mut Rng, model: &Model) -> Command {
     Command { session, op }
 }
 
-/// A new command of a session, a retry, a stale one, or one of a session that is gone.
+/// A new command of a session, a retry, a stale command, or one of an unknown session.
 fn session(rng: &mut Rng, model: &Model) -> Option<SessionSerial> {
     let sessions = model.sessions();
     if sessions.is_empty() || rng.u32(..10) == 0 {
         return Some(SessionSerial { session: SessionId(rng.u64(1 << 40..)), serial: 1 });
     }
-    // Those that are evicted next, or those that were used last.
-    let place = rng.usize(..sessions.len().min(4));
-    let (session, last) =
-        if rng.u32(..4) == 0 { sessions[place] } else { sessions[sessions.len() - 1 - place] };
+    // A session that is evicted soon, or one that was used recently.
+    let position = rng.usize(..sessions.len().min(4));
+    let (session, last) = if rng.u32(..4) == 0 {
+        sessions[position]
+    } else {
+        sessions[sessions.len() - 1 - position]
+    };
     let serial = match rng.u32(..10) {
         0..=5 => last + rng.u64(1..3),
         6..=8 => last,
@@ -158,7 +161,7 @@ fn session(rng: &mut Rng, model: &Model) -> Option<SessionSerial> {
     Some(SessionSerial { session, serial })
 }
 
-/// Few keys, short, over the bytes that an encoding can stumble on.
+/// A short key of few distinct bytes, those with a meaning in the encoding included.
 fn random_key(rng: &mut Rng) -> Bytes {
     const ALPHABET: [u8; 5] = [0, 1, b'a', 0xfe, 0xff];
     let length = rng.usize(1..4);

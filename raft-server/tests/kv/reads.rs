@@ -1,4 +1,4 @@
-//! Ranges, past revisions, compaction, hashes, and readers beside the writer.
+//! Ranges, past revisions, compaction, hashes, and readers on other threads.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -21,9 +21,9 @@ fn numbered(store: &mut Store, keys: u64) {
     store.flush();
 }
 
-/// Prefixes that end in 0xff have no end of the same length, and some have no end at all.
+/// The end of a prefix that ends in 0xff is shorter than the prefix; some have no end.
 #[test]
-fn prefix_ends_are_right_at_the_upper_edge() {
+fn prefix_of_highest_bytes_has_the_right_end() {
     let end = |prefix: &'static [u8]| KeyRange::Prefix(Bytes::from_static(prefix)).end();
     assert_eq!(end(b""), None);
     assert_eq!(end(b"\xff"), None);
@@ -34,9 +34,9 @@ fn prefix_ends_are_right_at_the_upper_edge() {
     assert_eq!(end(b"\xff\0"), Some(Bytes::from_static(b"\xff\x01")));
 }
 
-/// The pages of a range, put together, are the range: nothing twice, nothing left out.
+/// The pages of a range contain each key of the range once.
 #[test]
-fn pages_put_together_are_the_range() {
+fn concatenated_pages_equal_the_range() {
     let mut store = Store::new();
     numbered(&mut store, 25);
     for whole in [KeyRange::all(), prefix("0000"), KeyRange::From(bytes("000003"))] {
@@ -47,7 +47,7 @@ fn pages_put_together_are_the_range() {
             let request = RangeRequest { limit: Some(7), ..RangeRequest::new(rest.clone()) };
             let page = store.range(request).unwrap();
             let count = (!page.more).then_some(page.kvs.len() as u64);
-            assert_eq!(page.count, count, "only the last page knows that it is the last");
+            assert_eq!(page.count, count, "only the last page has a count");
             pages.extend(page.kvs);
             if !page.more {
                 break;
@@ -58,9 +58,9 @@ fn pages_put_together_are_the_range() {
     }
 }
 
-/// A range that does not say how much it wants gets what fits into one answer.
+/// A range without a limit returns a default number of keys.
 #[test]
-fn range_is_bounded_in_keys_whatever_it_asks_for() {
+fn range_is_bounded_in_keys_whatever_its_limit() {
     let mut store = Store::new();
     numbered(&mut store, RANGE_KEYS_MAX + 1);
     let count = RANGE_KEYS_MAX + 1;
@@ -77,7 +77,7 @@ fn range_is_bounded_in_keys_whatever_it_asks_for() {
     assert_eq!((result.kvs.len(), result.more, result.count), (0, false, Some(count)));
 }
 
-/// Large values end a page early; the first key goes in any case, or a client would never get on.
+/// Large values end a page early. The first key is always returned, so that paging makes progress.
 #[test]
 fn range_is_bounded_in_bytes() {
     let mut store = Store::new();
@@ -97,7 +97,7 @@ fn range_is_bounded_in_bytes() {
     assert!(result.kvs.iter().all(|kv| kv.value.is_empty()));
 }
 
-/// A deleted key is gone from its revision on, and there before it.
+/// A deleted key exists at revisions below the deletion and not from there on.
 #[test]
 fn deleted_keys_stay_readable_in_the_past() {
     let mut store = Store::new();
@@ -116,8 +116,8 @@ fn deleted_keys_stay_readable_in_the_past() {
     assert_eq!(store.all(Some(Revision(4))), Err(refused));
 }
 
-/// The compact revision itself can be read; what is below is refused at once, for reads, hashes,
-/// transactions and further compactions alike.
+/// The compact revision itself can be read. Lower revisions are refused at once for reads, hashes,
+/// transactions and further compactions.
 #[test]
 fn compaction_refuses_what_is_below_and_keeps_the_rest() {
     let mut store = Store::new();
@@ -146,7 +146,7 @@ fn compaction_refuses_what_is_below_and_keeps_the_rest() {
     assert_eq!(store.all(Some(Revision(1))), Err(refused));
 }
 
-/// Compaction gives the space back, and a hash does not tell whether it has done so yet.
+/// Compaction frees the space, and the hash does not depend on whether it has.
 #[test]
 fn swept_history_frees_space_and_keeps_the_hash() {
     let mut store = Store::new();
@@ -164,7 +164,7 @@ fn swept_history_frees_space_and_keeps_the_hash() {
     let compact = Revision(3_995);
     store.run(Op::Compact(compact));
     let hash = store.hash(None).unwrap();
-    // The sweeper works beside us; the space tells when it is done.
+    // The sweeper runs on its own thread; it is done when the space is free.
     while reader.size_bytes() > before / 10 {
         std::thread::yield_now();
     }
@@ -172,7 +172,7 @@ fn swept_history_frees_space_and_keeps_the_hash() {
     assert_eq!(store.all(Some(compact)).unwrap().len(), 10);
 }
 
-/// The hash must see each thing that can differ between nodes.
+/// The hash covers everything that can differ between nodes.
 #[test]
 fn hash_differs_for_every_difference() {
     let hash_of = |ops: &[Op]| {
@@ -197,7 +197,7 @@ fn hash_differs_for_every_difference() {
     assert_eq!(hashes.len(), 6);
 }
 
-/// What was applied but not flushed is no one else's to see.
+/// Readers return only what was flushed.
 #[test]
 fn readers_see_nothing_before_the_flush() {
     let mut store = Store::new();
@@ -210,17 +210,17 @@ fn readers_see_nothing_before_the_flush() {
     assert!(store.get("a").is_some());
 }
 
-/// Two keys always change together. A reader beside the writer must never see one without the
-/// other, nor a revision that does not fit what it saw, nor time run backwards.
+/// Two keys always change together. A concurrent reader must never read one without the other, a
+/// revision that does not match the keys, or a revision below an earlier one.
 #[test]
-fn readers_beside_the_writer_see_whole_revisions() {
+fn concurrent_readers_read_complete_revisions() {
     let mut store = Store::new();
     let reader = store.machine().reader();
     let done = AtomicBool::new(false);
     let seen_at = |request: &RangeRequest| {
-        let answer = reader.range(request).unwrap();
-        let QueryResultBody::Range(result) = answer.body else { panic!("{answer:?}") };
-        (answer.revision, result.kvs)
+        let found = reader.range(request).unwrap();
+        let QueryResultBody::Range(result) = found.body else { panic!("{found:?}") };
+        (found.revision, result.kvs)
     };
     std::thread::scope(|scope| {
         let one = scope.spawn(|| {

@@ -1,4 +1,4 @@
-//! Commands that are sent again.
+//! Commands that are retried.
 
 use raft_server::kv::state_machine::{
     DeleteRange, Op, Outcome, Put, Revision, Rules, SessionId, StoreRefusal,
@@ -6,32 +6,32 @@ use raft_server::kv::state_machine::{
 
 use super::store::{Store, bytes, delete, key, put};
 
-fn put_telling(name: &str, value: &str) -> Op {
+fn put_with_previous(name: &str, value: &str) -> Op {
     Op::Put(Put { key: bytes(name), value: bytes(value), prev_kv: true })
 }
 
-/// The heart of it: a retry changes nothing and answers as the first time, in the same batch,
-/// after a flush, and after a restart.
+/// A retry changes nothing and returns the first output: in the same batch, after a flush, and
+/// after a restart.
 #[test]
-fn retried_command_is_answered_as_the_first_time() {
+fn retried_command_returns_the_first_output() {
     let mut store = Store::new();
     let session = store.open_session();
     store.run(put("a", "0"));
-    let first = store.run_in(session, 1, put_telling("a", "1"));
+    let first = store.run_in(session, 1, put_with_previous("a", "1"));
     let Outcome::Put { prev_kv: Some(kv) } = &first.outcome else { panic!("{first:?}") };
     assert_eq!(kv.value, bytes("0"));
-    assert_eq!(store.run_in(session, 1, put_telling("a", "1")), first);
-    // Someone else went on meanwhile.
+    assert_eq!(store.run_in(session, 1, put_with_previous("a", "1")), first);
+    // Another client writes in the meantime.
     store.run(put("a", "2"));
     store.crash_and_replay();
-    assert_eq!(store.run_in(session, 1, put_telling("a", "1")), first);
+    assert_eq!(store.run_in(session, 1, put_with_previous("a", "1")), first);
     assert_eq!(store.get("a").unwrap().value, bytes("2"));
     assert_eq!(store.run_in(session, 2, put("a", "3")).revision, Revision(4));
 }
 
-/// The outcome of an earlier command is not kept: saying anything else would be a guess.
+/// The output of an earlier command is not kept.
 #[test]
-fn serial_below_the_last_is_stale_and_does_nothing() {
+fn serial_below_the_last_is_stale_and_changes_nothing() {
     let mut store = Store::new();
     let session = store.open_session();
     store.run_in(session, 1, put("a", "1"));
@@ -42,19 +42,19 @@ fn serial_below_the_last_is_stale_and_does_nothing() {
     assert_eq!(store.get("a").unwrap().value, bytes("5"));
 }
 
-/// A session that nobody opened cannot be told from one that was evicted.
+/// The store cannot distinguish a session that was never opened from one that was evicted.
 #[test]
-fn unknown_session_is_expired_and_does_nothing() {
+fn unknown_session_is_expired_and_changes_nothing() {
     let mut store = Store::new();
     let output = store.run_in(SessionId(99), 1, put("a", "1"));
     assert_eq!(output.outcome, Outcome::Refused(StoreRefusal::SessionExpired));
     assert!(store.get("a").is_none());
 }
 
-/// The table is bounded: the session whose last command is the oldest goes, and stays gone over a
-/// restart.
+/// The table is bounded: the session whose last command is the oldest is evicted, and a restart
+/// does not restore it.
 #[test]
-fn longest_unused_session_is_evicted() {
+fn least_recently_used_session_is_evicted() {
     let mut store = Store::new();
     let sessions = store.fill_sessions(0);
     store.run_in(sessions[0], 1, put("a", "1"));
@@ -68,10 +68,10 @@ fn longest_unused_session_is_evicted() {
     }
 }
 
-/// A refusal is an outcome like any other: its retry gets the same, even if it would be granted
-/// by now.
+/// A refusal is an outcome like any other: a retry returns it again, even if the command would now
+/// succeed.
 #[test]
-fn refusals_are_recorded_as_well() {
+fn retried_refusal_returns_the_first_output() {
     let mut store = Store::new();
     let session = store.open_session();
     let first = store.run_in(session, 1, Op::Compact(Revision(1)));
@@ -81,9 +81,9 @@ fn refusals_are_recorded_as_well() {
     assert_eq!(store.run_in(session, 1, Op::Compact(Revision(1))), first);
 }
 
-/// A reply that is too large to keep is forgotten; that the command was carried out is not.
+/// An output that is too large is not kept; that the command was applied is recorded.
 #[test]
-fn large_reply_is_not_kept_but_the_command_is_not_repeated() {
+fn large_output_is_not_kept_but_the_command_is_not_repeated() {
     let mut store = Store::new();
     let session = store.open_session();
     store.run(put("a", &"x".repeat(Rules::CURRENT.kept_output_bytes_max)));
@@ -96,7 +96,7 @@ fn large_reply_is_not_kept_but_the_command_is_not_repeated() {
     assert_eq!(store.get("a").unwrap().value, bytes("back"));
 }
 
-/// Without a session a command is carried out as often as it is sent.
+/// Without a session a command is applied as often as it is in the log.
 #[test]
 fn command_without_session_is_repeated() {
     let mut store = Store::new();

@@ -1,4 +1,4 @@
-//! A store in a directory of its own, driven as the node drives it.
+//! A store in a directory of its own, used as the node uses it.
 
 use bytes::Bytes;
 use raft_core::ports::StateMachine;
@@ -17,11 +17,11 @@ pub(super) const IDENTITY: Identity = Identity {
     incarnation: Incarnation(1),
 };
 
-/// Small, so that tests reach table files.
+/// Small, so that tests write table files.
 pub(super) const OPTIONS: KvOptions =
     KvOptions { block_cache_bytes: 1 << 20, write_buffer_bytes: 64 << 10 };
 
-/// A machine, its directory, and the log that it was fed from.
+/// A machine, its directory, and the log that it has applied.
 pub(super) struct Store {
     machine: Option<KvStateMachine>,
     pub(super) dir: TempDir,
@@ -45,7 +45,7 @@ impl Store {
         self.machine.as_mut().unwrap()
     }
 
-    /// Applies and flushes a command outside of any session.
+    /// Applies and flushes a command without a session.
     pub(super) fn run(&mut self, op: Op) -> Output {
         let output = self.apply(&Command::without_session(op));
         self.flush();
@@ -77,8 +77,8 @@ impl Store {
         self.machine().flush(id).unwrap();
     }
 
-    /// Closes the machine without a flush, opens it again, and replays what it lost: every output
-    /// must be what it was the first time. Returns how much was lost.
+    /// Closes the machine without a flush, opens it again, and applies the lost commands again:
+    /// every output must equal the first one. Returns the number of lost commands.
     pub(super) fn crash_and_replay(&mut self) -> usize {
         self.close();
         self.open();
@@ -115,20 +115,20 @@ impl Store {
         self.log.iter().map(|(_, output)| output.clone()).collect()
     }
 
-    /// Asks through the port, as the node does.
-    pub(super) fn ask(&mut self, query: &Query) -> QueryResult {
+    /// Queries through the port, as the node does.
+    pub(super) fn query(&mut self, query: &Query) -> QueryResult {
         QueryResult::decode(&self.machine().query(&query.encode()).unwrap()).unwrap()
     }
 
     pub(super) fn range(&mut self, request: RangeRequest) -> Result<RangeResult, StoreRefusal> {
-        match self.ask(&Query::Range(request)).body {
+        match self.query(&Query::Range(request)).body {
             QueryResultBody::Range(result) => Ok(result),
             QueryResultBody::Refused(refused) => Err(refused),
-            QueryResultBody::Hash(_) => panic!("a range is not answered with a hash"),
+            QueryResultBody::Hash(_) => panic!("the result of a range is a hash"),
         }
     }
 
-    /// Everything, as of a revision.
+    /// Every key, as of a revision.
     pub(super) fn all(
         &mut self,
         revision: Option<Revision>,
@@ -143,14 +143,14 @@ impl Store {
     }
 
     pub(super) fn hash(&mut self, revision: Option<Revision>) -> Result<HashResult, StoreRefusal> {
-        match self.ask(&Query::Hash(revision)).body {
+        match self.query(&Query::Hash(revision)).body {
             QueryResultBody::Hash(hash) => Ok(hash),
             QueryResultBody::Refused(refused) => Err(refused),
-            QueryResultBody::Range(_) => panic!("a hash is not answered with a range"),
+            QueryResultBody::Range(_) => panic!("the result of a hash is a range"),
         }
     }
 
-    /// Opens sessions until there is room for just `left` more, in one batch, and returns those.
+    /// Opens sessions in one batch until only `left` more fit without an eviction. Returns them.
     pub(super) fn fill_sessions(&mut self, left: usize) -> Vec<SessionId> {
         let open = Command::without_session(Op::OpenSession);
         let sessions = (left..Rules::CURRENT.sessions_max)

@@ -21,10 +21,9 @@ fn succeeded(store: &mut Store, compare: Vec<Compare>) -> bool {
     }
 }
 
-/// Every thing that can be compared, with every relation, on a key that exists and one that does
-/// not.
+/// Every property with every relation, for a key that exists and one that does not.
 #[test]
-fn comparisons_hold_as_the_table_says() {
+fn comparisons_hold_as_in_the_table() {
     use Relation::{Equal, Greater, Less, NotEqual};
     let mut store = Store::new();
     store.run(put("other", ""));
@@ -64,7 +63,7 @@ fn comparisons_hold_as_the_table_says() {
     }
 }
 
-/// One comparison that does not hold is enough; none at all hold.
+/// `then` requires every comparison; an empty list holds.
 #[test]
 fn all_comparisons_must_hold() {
     let mut store = Store::new();
@@ -79,9 +78,9 @@ fn all_comparisons_must_hold() {
     assert!(!succeeded(&mut store, vec![equals(1), equals(2)]));
 }
 
-/// Many changes, one revision; each operation sees those before it.
+/// All changes have one revision; each operation reads the effects of those before it.
 #[test]
-fn operations_share_a_revision_and_see_each_other() {
+fn operations_share_a_revision_and_read_earlier_effects() {
     let mut store = Store::new();
     store.run(put("a", "old"));
     let read = || TxnOp::Range(RangeRequest::new(KeyRange::all()));
@@ -108,16 +107,16 @@ fn operations_share_a_revision_and_see_each_other() {
     assert_eq!(seen(&results[1]), [(bytes("a"), bytes("old")), (bytes("b"), bytes("1"))]);
     assert_eq!(seen(&results[5]), [(bytes("a"), bytes("newer")), (bytes("b"), bytes("1"))]);
     let a = store.get("a").unwrap();
-    // It was deleted on the way: it is a new key, put twice.
+    // It was deleted before: it is a new key with two puts.
     assert_eq!((a.create_revision, a.mod_revision, a.version), (Revision(2), Revision(2), 2));
     let before = store.all(Some(Revision(1))).unwrap();
     assert_eq!(before.len(), 1);
     assert_eq!(before[0].value, bytes("old"));
 }
 
-/// A transaction that only looks makes no revision.
+/// A transaction that only reads creates no revision.
 #[test]
-fn reading_transaction_leaves_the_revision_alone() {
+fn transaction_without_changes_keeps_the_revision() {
     let mut store = Store::new();
     store.run(put("a", ""));
     let output = store.run(txn(Txn {
@@ -132,10 +131,10 @@ fn reading_transaction_leaves_the_revision_alone() {
     assert_eq!(store.run(delete(key("nothing"))).revision, Revision(1));
 }
 
-/// The last operation is refused: those before it must have left nothing, neither for reads now
-/// nor for reads of the past.
+/// The last operation is refused: those before it must leave no effect, neither in the newest state
+/// nor in past revisions.
 #[test]
-fn refused_operation_takes_the_whole_transaction_back() {
+fn refused_operation_rolls_the_whole_transaction_back() {
     let mut store = Store::new();
     store.run(put("a", "1"));
     store.run(put("b", "1"));
@@ -166,9 +165,9 @@ fn fill(store: &mut Store, keys: u64, value_bytes: usize) {
     }
 }
 
-/// What one command answers with is bounded; too much is refused before anything changes.
+/// The output of a command is bounded; a larger one is refused before anything changes.
 #[test]
-fn answers_that_are_too_large_are_refused_whole() {
+fn command_with_too_large_an_output_changes_nothing() {
     let mut store = Store::new();
     fill(&mut store, OUTPUT_BYTES_MAX >> 20, 1 << 20);
     let hash = store.hash(None).unwrap();
@@ -182,15 +181,15 @@ fn answers_that_are_too_large_are_refused_whole() {
     }));
     assert_eq!(output.outcome, refused);
     assert_eq!(store.hash(None).unwrap(), hash);
-    // Without the values in the answer it is not too much.
+    // Without the values the output is small enough.
     let op = Op::DeleteRange(DeleteRange { range: prefix("key/"), prev_kv: false });
     let Outcome::DeleteRange(deleted) = store.run(op).outcome else { panic!() };
     assert_eq!(deleted.count, OUTPUT_BYTES_MAX >> 20);
 }
 
-/// What one command deletes passes through memory, and is bounded as well.
+/// Deleted versions are staged in memory and are bounded as well.
 #[test]
-fn deletions_that_are_too_large_are_refused_whole() {
+fn deletion_of_too_many_bytes_changes_nothing() {
     let mut store = Store::new();
     fill(&mut store, STAGED_BYTES_MAX >> 20, 1 << 20);
     let op = Op::DeleteRange(DeleteRange { range: prefix("key/"), prev_kv: false });

@@ -1,0 +1,254 @@
+//! Keeps the examples of `docs/client-protocol.md` equal to what the encoder writes.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use bytes::Bytes;
+use raft_core::{ClusterId, LogId, LogIndex, NodeId, Term};
+use raft_server::kv::protocol::{
+    ClientHello, Consistency, FollowerReport, LeaderHint, MemberReport, Refusal, Request,
+    RequestBody, Response, ResponseBody, Role, ServerHello, StatusReport, read_extensible,
+    read_message,
+};
+use raft_server::kv::state_machine::{
+    Command, Compare, DeleteRange, Deleted, Expected, HashResult, KeyRange, KeyValue, Op, Outcome,
+    Output, Projection, Put, QueryResult, QueryResultBody, RangeRequest, RangeResult, Relation,
+    Revision, SessionId, SessionSerial, StoreRefusal, Txn, TxnOp, TxnOpResult, TxnResult,
+};
+use raft_server::space::{NoSpace, SpaceLevel, SpaceReport};
+use raft_transport_quic::VersionRange;
+
+use super::raw_client::frame;
+
+const MARK: &str = "<!-- examples: UPDATE=1 rewrites this table -->\n";
+const CLUSTER: ClusterId = ClusterId(0x1122_3344_5566_7788_99aa_bbcc_ddee_ff00);
+
+fn bytes(text: &'static str) -> Bytes {
+    Bytes::from_static(text.as_bytes())
+}
+
+fn kv() -> KeyValue {
+    KeyValue {
+        key: bytes("a"),
+        value: bytes("1"),
+        create_revision: Revision(2),
+        mod_revision: Revision(300),
+        version: 4,
+    }
+}
+
+fn range_result() -> RangeResult {
+    RangeResult { kvs: vec![kv()], more: false, count: Some(1) }
+}
+
+fn ops() -> Vec<Op> {
+    let put = Put { key: bytes("a"), value: bytes("1"), prev_kv: true };
+    let delete = DeleteRange { range: KeyRange::Prefix(bytes("a")), prev_kv: false };
+    let read = RangeRequest::new(KeyRange::Key(bytes("b")));
+    let compare = |relation, expected| Compare { key: bytes("a"), relation, expected };
+    let txn = Txn {
+        compare: vec![
+            compare(Relation::Equal, Expected::Value(bytes("1"))),
+            compare(Relation::NotEqual, Expected::Version(0)),
+            compare(Relation::Less, Expected::CreateRevision(Revision(9))),
+            compare(Relation::Greater, Expected::ModRevision(Revision(1))),
+        ],
+        then: vec![TxnOp::Put(put.clone()), TxnOp::Range(read)],
+        otherwise: vec![TxnOp::DeleteRange(delete.clone())],
+    };
+    vec![
+        Op::Put(put),
+        Op::DeleteRange(delete),
+        Op::Txn(txn),
+        Op::Compact(Revision(300)),
+        Op::OpenSession,
+    ]
+}
+
+/// Every kind of request, with every kind of range.
+fn requests() -> Vec<RequestBody> {
+    let session = |op: &Op| match op {
+        Op::Put(_) => Some(SessionSerial { session: SessionId(7), serial: 1 }),
+        _ => None,
+    };
+    let commands = ops().into_iter().map(|op| Command { session: session(&op), op });
+    let all = RangeRequest::new(KeyRange::all());
+    let span = KeyRange::Span { start: bytes("a"), end: bytes("c") };
+    let page = RangeRequest {
+        revision: Some(Revision(300)),
+        limit: Some(10),
+        projection: Projection::KeysOnly,
+        ..RangeRequest::new(span)
+    };
+    let count = RangeRequest {
+        projection: Projection::CountOnly,
+        ..RangeRequest::new(KeyRange::From(bytes("a")))
+    };
+    let ranges = [
+        (all, Consistency::Linearizable),
+        (page, Consistency::Serializable),
+        (count, Consistency::Linearizable),
+    ];
+    commands
+        .map(RequestBody::Command)
+        .chain(ranges.map(|(request, consistency)| RequestBody::Range { request, consistency }))
+        .chain([RequestBody::Status, RequestBody::Members, RequestBody::Ping])
+        .collect()
+}
+
+fn outcomes() -> Vec<Outcome> {
+    let deleted = || Deleted { count: 1, prev_kvs: vec![kv()] };
+    let results = vec![
+        TxnOpResult::Put { prev_kv: None },
+        TxnOpResult::DeleteRange(deleted()),
+        TxnOpResult::Range(range_result()),
+    ];
+    let refusals = [
+        StoreRefusal::Malformed,
+        StoreRefusal::Compacted { compact_revision: Revision(2) },
+        StoreRefusal::FutureRevision { revision: Revision(300) },
+        StoreRefusal::SessionStale { last_serial: 5 },
+        StoreRefusal::SessionExpired,
+        StoreRefusal::TooLarge { bytes_max: 4_194_304 },
+        StoreRefusal::TooManyKeys { keys_max: 100_000 },
+    ];
+    [
+        Outcome::Put { prev_kv: Some(kv()) },
+        Outcome::DeleteRange(deleted()),
+        Outcome::Txn(TxnResult { succeeded: true, results }),
+        Outcome::Compact,
+        Outcome::SessionOpened { session: SessionId(7) },
+        Outcome::OutputNotKept,
+    ]
+    .into_iter()
+    .chain(refusals.map(Outcome::Refused))
+    .collect()
+}
+
+fn status() -> StatusReport {
+    StatusReport {
+        release: "0.1.0".to_owned(),
+        cluster: CLUSTER,
+        node: NodeId(1),
+        role: Role::Leader,
+        term: Term(3),
+        leader: Some(NodeId(1)),
+        first_index: LogIndex(1),
+        last_log: LogId::new(Term(3), LogIndex(9)),
+        commit_index: LogIndex(8),
+        applied_index: LogIndex(7),
+        revision: Some(Revision(300)),
+        followers: vec![FollowerReport { node: NodeId(2), match_index: LogIndex(8) }],
+        problem: None,
+        space: Some(SpaceReport {
+            free_bytes: 1_000_000,
+            reserve_bytes: 1_000,
+            level: SpaceLevel::Ample,
+            refused: 0,
+        }),
+    }
+}
+
+/// Every kind of response.
+fn responses() -> Vec<ResponseBody> {
+    let hint = || LeaderHint { node: NodeId(2), address: Some("host:7002".to_owned()) };
+    let hash = HashResult { revision: Revision(300), compact_revision: Revision(2), hash: 5 };
+    let refused = StoreRefusal::Compacted { compact_revision: Revision(2) };
+    let results = [
+        QueryResultBody::Range(range_result()),
+        QueryResultBody::Hash(hash),
+        QueryResultBody::Refused(refused),
+    ];
+    let member = MemberReport {
+        node: NodeId(1),
+        voter: true,
+        leader: false,
+        peer_address: Some("host:7001".to_owned()),
+        client_address: None,
+    };
+    let refusals = [
+        Refusal::NotLeader { leader: hint() },
+        Refusal::NoLeader,
+        Refusal::NotReady,
+        Refusal::Busy { retry_after_ms: 30 },
+        Refusal::Stopped,
+        Refusal::Invalid { reason: "too long".to_owned() },
+        Refusal::Unreadable { reason: "disk".to_owned() },
+        Refusal::NoSpace(NoSpace { free_bytes: 1, needed_bytes: 1_000 }),
+    ];
+    let revision = Revision(300);
+    let outputs = outcomes().into_iter().map(|outcome| Output { revision, outcome });
+    outputs
+        .map(ResponseBody::Output)
+        .chain(results.map(|body| ResponseBody::Range(QueryResult { revision, body })))
+        .chain([
+            ResponseBody::Status(Box::new(status())),
+            ResponseBody::Members(vec![member]),
+            ResponseBody::Pong,
+        ])
+        .chain(refusals.map(ResponseBody::Refused))
+        .chain([
+            ResponseBody::Unknown { leader: Some(hint()) },
+            ResponseBody::Failed { reason: "disk".to_owned() },
+        ])
+        .collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
+}
+
+/// The table of the document: each message in Rust's notation, and its frame.
+fn examples() -> String {
+    let versions = VersionRange::new(2, 3).unwrap();
+    let client_hello = ClientHello { versions, cluster: Some(CLUSTER) };
+    let server_hello = ServerHello {
+        versions,
+        cluster: CLUSTER,
+        node: NodeId(1),
+        in_flight_max: 1024,
+        members: vec![(NodeId(1), "host:7002".to_owned())],
+    };
+    let mut rows = Vec::new();
+    let client_frame = frame(&client_hello);
+    assert_eq!(read_extensible::<ClientHello>(&client_frame[4..]), Ok(client_hello));
+    rows.push((format!("{client_hello:?}"), client_frame));
+    let server_frame = frame(&server_hello);
+    assert_eq!(read_extensible::<ServerHello>(&server_frame[4..]), Ok(server_hello.clone()));
+    rows.push((format!("{server_hello:?}"), server_frame));
+    for (body, id) in requests().into_iter().zip(1..) {
+        let request = Request { id, body };
+        let frame = frame(&request);
+        rows.push((format!("{request:?}"), frame.clone()));
+        assert_eq!(read_message::<Request>(&frame[4..]), Ok(request));
+    }
+    for (body, id) in responses().into_iter().zip(1..) {
+        let response = Response { id, body };
+        let frame = frame(&response);
+        rows.push((format!("{response:?}"), frame.clone()));
+        assert_eq!(read_message::<Response>(&frame[4..]), Ok(response));
+    }
+    let mut table = "| message | frame |\n| --- | --- |\n".to_owned();
+    for (message, frame) in rows {
+        writeln!(table, "| `{message}` | `{}` |", hex(&frame)).unwrap();
+    }
+    table
+}
+
+/// A client in another language is written from the document: its examples must be what nodes send
+/// and accept.
+#[test]
+fn examples_of_the_document_are_what_the_encoder_writes() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/client-protocol.md");
+    let document = std::fs::read_to_string(&path).unwrap();
+    let (before, table) = document.split_once(MARK).expect("the document has the mark");
+    let expected = format!("\n{}", examples());
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, format!("{before}{MARK}{expected}")).unwrap();
+        return;
+    }
+    assert_eq!(table, expected, "run this test with UPDATE=1 and read the difference");
+}
