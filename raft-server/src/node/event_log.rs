@@ -59,7 +59,7 @@ impl EventLog {
             }
             Event::ApplyRetried { index } => {
                 if let Some(suppressed) = self.apply_retries.permit(Instant::now()) {
-                    tracing::info!(%index, suppressed, "the state machine retries the failed entry");
+                    tracing::info!(%index, suppressed, "the failed entry is retried");
                 }
             }
         }

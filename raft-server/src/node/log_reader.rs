@@ -9,8 +9,8 @@ use super::error::StopReason;
 use super::mailbox::Mailbox;
 use super::work_queue::WorkQueue;
 
-/// Serves [`FetchEntries`] until the queue is closed. The core fetches only durable entries: one that
-/// cannot be read means that the disk failed or the data is damaged, and the node stops.
+/// Serves [`FetchEntries`] until the queue is closed. The core fetches only durable entries. If one
+/// cannot be read, the disk has failed or the data is damaged, and the node stops.
 pub(super) fn run(
     mut reader: Box<dyn LogReader>,
     mailbox: &Mailbox,

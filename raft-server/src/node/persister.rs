@@ -19,9 +19,9 @@ pub(super) struct Persister {
 }
 
 impl Persister {
-    /// Persists everything in the queue with one call and one sync, until the queue is closed or the
-    /// store fails. After a failure the content of the disk is unknown: the node stops, and nothing
-    /// more is persisted.
+    /// Persists everything in the queue with one call and one sync, until the queue is closed or
+    /// the store fails. After a failure the content of the disk is unknown: the node stops, and
+    /// nothing more is persisted.
     pub(super) fn run(mut self, queue: &WorkQueue<Persist>) {
         let mut batch = Vec::new();
         while queue.take(&mut batch) {

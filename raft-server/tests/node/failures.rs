@@ -46,8 +46,8 @@ async fn a_cluster_continues_when_the_log_store_of_a_follower_fails() {
     assert_eq!(follower.machine.commands(), [""; 0]);
 }
 
-/// The followers commit without the leader's disk, so that only the leader itself can detect a write
-/// that neither succeeds nor fails.
+/// The followers commit without the leader's disk, so that only the leader itself can detect a
+/// write that neither succeeds nor fails.
 #[tokio::test]
 async fn a_leader_whose_disk_hangs_steps_down_and_counts_the_stall() {
     let cluster = Cluster::with_leader(Setup::short_election_timeout()).await;
@@ -117,8 +117,8 @@ async fn commands_after_a_failed_one_are_applied_after_its_retry() {
     assert_eq!(leader.machine.commands(), ["first", "hard", "after"]);
 }
 
-/// No command is at fault when the state machine cannot write. The node stops under every policy for
-/// failed commands, its log gets no broken mark, and a restart applies the missing entries.
+/// No command is at fault when the state machine cannot write. The node stops under every policy
+/// for failed commands, its log gets no broken mark, and a restart applies the missing entries.
 #[tokio::test]
 async fn a_failed_flush_stops_the_node_and_a_restart_applies_the_missing_entries() {
     for apply_failure in [ApplyFailurePolicy::Halt, ApplyFailurePolicy::Retry] {
