@@ -1,24 +1,27 @@
-//! Keeps the examples of `docs/client-protocol.md` equal to what the encoder writes.
+//! Keeps `docs/client-protocol.md` equal to the code: its examples, limits and close codes.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use raft_core::{ClusterId, LogId, LogIndex, NodeId, Term};
+use raft_server::kv::client_api::ClientApiConfig;
 use raft_server::kv::protocol::{
-    ClientHello, Consistency, FollowerReport, LeaderHint, MemberReport, Refusal, Request,
-    RequestBody, Response, ResponseBody, Role, ServerHello, StatusReport, read_extensible,
-    read_message,
+    ClientHello, Consistency, FRAME_BYTES_MAX, FollowerReport, LeaderHint, MemberReport,
+    PROTOCOL_VERSION, REQUEST_BYTES_MAX, Refusal, Request, RequestBody, Response, ResponseBody,
+    Role, ServerHello, StatusReport, read_extensible, read_message,
 };
 use raft_server::kv::state_machine::{
-    Command, Compare, DeleteRange, Deleted, Expected, HashResult, KeyRange, KeyValue, Op, Outcome,
-    Output, Projection, Put, QueryResult, QueryResultBody, RangeRequest, RangeResult, Relation,
-    Revision, SessionId, SessionSerial, StoreRefusal, Txn, TxnOp, TxnOpResult, TxnResult,
+    Command, Compare, DeleteRange, Deleted, Expected, HashResult, KeyRange, KeyValue, Limits, Op,
+    Outcome, Output, Projection, Put, QueryResult, QueryResultBody, RangeRequest, RangeResult,
+    Relation, Revision, Rules, SessionId, SessionSerial, StoreRefusal, Txn, TxnOp, TxnOpResult,
+    TxnResult,
 };
 use raft_server::space::{NoSpace, SpaceLevel, SpaceReport};
-use raft_transport_quic::VersionRange;
+use raft_transport_quic::{CloseCode, VersionRange, tls};
 
 use super::raw_client::frame;
+use super::tls::Issuer;
 
 const MARK: &str = "<!-- examples: UPDATE=1 rewrites this table -->\n";
 const CLUSTER: ClusterId = ClusterId(0x1122_3344_5566_7788_99aa_bbcc_ddee_ff00);
@@ -238,17 +241,95 @@ fn examples() -> String {
     table
 }
 
+fn path() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/client-protocol.md")
+}
+
+fn document() -> String {
+    std::fs::read_to_string(path()).unwrap()
+}
+
 /// A client in another language is written from the document: its examples must be what nodes send
 /// and accept.
 #[test]
 fn examples_of_the_document_are_what_the_encoder_writes() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/client-protocol.md");
-    let document = std::fs::read_to_string(&path).unwrap();
+    let document = document();
     let (before, table) = document.split_once(MARK).expect("the document has the mark");
     let expected = format!("\n{}", examples());
     if std::env::var_os("UPDATE").is_some() {
-        std::fs::write(&path, format!("{before}{MARK}{expected}")).unwrap();
+        std::fs::write(path(), format!("{before}{MARK}{expected}")).unwrap();
         return;
     }
     assert_eq!(table, expected, "run this test with UPDATE=1 and read the difference");
+}
+
+/// A number with separators between groups of three digits, as in the document.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (position, digit) in digits.chars().enumerate() {
+        if position > 0 && (digits.len() - position).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// The numbers of the document are repeated by hand: each must be the one of the code.
+#[test]
+fn numbers_of_the_document_are_those_of_the_code() {
+    let document = document();
+    let (rules, limits) = (Rules::CURRENT, Limits::default());
+    let issuer = Issuer::new();
+    let listen = (std::net::Ipv4Addr::LOCALHOST, 0).into();
+    let port = ClientApiConfig::new(listen, CLUSTER, NodeId(1), issuer.node(1));
+    let bytes = |number: usize| grouped(number as u64);
+    for expected in [
+        format!("This page describes version {PROTOCOL_VERSION}."),
+        format!("| ALPN | `{}` |", String::from_utf8_lossy(tls::Role::Client.alpn())),
+        format!("| client to node, requests | {} |", bytes(REQUEST_BYTES_MAX)),
+        format!("| node to client | {} |", bytes(FRAME_BYTES_MAX)),
+        format!("connections are at their limit ({})", bytes(port.connections_max)),
+        format!("({} by default)", grouped(u64::from(port.in_flight_max))),
+        format!(
+            "{} requests or {} MiB",
+            grouped(u64::from(port.in_flight_max)),
+            port.in_flight_bytes_max >> 20
+        ),
+        format!("budgets of {} MiB for a connection", port.connection_response_bytes_max >> 20),
+        format!("{} MiB for all", port.identity_response_bytes_max >> 20),
+        format!("| key | {} bytes", bytes(limits.key_bytes_max)),
+        format!("| value | {} bytes", bytes(limits.value_bytes_max)),
+        format!("{} comparisons, and {0} operations", limits.txn_ops_max),
+        format!("in the log | {} bytes", bytes(limits.command_bytes_max)),
+        format!("| output | {} bytes", grouped(rules.output_bytes_max)),
+        format!("supersedes | {} bytes", grouped(rules.staged_bytes_max)),
+        format!("skipped | {} |", grouped(rules.visited_keys_max)),
+        format!("value is their bytes plus {}:", Rules::weight(&[], &[])),
+        format!("encoded output has more than {} bytes", bytes(rules.kept_output_bytes_max)),
+        format!("The store keeps {} sessions", bytes(rules.sessions_max)),
+        format!("returns {} keys if it sets no limit", grouped(rules.range.keys_default)),
+        format!(
+            "more than {} keys or {} bytes",
+            grouped(rules.range.keys_max),
+            grouped(rules.range.bytes_max)
+        ),
+    ] {
+        assert!(document.contains(&expected), "the document must contain: {expected}");
+    }
+    for code in [
+        CloseCode::Shutdown,
+        CloseCode::WrongPort,
+        CloseCode::NoIdentity,
+        CloseCode::WrongCluster,
+        CloseCode::FrameTooLarge,
+        CloseCode::Malformed,
+        CloseCode::Protocol,
+        CloseCode::Overloaded,
+        CloseCode::Version,
+    ] {
+        let row = format!("| {} | `{code:?}` |", code as u32);
+        assert!(document.contains(&row), "the document must contain: {row}");
+    }
 }

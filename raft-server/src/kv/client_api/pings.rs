@@ -1,7 +1,7 @@
 //! Responds to pings on a stream of their own.
 //!
 //! The stream of requests is not read while too many requests are in flight. A ping on that stream
-//! would wait for the disk, and the client could not tell a slow node from an unreachable one.
+//! would wait for the disk, and a slow node would look unreachable to the client.
 
 use quinn::{Connection, ReadError, RecvStream, SendStream, WriteError};
 
