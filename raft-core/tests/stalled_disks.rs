@@ -52,7 +52,7 @@ fn leader_with_a_stalled_disk_steps_down_and_reports_the_cause() {
     c.expect(write).is_pending();
     c.run_for(millis(1_600));
     let causes = causes_since(&c, records);
-    assert!(causes.iter().any(|cause| cause == "its disk made no progress"), "{causes:?}");
+    assert!(causes.iter().any(|cause| cause == "disk stalled"), "{causes:?}");
     c.expect(write).is_unknown();
     c.expect(read).is_refused();
     let [new] = leaders(&mut c)[..] else { panic!("another node leads") };

@@ -1,14 +1,16 @@
-//! What a scenario waits for.
+//! Conditions that [`Cluster::deliver_until`](crate::Cluster::deliver_until) waits for.
 
 use std::fmt;
 
 use crate::selector::Selector;
 
-/// How many messages are moved before a condition counts as never to come.
+/// How many messages are moved, by default, before a wait for a condition fails.
 const EVENTS_MAX: u64 = 10_000;
 
-/// A condition on what happens while messages move. Conditions on messages count from the event
-/// at which the waiting begins; conditions on nodes look at them as they are.
+/// A condition that [`Cluster::deliver_until`](crate::Cluster::deliver_until) waits for.
+///
+/// Conditions on messages count the messages that are sent or handled after the call begins.
+/// Conditions on nodes compare the current state of the nodes.
 #[derive(Clone, Debug)]
 pub struct Condition {
     pub(crate) kind: ConditionKind,
@@ -33,80 +35,80 @@ pub(crate) enum ConditionKind {
     Then(Box<Self>, Box<Self>),
 }
 
-/// A message like this goes out.
+/// A message that the selector matches is sent.
 #[must_use]
 pub fn sent(selector: Selector) -> Condition {
     Condition::of(ConditionKind::Sent(selector, 1))
 }
 
-/// This many messages like this go out.
+/// `times` messages that the selector matches are sent.
 #[must_use]
 pub fn sent_times(selector: Selector, times: usize) -> Condition {
     Condition::of(ConditionKind::Sent(selector, times))
 }
 
-/// A message like this comes in.
+/// A message that the selector matches is handled.
 #[must_use]
 pub fn handled(selector: Selector) -> Condition {
     Condition::of(ConditionKind::Handled(selector, 1))
 }
 
-/// This many messages like this came in.
+/// `times` messages that the selector matches are handled.
 #[must_use]
 pub fn handled_times(selector: Selector, times: usize) -> Condition {
     Condition::of(ConditionKind::Handled(selector, times))
 }
 
-/// An append goes out that tells of a commit index of at least this.
+/// An append is sent that carries this commit index or a higher one.
 #[must_use]
 pub fn commit_sent(index: u64) -> Condition {
     Condition::of(ConditionKind::CommitSent(index))
 }
 
-/// Nothing waits in an outbox.
+/// All outboxes are empty, except for messages that are held.
 #[must_use]
 pub fn all_sent() -> Condition {
     Condition::of(ConditionKind::AllSent)
 }
 
-/// Nothing waits in an outbox or on the wire.
+/// All outboxes and the wire are empty, except for messages that are held.
 #[must_use]
 pub fn all_handled() -> Condition {
     Condition::of(ConditionKind::AllHandled)
 }
 
-/// The node leads.
+/// The node is the leader.
 #[must_use]
 pub fn leader_is(node: u64) -> Condition {
     Condition::of(ConditionKind::Leads(node))
 }
 
-/// The node follows that leader.
+/// The node is a follower of this leader.
 #[must_use]
 pub fn follows(node: u64, leader: u64) -> Condition {
     Condition::of(ConditionKind::Follows(node, leader))
 }
 
-/// The node's log reaches to this index.
+/// The last index of the node's log is at least this.
 #[must_use]
 pub fn log_at(node: u64, index: u64) -> Condition {
     Condition::of(ConditionKind::LogAt(node, index))
 }
 
-/// The node has committed up to this index.
+/// The node's commit index is at least this.
 #[must_use]
 pub fn commit_at(node: u64, index: u64) -> Condition {
     Condition::of(ConditionKind::CommitAt(node, index))
 }
 
-/// The node's state machine has applied up to this index.
+/// The node's applied index is at least this.
 #[must_use]
 pub fn applied_at(node: u64, index: u64) -> Condition {
     Condition::of(ConditionKind::AppliedAt(node, index))
 }
 
-/// The election is over: everyone who is up and can be reached follows one leader, it has
-/// committed an entry of its term, and no message is left to move.
+/// An election is complete: one leader has committed an entry of its term, every node that is up
+/// and connected to it follows it, and no message is left to move.
 #[must_use]
 pub fn election_settled() -> Condition {
     Condition::of(ConditionKind::Settled)
@@ -117,25 +119,25 @@ impl Condition {
         Self { kind, events_max: EVENTS_MAX }
     }
 
-    /// Both, in any order.
+    /// Both conditions hold. Conditions on messages may be met in any order.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         self.join(other, ConditionKind::And)
     }
 
-    /// One of both.
+    /// One of the two conditions holds.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         self.join(other, ConditionKind::Or)
     }
 
-    /// First this, and after it the other.
+    /// This condition holds, and after that the other one.
     #[must_use]
     pub fn then(self, other: Self) -> Self {
         self.join(other, ConditionKind::Then)
     }
 
-    /// Within this many moves.
+    /// Fails after `events` moves of messages; the default is 10,000.
     #[must_use]
     pub const fn within(mut self, events: u64) -> Self {
         self.events_max = events;

@@ -1,20 +1,20 @@
-//! Whether a condition holds, given what has happened so far.
+//! The evaluation of a condition while messages move.
 
 use raft_core::{Body, LogIndex, Message, RoleKind};
 
 use crate::condition::{Condition, ConditionKind};
 use crate::trace::record::Liveness;
 
-/// What has just happened.
+/// The event after which a condition is evaluated.
 #[derive(Clone, Copy)]
 pub(crate) enum MessageEvent<'a> {
-    /// Nothing yet.
+    /// No message moved.
     Nothing,
     Sent(&'a Message),
     Handled(&'a Message),
 }
 
-/// What conditions look at.
+/// The state of the cluster that conditions read.
 pub(crate) trait ClusterView {
     fn summary(&self, node: u64) -> NodeSummary;
     fn node_count(&self) -> u64;
@@ -23,7 +23,7 @@ pub(crate) trait ClusterView {
     fn is_connected(&self, from: u64, to: u64) -> bool;
 }
 
-/// The little of a node's status that conditions ask about.
+/// The part of a node's state that conditions read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NodeSummary {
     pub(crate) liveness: Liveness,
@@ -35,7 +35,7 @@ pub(crate) struct NodeSummary {
     pub(crate) committed_in_term: bool,
 }
 
-/// A condition being waited for.
+/// A condition and the number of messages counted so far.
 pub(crate) struct ConditionTracker {
     root: PartProgress,
     events_max: u64,
@@ -50,13 +50,13 @@ impl ConditionTracker {
         self.events_max
     }
 
-    /// Takes note of what happened; says whether the condition holds now.
+    /// Counts the event and returns whether the condition holds now.
     pub(crate) fn holds(&mut self, cluster: &dyn ClusterView, event: MessageEvent<'_>) -> bool {
         self.root.advance(cluster, event)
     }
 }
 
-/// How far each part of a condition has come. Conditions on messages stay met once they were.
+/// The progress of each part of a condition. A condition on messages stays met.
 enum PartProgress {
     Messages { kind: ConditionKind, left: usize },
     State(ConditionKind),
@@ -108,7 +108,7 @@ impl PartProgress {
                 let Some(waiting) = first else { return second.advance(cluster, event) };
                 if waiting.advance(cluster, event) {
                     *first = None;
-                    // What follows may hold already, but not by the same message.
+                    // The second condition may hold already, but must not count the same message.
                     return second.advance(cluster, MessageEvent::Nothing);
                 }
                 false

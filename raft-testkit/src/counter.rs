@@ -1,11 +1,11 @@
-//! The state machine that scenarios use when they do not bring one: a running total.
+//! The state machine of a cluster that is built without one.
 
 use bytes::Bytes;
 use raft_core::ports::{ApplyError, QueryError, StateMachine, StorageFailure};
 use raft_core::{LogId, LogIndex};
 
-/// A running total in memory. Understands `add N` and `sub N`; the output is the total after it.
-/// Anything else leaves the total as it is. A query, whatever it says, is answered with the total.
+/// A state machine that keeps a total in memory. The commands are `add N` and `sub N`; the output
+/// is the new total. Any other command does not change it. A query returns the total.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Counter {
     total: i64,
@@ -41,7 +41,7 @@ impl StateMachine for Counter {
     }
 }
 
-/// What a command adds to the total; zero for one that is not understood.
+/// What a command adds to the total; zero for an unknown command.
 fn change(command: &[u8]) -> i64 {
     let amount = |digits: &[u8]| std::str::from_utf8(digits).ok()?.parse::<i64>().ok();
     match command.split_at_checked(4) {
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn commands_move_the_total_and_nonsense_does_not() {
+    fn known_commands_change_the_total_and_others_do_not() {
         let mut counter = Counter::default();
         let mut index = LogIndex::ZERO;
         for (command, total) in [("add 5", "5"), ("sub 7", "-2"), ("mul 2", "-2"), ("add x", "-2")]

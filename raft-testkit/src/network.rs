@@ -1,4 +1,4 @@
-//! Where messages wait: in the outbox of their sender, and on the wire.
+//! The outboxes of the nodes, the wire and the links.
 
 use std::collections::VecDeque;
 
@@ -6,19 +6,19 @@ use raft_core::{Message, NodeId};
 
 use crate::selector::Selector;
 
-/// One message on its way.
+/// A message in an outbox or on the wire.
 #[derive(Clone, Debug)]
 pub(crate) struct InFlight {
     /// Its number in the trace.
     pub(crate) id: u64,
     pub(crate) message: Message,
-    /// The record that brought it about: the step that made it, then its sending.
+    /// The record that caused it: the step that emitted it; once it is sent, its sending.
     pub(crate) cause: Option<u64>,
-    /// Only verbs that name it move it.
+    /// Only actions whose selector matches it move it.
     pub(crate) held: bool,
 }
 
-/// What a link does with messages.
+/// What happens to the messages of a link.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) enum Link {
     /// They arrive.
@@ -30,21 +30,21 @@ pub(crate) enum Link {
     Holding,
 }
 
-/// Every outbox, the wire, and the links between the nodes.
+/// The outboxes, the wire, and the links between the nodes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Network {
-    /// Of each node, what it wants to send.
+    /// The messages that each node has emitted and that are not sent.
     pub(crate) outboxes: Vec<VecDeque<InFlight>>,
-    /// What is under way, in the order of sending.
+    /// The messages that are sent and not handled, in the order of sending.
     pub(crate) wire: VecDeque<InFlight>,
-    /// What is lost right after it was sent.
+    /// Messages that one of these matches are lost when they are sent.
     pub(crate) loss_rules: Vec<Selector>,
     links: Vec<Link>,
     size: usize,
     last_id: u64,
 }
 
-/// The place of a node in the lists of a cluster.
+/// The position of a node in the lists of a cluster.
 pub(crate) fn slot_of(node: NodeId) -> usize {
     usize::try_from(node.get()).unwrap_or(usize::MAX).wrapping_sub(1)
 }
@@ -71,7 +71,7 @@ impl Network {
         }
     }
 
-    /// A number for a copy.
+    /// The number of a copy.
     pub(crate) const fn next_id(&mut self) -> u64 {
         self.last_id += 1;
         self.last_id
@@ -95,7 +95,7 @@ impl Network {
         self.links.get(from * self.size + to).copied().unwrap_or(Link::Losing)
     }
 
-    /// Takes a message away, wherever it waits; says whether it had been sent.
+    /// Removes a message from its outbox or from the wire. Returns it, and whether it was sent.
     pub(crate) fn take(&mut self, id: u64) -> Option<(InFlight, bool)> {
         if let Some(at) = self.wire.iter().position(|in_flight| in_flight.id == id) {
             return self.wire.remove(at).map(|in_flight| (in_flight, true));
@@ -115,7 +115,7 @@ impl Network {
         (0..self.size).filter(|&to| to != from).all(|to| self.link_at(from, to) != Link::Open)
     }
 
-    /// Whether no outbox holds anything that would be sent unasked.
+    /// Whether no outbox contains a message that can be sent.
     pub(crate) fn nothing_to_send(&self) -> bool {
         self.outboxes
             .iter()
@@ -123,7 +123,7 @@ impl Network {
             .all(|in_flight| in_flight.held || self.link_of(&in_flight.message) == Link::Holding)
     }
 
-    /// Whether the wire holds nothing that would be handled unasked.
+    /// Whether the wire contains no message that can be handled.
     pub(crate) fn nothing_to_handle(&self) -> bool {
         self.wire
             .iter()

@@ -1,4 +1,4 @@
-//! Writes down what happens.
+//! The recorder of the trace.
 
 use raft_core::{NodeId, Timestamp};
 
@@ -6,7 +6,7 @@ use crate::trace::record::{
     FORMAT, Header, MessageView, NodeState, Record, RecordKind, Trace, VERSION,
 };
 
-/// Collects records, or only counts them.
+/// Collects records, or only counts them if it is disabled.
 #[derive(Clone, Debug)]
 pub(crate) struct Recorder {
     pub(crate) header: Header,
@@ -15,7 +15,7 @@ pub(crate) struct Recorder {
     last: u64,
 }
 
-/// What is recorded, number and time aside.
+/// A record without its number and time.
 pub(crate) struct NewRecord {
     pub(crate) node: Option<NodeId>,
     pub(crate) kind: RecordKind,
@@ -46,7 +46,7 @@ impl Recorder {
         self.enabled
     }
 
-    /// Takes the next number without a record, when nobody reads them.
+    /// Uses the next number without a record. Called when the recorder is disabled.
     pub(crate) const fn skip(&mut self) -> u64 {
         self.last += 1;
         self.last

@@ -1,11 +1,11 @@
-//! Picking messages by what they are.
+//! Selectors of messages.
 
 use std::fmt;
 use std::sync::Arc;
 
 use raft_core::{AppendOutcome, Body, Message};
 
-/// The kinds of messages, with heartbeats told from appends that carry entries.
+/// The kinds of messages. A heartbeat is an append without entries.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Kind {
     PreVote,
@@ -19,8 +19,12 @@ enum Kind {
 
 type Predicate = Arc<dyn Fn(&Message) -> bool + Send + Sync>;
 
-/// Which messages are meant: all that fit, or the nth of them, in the order in which they were
-/// made (in an outbox) or sent (on the wire).
+/// Selects messages by kind, sender, receiver and content. Made by [`any`], [`append`],
+/// [`heartbeat`], [`vote`] and the like, and narrowed by its methods.
+///
+/// A selector selects all messages that match, or with [`Selector::nth`] one of them. Messages in
+/// an outbox are in the order in which the node emitted them, messages on the wire in the order in
+/// which they were sent.
 #[derive(Clone, Default)]
 pub struct Selector {
     kind: Option<Kind>,
@@ -34,13 +38,13 @@ pub struct Selector {
     predicates: Vec<Predicate>,
 }
 
-/// Every message.
+/// All messages.
 #[must_use]
 pub fn any() -> Selector {
     Selector::default()
 }
 
-/// Appends, heartbeats among them.
+/// Appends, including heartbeats.
 #[must_use]
 pub fn append() -> Selector {
     Selector::of(Kind::Append)
@@ -52,7 +56,7 @@ pub fn heartbeat() -> Selector {
     Selector::of(Kind::Heartbeat)
 }
 
-/// Answers to appends.
+/// Responses to appends.
 #[must_use]
 pub fn append_response() -> Selector {
     Selector::of(Kind::AppendResponse)
@@ -64,7 +68,7 @@ pub fn vote() -> Selector {
     Selector::of(Kind::Vote)
 }
 
-/// Answers to vote requests.
+/// Responses to vote requests.
 #[must_use]
 pub fn vote_response() -> Selector {
     Selector::of(Kind::VoteResponse)
@@ -76,7 +80,7 @@ pub fn pre_vote() -> Selector {
     Selector::of(Kind::PreVote)
 }
 
-/// Answers to pre-vote requests.
+/// Responses to pre-vote requests.
 #[must_use]
 pub fn pre_vote_response() -> Selector {
     Selector::of(Kind::PreVoteResponse)
@@ -87,21 +91,21 @@ impl Selector {
         Self { kind: Some(kind), ..Self::default() }
     }
 
-    /// Only from this node.
+    /// Only messages from this node.
     #[must_use]
     pub const fn from(mut self, node: u64) -> Self {
         self.from = Some(node);
         self
     }
 
-    /// Only to this node.
+    /// Only messages to this node.
     #[must_use]
     pub const fn to(mut self, node: u64) -> Self {
         self.to = Some(node);
         self
     }
 
-    /// Only with this term in the envelope.
+    /// Only messages that carry this term.
     #[must_use]
     pub const fn term(mut self, term: u64) -> Self {
         self.term = Some(term);
@@ -115,21 +119,21 @@ impl Selector {
         self
     }
 
-    /// Only answers (to votes and pre-votes) that say yes, or no.
+    /// Only responses to votes and pre-votes that grant the vote, or that do not.
     #[must_use]
     pub const fn granted(mut self, granted: bool) -> Self {
         self.granted = Some(granted);
         self
     }
 
-    /// Only answers to appends that say that the log matched, or that it did not.
+    /// Only responses to appends that report a matching log, or a rejection (Raft §5.3).
     #[must_use]
     pub const fn matched(mut self, matched: bool) -> Self {
         self.matched = Some(matched);
         self
     }
 
-    /// Only those for which this holds.
+    /// Only messages for which the predicate holds.
     #[must_use]
     pub fn matching(
         mut self,
@@ -139,14 +143,14 @@ impl Selector {
         self
     }
 
-    /// Only the nth of those that fit, from 0.
+    /// Only the nth of the messages that match, counted from 0.
     #[must_use]
     pub const fn nth(mut self, nth: usize) -> Self {
         self.nth = Some(nth);
         self
     }
 
-    /// Whether a message fits, `nth` aside.
+    /// Whether a message matches. [`Selector::nth`] is not considered.
     #[must_use]
     pub fn matches(&self, message: &Message) -> bool {
         self.kind.is_none_or(|kind| is_kind(kind, &message.body))
@@ -159,7 +163,7 @@ impl Selector {
             && self.predicates.iter().all(|predicate| predicate(message))
     }
 
-    /// The positions of those that are meant.
+    /// The positions of the selected messages.
     pub(crate) fn pick<'a>(&self, messages: impl Iterator<Item = &'a Message>) -> Vec<usize> {
         let mut positions: Vec<usize> = messages
             .enumerate()
@@ -192,18 +196,18 @@ const fn entries_of(body: &Body) -> Option<usize> {
 }
 
 const fn granted_of(body: &Body) -> Option<bool> {
-    if let Body::PreVoteResponse(answer) = body {
-        Some(answer.granted)
-    } else if let Body::RequestVoteResponse(answer) = body {
-        Some(answer.granted)
+    if let Body::PreVoteResponse(response) = body {
+        Some(response.granted)
+    } else if let Body::RequestVoteResponse(response) = body {
+        Some(response.granted)
     } else {
         None
     }
 }
 
 const fn matched_of(body: &Body) -> Option<bool> {
-    if let Body::AppendEntriesResponse(answer) = body {
-        Some(matches!(answer.outcome, AppendOutcome::Matched { .. }))
+    if let Body::AppendEntriesResponse(response) = body {
+        Some(matches!(response.outcome, AppendOutcome::Matched { .. }))
     } else {
         None
     }

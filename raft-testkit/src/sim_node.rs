@@ -1,5 +1,4 @@
-//! One node of the cluster: the core, and the shell's part around it with every door held open
-//! or shut by the test.
+//! One node of the cluster: the core, and a host whose disk and state machine the test controls.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -14,62 +13,62 @@ use raft_core::{
 
 use crate::trace::record::{Liveness, NodeState, Side};
 
-/// When work that a shell does beside the core gets done.
+/// When the work that a host does beside the core is completed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) enum Completion {
-    /// Before anything else happens.
+    /// After the step that requested it, before any other event.
     #[default]
     Immediate,
-    /// When the test says so.
+    /// When the test completes it.
     Manual,
 }
 
-/// Makes a state machine fail.
+/// The commands at which a state machine fails.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum CommandFault {
-    /// At every command, from the next one on.
+    /// Every command.
     Every,
-    /// At every command that reads like this.
+    /// Every command that equals this one.
     Matching(Bytes),
 }
 
-/// A node and what surrounds it.
+/// A node with its disk and its state machine.
 #[derive(Clone)]
 pub(crate) struct SimNode<M, S> {
     pub(crate) id: NodeId,
     pub(crate) config: Config,
     /// `None` while the process is down.
     pub(crate) core: Option<Node>,
-    /// `None` only for the moment of a restart.
+    /// `None` only during a restart.
     pub(crate) store: Option<S>,
     pub(crate) machine: M,
     pub(crate) liveness: Liveness,
     pub(crate) side: Side,
-    /// As of the last step, or of the moment of the crash.
+    /// The status after the last step.
     pub(crate) status: Status,
-    /// The role that the trace showed last.
+    /// The role in the last record of the node.
     pub(crate) recorded_role: RoleKind,
     pub(crate) disk_completion: Completion,
-    /// How long a write takes in virtual time, if the disk is slow; its completion is by hand then.
+    /// How long a write takes in virtual time if the disk is slow; its completion is manual then.
     pub(crate) write_time: Option<Duration>,
-    /// The write that a slow disk is at: its end, and how many changes it covers.
+    /// The write in progress of a slow disk: its end, and how many changes it covers.
     pub(crate) slow_write: Option<(Timestamp, usize)>,
     pub(crate) apply_completion: Completion,
-    /// Handed to the disk and not durable, each with the record of its start.
+    /// Submitted to the disk and not durable, each with the record of its start.
     pub(crate) persists: VecDeque<(Persist, u64)>,
-    /// Durable, and the node does not know it yet.
+    /// Durable and not reported to the node.
     pub(crate) unreported: Option<(PersistId, u64)>,
-    /// The last change that the node was told to be durable, in this life.
+    /// The last change that was reported as durable since the node started.
     pub(crate) last_reported: PersistId,
     pub(crate) fetches: VecDeque<(FetchEntries, u64)>,
     pub(crate) applies: VecDeque<(Vec<CommittedEntry>, u64)>,
     pub(crate) command_fault: Option<CommandFault>,
-    /// The disk fails at the next write, or the next read.
+    /// The disk fails at the next write, or at the next read.
     pub(crate) write_fault: bool,
     pub(crate) read_fault: bool,
 }
 
-/// How a batch went through the state machine.
+/// The result of applying a batch.
 pub(crate) struct BatchResult {
     /// The entries that were applied, each with its output if it carried a command.
     pub(crate) done: Vec<(CommittedEntry, Option<Bytes>)>,
@@ -86,7 +85,7 @@ impl<M: StateMachine, S: LogStore> SimNode<M, S> {
         matches!(self.liveness, Liveness::Up)
     }
 
-    /// Makes the first `count` waiting changes durable with one sync. Returns them.
+    /// Makes the first `count` waiting changes durable with one call. Returns them.
     pub(crate) fn write(&mut self, count: usize) -> Result<Vec<(Persist, u64)>, StoreError> {
         let count = count.min(self.persists.len());
         let written: Vec<(Persist, u64)> = self.persists.drain(..count).collect();
@@ -107,21 +106,21 @@ impl<M: StateMachine, S: LogStore> SimNode<M, S> {
         Ok(written)
     }
 
-    /// Answers the oldest fetch from the store.
+    /// Completes the oldest fetch from the store. A failed read returns no entries.
     pub(crate) fn fetch(&mut self) -> Option<(EntriesFetched, u64)> {
         let (request, record) = self.fetches.pop_front()?;
         let store = self.store.as_ref().expect("a store is away only while its node restarts");
         let entries = if std::mem::take(&mut self.read_fault) {
             Vec::new()
         } else {
-            // A store that cannot read says so to its operator; the core asks again.
+            // A host reports the failure to its operator; the core retries.
             store.reader().read(request.from, request.last, request.bytes_max).unwrap_or_default()
         };
         Some((EntriesFetched { id: request.id, from: request.from, entries }, record))
     }
 
-    /// Puts the oldest batch through the state machine, and returns what became of it with the
-    /// record that handed it out. An error is the reason why the node must stop.
+    /// Applies the oldest batch, and returns the result with the record that submitted it. After an
+    /// error the node stops.
     pub(crate) fn apply(&mut self) -> Option<(Result<BatchResult, ApplyError>, u64)> {
         let (batch, record) = self.applies.pop_front()?;
         let mut result = BatchResult { done: Vec::with_capacity(batch.len()), failure: None };
@@ -144,7 +143,7 @@ impl<M: StateMachine, S: LogStore> SimNode<M, S> {
             return Some((Err(failure.into()), record));
         }
         if result.failure.is_some() {
-            // What was queued behind it is handed out again by the core.
+            // The core submits the later batches again.
             self.applies.clear();
         }
         Some((Ok(result), record))
@@ -158,13 +157,13 @@ impl<M: StateMachine, S: LogStore> SimNode<M, S> {
             Some(CommandFault::Matching(target)) => target == command,
         };
         if fails {
-            return Err(ApplyError::Command { reason: "rigged to fail by the test".to_owned() });
+            return Err(ApplyError::Command { reason: "the test injected a failure".to_owned() });
         }
         self.machine.apply(committed.entry.id, command).map(Some)
     }
 
-    /// Forgets everything that a process forgets when it dies. The first `keep` waiting changes
-    /// reach the disk all the same. Returns (lost, kept changes, requests without an answer).
+    /// Stops the process: its state in memory is lost. The first `keep` waiting changes become
+    /// durable. Returns the number of the lost changes, and the kept ones.
     pub(crate) fn crash(
         &mut self,
         keep: usize,

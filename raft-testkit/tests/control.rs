@@ -1,4 +1,4 @@
-//! Every verb does what it says, and no more.
+//! Every action of a cluster has the documented effect and no other.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -11,12 +11,12 @@ use raft_testkit::{
 };
 
 #[test]
-fn a_role_is_forced_without_a_word_from_the_others() {
+fn a_forced_role_needs_no_other_node() {
     let mut c = Cluster::new(3).scenario("forced roles");
     for role in [RoleKind::PreCandidate, RoleKind::Candidate, RoleKind::Leader] {
         c.force_role(1, role);
         assert_eq!(c.status(1).role, role);
-        assert_eq!(c.status(2).term, Term(0), "nobody else has heard of it");
+        assert_eq!(c.status(2).term, Term(0), "the other nodes received nothing");
         c.force_role(1, RoleKind::Follower);
         assert_eq!(c.status(1).role, RoleKind::Follower);
     }
@@ -54,25 +54,25 @@ fn sending_and_handling_are_two_steps() {
     assert_eq!(c.status(2).term.get(), 0);
     c.handle(pre_vote().to(2));
     c.deliver(pre_vote_response().from(2));
-    assert_eq!(c.status(1).term.get(), 1, "a quorum would vote");
+    assert_eq!(c.status(1).term.get(), 1, "a quorum granted the pre-vote");
     c.deliver(vote().to(2));
     c.deliver(vote_response().from(2));
     c.expect_leader(1, 1);
 }
 
 #[test]
-fn a_verb_that_finds_no_message_fails_with_what_is_under_way() {
+fn an_action_without_a_matching_message_fails_with_the_messages_in_flight() {
     let mut c = Cluster::new(3).untraced();
     c.campaign(1);
     let failure = catch_unwind(AssertUnwindSafe(|| c.deliver(vote().from(1)))).unwrap_err();
     let report = failure.downcast_ref::<String>().expect("a report");
-    assert!(report.contains("nothing to deliver: vote 1 -> *"), "{report}");
+    assert!(report.contains("no message to deliver: vote 1 -> *"), "{report}");
     assert!(report.contains("pre_vote 1 -> 2"), "{report}");
     assert!(report.lines().count() <= 40, "{report}");
 }
 
 #[test]
-fn held_messages_move_only_when_they_are_named_or_released() {
+fn held_messages_move_only_when_selected_or_released() {
     let mut c = Cluster::new(3);
     c.campaign(1);
     c.hold(pre_vote());
@@ -85,7 +85,7 @@ fn held_messages_move_only_when_they_are_named_or_released() {
 }
 
 #[test]
-fn a_duplicate_is_a_message_of_its_own_and_delay_lets_others_pass() {
+fn a_duplicate_is_a_separate_message_and_a_delayed_message_is_handled_later() {
     let mut c = Cluster::new(3);
     c.elect(1);
     c.propose(1, "add 1");
@@ -105,7 +105,7 @@ fn a_duplicate_is_a_message_of_its_own_and_delay_lets_others_pass() {
 }
 
 #[test]
-fn an_altered_message_arrives_altered() {
+fn a_message_can_be_altered() {
     let mut c = Cluster::new(3).pre_vote(false);
     c.campaign(1);
     c.alter(vote().to(2), |message| message.cluster = raft_core::ClusterId(999));
@@ -114,7 +114,7 @@ fn an_altered_message_arrives_altered() {
 }
 
 #[test]
-fn what_a_partition_holds_arrives_when_it_heals() {
+fn messages_held_by_a_partition_arrive_after_it_heals() {
     let mut c = Cluster::new(3);
     c.elect(1);
     c.partition_with(&[&[1, 2], &[3]], CutOff::Hold);
@@ -132,15 +132,15 @@ fn what_a_partition_holds_arrives_when_it_heals() {
 }
 
 #[test]
-fn a_link_is_cut_one_way() {
+fn a_link_is_cut_in_one_direction() {
     let mut c = Cluster::new(3);
     c.elect(1);
     c.cut(2, 1);
     let write = c.propose(1, "add 1");
     c.deliver(append().to(2));
-    assert_eq!(c.status(2).last_log.index.get(), 2, "this way works");
+    assert_eq!(c.status(2).last_log.index.get(), 2, "this direction works");
     c.send(append_response().from(2));
-    assert!(c.messages(&append_response().from(2)).is_empty(), "the other way loses");
+    assert!(c.messages(&append_response().from(2)).is_empty(), "the other direction loses");
     c.expect(write).is_pending();
     c.reconnect(2, 1);
     c.deliver_all();
@@ -148,7 +148,7 @@ fn a_link_is_cut_one_way() {
 }
 
 #[test]
-fn a_blocked_node_neither_sends_nor_handles() {
+fn a_blocked_node_sends_and_handles_nothing() {
     let mut c = Cluster::new(3);
     c.elect(1);
     c.block(2);
@@ -162,7 +162,7 @@ fn a_blocked_node_neither_sends_nor_handles() {
 }
 
 #[test]
-fn a_crash_keeps_as_many_writes_as_it_is_told() {
+fn a_crash_keeps_the_given_number_of_writes() {
     let kept = |crash| {
         let mut c = Cluster::new(3);
         c.elect(1);
@@ -199,17 +199,20 @@ fn conditions_join_with_and_or_then() {
 }
 
 #[test]
-fn a_condition_that_never_comes_fails_with_its_words() {
+fn a_condition_that_does_not_hold_fails_with_its_text() {
     let mut c = Cluster::new(3).untraced();
     c.campaign(1);
     let waiting = AssertUnwindSafe(|| c.deliver_until(leader_is(2).and(sent(heartbeat()))));
     let failure = catch_unwind(waiting).unwrap_err();
     let report = failure.downcast_ref::<String>().expect("a report");
-    assert!(report.contains("still not: leader 2 and sent heartbeat"), "{report}");
+    assert!(
+        report.contains("the condition does not hold: leader 2 and sent heartbeat"),
+        "{report}"
+    );
 }
 
 #[test]
-fn with_timers_on_time_elects_a_leader() {
+fn with_timers_a_leader_is_elected() {
     let mut c = Cluster::new(5).timers(Timers::On).seed(3);
     c.run_for(Duration::from_secs(3));
     let leaders = (1..=5).filter(|&n| c.status(n).role == RoleKind::Leader).count();
@@ -218,7 +221,7 @@ fn with_timers_on_time_elects_a_leader() {
 }
 
 #[test]
-fn a_fork_goes_its_own_way() {
+fn a_fork_is_independent_of_its_original() {
     let mut c = Cluster::new(3);
     c.elect(1);
     let mut other = c.fork();
@@ -231,7 +234,7 @@ fn a_fork_goes_its_own_way() {
 }
 
 #[test]
-fn a_term_is_set_by_hand() {
+fn the_term_of_a_node_can_be_set() {
     let mut c = Cluster::new(3);
     c.elect(1);
     c.set_term(3, 9);
@@ -242,7 +245,7 @@ fn a_term_is_set_by_hand() {
 }
 
 #[test]
-fn lost_messages_are_lost_until_nothing_is() {
+fn matching_messages_are_lost_until_lose_nothing() {
     let mut c = Cluster::new(3);
     c.lose(any().to(3));
     c.elect_with(1, &[2]);
@@ -255,7 +258,7 @@ fn lost_messages_are_lost_until_nothing_is() {
 }
 
 #[test]
-fn an_unregistered_feature_is_refused_with_the_one_that_was_meant() {
+fn an_unregistered_feature_panics_with_the_nearest_one() {
     let mut c = Cluster::new(1).untraced();
     let naming = AssertUnwindSafe(|| {
         c.section("s").tests(&["leader_election/split_votes"]);

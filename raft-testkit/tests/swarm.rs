@@ -1,4 +1,4 @@
-//! Many random schedules, and the proof that they are repeatable and really broken.
+//! Random schedules keep the rules, are repeatable, and find known bugs.
 
 use raft_testkit::swarm::{KnownBug, Swarm};
 
@@ -11,12 +11,12 @@ fn every_seed_keeps_the_rules_and_converges() {
     let statistics = swarm.run();
     println!("{statistics}");
     if statistics.runs >= 1_000 {
-        assert_eq!(statistics.missing(), Vec::<&str>::new(), "each fault really happens");
+        assert_eq!(statistics.missing(), Vec::<&str>::new(), "each fault happens");
     }
 }
 
 #[test]
-fn a_seed_gives_the_same_trace_to_the_bit() {
+fn a_seed_gives_the_same_trace_byte_for_byte() {
     let swarm = Swarm::of_seeds(0..1);
     for seed in [1, 2, 3, 77, 1_234] {
         let records = |seed| {
@@ -29,18 +29,19 @@ fn a_seed_gives_the_same_trace_to_the_bit() {
 }
 
 #[test]
-fn known_bugs_are_found_and_told_in_forty_lines() {
+fn known_bugs_are_found_and_reported_in_forty_lines() {
     for known_bug in KnownBug::ALL {
         let rules: &[&str] = match known_bug {
-            KnownBug::PersistReportedBeforeWrite => &["no promise before its persist"],
+            KnownBug::PersistReportedBeforeWrite => &["persist before send"],
             KnownBug::RefusedVotesArriveGranted => &["election safety", "leader completeness"],
-            KnownBug::AcknowledgesOneEntryTooMany => &["committed means durable on a majority"],
-            KnownBug::VoteLostAtRestart => &["what was durable survives a restart"],
+            KnownBug::AcknowledgesOneEntryTooMany => &["committed entries are durable on a quorum"],
+            KnownBug::VoteLostAtRestart => &["durable state survives a restart"],
             KnownBug::CommitsOlderTermsByCounting => &["leaders commit entries of their own term"],
             KnownBug::RespondsToUnconfirmedReads
             | KnownBug::AcceptsAcknowledgementsOfOlderRounds => {
                 &["reads are confirmed by a quorum"]
             }
+            other => panic!("{other:?} has no expected rule"),
         };
         let (_, failure) = Swarm::of_seeds(0..KNOWN_BUG_SEEDS).known_bug(known_bug).search();
         let failure = failure

@@ -1,4 +1,5 @@
-//! A state machine and a log store of one's own, for a test cluster of one's own.
+//! An example of a state machine and a log store outside the workspace of Raft. The tests run them
+//! in a cluster of the test kit.
 
 mod store;
 mod words;

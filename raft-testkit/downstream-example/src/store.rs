@@ -2,14 +2,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use raft_core::ports::{LogReader, LogStore, StoreError};
 use raft_core::{
-    BrokenMark, Entry, HardState, LogId, LogIndex, Membership, Payload, Persist, Recovered, TermRuns,
+    BrokenMark, Entry, HardState, LogId, LogIndex, Membership, Payload, Persist, Recovered,
+    TermRuns,
 };
 
-/// A log in a vector. What two of them share outlives each: see [`VecStore::reopen`].
+/// A log store in a vector. Stores made by [`VecStore::reopen`] share their data.
 #[derive(Debug, Default)]
 pub struct VecStore {
     pages: Arc<Mutex<Pages>>,
-    /// A persist failed; nothing more is done before a restart.
+    /// A persist failed; all calls fail until the store is opened again.
     stopped: bool,
 }
 
@@ -27,14 +28,14 @@ impl VecStore {
         if self.stopped { Err(StoreError::Poisoned("a persist failed".to_owned())) } else { Ok(()) }
     }
 
-    /// The same data, as a process finds it that was restarted.
+    /// Opens the same data again, as a restarted process does.
     pub fn reopen(&self) -> Self {
         Self { pages: Arc::clone(&self.pages), stopped: false }
     }
 }
 
 impl Clone for VecStore {
-    /// A copy with a life of its own: what `Cluster::fork` needs.
+    /// A copy with its own data, for `Cluster::fork`.
     fn clone(&self) -> Self {
         let pages = with(&self.pages, |pages| pages.clone());
         Self { pages: Arc::new(Mutex::new(pages)), stopped: self.stopped }
@@ -59,7 +60,7 @@ impl LogStore for VecStore {
     fn persist(&mut self, changes: &[Persist]) -> Result<(), StoreError> {
         self.check_usable()?;
         let outcome = with(&self.pages, |pages| {
-            // All of it or nothing: the changes are made on a copy.
+            // Atomic: the changes are applied to a copy.
             let mut copy = pages.clone();
             changes.iter().try_for_each(|change| copy.make(change))?;
             *pages = copy;
@@ -128,7 +129,7 @@ impl Pages {
         terms
     }
 
-    /// Where an index after the base stands, or would stand.
+    /// The position of an index after the base.
     fn offset(&self, index: LogIndex) -> usize {
         let offset = index.previous().distance_from(self.base.index);
         usize::try_from(offset).unwrap_or(usize::MAX).min(self.entries.len())

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use raft_core::ports::{ApplyError, QueryError, StateMachine, StorageFailure};
 use raft_core::{LogId, LogIndex};
 
-/// A set of words. A command is a word; the output says whether it is new.
+/// A set of words. A command adds a word; the output is `new` or `known`.
 #[derive(Clone, Debug, Default)]
 pub struct Words {
     words: BTreeSet<Bytes>,
@@ -12,7 +12,7 @@ pub struct Words {
 }
 
 impl Words {
-    /// Every word, in order.
+    /// All words in order.
     pub fn list(&self) -> Vec<String> {
         self.words.iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect()
     }

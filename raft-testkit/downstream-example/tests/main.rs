@@ -1,4 +1,4 @@
-//! A user's tests of a state machine and a store of their own.
+//! Tests of a state machine and a log store of a downstream project.
 
 use downstream_example::{VecStore, Words};
 use raft_testkit::{Cluster, Crash};
@@ -21,7 +21,7 @@ fn a_word_survives_the_crash_of_its_leader() {
     assert_eq!(c.machine(1).list(), ["raft"]);
 }
 
-/// Opens the same data again and again.
+/// Opens the same data at each call.
 #[derive(Default)]
 struct Reopened(VecStore);
 

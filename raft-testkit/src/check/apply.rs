@@ -1,4 +1,4 @@
-//! Entries are applied in order, and with the same outputs on all nodes.
+//! Checks of applied entries and of their outputs.
 
 use raft_core::{Entry, LogIndex};
 
@@ -7,7 +7,7 @@ use super::observed::{EntryDigest, ObservedNode, node_id, offset_of};
 use super::rule::Rule;
 
 impl Checker {
-    /// The node hands an entry to its state machine.
+    /// The state machine of a node applied an entry.
     pub(crate) fn on_apply(&mut self, at: usize, entry: &Entry, record: u64) {
         let Some(node) = self.nodes.get_mut(at) else { return };
         let (id, index) = (node_id(at), entry.index());
@@ -17,7 +17,7 @@ impl Checker {
         if index != expected {
             let earlier = (format!("{id:?} has applied up to {}", expected.previous()), record);
             let later = (format!("{id:?} applies entry {index} next"), record);
-            self.violate(Rule::AppliedInOrder, earlier, later);
+            self.record_violation(Rule::AppliedInOrder, earlier, later);
             return;
         }
         if !durable {
@@ -26,7 +26,7 @@ impl Checker {
                 record,
             );
             let later = (format!("{id:?} applies it"), record);
-            self.violate(Rule::AppliedInOrder, earlier, later);
+            self.record_violation(Rule::AppliedInOrder, earlier, later);
             return;
         }
         match self.committed.at(index) {
@@ -37,17 +37,17 @@ impl Checker {
                     known.record,
                 );
                 let later = (format!("{id:?} applies it with term {}", entry.term()), record);
-                self.violate(Rule::StateMachineSafety, earlier, later);
+                self.record_violation(Rule::StateMachineSafety, earlier, later);
             }
             None => {
-                let earlier = (format!("entry {index} is committed nowhere"), record);
+                let earlier = (format!("entry {index} is not committed on any node"), record);
                 let later = (format!("{id:?} applies it with term {}", entry.term()), record);
-                self.violate(Rule::StateMachineSafety, earlier, later);
+                self.record_violation(Rule::StateMachineSafety, earlier, later);
             }
         }
     }
 
-    /// The state machine answered a command.
+    /// The state machine of a node returned an output.
     pub(crate) fn on_output(&mut self, at: usize, index: LogIndex, output: &[u8], record: u64) {
         use std::hash::{DefaultHasher, Hash, Hasher};
         let Some(place) = offset_of(index) else { return };
@@ -64,9 +64,9 @@ impl Checker {
             Some((known, _, _)) if known == digest => {}
             Some((_, other, then)) => {
                 let earlier =
-                    (format!("{:?} gave one output for entry {index}", node_id(other)), then);
-                let later = (format!("{:?} gave another for it", node_id(at)), record);
-                self.violate(Rule::SameOutputs, earlier, later);
+                    (format!("{:?} returned an output for entry {index}", node_id(other)), then);
+                let later = (format!("{:?} returned another output for it", node_id(at)), record);
+                self.record_violation(Rule::SameOutputs, earlier, later);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The checker: what it has observed, and how it is notified.
+//! The checker, and the notifications about disks and nodes.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use super::observed::{EntryDigest, ObservedNode, node_id, offset_of};
 use super::rule::Rule;
 use super::violation::{Observation, Violation};
 
-/// Watches a cluster.
+/// Checks the rules over a cluster. The cluster notifies it of every event.
 #[derive(Clone, Debug)]
 pub(crate) struct Checker {
     pub(super) nodes: Vec<ObservedNode>,
@@ -20,9 +20,9 @@ pub(crate) struct Checker {
     /// The leader of each term, and the record at which it was observed first.
     pub(super) leaders: HashMap<Term, (NodeId, u64)>,
     pub(super) committed: CommittedEntries,
-    /// The candidate that each node has given its vote to, a term.
+    /// The candidate that each node has granted its vote of a term, and the record of the vote.
     pub(super) votes: HashMap<(NodeId, Term), (NodeId, u64)>,
-    /// The highest index that a client has seen the effect of, and when.
+    /// The highest index whose effect a client has seen, and the record at which it did.
     pub(super) client_seen: (LogIndex, u64),
     pub(super) confirmations: ReadConfirmations,
     pub(super) violation: Option<Violation>,
@@ -47,16 +47,21 @@ impl Checker {
         self.violation.as_ref()
     }
 
-    /// Keeps the first violation: what follows from it is noise.
-    pub(super) fn violate(&mut self, rule: Rule, earlier: (String, u64), later: (String, u64)) {
+    /// Records the first violation. Later ones are consequences of it.
+    pub(super) fn record_violation(
+        &mut self,
+        rule: Rule,
+        earlier: (String, u64),
+        later: (String, u64),
+    ) {
         if self.violation.is_none() {
-            let witness = |(text, record)| Observation { text, record };
+            let observation = |(text, record)| Observation { text, record };
             self.violation =
-                Some(Violation { rule, earlier: witness(earlier), later: witness(later) });
+                Some(Violation { rule, earlier: observation(earlier), later: observation(later) });
         }
     }
 
-    /// The node handed a change to its disk.
+    /// A node submitted a change to its disk.
     pub(crate) fn on_persist(&mut self, at: usize, change: &Persist, record: u64) {
         self.check_truncation(at, change, record);
         for entry in &change.entries {
@@ -64,7 +69,7 @@ impl Checker {
         }
     }
 
-    /// The change is durable.
+    /// A change became durable.
     pub(crate) fn on_durable(&mut self, at: usize, change: &Persist, record: u64) {
         if let Some(hard_state) = change.hard_state {
             self.check_durable_vote(at, hard_state, record);
@@ -76,14 +81,14 @@ impl Checker {
         node.durable.extend(change.entries.iter().map(EntryDigest::of));
     }
 
-    /// The node is as this says after an event.
+    /// The status of a node after an event.
     pub(crate) fn observe(&mut self, at: usize, status: &Status, record: u64) {
         let Some(node) = self.nodes.get_mut(at) else { return };
         if status.term != node.term {
             if status.term < node.term {
                 let earlier = (format!("{:?} was in term {}", status.node, node.term), record);
                 let later = (format!("{:?} is in term {}", status.node, status.term), record);
-                self.violate(Rule::TermMonotonic, earlier, later);
+                self.record_violation(Rule::TermMonotonic, earlier, later);
                 return;
             }
             node.term = status.term;
@@ -101,7 +106,7 @@ impl Checker {
         }
     }
 
-    /// The node's process is gone: what was not durable is forgotten.
+    /// A node crashed: its log is the durable one.
     pub(crate) fn on_crash(&mut self, at: usize) {
         if let Some(node) = self.nodes.get_mut(at) {
             node.log.clone_from(&node.durable);
@@ -110,10 +115,10 @@ impl Checker {
             node.commit = LogIndex::ZERO;
             node.applied = LogIndex::ZERO;
         }
-        self.confirmations.forget_reads_of(node_id(at));
+        self.confirmations.remove_reads_of(node_id(at));
     }
 
-    /// The node came back and says what it holds.
+    /// A node restarted with this status and applied index.
     pub(crate) fn on_restart(
         &mut self,
         at: usize,
@@ -135,16 +140,17 @@ impl Checker {
                 status.node, hard_state.term, hard_state.voted_for
             );
             let has = format!(
-                "{:?} came back with last entry {}, term {} and vote {:?}",
+                "{:?} restarted with last entry {}, term {} and vote {:?}",
                 status.node, status.last_log, status.term, status.voted_for
             );
-            self.violate(Rule::DurableKept, (had, record), (has, record));
+            self.record_violation(Rule::DurableKept, (had, record), (has, record));
             return;
         }
         self.observe(at, status, record);
     }
 
-    /// A test set the node's term and vote by hand: what was known of them no longer binds.
+    /// A test replaced the term and the vote in the store of a node. Earlier observations of them
+    /// no longer count.
     pub(crate) fn on_staged(&mut self, at: usize, id: NodeId, hard_state: HardState) {
         if let Some(node) = self.nodes.get_mut(at) {
             node.hard_state = hard_state;

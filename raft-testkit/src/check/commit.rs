@@ -1,4 +1,4 @@
-//! What is committed stays, is the same everywhere, and is applied in order.
+//! Checks of the commit index and of committed entries.
 
 use raft_core::{LogIndex, NodeId, RoleKind, Status};
 
@@ -16,7 +16,7 @@ impl Checker {
         if now < before {
             let earlier = (format!("{:?} had committed {before}", status.node), record);
             let later = (format!("{:?} has committed {now}", status.node), record);
-            self.violate(Rule::CommitMonotonic, earlier, later);
+            self.record_violation(Rule::CommitMonotonic, earlier, later);
             return;
         }
         self.check_commit_term(at, status, record);
@@ -25,8 +25,8 @@ impl Checker {
         }
     }
 
-    /// The node's commit index advanced: as a leader to an entry of its own term, as any other node
-    /// to what was committed before.
+    /// The commit index of a leader advances to an entry of its own term, that of any other node to
+    /// an entry that a leader has committed.
     fn check_commit_term(&mut self, at: usize, status: &Status, record: u64) {
         let (id, term, commit) = (status.node, status.term, status.commit_index);
         if status.role == RoleKind::Leader {
@@ -35,12 +35,12 @@ impl Checker {
                 let earlier =
                     (format!("entry {commit} of {id:?} is of term {}", digest.term), record);
                 let later = (format!("{id:?} commits it as the leader of term {term}"), record);
-                self.violate(Rule::CommitInOwnTerm, earlier, later);
+                self.record_violation(Rule::CommitInOwnTerm, earlier, later);
             }
         } else if self.committed.at(commit).is_none() {
             let earlier = (format!("no leader has committed entry {commit}"), record);
             let later = (format!("{id:?} commits it as {:?} of term {term}", status.role), record);
-            self.violate(Rule::CommitInOwnTerm, earlier, later);
+            self.record_violation(Rule::CommitInOwnTerm, earlier, later);
         }
     }
 
@@ -49,7 +49,7 @@ impl Checker {
         else {
             let earlier = (format!("{:?} has committed {index}", status.node), record);
             let later = (format!("its log ends at {}", status.last_log), record);
-            self.violate(Rule::StateMachineSafety, earlier, later);
+            self.record_violation(Rule::StateMachineSafety, earlier, later);
             return;
         };
         match self.committed.at(index) {
@@ -63,13 +63,13 @@ impl Checker {
                     format!("{:?} commits entry {index} with term {}", status.node, held.term),
                     record,
                 );
-                self.violate(Rule::StateMachineSafety, earlier, later);
+                self.record_violation(Rule::StateMachineSafety, earlier, later);
             }
             None => self.on_first_commit(index, held, status, record),
         }
     }
 
-    /// A node is the first to hold an entry to be committed.
+    /// An entry is committed by the first node.
     fn on_first_commit(
         &mut self,
         index: LogIndex,
@@ -91,7 +91,7 @@ impl Checker {
                 .members()
                 .into_iter()
                 .filter(|&id| holds_durably(id))
-                .map(|id| format!("n{id:?}"))
+                .map(|id| format!("{id:?}"))
                 .collect();
             let earlier = (
                 format!(
@@ -102,10 +102,10 @@ impl Checker {
                 record,
             );
             let later = (format!("{:?} commits it in term {in_term}", status.node), record);
-            self.violate(Rule::CommitOnQuorum, earlier, later);
+            self.record_violation(Rule::CommitOnQuorum, earlier, later);
             return;
         }
-        // A leader of a later term that is there already must have it as well.
+        // A leader of a later term that exists already must have the entry, too.
         let lacking = nodes.iter().enumerate().find(|(_, node)| {
             node.role == Some(RoleKind::Leader)
                 && node.term > in_term
@@ -121,7 +121,7 @@ impl Checker {
                 ),
                 record,
             );
-            self.violate(Rule::LeaderCompleteness, earlier, later);
+            self.record_violation(Rule::LeaderCompleteness, earlier, later);
         }
     }
 }

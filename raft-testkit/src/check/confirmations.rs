@@ -4,10 +4,10 @@ use raft_core::{Body, Message, NodeId, RequestId, Round, Term};
 
 use crate::network::slot_of;
 
-/// The reads that are under way, and the nodes that have confirmed each of them so far.
+/// The reads in progress, and the nodes that have confirmed each of them.
 #[derive(Clone, Debug)]
 pub(super) struct ReadConfirmations {
-    /// Of each node, the latest round of appends that it began, and the term in which it did.
+    /// The latest round of appends that each node began, and the term of it.
     rounds: Vec<(Term, Round)>,
     pub(super) reads: Vec<PendingRead>,
 }
@@ -18,11 +18,11 @@ pub(super) struct PendingRead {
     pub(super) node: NodeId,
     /// The term of the node when the read arrived.
     pub(super) term: Term,
-    /// The latest round of that term which began before the read arrived.
+    /// The latest round of that term that began before the read arrived.
     pub(super) round_before: Round,
     /// The record at which the read arrived.
     pub(super) record: u64,
-    /// The nodes that acknowledged a later round of that term since then.
+    /// The nodes that have acknowledged a later round of that term.
     pub(super) acknowledged_by: Vec<NodeId>,
 }
 
@@ -31,11 +31,11 @@ impl ReadConfirmations {
         Self { rounds: vec![(Term(0), Round::NONE); size], reads: Vec::new() }
     }
 
-    pub(super) fn forget_reads_of(&mut self, node: NodeId) {
+    pub(super) fn remove_reads_of(&mut self, node: NodeId) {
         self.reads.retain(|read| read.node != node);
     }
 
-    /// The latest round that this node began in this term.
+    /// The latest round that a node began in a term.
     pub(super) fn round_of(&self, node: NodeId, term: Term) -> Round {
         match self.rounds.get(slot_of(node)) {
             Some(&(in_term, round)) if in_term == term => round,
@@ -43,8 +43,8 @@ impl ReadConfirmations {
         }
     }
 
-    /// Notes the rounds that a message begins or acknowledges. An acknowledgement counts when its
-    /// sender emits it, as it is then: a change on the wire has no influence.
+    /// Records the round that a message begins or acknowledges. An acknowledgement counts as its
+    /// sender emitted it; a change on the wire has no effect.
     pub(super) fn on_send(&mut self, message: &Message) {
         let Message { from, to, term, .. } = *message;
         match &message.body {

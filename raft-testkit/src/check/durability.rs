@@ -1,4 +1,4 @@
-//! Votes and answers are given once, and only when they are durable.
+//! Checks of votes, and of messages that depend on persisted state.
 
 use raft_core::{AppendOutcome, Body, HardState, LogIndex, Message, NodeId, Term};
 
@@ -17,28 +17,33 @@ impl Checker {
         if new.term < old.term {
             let earlier = (format!("{id:?} has made term {} durable", old.term), record);
             let later = (format!("{id:?} makes term {} durable", new.term), record);
-            self.violate(Rule::TermMonotonic, earlier, later);
+            self.record_violation(Rule::TermMonotonic, earlier, later);
         } else if new.term == old.term && old.voted_for.is_some() && new.voted_for != old.voted_for
         {
             let earlier =
                 (format!("{id:?} voted for {:?} in term {}", old.voted_for, old.term), record);
             let later =
                 (format!("{id:?} votes for {:?} in term {}", new.voted_for, new.term), record);
-            self.violate(Rule::OneVote, earlier, later);
+            self.record_violation(Rule::OneVote, earlier, later);
         }
     }
 
-    /// A message left the core: from here on the shell may send it at any time.
+    /// The core emitted a message: the host may send it from now on.
     pub(crate) fn on_send(&mut self, message: &Message, record: u64) {
         self.confirmations.on_send(message);
         match &message.body {
             Body::RequestVote(_) => self.check_vote(message, message.from, record),
-            Body::RequestVoteResponse(answer) if answer.granted => {
+            Body::RequestVoteResponse(response) if response.granted => {
                 self.check_vote(message, message.to, record);
             }
-            Body::AppendEntriesResponse(answer) => {
-                self.check_term_durable(message.from, message.term, "answers an append", record);
-                if let AppendOutcome::Matched { match_index } = answer.outcome {
+            Body::AppendEntriesResponse(response) => {
+                self.check_term_durable(
+                    message.from,
+                    message.term,
+                    "responds to an append",
+                    record,
+                );
+                if let AppendOutcome::Matched { match_index } = response.outcome {
                     self.check_match(message.from, match_index, record);
                 }
             }
@@ -49,15 +54,15 @@ impl Checker {
         }
     }
 
-    /// The sender gives its vote in the message's term: to itself by asking, or by an answer.
+    /// The message votes for a candidate in its term: a vote request for its sender, a response for
+    /// its receiver.
     fn check_vote(&mut self, message: &Message, candidate: NodeId, record: u64) {
         let Message { from, term, .. } = *message;
         let given = *self.votes.entry((from, term)).or_insert((candidate, record));
         if given.0 != candidate {
-            let earlier =
-                (format!("{from:?} gave its vote of term {term} to {:?}", given.0), given.1);
-            let later = (format!("{from:?} gives it to {candidate:?}"), record);
-            self.violate(Rule::OneVote, earlier, later);
+            let earlier = (format!("{from:?} voted for {:?} in term {term}", given.0), given.1);
+            let later = (format!("{from:?} votes for {candidate:?}"), record);
+            self.record_violation(Rule::OneVote, earlier, later);
             return;
         }
         let Some(node) = self.nodes.get(slot_of(from)) else { return };
@@ -66,8 +71,8 @@ impl Checker {
             let earlier =
                 (format!("{from:?} has term {durable} and vote {voted_for:?} on its disk"), record);
             let later =
-                (format!("{from:?} promises its vote of term {term} to {candidate:?}"), record);
-            self.violate(Rule::PersistBeforeSend, earlier, later);
+                (format!("{from:?} sends its vote of term {term} for {candidate:?}"), record);
+            self.record_violation(Rule::PersistBeforeSend, earlier, later);
         }
     }
 
@@ -77,7 +82,7 @@ impl Checker {
         if durable < term {
             let earlier = (format!("{from:?} has term {durable} on its disk"), record);
             let later = (format!("{from:?} {what} in term {term}"), record);
-            self.violate(Rule::PersistBeforeSend, earlier, later);
+            self.record_violation(Rule::PersistBeforeSend, earlier, later);
         }
     }
 
@@ -89,8 +94,8 @@ impl Checker {
         let durable = ObservedNode::at(&node.durable, match_index);
         if durable.is_none() || durable != ObservedNode::at(&node.log, match_index) {
             let earlier = (format!("{from:?} has {} durable entries", node.durable.len()), record);
-            let later = (format!("{from:?} promises to hold up to entry {match_index}"), record);
-            self.violate(Rule::PersistBeforeSend, earlier, later);
+            let later = (format!("{from:?} acknowledges the entries up to {match_index}"), record);
+            self.record_violation(Rule::PersistBeforeSend, earlier, later);
         }
     }
 }

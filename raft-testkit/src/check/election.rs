@@ -1,4 +1,4 @@
-//! One leader a term, and it has everything that was committed before.
+//! Checks of a new leader.
 
 use raft_core::Status;
 
@@ -12,10 +12,10 @@ impl Checker {
         if known.0 != status.node {
             let earlier = (format!("{:?} leads term {}", known.0, status.term), known.1);
             let later = (format!("{:?} leads term {} as well", status.node, status.term), record);
-            self.violate(Rule::ElectionSafety, earlier, later);
+            self.record_violation(Rule::ElectionSafety, earlier, later);
             return;
         }
-        // The logs match entry by entry, so the last one that must be there tells for all.
+        // Logs match entry by entry: if the last committed entry is there, all of them are.
         let Some((index, entry)) = self.committed.last_before(status.term) else { return };
         let Some(node) = self.nodes.get(at) else { return };
         let held = ObservedNode::at(&node.log, index);
@@ -38,7 +38,7 @@ impl Checker {
                 ),
                 record,
             );
-            self.violate(Rule::LeaderCompleteness, earlier, later);
+            self.record_violation(Rule::LeaderCompleteness, earlier, later);
         }
     }
 }

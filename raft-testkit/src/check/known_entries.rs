@@ -4,11 +4,12 @@ use raft_core::{LogIndex, NodeId, Term};
 
 use super::observed::{EntryDigest, offset_of};
 
-/// Every (index, term) that was ever appended anywhere: what it carries and what came before it.
-/// As long as both are the same everywhere, logs that share an entry share everything before it.
+/// Every (index, term) that any node has appended, with its payload and the term of the entry
+/// before it. As long as both are the same on all nodes, logs that share an entry are equal up to
+/// it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct EntryRegistry {
-    /// By index; nearly always there is one term to an index.
+    /// By index. Most indexes have one term.
     slots: Vec<Slot>,
 }
 
@@ -27,7 +28,7 @@ pub(super) struct KnownEntry {
 }
 
 impl EntryRegistry {
-    /// Returns what is known of this index and term, having noted it if nothing was.
+    /// Returns the known entry of this index and term. If there is none, adds `new` and returns it.
     pub(super) fn record(&mut self, index: LogIndex, new: KnownEntry) -> KnownEntry {
         let Some(at) = offset_of(index) else { return new };
         if self.slots.len() <= at {

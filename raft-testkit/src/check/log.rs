@@ -1,4 +1,4 @@
-//! Logs grow alike.
+//! Checks of appends and truncations.
 
 use raft_core::{Entry, Persist, RoleKind, Term};
 
@@ -15,7 +15,7 @@ impl Checker {
         if index.get() != node.log.len() as u64 + 1 {
             let earlier = (format!("the log of {id:?} ends at {}", node.log.len()), record);
             let later = (format!("{id:?} writes entry {index} next"), record);
-            self.violate(Rule::LogMatching, earlier, later);
+            self.record_violation(Rule::LogMatching, earlier, later);
             return;
         }
         let digest = EntryDigest::of(entry);
@@ -27,11 +27,11 @@ impl Checker {
             let describe = |known: &KnownEntry| {
                 let KnownEntry { digest, term_before, node, .. } = known;
                 format!(
-                    "{node:?} has entry {index} of term {} (content {:016x}) after one of term {term_before}",
+                    "{node:?} has entry {index} of term {} (hash {:016x}) after term {term_before}",
                     digest.term, digest.payload
                 )
             };
-            self.violate(
+            self.record_violation(
                 Rule::LogMatching,
                 (describe(&known), known.record),
                 (describe(&new), record),
@@ -51,7 +51,7 @@ impl Checker {
         if leads {
             let earlier = (format!("{id:?} leads term {}", node.term), record);
             let later = (format!("{id:?} removes its own entries from {from:?} on"), record);
-            self.violate(Rule::LeaderAppendOnly, earlier, later);
+            self.record_violation(Rule::LeaderAppendOnly, earlier, later);
             return;
         }
         if let (Some(gone), Some(entry)) = (first_gone, self.committed.at(from))
@@ -60,7 +60,7 @@ impl Checker {
             let earlier =
                 (format!("entry {from:?} of term {} is committed", gone.term), entry.record);
             let later = (format!("{id:?} removes it from its log"), record);
-            self.violate(Rule::CommittedKept, earlier, later);
+            self.record_violation(Rule::CommittedKept, earlier, later);
         }
     }
 }

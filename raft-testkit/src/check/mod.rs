@@ -1,8 +1,8 @@
 //! The rules of Raft, checked over the whole cluster after every event.
 //!
-//! Everything is incremental: what an event changes is compared with what is known from before,
-//! and no event costs a walk along a log. The checker sees what a node hands to its disk, what
-//! became durable, what it sends, commits and applies - never the inside of a node.
+//! The checks are incremental: the change of an event is compared with earlier observations, and no
+//! event requires a pass over a log. The checker observes only what a node submits to its disk,
+//! what becomes durable, and what the node sends, commits and applies.
 
 mod apply;
 mod checker;

@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use raft_core::{Entry, HardState, LogIndex, NodeId, Payload, RoleKind, Term};
 
-/// What an entry is, for comparing: its term and a digest of what it carries.
+/// The identity of an entry at an index: its term and a hash of its payload.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct EntryDigest {
     pub(super) term: Term,
@@ -29,13 +29,13 @@ fn payload_digest(payload: &Payload) -> u64 {
     hasher.finish()
 }
 
-/// What the checker knows of one node.
+/// What the checker has observed of one node.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ObservedNode {
-    /// Its log as it stands in memory: everything that it ever handed to its disk, less what it
-    /// took back. `log[i]` is the entry at index i + 1.
+    /// The log in memory: all entries submitted to the disk, without those that were truncated.
+    /// `log[i]` is the entry at index i + 1.
     pub(super) log: Vec<EntryDigest>,
-    /// Its log as it is durable.
+    /// The durable log.
     pub(super) durable: Vec<EntryDigest>,
     pub(super) hard_state: HardState,
     pub(super) term: Term,
@@ -50,7 +50,7 @@ impl ObservedNode {
     }
 }
 
-/// Where an index lies in a list that begins with index 1.
+/// The position of an index in a list that begins with index 1.
 pub(super) fn offset_of(index: LogIndex) -> Option<usize> {
     usize::try_from(index.get().checked_sub(1)?).ok()
 }

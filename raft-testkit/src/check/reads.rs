@@ -1,4 +1,4 @@
-//! Reads are confirmed by a quorum and current; acknowledged writes are committed.
+//! Checks of what clients receive: reads are confirmed and current, acknowledged writes committed.
 
 use raft_core::{Entry, LogIndex, NodeId, RequestId, Round, Term};
 
@@ -8,7 +8,7 @@ use super::observed::{EntryDigest, node_id};
 use super::rule::Rule;
 
 impl Checker {
-    /// The latest round of appends that this node began in this term.
+    /// The latest round of appends that a node began in a term.
     pub(crate) fn latest_round(&self, node: NodeId, term: Term) -> Round {
         self.confirmations.round_of(node, term)
     }
@@ -23,13 +23,13 @@ impl Checker {
         self.confirmations.reads.push(read);
     }
 
-    /// A read was refused, or its outcome is unknown.
+    /// A read ended without a result.
     pub(crate) fn on_read_ended(&mut self, request: RequestId) {
         self.confirmations.reads.retain(|read| read.request != request);
     }
 
-    /// A read was answered. The node may have lost its leadership since the read was confirmed: it
-    /// then waited for its state machine.
+    /// A read completed. The node may have lost its leadership after the confirmation, while the
+    /// read waited for the state machine.
     pub(crate) fn on_read_response(&mut self, request: RequestId, record: u64) {
         let reads = &mut self.confirmations.reads;
         let Some(place) = reads.iter().position(|read| read.request == request) else { return };
@@ -44,21 +44,21 @@ impl Checker {
             );
             let later = (
                 format!(
-                    "{node:?} answers it; only [{}] acknowledged a later round since",
+                    "{node:?} completes it; only [{}] acknowledged a later round since",
                     names.join(" ")
                 ),
                 record,
             );
-            self.violate(Rule::ReadsAreConfirmed, earlier, later);
+            self.record_violation(Rule::ReadsAreConfirmed, earlier, later);
         }
     }
 
-    /// What a read that begins now must see.
+    /// The highest index that a read must reflect if it begins now, with its record.
     pub(crate) const fn client_seen(&self) -> (LogIndex, u64) {
         self.client_seen
     }
 
-    /// A read may be answered; `floor` is what was seen when it began.
+    /// A read completed at `read_index`; `floor` is [`Checker::client_seen`] when it began.
     pub(crate) fn on_read_ready(
         &mut self,
         at: usize,
@@ -73,25 +73,25 @@ impl Checker {
             let earlier = (format!("a client has seen the effect of entry {must_see}"), then);
             let later = (
                 format!(
-                    "{:?} answers a later read as of entry {read_index}, having applied {applied}",
+                    "{:?} completes a later read at entry {read_index}, with {applied} applied",
                     node_id(at)
                 ),
                 record,
             );
-            self.violate(Rule::ReadsAreCurrent, earlier, later);
+            self.record_violation(Rule::ReadsAreCurrent, earlier, later);
         }
     }
 
-    /// A client is told that its command was applied at this index.
+    /// A command was reported to its client as applied.
     pub(crate) fn on_acknowledged(&mut self, at: usize, entry: &Entry, record: u64) {
         let digest = EntryDigest::of(entry);
         self.client_seen = self.client_seen.max((entry.index(), record));
         let known = self.committed.at(entry.index());
         if known.is_none_or(|known| known.digest != digest) {
             let earlier =
-                (format!("entry {} is committed otherwise or not at all", entry.index()), record);
-            let later = (format!("{:?} tells its client that it took effect", node_id(at)), record);
-            self.violate(Rule::AcknowledgedKept, earlier, later);
+                (format!("entry {} is not committed with this content", entry.index()), record);
+            let later = (format!("{:?} reports it as applied to its client", node_id(at)), record);
+            self.record_violation(Rule::AcknowledgedKept, earlier, later);
         }
     }
 }

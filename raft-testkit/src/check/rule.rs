@@ -1,50 +1,58 @@
-//! The rules of Raft that the kit checks.
+//! The rules that the checker applies.
 
-/// The rules.
+/// A rule that must hold after every event.
+///
+/// Each rule has a [`name`](Self::name), a [`statement`](Self::statement) and a
+/// [`source`](Self::source); the report of a violation shows all three.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
 pub enum Rule {
-    /// At most one leader a term (Raft figure 3).
+    /// At most one leader is elected in a term (Raft §5.2, figure 3).
     ElectionSafety,
-    /// A leader never overwrites or deletes entries of its own log (Raft figure 3).
+    /// A leader never overwrites or removes entries of its own log (Raft §5.3, figure 3).
     LeaderAppendOnly,
-    /// Two logs with an entry of the same index and term are the same up to there (Raft figure 3).
+    /// Two logs that have an entry with the same index and term are equal up to that entry (Raft
+    /// §5.3, figure 3).
     LogMatching,
-    /// What is committed is in the log of every later leader (Raft figure 3).
+    /// An entry that is committed in a term is in the log of every leader of a later term (Raft
+    /// §5.4, figure 3).
     LeaderCompleteness,
-    /// No two nodes commit or apply different entries at one index (Raft figure 3).
+    /// No two nodes commit or apply different entries at the same index (Raft §5.4.3, figure 3).
     StateMachineSafety,
-    /// The same commands in the same order give the same outputs.
+    /// All nodes return the same output for the same entry (Raft §2).
     SameOutputs,
-    /// Entries are applied once a life, in order, committed and durable.
+    /// Between two restarts a node applies each entry once, in order, after it is committed and
+    /// durable (Raft §5.3).
     AppliedInOrder,
-    /// A node's term never falls, not even through a crash.
+    /// The term of a node never falls, not even at a restart (Raft §5.1).
     TermMonotonic,
-    /// A node's commit index never falls while it lives.
+    /// The commit index of a node never falls between two restarts (Raft figure 2).
     CommitMonotonic,
-    /// At most one vote a term is durable, and no other is given.
+    /// A node votes for at most one candidate in a term (Raft §5.2).
     OneVote,
-    /// Nothing is promised before it is durable.
+    /// A message that depends on persisted state is sent only after that state is durable (Raft
+    /// figure 2).
     PersistBeforeSend,
-    /// What is committed is durable on a majority.
+    /// A committed entry is durable on a quorum (Raft §5.3).
     CommitOnQuorum,
-    /// A leader's commit index advances only to an entry of its own term, and no other node
+    /// A leader advances its commit index only to an entry of its own term, and no other node
     /// commits an entry before a leader does (Raft §5.4.2, figure 8).
     CommitInOwnTerm,
-    /// A committed entry is never removed from a log that holds it.
+    /// A committed entry is never removed from a log that has it (Raft §5.3).
     CommittedKept,
-    /// What was durable is there after a restart.
+    /// State that is durable before a crash is there after the restart (Raft figure 2).
     DurableKept,
-    /// What a client was told is applied is what was committed there.
+    /// A command that is reported to a client as applied is committed at its index (Raft §5.3).
     AcknowledgedKept,
-    /// A read sees every write and every read that ended before it began (thesis §6.4).
+    /// A read reflects every write and every read that ended before it began (thesis §6.4).
     ReadsAreCurrent,
-    /// A leader answers a read only after a quorum has acknowledged, in the leader's term, a round
-    /// of appends that began after the read arrived (thesis §6.4).
+    /// A read is completed only after a quorum has acknowledged, in the leader's term, a round of
+    /// appends that began after the read arrived (thesis §6.4).
     ReadsAreConfirmed,
 }
 
 impl Rule {
-    /// The rule's name, in words.
+    /// The name of the rule, in words.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -57,15 +65,76 @@ impl Rule {
             Self::AppliedInOrder => "applied in order",
             Self::TermMonotonic => "monotonic term",
             Self::CommitMonotonic => "monotonic commit",
-            Self::OneVote => "one vote a term",
-            Self::PersistBeforeSend => "no promise before its persist",
-            Self::CommitOnQuorum => "committed means durable on a majority",
+            Self::OneVote => "one vote per term",
+            Self::PersistBeforeSend => "persist before send",
+            Self::CommitOnQuorum => "committed entries are durable on a quorum",
             Self::CommitInOwnTerm => "leaders commit entries of their own term",
             Self::CommittedKept => "committed entries are kept",
-            Self::DurableKept => "what was durable survives a restart",
+            Self::DurableKept => "durable state survives a restart",
             Self::AcknowledgedKept => "acknowledged writes are kept",
             Self::ReadsAreCurrent => "reads are current",
             Self::ReadsAreConfirmed => "reads are confirmed by a quorum",
+        }
+    }
+
+    /// What the rule requires, as a clause without a full stop.
+    #[must_use]
+    pub const fn statement(self) -> &'static str {
+        match self {
+            Self::ElectionSafety => "at most one leader is elected in a term",
+            Self::LeaderAppendOnly => "a leader never overwrites or removes entries of its own log",
+            Self::LogMatching => "logs that share an entry are equal up to that entry",
+            Self::LeaderCompleteness => "a committed entry is in the log of every later leader",
+            Self::StateMachineSafety => {
+                "no two nodes commit or apply different entries at an index"
+            }
+            Self::SameOutputs => "all nodes return the same output for the same entry",
+            Self::AppliedInOrder => {
+                "a node applies each entry once, in order, after it is committed and durable"
+            }
+            Self::TermMonotonic => "the term of a node never falls",
+            Self::CommitMonotonic => "the commit index of a node never falls between two restarts",
+            Self::OneVote => "a node votes for at most one candidate in a term",
+            Self::PersistBeforeSend => {
+                "a message that depends on persisted state is sent after that state is durable"
+            }
+            Self::CommitOnQuorum => "a committed entry is durable on a quorum",
+            Self::CommitInOwnTerm => {
+                "a leader advances its commit index only to an entry of its own term"
+            }
+            Self::CommittedKept => "a committed entry is never removed from a log that has it",
+            Self::DurableKept => "state that is durable before a crash is there after the restart",
+            Self::AcknowledgedKept => {
+                "a command that is reported as applied is committed at its index"
+            }
+            Self::ReadsAreCurrent => {
+                "a read reflects every write and read that ended before it began"
+            }
+            Self::ReadsAreConfirmed => {
+                "a quorum acknowledges a round that began after the read arrived"
+            }
+        }
+    }
+
+    /// Where the rule is stated: a section of the Raft paper (extended version) or of Ongaro's
+    /// thesis.
+    #[must_use]
+    pub const fn source(self) -> &'static str {
+        match self {
+            Self::ElectionSafety => "Raft §5.2, figure 3",
+            Self::LeaderAppendOnly | Self::LogMatching => "Raft §5.3, figure 3",
+            Self::LeaderCompleteness => "Raft §5.4, figure 3",
+            Self::StateMachineSafety => "Raft §5.4.3, figure 3",
+            Self::SameOutputs => "Raft §2",
+            Self::TermMonotonic => "Raft §5.1",
+            Self::OneVote => "Raft §5.2",
+            Self::AppliedInOrder
+            | Self::CommitOnQuorum
+            | Self::CommittedKept
+            | Self::AcknowledgedKept => "Raft §5.3",
+            Self::CommitMonotonic | Self::PersistBeforeSend | Self::DurableKept => "Raft figure 2",
+            Self::CommitInOwnTerm => "Raft §5.4.2, figure 8",
+            Self::ReadsAreCurrent | Self::ReadsAreConfirmed => "thesis §6.4",
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Each rule fires at the smallest scenario that breaks it, and at none that keeps it.
+//! Each rule is violated by the smallest scenario that breaks it, and by none that keeps it.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use raft_core::{
 use super::checker::Checker;
 use super::rule::Rule;
 
-/// A cluster of three under the checker's eyes. Nodes are 1 to 3.
+/// A checker of a cluster of three nodes, 1 to 3.
 struct Scenario {
     checker: Checker,
     members: Membership,
@@ -30,7 +30,7 @@ impl Scenario {
         self.record
     }
 
-    /// The node hands entries to its disk, from this index on, and perhaps it gets through.
+    /// The node submits entries to its disk, from this index on; they become durable or not.
     fn write(&mut self, node: u64, from: u64, terms: &[u64], durable: bool) -> &mut Self {
         let record = self.next();
         let held = self.checker.nodes[at(node)].log.len() as u64;
@@ -111,7 +111,7 @@ impl Scenario {
         self
     }
 
-    /// One entry of term 1 everywhere, committed by node 1, which leads term 1.
+    /// One entry of term 1 on all nodes, committed by node 1, the leader of term 1.
     fn committed_one() -> Self {
         let mut scenario = Self::new();
         for node in 1..=3 {
@@ -137,7 +137,7 @@ fn entry(index: u64, term: u64, command: &'static [u8]) -> Entry {
 const GRANTED: Body = Body::RequestVoteResponse(RequestVoteResponse { granted: true });
 
 #[test]
-fn election_safety() {
+fn a_second_leader_in_a_term_violates_election_safety() {
     let mut scenario = Scenario::new();
     scenario.observe(1, RoleKind::Leader, 1, 0).observe(2, RoleKind::Leader, 2, 0);
     assert_eq!(scenario.violated(), None);
@@ -149,7 +149,7 @@ fn election_safety() {
 }
 
 #[test]
-fn leader_append_only() {
+fn a_leader_never_removes_its_own_entries() {
     let mut scenario = Scenario::new();
     scenario.write(1, 1, &[1, 1], true).observe(1, RoleKind::Leader, 1, 0);
     scenario.write(1, 2, &[1], true);
@@ -157,7 +157,7 @@ fn leader_append_only() {
 }
 
 #[test]
-fn log_matching_by_predecessor_and_by_content() {
+fn logs_that_share_an_entry_are_equal_up_to_it() {
     let mut scenario = Scenario::new();
     scenario.write(1, 1, &[1, 2], true).write(2, 1, &[1, 2], true);
     assert_eq!(scenario.violated(), None);
@@ -178,7 +178,7 @@ fn log_matching_by_predecessor_and_by_content() {
 }
 
 #[test]
-fn leader_completeness() {
+fn every_later_leader_has_the_committed_entries() {
     let mut scenario = Scenario::new();
     scenario.write(1, 1, &[1], true).write(2, 1, &[1], true).observe(1, RoleKind::Leader, 1, 1);
     scenario.observe(2, RoleKind::Leader, 2, 0);
@@ -189,11 +189,15 @@ fn leader_completeness() {
     let mut late = Scenario::new();
     late.write(1, 1, &[1], true).write(2, 1, &[1], true);
     late.observe(3, RoleKind::Leader, 2, 0).observe(1, RoleKind::Leader, 1, 1);
-    assert_eq!(late.violated(), Some(Rule::LeaderCompleteness), "committed behind its back");
+    assert_eq!(
+        late.violated(),
+        Some(Rule::LeaderCompleteness),
+        "committed after the later leader was elected"
+    );
 }
 
 #[test]
-fn state_machine_safety() {
+fn no_two_nodes_commit_different_entries_at_an_index() {
     let mut scenario = Scenario::new();
     scenario.write(1, 1, &[1], true).write(2, 1, &[1], true).observe(1, RoleKind::Leader, 1, 1);
     scenario.write(3, 1, &[2], true).observe(3, RoleKind::Follower, 2, 1);
@@ -201,7 +205,7 @@ fn state_machine_safety() {
 }
 
 #[test]
-fn committed_means_durable_on_a_majority() {
+fn committed_entries_are_durable_on_a_quorum() {
     let mut scenario = Scenario::new();
     scenario.write(1, 1, &[1], true).write(2, 1, &[1], false).observe(1, RoleKind::Leader, 1, 1);
     assert_eq!(scenario.violated(), Some(Rule::CommitOnQuorum));
@@ -239,7 +243,7 @@ fn committed_entries_are_kept() {
 }
 
 #[test]
-fn terms_and_commits_only_rise() {
+fn terms_and_commit_indexes_never_fall() {
     let mut scenario = Scenario::new();
     scenario.observe(1, RoleKind::Follower, 5, 0).observe(1, RoleKind::Follower, 4, 0);
     assert_eq!(scenario.violated(), Some(Rule::TermMonotonic));
@@ -252,7 +256,7 @@ fn terms_and_commits_only_rise() {
 }
 
 #[test]
-fn one_vote_a_term() {
+fn a_node_votes_once_in_a_term() {
     let mut scenario = Scenario::new();
     scenario.vote(1, 5, None).vote(1, 5, Some(2)).vote(1, 6, Some(3));
     assert_eq!(scenario.violated(), None);
@@ -267,7 +271,7 @@ fn one_vote_a_term() {
 }
 
 #[test]
-fn no_promise_before_its_persist() {
+fn messages_are_sent_after_the_state_that_they_depend_on_is_durable() {
     let mut scenario = Scenario::new();
     scenario.send(1, 2, 5, GRANTED);
     assert_eq!(scenario.violated(), Some(Rule::PersistBeforeSend));
@@ -285,7 +289,7 @@ fn no_promise_before_its_persist() {
 }
 
 #[test]
-fn entries_are_applied_in_order_and_alike() {
+fn entries_are_applied_once_and_with_the_same_output() {
     let mut scenario = Scenario::committed_one();
     scenario.checker.on_apply(0, &entry(1, 1, b"add 1"), 20);
     scenario.checker.on_output(0, LogIndex(1), b"1", 20);
@@ -300,7 +304,7 @@ fn entries_are_applied_in_order_and_alike() {
 }
 
 #[test]
-fn what_was_durable_survives_a_restart() {
+fn durable_state_survives_a_restart() {
     let mut scenario = Scenario::new();
     scenario.write(1, 1, &[1, 1], true);
     scenario.checker.on_crash(0);
@@ -313,7 +317,7 @@ fn what_was_durable_survives_a_restart() {
 }
 
 #[test]
-fn clients_see_what_was_committed_and_nothing_older_later() {
+fn clients_receive_committed_results_and_later_reads_are_not_older() {
     let mut scenario = Scenario::committed_one();
     scenario.checker.on_acknowledged(0, &entry(1, 1, b"add 1"), 20);
     assert_eq!(scenario.violated(), None);
@@ -339,8 +343,8 @@ fn reads_are_confirmed_by_a_round_that_began_after_they_arrived() {
     };
     let read = RequestId(1);
     // Node 2 acknowledges `before`, a read arrives, node 1 begins round 2, node 2 acknowledges
-    // `after`, and the read is answered.
-    let answer_after = |before: &[u64], after: &[(u64, u64)]| {
+    // `after`, and the read completes.
+    let read_after = |before: &[u64], after: &[(u64, u64)]| {
         let mut scenario = Scenario::committed_one();
         scenario.vote(2, 1, Some(1)).vote(2, 2, None).send(1, 2, 1, append(1));
         for &round in before {
@@ -355,9 +359,9 @@ fn reads_are_confirmed_by_a_round_that_began_after_they_arrived() {
         scenario.violated()
     };
     let unconfirmed = Some(Rule::ReadsAreConfirmed);
-    assert_eq!(answer_after(&[1], &[(1, 2)]), None);
-    assert_eq!(answer_after(&[1], &[]), unconfirmed, "no acknowledgement since");
-    assert_eq!(answer_after(&[], &[(1, 1)]), unconfirmed, "of a round that began before");
-    assert_eq!(answer_after(&[2], &[]), unconfirmed, "of a round that had not begun");
-    assert_eq!(answer_after(&[1], &[(2, 2)]), unconfirmed, "in another term");
+    assert_eq!(read_after(&[1], &[(1, 2)]), None);
+    assert_eq!(read_after(&[1], &[]), unconfirmed, "no acknowledgement since");
+    assert_eq!(read_after(&[], &[(1, 1)]), unconfirmed, "of a round that began before");
+    assert_eq!(read_after(&[2], &[]), unconfirmed, "of a round that had not begun");
+    assert_eq!(read_after(&[1], &[(2, 2)]), unconfirmed, "in another term");
 }

@@ -4,29 +4,31 @@ use std::fmt;
 
 use super::rule::Rule;
 
-/// A rule that broke.
+/// The violation of a rule: two observations that contradict each other.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Violation {
-    /// The rule's name and what it says.
+    /// The rule.
     pub rule: Rule,
-    /// What was known before.
+    /// The earlier observation.
     pub earlier: Observation,
-    /// What contradicts it.
+    /// The later observation, which contradicts the earlier one.
     pub later: Observation,
 }
 
-/// One side of a contradiction.
+/// An observation of the checker.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Observation {
-    /// What was seen.
+    /// What was observed, in words.
     pub text: String,
-    /// The record of the trace that it was seen at.
+    /// The number of the record in the trace.
     pub record: u64,
 }
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (earlier, later) = (&self.earlier.text, &self.later.text);
-        write!(f, "{} is broken: {earlier}; {later}", self.rule.name())
+        let Self { rule, earlier, later } = self;
+        write!(f, "{} is violated: {}; {}", rule.name(), earlier.text, later.text)
     }
 }

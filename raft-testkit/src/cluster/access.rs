@@ -1,4 +1,4 @@
-//! Reading the state of the nodes, the clock and the trace.
+//! Read access to the nodes, the clock and the trace.
 
 use raft_core::ports::{LogStore, StateMachine};
 use raft_core::{FetchEntries, NodeId, Payload, Persist, Status, Timestamp};
@@ -64,31 +64,31 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         self.node(node).fetches.iter().map(|(request, _)| request).collect()
     }
 
-    /// Virtual time since the cluster began, in nanoseconds.
+    /// The virtual time: nanoseconds since the cluster was built.
     #[must_use]
     pub const fn now(&self) -> Timestamp {
         self.now
     }
 
-    /// How many inputs the nodes have been given.
+    /// The number of inputs given to the nodes: messages, ticks, completions and requests.
     #[must_use]
     pub const fn events(&self) -> u64 {
         self.events
     }
 
-    /// The rule that broke, in a cluster that does not panic at it.
+    /// The first violation, in a cluster [`without_panic`](Cluster::without_panic).
     #[must_use]
     pub const fn violation(&self) -> Option<&Violation> {
         self.checker.violation()
     }
 
-    /// The trace so far.
+    /// A copy of the trace so far.
     #[must_use]
     pub fn trace(&self) -> Trace {
         self.recorder.trace()
     }
 
-    /// The records so far.
+    /// The records of the trace so far.
     #[must_use]
     pub fn records(&self) -> &[Record] {
         self.recorder.records()

@@ -1,4 +1,4 @@
-//! The clients: what was asked, and how it ended.
+//! Requests of clients and their outcomes.
 
 use bytes::Bytes;
 use raft_core::ports::{LogStore, StateMachine};
@@ -10,7 +10,7 @@ use crate::network::slot_of;
 use crate::trace::record::{CommandOutcome, RecordKind, command_text};
 
 impl<M: StateMachine, S: LogStore> Cluster<M, S> {
-    /// Hands a command to a node.
+    /// Submits a command to a node. A node that is down refuses it.
     ///
     /// # Panics
     /// If there is no such node.
@@ -20,7 +20,8 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         self.submit(node, text, |id| Input::Propose(vec![Proposal { id, command }]))
     }
 
-    /// Asks a node for a confirmed read. It ends as [`CommandOutcome::ReadReady`] or refused.
+    /// Submits a linearizable read to a node (thesis §6.4). It ends as
+    /// [`CommandOutcome::ReadReady`], refused or unknown.
     ///
     /// # Panics
     /// If there is no such node.
@@ -28,8 +29,8 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         self.submit(node, "read".to_owned(), |id| Input::Read(vec![id]))
     }
 
-    /// Answers a read that waits for its confirmation at a leader, as a faulty leader would: with
-    /// what is committed and applied there.
+    /// Completes a read that waits for its confirmation at a leader, as a faulty leader would: at
+    /// the leader's commit index.
     pub(crate) fn respond_to_unconfirmed_read(&mut self, read: RequestHandle) {
         let Request { node, outcome, record, .. } = self.clients.get(read);
         let (at, record) = (slot_of(*node), *record);
@@ -71,7 +72,8 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         RequestHandle(id)
     }
 
-    /// The client looks at how its command ended, or gives up waiting for it.
+    /// Takes the outcome of a request and records it. A request without an outcome is recorded as
+    /// [`CommandOutcome::TimedOut`].
     pub fn collect(&mut self, handle: RequestHandle) -> CommandOutcome {
         let request = self.clients.get(handle);
         let outcome = request.outcome.clone().unwrap_or(CommandOutcome::TimedOut);
@@ -86,13 +88,13 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         outcome
     }
 
-    /// How a command ended so far, without the client looking.
+    /// The outcome of a request so far. Records nothing.
     #[must_use]
     pub fn outcome(&self, handle: RequestHandle) -> Option<&CommandOutcome> {
         self.clients.get(handle).outcome.as_ref()
     }
 
-    /// How every request ended that has ended.
+    /// The outcomes of all requests that have one.
     pub(crate) fn outcomes(&self) -> impl Iterator<Item = &CommandOutcome> {
         self.clients.requests.iter().filter_map(|request| request.outcome.as_ref())
     }
@@ -141,7 +143,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         }
     }
 
-    /// The node is gone: whoever still waits for it does not know what became of the command.
+    /// The outcome of the requests in progress at a stopped node is unknown.
     pub(super) fn on_node_stopped(&mut self, at: usize, record: u64) {
         let node = self.nodes[at].id;
         for request in &mut self.clients.requests {

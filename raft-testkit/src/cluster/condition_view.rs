@@ -1,4 +1,4 @@
-//! What conditions read of the cluster.
+//! The state of the cluster that conditions read.
 
 use raft_core::NodeId;
 use raft_core::ports::{LogStore, StateMachine};
@@ -18,8 +18,8 @@ impl<M: StateMachine, S: LogStore> ClusterView for Cluster<M, S> {
             last: status.last_log.index,
             commit: status.commit_index,
             applied: status.applied_index,
-            // A leader begins with an entry of its term, and terms never fall along a log: the
-            // whole log is committed only if that entry is.
+            // A leader first appends an entry of its term, and terms never fall along a log: if the
+            // whole log is committed, an entry of the leader's term is.
             committed_in_term: status.last_log.term == status.term
                 && status.commit_index == status.last_log.index,
         }

@@ -1,4 +1,4 @@
-//! Moving messages, one by one or all that there are.
+//! Sending and handling of messages.
 
 use raft_core::ports::{LogStore, StateMachine};
 use raft_core::{Input, Message};
@@ -10,15 +10,16 @@ use crate::network::{InFlight, Link, slot_of};
 use crate::selector::Selector;
 use crate::trace::record::{Liveness, Loss, MessageView, RecordKind, Side};
 
-/// How many messages a verb moves, beside those that wait already, before it gives up: far more
-/// than any scenario needs.
+/// How many messages [`Cluster::deliver_all`] handles, in addition to 200 for each message that
+/// waits at its start, before it fails.
 const EVENTS_MAX: u64 = 20_000;
 
 impl<M: StateMachine, S: LogStore> Cluster<M, S> {
-    /// Sends the messages that are meant: out of their outboxes, onto the wire. Returns how many.
+    /// Sends the selected messages: moves them from their outboxes onto the wire. Returns their
+    /// number.
     ///
     /// # Panics
-    /// If there is none.
+    /// If no message matches.
     pub fn send(&mut self, selector: Selector) -> usize {
         let ids = self.ids_in_outboxes(&selector);
         self.require_any(&ids, "send", &selector);
@@ -28,10 +29,10 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         ids.len()
     }
 
-    /// Lets the receivers handle the messages on the wire that are meant. Returns how many.
+    /// Passes the selected messages on the wire to their receivers. Returns their number.
     ///
     /// # Panics
-    /// If there is none.
+    /// If no message matches.
     pub fn handle(&mut self, selector: Selector) -> usize {
         let ids = self.ids_on_wire(&selector);
         self.require_any(&ids, "handle", &selector);
@@ -41,11 +42,11 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         ids.len()
     }
 
-    /// Sends the messages that are meant and lets their receivers handle them; those that are on
-    /// the wire already are handled, too. Returns how many.
+    /// Sends the selected messages and passes them to their receivers, including those that are on
+    /// the wire already. Returns their number.
     ///
     /// # Panics
-    /// If there is none.
+    /// If no message matches.
     pub fn deliver(&mut self, selector: Selector) -> usize {
         self.start();
         let on_wire = self.network.wire.iter().map(|f| (f.id, &f.message));
@@ -61,11 +62,13 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         ids.len()
     }
 
-    /// Moves messages until none is left: each node sends whatever it has, then the message that
-    /// was sent first is handled, and so on. Returns how many were handled.
+    /// Moves messages until none is left. All outboxes are sent, then the oldest message on the
+    /// wire is handled, and so on. Messages that are held, and messages to or from a blocked node,
+    /// stay. Returns the number of the handled messages.
     ///
     /// # Panics
-    /// If there is no end to them.
+    /// After 20,000 messages and 200 more for each message that waited: the nodes do not come to
+    /// rest.
     pub fn deliver_all(&mut self) -> u64 {
         self.start();
         let outboxes = self.network.outboxes.iter().map(|outbox| outbox.len() as u64);
@@ -79,15 +82,19 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
             }
             handled += 1;
             if handled == events_max {
-                self.fail("messages go on without an end");
+                self.fail(&format!(
+                    "{handled} messages were handled and the nodes did not come to rest"
+                ));
             }
         }
     }
 
-    /// Moves messages in the order of [`Cluster::deliver_all`], one at a time, until this holds.
+    /// Moves messages one at a time, in the order of [`Cluster::deliver_all`], until the condition
+    /// holds.
     ///
     /// # Panics
-    /// If messages run out before, or the bound of the condition is reached.
+    /// If no message is left, or the bound of the condition is reached
+    /// ([`Condition::within`]).
     pub fn deliver_until(&mut self, condition: Condition) {
         self.start();
         let mut tracker = ConditionTracker::new(&condition);
@@ -97,14 +104,18 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
                 return;
             }
             if moved >= tracker.events_max() {
-                self.fail(&format!("{moved} messages moved and still not: {condition}"));
+                self.fail(&format!(
+                    "{moved} messages moved, and the condition does not hold: {condition}"
+                ));
             }
             let holds = if let Some(message) = self.send_next() {
                 tracker.holds(self, MessageEvent::Sent(&message))
             } else if let Some(message) = self.handle_next_message() {
                 tracker.holds(self, MessageEvent::Handled(&message))
             } else {
-                self.fail(&format!("no message is left to move, and still not: {condition}"));
+                self.fail(&format!(
+                    "no message is left to move, and the condition does not hold: {condition}"
+                ));
             };
             if holds {
                 return;
@@ -113,19 +124,19 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         }
     }
 
-    /// Sends whatever waits in the outboxes.
+    /// Sends all messages in the outboxes.
     pub fn send_all(&mut self) {
         self.start();
         self.send_outboxes();
     }
 
-    /// Handles whatever is on the wire, but sends nothing.
+    /// Handles all messages on the wire. Sends none.
     pub fn handle_all(&mut self) {
         self.start();
         while self.handle_next() {}
     }
 
-    /// The messages that are meant, on the wire first, then in the outboxes.
+    /// The selected messages: first those on the wire, then those in the outboxes.
     #[must_use]
     pub fn messages(&self, selector: &Selector) -> Vec<&Message> {
         let all: Vec<&Message> = self
@@ -138,15 +149,17 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         selector.pick(all.iter().copied()).into_iter().map(|at| all[at]).collect()
     }
 
-    /// The one message that is meant.
+    /// The selected message.
     ///
     /// # Panics
-    /// If there is none, or more than one.
+    /// If no message matches, or more than one.
     #[must_use]
     pub fn message(&self, selector: &Selector) -> &Message {
         match self.messages(selector).as_slice() {
             [one] => one,
-            several => self.fail(&format!("{} messages are: {selector}", several.len())),
+            several => {
+                self.fail(&format!("{} messages match instead of one: {selector}", several.len()))
+            }
         }
     }
 
@@ -165,11 +178,11 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
 
     pub(super) fn require_any(&self, ids: &[u64], verb: &str, selector: &Selector) {
         if ids.is_empty() {
-            self.fail(&format!("nothing to {verb}: {selector}\n{}", self.waiting_messages()));
+            self.fail(&format!("no message to {verb}: {selector}\n{}", self.waiting_messages()));
         }
     }
 
-    /// What waits in the outboxes and on the wire, a line each.
+    /// The messages in the outboxes and on the wire, a line each; at most 12.
     fn waiting_messages(&self) -> String {
         let wire = self.network.wire.iter().map(|in_flight| ("on the wire", in_flight));
         let outboxes = self.network.outboxes.iter().flatten().map(|f| ("in an outbox", f));
@@ -182,14 +195,15 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
                 format!("  {place}: {} {from} -> {to} term {}", message.body.kind(), message.term)
             })
             .collect();
-        if lines.is_empty() { "  no message is under way".to_owned() } else { lines.join("\n") }
+        if lines.is_empty() { "  no message is in flight".to_owned() } else { lines.join("\n") }
     }
 
     pub(crate) fn send_outboxes(&mut self) {
         while self.send_next().is_some() {}
     }
 
-    /// Sends the first message of the first node that has one. Says what was sent or lost.
+    /// Sends the first message of the first node that has one. Returns the message, also if it was
+    /// lost.
     fn send_next(&mut self) -> Option<Message> {
         for at in 0..self.nodes.len() {
             let blocked = self.nodes[at].liveness == Liveness::Blocked;
@@ -209,7 +223,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         None
     }
 
-    /// Sends one message, wherever it waits.
+    /// Sends one message.
     pub(crate) fn send_id(&mut self, id: u64) {
         for at in 0..self.nodes.len() {
             let outbox = &mut self.network.outboxes[at];
@@ -269,7 +283,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         self.network.wire.iter().find(movable).map(|in_flight| in_flight.id)
     }
 
-    /// Hands one message on the wire to its receiver.
+    /// Passes one message on the wire to its receiver.
     pub(crate) fn handle_id(&mut self, id: u64) {
         let wire = &mut self.network.wire;
         let Some(at) = wire.iter().position(|in_flight| in_flight.id == id) else { return };

@@ -1,4 +1,4 @@
-//! The disk and the state machine in the test's hand.
+//! Control of disks and state machines.
 
 use std::time::Duration;
 
@@ -9,73 +9,75 @@ use super::sim_cluster::Cluster;
 use crate::sim_node::{CommandFault, Completion};
 use crate::trace::record::{Liveness, RecordKind};
 
-/// What a crash leaves of the changes that were not durable.
+/// Which of the changes that are not durable survive a crash.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Crash {
-    /// Nothing of them.
+    /// None.
     LoseUnsynced,
-    /// The first so many of them: the disk had got so far, and the node never heard of it.
+    /// The first `n`: they became durable without a report to the node.
     Keep(usize),
-    /// All of them: the disk had got through, and the node never heard of it.
+    /// All: they became durable without a report to the node.
     KeepAll,
 }
 
 impl<M: StateMachine, S: LogStore> Cluster<M, S> {
-    /// From now on the node's disk does nothing until it is told to.
+    /// From now on the test completes the writes and reads of the node's disk:
+    /// [`Cluster::complete_persists`], [`Cluster::complete_fetch`].
     ///
     /// # Panics
-    /// If there is no such node; the other verbs here likewise.
+    /// If there is no such node; the other actions on disks and state machines likewise.
     pub fn disk_by_hand(&mut self, node: u64) {
         let at = self.slot(node);
         self.set_disk(at, Completion::Manual, None);
     }
 
-    /// From now on each write of the node's disk takes this long: [`Cluster::run_for`] and
-    /// [`Cluster::run_until`] complete it when its time has come. Changes that arrive meanwhile
-    /// share the next write; reads take no time.
+    /// From now on each write of the node's disk takes `write_time` of virtual time.
+    /// [`Cluster::run_for`] and [`Cluster::run_until`] complete it when the time has passed.
+    /// Changes that arrive during a write share the next one. Reads take no time.
     pub fn disk_takes(&mut self, node: u64, write_time: Duration) {
         let at = self.slot(node);
         self.set_disk(at, Completion::Manual, Some(write_time));
         self.settle(at);
     }
 
-    /// From now on the node's disk does everything at once, what waits included.
+    /// From now on the node's disk completes all writes and reads at once, including those that
+    /// wait.
     pub fn disk_at_once(&mut self, node: u64) {
         let at = self.slot(node);
         self.set_disk(at, Completion::Immediate, None);
         self.settle(at);
     }
 
-    /// From now on the node's state machine does nothing until it is told to.
+    /// From now on the node's state machine applies only at [`Cluster::complete_apply`].
     pub fn apply_by_hand(&mut self, node: u64) {
         let at = self.slot(node);
         self.nodes[at].apply_completion = Completion::Manual;
     }
 
-    /// From now on the node's state machine does everything at once, what waits included.
+    /// From now on the node's state machine applies at once, including the batches that wait.
     pub fn apply_at_once(&mut self, node: u64) {
         let at = self.slot(node);
         self.nodes[at].apply_completion = Completion::Immediate;
         self.settle(at);
     }
 
-    /// Makes the first `count` waiting changes durable; the node does not hear of it yet.
+    /// Makes the first `count` waiting changes durable, without a report to the node.
     pub fn write_persists(&mut self, node: u64, count: usize) {
         let at = self.slot(node);
         self.write_persists_at(at, count);
     }
 
-    /// Tells the node how far its changes are durable.
+    /// Reports to the node the last change that is durable.
     pub fn report_persisted(&mut self, node: u64) {
         let at = self.slot(node);
         self.report_persisted_at(at);
         self.settle(at);
     }
 
-    /// Tells the node once more that an earlier change is durable: a report that comes late.
+    /// Reports an earlier change as durable once more, as a late report does.
     ///
     /// # Panics
-    /// Also if the node was not told so before.
+    /// Also if the change was not reported before.
     pub fn report_again(&mut self, node: u64, persist: u64) {
         let at = self.slot(node);
         let known = self.nodes[at].last_reported;
@@ -85,40 +87,41 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         self.settle(at);
     }
 
-    /// Makes the first `count` waiting changes durable and tells the node.
+    /// Makes the first `count` waiting changes durable and reports that to the node.
     pub fn complete_persists(&mut self, node: u64, count: usize) {
         self.write_persists(node, count);
         self.report_persisted(node);
     }
 
-    /// Makes every waiting change durable and tells the node.
+    /// Makes all waiting changes durable and reports that to the node.
     pub fn complete_all_persists(&mut self, node: u64) {
         let at = self.slot(node);
         let count = self.nodes[at].persists.len();
         self.complete_persists(node, count);
     }
 
-    /// Answers the node's oldest request for entries from its store.
+    /// Completes the node's oldest request for entries of its store.
     pub fn complete_fetch(&mut self, node: u64) {
         let at = self.slot(node);
         self.complete_fetch_at(at);
         self.settle(at);
     }
 
-    /// Lets the node's state machine apply the oldest batch that waits.
+    /// Applies the oldest batch that waits for the node's state machine.
     pub fn complete_apply(&mut self, node: u64) {
         let at = self.slot(node);
         self.apply_batch(at);
         self.settle(at);
     }
 
-    /// The node's next write fails: it cannot know what reached the disk, and stops.
+    /// The node's next write fails, and the node stops: which of the changes are durable is
+    /// unknown.
     pub fn fail_next_write(&mut self, node: u64) {
         let at = self.slot(node);
         self.nodes[at].write_fault = true;
     }
 
-    /// The node's next read of entries fails: it gets none, and asks again later.
+    /// The node's next read of entries fails: it returns none, and the node retries later.
     pub fn fail_next_read(&mut self, node: u64) {
         let at = self.slot(node);
         self.nodes[at].read_fault = true;
@@ -131,7 +134,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         self.record_at(at, RecordKind::TestAction { action: "fail commands".to_owned() }, None);
     }
 
-    /// From now on the node's state machine fails at every command that reads like this.
+    /// From now on the node's state machine fails at every command that equals this one.
     pub fn fail_command(&mut self, node: u64, command: impl AsRef<[u8]>) {
         let at = self.slot(node);
         let command = bytes::Bytes::copy_from_slice(command.as_ref());
@@ -139,7 +142,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         self.record_at(at, RecordKind::TestAction { action: "fail commands".to_owned() }, None);
     }
 
-    /// The node's state machine works again.
+    /// Ends [`Cluster::fail_commands`] and [`Cluster::fail_command`].
     pub fn clear_command_failures(&mut self, node: u64) {
         let at = self.slot(node);
         self.nodes[at].command_fault = None;
@@ -157,7 +160,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         node.slow_write = None;
     }
 
-    /// A slow disk that is idle begins to write everything that waits.
+    /// Begins a write of all waiting changes if the disk is slow and idle.
     pub(super) fn start_slow_write(&mut self, at: usize) {
         let now = self.now;
         let node = &mut self.nodes[at];
@@ -169,7 +172,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         }
     }
 
-    /// The write that a slow disk was at is done.
+    /// Completes the write in progress of a slow disk.
     pub(super) fn end_slow_write(&mut self, at: usize) {
         if let Some((end, count)) = self.nodes[at].slow_write.take() {
             self.now = self.now.max(end);
@@ -201,7 +204,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         self.step(at, Input::Persisted(persist), kind, Some(record));
     }
 
-    /// A node whose disk failed goes no further.
+    /// Stops a node whose disk failed.
     fn stop_node(&mut self, at: usize, reason: &str) {
         let node = &mut self.nodes[at];
         node.persists.clear();

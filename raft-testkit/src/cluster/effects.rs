@@ -1,4 +1,4 @@
-//! Doing what a node wants done.
+//! Effects of the core, and the completion of work that is not controlled by the test.
 
 use raft_core::ports::{ApplyError, LogStore, StateMachine};
 use raft_core::{Effect, Event, HaltReason, Input, Persist, RoleCause, RoleKind};
@@ -9,9 +9,9 @@ use crate::sim_node::Completion;
 use crate::trace::record::{EntryView, Liveness, RecordKind, Vote, command_text};
 
 impl<M: StateMachine, S: LogStore> Cluster<M, S> {
-    /// Sorts the effects of one step into where they wait.
+    /// Queues the effects of one step.
     pub(super) fn dispatch_effects(&mut self, at: usize, effects: &mut Vec<Effect>, record: u64) {
-        // What is written counts before what is said or applied: the log must be known first.
+        // The checker needs the log before the messages and the commit index that depend on it.
         for effect in effects.iter() {
             if let Effect::Persist(change) = effect {
                 self.checker.on_persist(at, change, record);
@@ -25,7 +25,9 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
                     self.checker.on_send(&message, record);
                     self.network.emit(message, Some(record));
                 }
-                Effect::FetchEntries(ask) => self.nodes[at].fetches.push_back((ask, record)),
+                Effect::FetchEntries(request) => {
+                    self.nodes[at].fetches.push_back((request, record));
+                }
                 Effect::Apply(batch) => self.nodes[at].applies.push_back((batch, record)),
                 Effect::Respond(response) => self.on_response(at, response, record),
                 Effect::Event(event) => self.on_event(at, event, record),
@@ -62,7 +64,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
             Event::MessageRefused { reason, .. } => {
                 RecordKind::MessageRefused { why: reason.to_string() }
             }
-            // The failure has a record already: the one that told the node of it.
+            // The failure has a record already: the one of its input.
             Event::ApplyFailed { .. } | Event::LeaderDiscovered { .. } => return,
         };
         self.record_at(at, kind, Some(record));
@@ -92,7 +94,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         self.record_at(at, RecordKind::Halted { reason }, Some(record));
     }
 
-    /// Does what is to be done at once, until nothing is left of it.
+    /// Completes the work that is not controlled by the test, until none is left.
     pub(crate) fn settle(&mut self, at: usize) {
         while self.checker.violation().is_none() {
             let node = &self.nodes[at];
@@ -116,7 +118,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         }
     }
 
-    /// Answers the oldest request for entries from the store.
+    /// Completes the oldest request for entries of the store.
     pub(super) fn complete_fetch_at(&mut self, at: usize) {
         let Some((fetched, record)) = self.nodes[at].fetch() else { return };
         let kind =
@@ -124,7 +126,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         self.step(at, Input::EntriesFetched(fetched), kind, Some(record));
     }
 
-    /// A node whose state machine cannot go on stops; its log is not marked.
+    /// Stops a node whose state machine failed in a way that does not mark the log.
     fn stop_applying(&mut self, at: usize, error: &ApplyError, record: u64) {
         let node = &mut self.nodes[at];
         node.persists.clear();
@@ -135,7 +137,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         self.on_node_stopped(at, record);
     }
 
-    /// Puts the oldest batch through the state machine and tells the node how it went.
+    /// Applies the oldest batch and reports the result to the node.
     pub(super) fn apply_batch(&mut self, at: usize) {
         let Some((result, record)) = self.nodes[at].apply() else { return };
         let result = match result {
@@ -175,16 +177,16 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
 const fn cause_text(cause: RoleCause) -> &'static str {
     match cause {
         RoleCause::Started => "started",
-        RoleCause::ElectionTimeout => "no leader was heard from",
-        RoleCause::Requested => "asked to",
-        RoleCause::PreVoteWon => "a quorum would vote",
-        RoleCause::ElectionWon => "a quorum voted",
-        RoleCause::ElectionLost => "a quorum refused",
-        RoleCause::VoteGranted => "it voted for another",
-        RoleCause::HigherTerm => "saw a higher term",
-        RoleCause::LeaderDiscovered => "the leader appeared",
-        RoleCause::QuorumLost => "no quorum was heard from",
-        RoleCause::StorageStalled => "its disk made no progress",
+        RoleCause::ElectionTimeout => "election timeout",
+        RoleCause::Requested => "requested",
+        RoleCause::PreVoteWon => "pre-vote won",
+        RoleCause::ElectionWon => "election won",
+        RoleCause::ElectionLost => "election lost",
+        RoleCause::VoteGranted => "granted its vote",
+        RoleCause::HigherTerm => "higher term",
+        RoleCause::LeaderDiscovered => "leader discovered",
+        RoleCause::QuorumLost => "no contact with a quorum",
+        RoleCause::StorageStalled => "disk stalled",
         RoleCause::Forced => "forced by the test",
     }
 }

@@ -1,4 +1,4 @@
-//! What a test says must be so. Each failure is a report, not only a line.
+//! Expectations about nodes and requests. A failure panics with a report.
 
 use raft_core::RoleKind;
 use raft_core::ports::{LogStore, StateMachine};
@@ -7,24 +7,25 @@ use super::requests::RequestHandle;
 use super::sim_cluster::Cluster;
 use crate::trace::record::{CommandOutcome, Liveness};
 
-/// What is expected of one command. Made by [`Cluster::expect`].
+/// An expectation about the outcome of one request. Made by [`Cluster::expect`].
 #[derive(Debug)]
-#[must_use = "say what is expected"]
+#[must_use = "call a method that states the expected outcome"]
 pub struct Expectation<'a, M: StateMachine, S: LogStore> {
     cluster: &'a mut Cluster<M, S>,
     handle: RequestHandle,
 }
 
 impl<M: StateMachine, S: LogStore> Cluster<M, S> {
-    /// Begins an expectation about a command.
+    /// Begins an expectation about the outcome of a request.
     pub const fn expect(&mut self, handle: RequestHandle) -> Expectation<'_, M, S> {
         Expectation { cluster: self, handle }
     }
 
-    /// The node leads, in this term.
+    /// Expects that the node is the leader of this term.
     ///
     /// # Panics
-    /// If not; the other expectations likewise.
+    /// If it is not, or there is no such node, or the cluster has not started; the other
+    /// expectations likewise.
     pub fn expect_leader(&self, node: u64, term: u64) {
         let status = self.status(node);
         if status.role != RoleKind::Leader || status.term.get() != term {
@@ -33,7 +34,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         }
     }
 
-    /// The node follows, in this term.
+    /// Expects that the node is a follower in this term.
     pub fn expect_follower(&self, node: u64, term: u64) {
         let status = self.status(node);
         if status.role != RoleKind::Follower || status.term.get() != term {
@@ -42,7 +43,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         }
     }
 
-    /// No node leads.
+    /// Expects that no node that is up leads.
     pub fn expect_no_leader(&self) {
         self.assert_started();
         let leads = self
@@ -50,11 +51,11 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
             .iter()
             .find(|node| node.liveness == Liveness::Up && node.status.role == RoleKind::Leader);
         if let Some(leader) = leads {
-            self.fail(&format!("nobody should lead, but node {} does", leader.id));
+            self.fail(&format!("no node should lead, but node {} does", leader.id));
         }
     }
 
-    /// The node has committed exactly up to this index.
+    /// Expects that this is the commit index of the node.
     pub fn expect_commit(&self, node: u64, index: u64) {
         let commit = self.status(node).commit_index;
         if commit.get() != index {
@@ -62,7 +63,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         }
     }
 
-    /// The node's log ends in this entry.
+    /// Expects that this is the last entry of the node's log.
     pub fn expect_last(&self, node: u64, index: u64, term: u64) {
         let last = self.status(node).last_log;
         if last.index.get() != index || last.term.get() != term {
@@ -72,18 +73,18 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         }
     }
 
-    /// Every node that is up has the same log, all of it committed and applied, and one of them
-    /// leads.
+    /// Expects that exactly one of the nodes that are up leads, and that all of them have its term
+    /// and its log, committed and applied to the end.
     pub fn expect_converged(&self) {
         if let Err(why) = self.converged() {
             self.fail(&format!("the cluster should have converged: {why}"));
         }
     }
 
-    /// Whether the nodes that are up agree on everything; else why not.
+    /// Whether [`Cluster::expect_converged`] holds.
     ///
     /// # Errors
-    /// The first thing on which they do not agree.
+    /// The first difference that was found.
     pub fn converged(&self) -> Result<(), String> {
         self.assert_started();
         let up = || self.nodes.iter().filter(|node| node.liveness == Liveness::Up);
@@ -121,7 +122,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
 }
 
 impl<M: StateMachine, S: LogStore> Expectation<'_, M, S> {
-    /// It was applied.
+    /// The command was applied.
     ///
     /// # Panics
     /// If not; the other expectations likewise.
@@ -129,24 +130,24 @@ impl<M: StateMachine, S: LogStore> Expectation<'_, M, S> {
         self.check("applied", |outcome| matches!(outcome, CommandOutcome::Applied(_)));
     }
 
-    /// It was applied, and the state machine answered this.
+    /// The command was applied and this is the output of the state machine.
     pub fn is_applied_with(self, output: &str) {
         let what = format!("applied with {output:?}");
         self.check(&what, |outcome| matches!(outcome, CommandOutcome::Applied(o) if o == output));
     }
 
-    /// The state machine of the node that was asked failed at it.
+    /// The state machine of the node failed at the command.
     pub fn has_failed_to_apply(self) {
         let failed = |outcome: &CommandOutcome| matches!(outcome, CommandOutcome::ApplyFailed(_));
         self.check("failed to apply", failed);
     }
 
-    /// Nobody can say whether it takes effect.
+    /// The outcome is unknown: the command may still be applied.
     pub fn is_unknown(self) {
         self.check("unknown", |outcome| *outcome == CommandOutcome::Unknown);
     }
 
-    /// It was refused, in one way or another: it is not in the log.
+    /// The request was refused, for whatever reason: the command is not in the log.
     pub fn is_refused(self) {
         self.check("refused", |outcome| {
             matches!(
@@ -156,7 +157,7 @@ impl<M: StateMachine, S: LogStore> Expectation<'_, M, S> {
         });
     }
 
-    /// It was refused, since this node leads.
+    /// The request was refused with this node as the leader.
     pub fn is_redirected_to(self, leader: u64) {
         let what = format!("redirected to {leader}");
         self.check(
@@ -165,26 +166,26 @@ impl<M: StateMachine, S: LogStore> Expectation<'_, M, S> {
         );
     }
 
-    /// It was refused for now.
+    /// The request was refused and can be retried at the same node.
     pub fn is_to_be_retried(self) {
         self.check("to be retried", |outcome| matches!(outcome, CommandOutcome::Retry(_)));
     }
 
-    /// The read may be answered.
+    /// The read is confirmed and applied far enough.
     pub fn is_read_ready(self) {
-        self.check("ready to be read", |outcome| matches!(outcome, CommandOutcome::ReadReady(_)));
+        self.check("ready to read", |outcome| matches!(outcome, CommandOutcome::ReadReady(_)));
     }
 
-    /// The client gave up on it: it has no answer, and is collected as timed out.
+    /// The request has no outcome. It is recorded as timed out.
     pub fn is_timed_out(self) {
         self.check("timed out", |outcome| *outcome == CommandOutcome::TimedOut);
     }
 
-    /// It has no answer yet. The client goes on waiting.
+    /// The request has no outcome yet. Nothing is recorded.
     pub fn is_pending(self) {
         if let Some(outcome) = self.cluster.outcome(self.handle) {
             let number = self.handle.number();
-            self.cluster.fail(&format!("command {number} should be pending, but is {outcome:?}"));
+            self.cluster.fail(&format!("request {number} should be pending, but is {outcome:?}"));
         }
     }
 
@@ -192,7 +193,7 @@ impl<M: StateMachine, S: LogStore> Expectation<'_, M, S> {
         let outcome = self.cluster.collect(self.handle);
         if !holds(&outcome) {
             let number = self.handle.number();
-            self.cluster.fail(&format!("command {number} should be {what}, but is {outcome:?}"));
+            self.cluster.fail(&format!("request {number} should be {what}, but is {outcome:?}"));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The network in the test's hand: single messages, links, partitions.
+//! Actions on messages, links and partitions.
 
 use raft_core::ports::{LogStore, StateMachine};
 use raft_core::{Message, NodeId, majority_of};
@@ -8,20 +8,20 @@ use crate::network::{InFlight, Link};
 use crate::selector::Selector;
 use crate::trace::record::{Loss, RecordKind, Side};
 
-/// What becomes of messages that are stopped by a cut link.
+/// What a cut link does with messages.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum CutOff {
-    /// They are lost.
+    /// Messages are lost.
     Lose,
-    /// They wait until the link is healed, and arrive then; see [`Cluster::heal_without_held`].
+    /// Messages wait until the link works again; [`Cluster::heal_without_held`] drops them.
     Hold,
 }
 
 impl<M: StateMachine, S: LogStore> Cluster<M, S> {
-    /// Drops the messages that are meant, from the outboxes and from the wire. Returns how many.
+    /// Drops the selected messages from the outboxes and from the wire. Returns their number.
     ///
     /// # Panics
-    /// If there is none.
+    /// If no message matches.
     pub fn drop(&mut self, selector: Selector) -> usize {
         let ids = self.ids_anywhere(&selector);
         self.require_any(&ids, "drop", &selector);
@@ -31,7 +31,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         ids.len()
     }
 
-    /// Drops every message that there is. Returns how many.
+    /// Drops all messages. Returns their number.
     pub fn drop_all(&mut self) -> usize {
         let ids = self.ids_anywhere(&Selector::default());
         for &id in &ids {
@@ -40,10 +40,11 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         ids.len()
     }
 
-    /// From now on only verbs that name these messages move them. Returns how many.
+    /// Holds the selected messages: only actions with a selector that matches move them. Returns
+    /// their number.
     ///
     /// # Panics
-    /// If there is none.
+    /// If no message matches.
     pub fn hold(&mut self, selector: Selector) -> usize {
         let ids = self.ids_anywhere(&selector);
         self.require_any(&ids, "hold", &selector);
@@ -51,10 +52,10 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         ids.len()
     }
 
-    /// These messages are moved like all others again.
+    /// Ends [`Cluster::hold`] for the selected messages. Returns their number.
     ///
     /// # Panics
-    /// If there is none.
+    /// If no message matches.
     pub fn release(&mut self, selector: Selector) -> usize {
         let ids = self.ids_anywhere(&selector);
         self.require_any(&ids, "release", &selector);
@@ -62,11 +63,10 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         ids.len()
     }
 
-    /// Puts a second copy of the messages that are meant on the wire, behind everything else.
-    /// Returns how many.
+    /// Puts a copy of each selected message at the end of the wire. Returns their number.
     ///
     /// # Panics
-    /// If there is none.
+    /// If no message matches.
     pub fn duplicate(&mut self, selector: Selector) -> usize {
         let ids = self.ids_anywhere(&selector);
         self.require_any(&ids, "duplicate", &selector);
@@ -76,10 +76,10 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         ids.len()
     }
 
-    /// Puts the messages on the wire that are meant behind everything else on it.
+    /// Moves the selected messages on the wire to the end of the wire. Returns their number.
     ///
     /// # Panics
-    /// If there is none.
+    /// If no message matches.
     pub fn delay(&mut self, selector: Selector) -> usize {
         let ids = self.ids_on_wire(&selector);
         self.require_any(&ids, "delay", &selector);
@@ -92,10 +92,10 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         ids.len()
     }
 
-    /// Alters the messages that are meant, in the outboxes and on the wire.
+    /// Changes the selected messages, in the outboxes and on the wire. Returns their number.
     ///
     /// # Panics
-    /// If there is none.
+    /// If no message matches.
     pub fn alter(&mut self, selector: Selector, mut change: impl FnMut(&mut Message)) -> usize {
         let ids = self.ids_anywhere(&selector);
         self.require_any(&ids, "alter", &selector);
@@ -110,7 +110,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         ids.len()
     }
 
-    /// From now on every message that fits is lost right after it was sent.
+    /// From now on the messages that the selector matches are lost when they are sent.
     pub fn lose(&mut self, selector: Selector) {
         self.network.loss_rules.push(selector);
     }
@@ -124,19 +124,20 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         self.network.loss_rules.iter().any(|selector| selector.matches(message))
     }
 
-    /// Splits the nodes into groups that do not hear each other. Nodes that are not named form a
-    /// group of their own. What is sent across is lost.
+    /// Splits the nodes into groups. Messages between groups are lost. Nodes that are not listed
+    /// form one more group.
     ///
     /// # Panics
-    /// If a group names a node that does not exist.
+    /// If there is no such node.
     pub fn partition(&mut self, groups: &[&[u64]]) {
         self.partition_with(groups, CutOff::Lose);
     }
 
-    /// Splits the nodes into groups; what is sent across waits, or is lost.
+    /// Splits the nodes into groups, see [`Cluster::partition`]. Messages between groups are lost
+    /// or wait.
     ///
     /// # Panics
-    /// If a group names a node that does not exist.
+    /// If there is no such node.
     pub fn partition_with(&mut self, groups: &[&[u64]], cut_off: CutOff) {
         self.start();
         let size = self.nodes.len();
@@ -166,10 +167,10 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         }
     }
 
-    /// Cuts the links of a node to all others, both ways, without calling it a partition.
+    /// Cuts all links of a node in both directions, without a partition in the trace.
     ///
     /// # Panics
-    /// If there is no such node; the other verbs here likewise.
+    /// If there is no such node; the other actions on links likewise.
     pub fn cut_off(&mut self, node: u64) {
         for peer in 1..=self.size() as u64 {
             if peer != node {
@@ -179,12 +180,13 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         }
     }
 
-    /// From now on what `from` sends to `to` is lost; the other way still works.
+    /// From now on messages from `from` to `to` are lost. The opposite direction is not affected.
     pub fn cut(&mut self, from: u64, to: u64) {
         self.cut_with(from, to, CutOff::Lose);
     }
 
-    /// From now on what `from` sends to `to` waits, or is lost; the other way still works.
+    /// From now on messages from `from` to `to` are lost or wait. The opposite direction is not
+    /// affected.
     pub fn cut_with(&mut self, from: u64, to: u64, cut_off: CutOff) {
         let link = match cut_off {
             CutOff::Lose => Link::Losing,
@@ -195,14 +197,14 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         self.record_at(from_at, RecordKind::LinkCut { to: NodeId(to) }, None);
     }
 
-    /// The link works again.
+    /// Ends [`Cluster::cut`] for this direction. Messages that waited can be moved again.
     pub fn reconnect(&mut self, from: u64, to: u64) {
         let (from_at, to_at) = (self.slot(from), self.slot(to));
         self.network.set_link(from_at, to_at, Link::Open);
         self.record_at(from_at, RecordKind::LinkHealed { to: NodeId(to) }, None);
     }
 
-    /// Every link works again. What was held arrives.
+    /// Ends all partitions and cuts. Messages that waited can be moved again.
     pub fn heal(&mut self) {
         self.start();
         let size = self.nodes.len();
@@ -222,7 +224,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         }
     }
 
-    /// Every link works again. What was held is lost.
+    /// Ends all partitions and cuts. Messages that waited are lost.
     pub fn heal_without_held(&mut self) {
         let stuck = |in_flight: &&InFlight, links: &crate::network::Network| {
             links.link_of(&in_flight.message) == Link::Holding

@@ -1,4 +1,4 @@
-//! What a test makes nodes do.
+//! Actions on nodes: elections, time, crashes and restarts.
 
 use raft_core::ports::{LogStore, StateMachine};
 use raft_core::{
@@ -14,21 +14,23 @@ use crate::selector::{any, pre_vote, vote};
 use crate::trace::record::{Liveness, Loss, RecordKind};
 
 impl<M: StateMachine, S: LogStore> Cluster<M, S> {
-    /// The node starts an election, as if its election timeout had passed.
+    /// Starts an election at the node, as if its election timeout had passed.
     ///
     /// # Panics
-    /// If there is no such node; the other verbs here likewise.
+    /// If there is no such node, or it is not up; the other actions on nodes likewise.
     pub fn campaign(&mut self, node: u64) {
         self.force_input(node, "campaign", Input::Campaign);
     }
 
-    /// The node campaigns and wins, and everyone knows: messages are moved until it is quiet.
+    /// Starts an election at the node and moves messages until it leads and the election has
+    /// settled ([`election_settled`]).
     pub fn elect(&mut self, node: u64) {
         self.campaign(node);
         self.deliver_until(leader_is(node).and(election_settled()));
     }
 
-    /// The node campaigns and wins with the votes of these; nobody else hears of it yet.
+    /// Starts an election at the node and moves only the pre-votes and votes of these voters. The
+    /// other nodes receive nothing.
     pub fn elect_with(&mut self, node: u64, voters: &[u64]) {
         self.campaign(node);
         for request in [pre_vote(), vote()] {
@@ -40,21 +42,20 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
             }
         }
         if self.status(node).role != RoleKind::Leader {
-            self.fail(&format!("the votes of {voters:?} do not elect node {node}"));
+            self.fail(&format!("node {node} is not elected by the votes of {voters:?}"));
         }
     }
 
-    /// The node gives up leadership or candidacy, in the same term.
+    /// Makes a leader or candidate a follower in the same term.
     pub fn step_down(&mut self, node: u64) {
         self.force_input(node, "step down", Input::StepDown);
     }
 
-    /// The node takes a role whatever the others would say: as far as it takes a quorum, the node
-    /// is told of votes that nobody cast. The rules go on watching, so a role that breaks one ends
-    /// the test.
+    /// Puts the node into a role without the other nodes: it receives forged votes where it needs a
+    /// quorum. The rules are checked as always, so a role that violates one ends the test.
     ///
     /// # Panics
-    /// Also if the node cannot take the role, such as a learner that cannot lead.
+    /// Also if the node cannot take the role, for example a learner.
     pub fn force_role(&mut self, node: u64, role: RoleKind) {
         if role == RoleKind::Follower {
             self.step_down(node);
@@ -72,7 +73,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         }
     }
 
-    /// Every other voter seems to grant what the node asks for.
+    /// Passes the node forged responses of the other voters that grant its request.
     fn inject_votes(&mut self, node: u64) {
         let status = self.status(node).clone();
         let body = if status.role == RoleKind::PreCandidate {
@@ -103,8 +104,8 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         }
     }
 
-    /// The leader's next heartbeats go into its outbox: time moves on to where they are due, and
-    /// only this node looks at the clock.
+    /// Advances the virtual time by the heartbeat interval and gives a tick to this leader alone:
+    /// its heartbeats are put into its outbox.
     ///
     /// # Panics
     /// Also if the node does not lead.
@@ -117,7 +118,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         self.force_input(node, "heartbeat", Input::Tick);
     }
 
-    /// The node looks at the clock, as it stands.
+    /// Gives the node a tick at the current virtual time.
     pub fn tick(&mut self, node: u64) {
         let at = self.slot(node);
         if self.nodes[at].is_up() {
@@ -126,7 +127,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         }
     }
 
-    /// The node's transport says that it cannot reach a peer.
+    /// Reports to the node that its transport cannot reach a peer.
     pub fn peer_unreachable(&mut self, node: u64, peer: u64) {
         let what = format!("peer {peer} unreachable");
         self.force_input(node, &what, Input::PeerUnreachable(NodeId(peer)));
@@ -142,7 +143,8 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         self.settle(at);
     }
 
-    /// The node's process goes away, with everything that was not durable.
+    /// Stops the process of the node. [`Crash`] selects which changes that are not durable survive.
+    /// Has no effect if the node is down.
     pub fn crash(&mut self, node: u64, crash: Crash) {
         let at = self.slot(node);
         if self.nodes[at].liveness == Liveness::Down {
@@ -173,20 +175,21 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         }
     }
 
-    /// The node's process comes back from its store, with a new state machine.
+    /// Starts the process of the node again, with its store and a new state machine. Crashes it
+    /// first if it is not down.
     ///
     /// # Panics
-    /// Also if it cannot start; see [`Cluster::try_restart`].
+    /// Also if the node cannot start; see [`Cluster::try_restart`].
     pub fn restart(&mut self, node: u64) {
         if let Err(error) = self.try_restart(node) {
             self.fail(&format!("node {node} does not start: {error}"));
         }
     }
 
-    /// The node's process tries to come back from its store.
+    /// Like [`Cluster::restart`], for a node that may refuse to start.
     ///
     /// # Errors
-    /// What the node says against it, for example that its log is marked broken.
+    /// The reason why the node does not start, for example that its log is marked broken.
     ///
     /// # Panics
     /// If its store or its state machine cannot be opened.
@@ -203,7 +206,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         slot.store = Some(store);
         slot.machine = (self.factory.machine)(node);
         let applied = slot.machine.applied().expect("the state machine opens again");
-        // A node that lives again draws other numbers than in its first life.
+        // A restarted node draws other random numbers than before.
         slot.config.seed = slot.config.seed.wrapping_add(0xD1B5_4A32_D192_ED03);
         let core = Node::new(slot.config.clone(), recovered, membership, self.now)?;
         slot.status = core.status();
@@ -212,13 +215,14 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         slot.liveness = Liveness::Up;
         let record = self.record_at(at, RecordKind::Restarted, None);
         self.checker.on_restart(at, &self.nodes[at].status, applied, record);
-        // Whatever is known to be committed and lies past this is applied again, beginning now.
+        // Committed entries after the applied index are applied again.
         self.step_as(at, Input::Applied(applied), record);
         self.settle(at);
         Ok(())
     }
 
-    /// The node does nothing at all until it is unblocked: what is sent to it waits on the wire.
+    /// Pauses the node: it handles and sends nothing until [`Cluster::unblock`]. Messages to it
+    /// wait on the wire.
     pub fn block(&mut self, node: u64) {
         let at = self.slot(node);
         if self.nodes[at].is_up() {
@@ -227,7 +231,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         }
     }
 
-    /// The node goes on where it was held still.
+    /// Ends [`Cluster::block`].
     pub fn unblock(&mut self, node: u64) {
         let at = self.slot(node);
         if self.nodes[at].liveness == Liveness::Blocked {
@@ -239,8 +243,8 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
 }
 
 impl<M: StateMachine> Cluster<M, MemLogStore> {
-    /// Sets the term of a node by hand and forgets its vote: the node restarts with it. No real
-    /// node can be brought to this.
+    /// Sets the term in the store of a node, removes its vote, and restarts the node. A real node
+    /// does not reach this state.
     ///
     /// # Panics
     /// If there is no such node, or its last entry is of a later term.
@@ -258,8 +262,8 @@ impl<M: StateMachine> Cluster<M, MemLogStore> {
         self.restart(node);
     }
 
-    /// Takes away the digest that the log is broken, as an operator does once the cause is mended.
-    /// Says whether there was one.
+    /// Removes the mark that the log is broken, as an operator does after the cause is corrected.
+    /// Returns whether there was one.
     ///
     /// # Panics
     /// If there is no such node.

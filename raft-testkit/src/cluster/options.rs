@@ -9,7 +9,7 @@ use super::settings::Timers;
 use super::sim_cluster::Cluster;
 
 impl<M: StateMachine, S: LogStore> Cluster<M, S> {
-    /// Names the scenario: its title, and in lower case with underscores its files.
+    /// Sets the title of the scenario. Its files have the title in lower case with underscores.
     #[must_use]
     pub fn scenario(mut self, title: &str) -> Self {
         title.clone_into(&mut self.recorder.header.title);
@@ -17,21 +17,21 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         self
     }
 
-    /// Names the scenario's files other than its title does.
+    /// Sets the name of the scenario's files.
     #[must_use]
     pub fn named(mut self, name: &str) -> Self {
         name.clone_into(&mut self.recorder.header.scenario);
         self
     }
 
-    /// Says what the scenario shows.
+    /// Sets the description of the scenario.
     #[must_use]
     pub fn described(mut self, text: &str) -> Self {
         text.clone_into(&mut self.recorder.header.description);
         self
     }
 
-    /// Draws every random number from this seed.
+    /// Sets the seed of the election timeouts. The default is 0.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.assert_not_started();
@@ -40,7 +40,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         self
     }
 
-    /// Whether time moves by itself.
+    /// Sets whether timers fire. The default is [`Timers::Off`].
     #[must_use]
     pub fn timers(mut self, timers: Timers) -> Self {
         self.assert_not_started();
@@ -48,7 +48,8 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         self
     }
 
-    /// Adjusts the settings of every node.
+    /// Changes the configuration of every node, after the other options. May be called several
+    /// times.
     #[must_use]
     pub fn config(mut self, adjust: impl Fn(&mut Config) + Send + Sync + 'static) -> Self {
         self.assert_not_started();
@@ -56,13 +57,13 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         self
     }
 
-    /// Whether nodes ask before they raise their term; they do by default.
+    /// Sets whether nodes hold a pre-vote before an election (thesis §9.6). The default is true.
     #[must_use]
     pub fn pre_vote(self, pre_vote: bool) -> Self {
         self.config(move |config| config.pre_vote = pre_vote)
     }
 
-    /// At most this many entries in an append, and this many appends unanswered by one follower.
+    /// Sets the maximum number of entries in an append, and of appends in flight to one follower.
     #[must_use]
     pub fn window(self, entries: usize, appends: usize) -> Self {
         self.config(move |config| {
@@ -71,14 +72,14 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         })
     }
 
-    /// What a node does when its state machine fails at a command.
+    /// Sets what a node does when its state machine fails at a command.
     #[must_use]
     pub fn apply_failure(self, policy: ApplyFailurePolicy) -> Self {
         self.config(move |config| config.apply_failure = policy)
     }
 
-    /// How a store is opened again after a crash, given the node and the store as it was left.
-    /// Without this the store is used as it is.
+    /// Sets how a store is opened after a crash. The function gets the id of the node and the store
+    /// before the crash. Without this option the same store is used again.
     #[must_use]
     pub fn reopening(mut self, reopen: impl Fn(u64, S) -> S + Send + Sync + 'static) -> Self {
         self.assert_not_started();
@@ -86,21 +87,21 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         self
     }
 
-    /// Records nothing: faster, for many events. The rules are checked all the same.
+    /// Records no trace, which is faster. The rules are checked.
     #[must_use]
     pub fn untraced(mut self) -> Self {
         self.recorder.set_enabled(false);
         self
     }
 
-    /// Keeps a broken rule in [`Cluster::violation`] instead of panicking.
+    /// Keeps a violation in [`Cluster::violation`] instead of a panic.
     #[must_use]
     pub fn without_panic(mut self) -> Self {
         self.settings.panic_on_violation = false;
         self
     }
 
-    /// The command line that repeats the test, for its report.
+    /// Sets the command line that repeats the test, for the report of a failure.
     #[must_use]
     pub fn repeated_by(mut self, line: &str) -> Self {
         self.settings.repeat_command = Some(line.to_owned());
@@ -108,11 +109,11 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     }
 
     fn assert_not_started(&self) {
-        assert!(self.nodes.is_empty(), "settings come before the first event");
+        assert!(self.nodes.is_empty(), "options are set before the cluster starts");
     }
 }
 
-/// A title as the name of a file.
+/// A title as a file name.
 fn file_name(title: &str) -> String {
     let mut name = String::with_capacity(title.len());
     for letter in title.chars() {

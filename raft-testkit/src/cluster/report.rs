@@ -1,4 +1,4 @@
-//! What a failing test prints and leaves behind.
+//! The report and the files of a failing test.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -6,40 +6,39 @@ use std::path::PathBuf;
 use raft_core::ports::{LogStore, StateMachine};
 
 use super::sim_cluster::Cluster;
+use crate::check::{Observation, Violation};
 use crate::trace::files;
-use crate::trace::report::{Observation, failure_report};
+use crate::trace::report;
 
 impl<M: StateMachine, S: LogStore> Cluster<M, S> {
-    /// Ends the test with a report.
-    pub(crate) fn fail(&self, what: &str) -> ! {
-        let report = self.report(what);
+    /// Panics with a report.
+    pub(crate) fn fail(&self, failure: &str) -> ! {
+        let report = self.report(failure);
         panic!("{report}");
     }
 
-    /// What went wrong, the witnesses, what led to it, how the nodes stand, and how to repeat it:
-    /// at most 40 lines. The trace is written beside it in every form.
+    /// The report of a failure, in at most 40 lines: the violated rule (else `failure`), what it
+    /// requires, the two observations that contradict each other, the events that led to them, the
+    /// state of the nodes, and the command that repeats the test.
     #[must_use]
-    pub fn report(&self, what: &str) -> String {
+    pub fn report(&self, failure: &str) -> String {
         let repeat = self.repeat_command();
         let (header, records) = (&self.recorder.header, self.records());
-        if let Some(violation) = self.violation() {
-            let witness = |witness: &'_ crate::check::Observation| witness.record;
-            let (earlier, later) = (&violation.earlier, &violation.later);
-            let on = self.recorder.is_enabled();
-            let witnesses = [
-                Observation { text: &earlier.text, record: on.then(|| witness(earlier)) },
-                Observation { text: &later.text, record: on.then(|| witness(later)) },
+        if let Some(Violation { rule, earlier, later, .. }) = self.violation() {
+            let rule_text = format!("{} ({})", rule.statement(), rule.source());
+            let traced = self.recorder.is_enabled();
+            let record = |observation: &'_ Observation| traced.then_some(observation.record);
+            let observations = [
+                report::Observation { text: &rule_text, record: None },
+                report::Observation { text: &earlier.text, record: record(earlier) },
+                report::Observation { text: &later.text, record: record(later) },
             ];
-            failure_report(header, records, violation.rule.name(), &witnesses, &repeat)
-        } else {
-            let mut lines = what.lines();
-            let rule = lines.next().unwrap_or("an expectation");
-            let rest: Vec<&str> = lines.collect();
-            let saw = rest.join("\n");
-            let witnesses = [Observation { text: &saw, record: None }];
-            let shown = if saw.is_empty() { &witnesses[..0] } else { &witnesses[..] };
-            failure_report(header, records, rule, shown, &repeat)
+            return report::failure_report(header, records, rule.name(), &observations, &repeat);
         }
+        let (heading, details) = failure.split_once('\n').unwrap_or((failure, ""));
+        let observations = [report::Observation { text: details, record: None }];
+        let shown = if details.is_empty() { &observations[..0] } else { &observations[..] };
+        report::failure_report(header, records, heading, shown, &repeat)
     }
 
     fn repeat_command(&self) -> String {
@@ -56,8 +55,8 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         line
     }
 
-    /// Writes the trace in every form into the directory `traces` of cargo's target directory, named
-    /// after the scenario. Returns where the facts lie.
+    /// Writes the trace in every form into the directory `traces` of cargo's target directory.
+    /// Returns the path of the facts.
     ///
     /// # Panics
     /// If it cannot be written.
@@ -67,14 +66,14 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
 }
 
 impl<M: StateMachine, S: LogStore> Drop for Cluster<M, S> {
-    /// A test that fails leaves its trace behind, in every form. With `RAFT_SAVE_TRACES=1` every
-    /// scenario that has a title does.
+    /// Writes the trace in every form if the test fails. With `RAFT_SAVE_TRACES=1` every scenario
+    /// with a title does.
     fn drop(&mut self) {
         if !self.recorder.is_enabled() || self.records().is_empty() {
             return;
         }
         if std::thread::panicking() {
-            // Nobody is left to be told of a failure to write: the test fails already.
+            // The test fails already; a failure to write cannot be reported.
             let _ = files::write_failure(&self.trace());
         } else if !self.recorder.header.title.is_empty() && files::save_all() {
             self.save_trace();

@@ -4,19 +4,23 @@ use raft_core::{LogIndex, NodeId};
 
 use crate::trace::record::CommandOutcome;
 
-/// A command or a read that was handed to a node.
+/// A command or a read that was submitted to a node. Returned by [`Cluster::propose`] and
+/// [`Cluster::read`].
+///
+/// [`Cluster::propose`]: crate::Cluster::propose
+/// [`Cluster::read`]: crate::Cluster::read
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct RequestHandle(pub(super) u64);
 
 impl RequestHandle {
-    /// Its number in the trace.
+    /// The number of the request in the trace.
     #[must_use]
     pub const fn number(self) -> u64 {
         self.0
     }
 }
 
-/// Everything that was asked.
+/// All requests.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Clients {
     pub(super) requests: Vec<Request>,
@@ -26,11 +30,11 @@ pub(crate) struct Clients {
 pub(super) struct Request {
     pub(super) node: NodeId,
     pub(super) outcome: Option<CommandOutcome>,
-    /// Whether the test has looked at how it ended.
+    /// Whether the test has taken the outcome.
     pub(super) collected: bool,
-    /// The record of its answer, or of its start.
+    /// The record of its outcome, or of its start.
     pub(super) record: u64,
-    /// What clients had seen when it was asked: what a read must see.
+    /// The highest index whose effect a client had seen when the request began: a read must see it.
     pub(super) floor: (LogIndex, u64),
 }
 
@@ -39,7 +43,7 @@ impl Clients {
         let at = usize::try_from(handle.0 - 1).unwrap_or(usize::MAX);
         self.requests
             .get(at)
-            .expect("a handle comes from this cluster or from one it was forked of")
+            .expect("a handle belongs to this cluster or to the cluster that it is a fork of")
     }
 
     pub(super) fn get_mut(&mut self, id: u64) -> Option<&mut Request> {

@@ -1,4 +1,4 @@
-//! Looking at the cluster, and telling its story.
+//! Sections and remarks of the trace.
 
 use raft_core::ports::{LogStore, StateMachine};
 
@@ -6,14 +6,14 @@ use super::sim_cluster::Cluster;
 use crate::features;
 use crate::trace::record::RecordKind;
 
-/// Says more about the section that was just begun. Made by [`Cluster::section`].
+/// Adds details to the current section. Made by [`Cluster::section`].
 #[derive(Debug)]
 pub struct SectionNotes<'a, M: StateMachine, S: LogStore> {
     cluster: &'a mut Cluster<M, S>,
 }
 
 impl<M: StateMachine, S: LogStore> Cluster<M, S> {
-    /// Begins a part of the scenario.
+    /// Begins a section of the scenario.
     pub fn section(&mut self, title: &str) -> SectionNotes<'_, M, S> {
         self.record_cluster(RecordKind::Section {
             title: title.to_owned(),
@@ -24,19 +24,19 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         SectionNotes { cluster: self }
     }
 
-    /// Says more about the section that is going on; before the first one it says nothing.
+    /// Adds details to the current section; has no effect before the first section.
     pub fn last_section(&mut self) -> SectionNotes<'_, M, S> {
         SectionNotes { cluster: self }
     }
 
-    /// Writes a remark into the trace.
+    /// Adds a remark to the trace.
     pub fn remark(&mut self, text: &str) {
         self.record_cluster(RecordKind::Note { text: text.to_owned() });
     }
 }
 
 impl<M: StateMachine, S: LogStore> SectionNotes<'_, M, S> {
-    /// What it is about, at length.
+    /// The description of the section.
     pub fn described(self, text: &str) -> Self {
         self.with(|kind| {
             if let RecordKind::Section { description, .. } = kind {
@@ -45,7 +45,7 @@ impl<M: StateMachine, S: LogStore> SectionNotes<'_, M, S> {
         })
     }
 
-    /// Features of Raft that it relies on, by their paths in [`features`].
+    /// The features of Raft that the section relies on, by their paths in [`features`].
     ///
     /// # Panics
     /// If a path is not registered.
@@ -58,7 +58,7 @@ impl<M: StateMachine, S: LogStore> SectionNotes<'_, M, S> {
         })
     }
 
-    /// Features of Raft that it tests, by their paths in [`features`].
+    /// The features of Raft that the section tests, by their paths in [`features`].
     ///
     /// # Panics
     /// If a path is not registered.

@@ -1,22 +1,26 @@
-//! How a cluster is set up, before its first event.
+//! The settings of a cluster.
 
 use std::fmt;
 use std::sync::Arc;
 
 use raft_core::Config;
 
-/// Whether virtual time moves by itself.
+/// Whether the timers of the nodes fire.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Timers {
-    /// Elections and heartbeats happen when a verb says so. Check-quorum is off, since no time
-    /// passes in which a quorum could be heard from, and no disk counts as stalled.
+    /// Elections and heartbeats happen only by actions. Check-quorum is off, since no time passes
+    /// in which a leader could have contact with a quorum, and no disk counts as stalled.
     #[default]
     Off,
-    /// [`Cluster::run_for`] lets time pass; check-quorum is on.
+    /// [`Cluster::run_for`] and [`Cluster::run_until`] advance the time and fire timers.
+    /// Check-quorum is on.
+    ///
+    /// [`Cluster::run_for`]: crate::Cluster::run_for
+    /// [`Cluster::run_until`]: crate::Cluster::run_until
     On,
 }
 
-/// Makes the factory of each node.
+/// Makes the state machine and the store of each node.
 pub(crate) struct NodeFactory<M, S> {
     pub(crate) machine: Arc<dyn Fn(u64) -> M + Send + Sync>,
     pub(crate) store: Arc<dyn Fn(u64) -> S + Send + Sync>,
@@ -35,15 +39,15 @@ impl<M, S> Clone for NodeFactory<M, S> {
 
 type ConfigChange = Arc<dyn Fn(&mut Config) + Send + Sync>;
 
-/// Everything that can be set.
+/// The settings of a cluster.
 #[derive(Clone)]
 pub(crate) struct Settings {
     pub(crate) seed: u64,
     pub(crate) timers: Timers,
     pub(crate) config_changes: Vec<ConfigChange>,
-    /// Whether a broken rule panics.
+    /// Whether a violation panics.
     pub(crate) panic_on_violation: bool,
-    /// The line that repeats the test, for reports.
+    /// The command line that repeats the test, for reports.
     pub(crate) repeat_command: Option<String>,
 }
 

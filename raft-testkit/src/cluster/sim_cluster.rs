@@ -1,4 +1,4 @@
-//! The cluster, and how it is built.
+//! The cluster and its construction.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -21,13 +21,17 @@ use crate::recorder::Recorder;
 use crate::sim_node::{Completion, SimNode};
 use crate::trace::record::{Liveness, RecordKind, Side};
 
-/// A cluster of real nodes in one thread and virtual time. Nothing moves unless a verb moves it:
-/// messages wait in the outbox of their sender, then on the wire; timers stand still unless they
-/// are [`Timers::On`]. What a shell does beside the core (disk, state machine) is done at once
-/// unless the test takes it into its hands.
+/// A cluster of real [`raft_core::Node`]s in one thread and virtual time.
 ///
-/// Nodes are called 1, 2, 3, ... After every event the rules of Raft are checked; a broken one
-/// panics with a report (see [`Rule`](crate::Rule)).
+/// Nothing happens unless the test calls an action. Messages wait in the outbox of their sender,
+/// then on the wire. Timers fire only with [`Timers::On`]. Disk writes and state machines complete
+/// at once unless the test controls them ([`Cluster::disk_by_hand`], [`Cluster::apply_by_hand`]).
+///
+/// The nodes are 1, 2, 3, ... up to the size. After every event all rules are checked (see
+/// [`Rule`](crate::Rule)); a violation panics with a report.
+///
+/// The first action starts the nodes; [`Cluster::start`] does so explicitly. Options such as
+/// [`Cluster::seed`] come before it.
 pub struct Cluster<M: StateMachine = Counter, S: LogStore = MemLogStore> {
     pub(crate) factory: NodeFactory<M, S>,
     pub(crate) settings: Settings,
@@ -37,14 +41,14 @@ pub struct Cluster<M: StateMachine = Counter, S: LogStore = MemLogStore> {
     pub(crate) checker: Checker,
     pub(crate) recorder: Recorder,
     pub(crate) now: Timestamp,
-    /// How many inputs the nodes were given.
+    /// The number of inputs given to the nodes.
     pub(crate) events: u64,
     /// Reused from step to step.
     pub(super) effects: Vec<Effect>,
 }
 
 impl Cluster {
-    /// A cluster of this many voters, each with a [`Counter`] and a store in memory.
+    /// A cluster of `size` voters, each with a [`Counter`] and a store in memory.
     ///
     /// # Panics
     /// If `size` is zero.
@@ -56,9 +60,11 @@ impl Cluster {
 }
 
 impl<M: StateMachine, S: LogStore> Cluster<M, S> {
-    /// A cluster with a state machine and a store of your own, made for each node. The state
-    /// machine is made anew when its node restarts; the store is kept, see
+    /// A cluster of `size` voters with your state machine and your store. Both functions get the id
+    /// of the node. `machine` is called again at every restart; the store is kept, see
     /// [`Cluster::reopening`].
+    ///
+    /// Stores and state machines must be empty when the cluster starts.
     ///
     /// # Panics
     /// If `size` is zero.
@@ -90,13 +96,17 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         }
     }
 
-    /// How many nodes there are.
+    /// The number of nodes.
     #[must_use]
     pub const fn size(&self) -> usize {
         self.recorder.header.nodes.len()
     }
 
-    /// Brings every node up. The first verb does so by itself.
+    /// Starts all nodes, if they are not started. The first action does so, too.
+    ///
+    /// # Panics
+    /// If a store or a state machine cannot be opened or is not empty, or the settings of
+    /// [`Cluster::config`] are invalid.
     pub fn start(&mut self) {
         if !self.nodes.is_empty() {
             return;
@@ -170,7 +180,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         Membership::of_voters(self.recorder.header.nodes.iter().copied())
     }
 
-    /// The place of a node in the list; starts the cluster if need be.
+    /// The position of a node in the list. Starts the cluster if it is not started.
     pub(crate) fn slot(&mut self, node: u64) -> usize {
         self.start();
         let at = slot_of(NodeId(node));
@@ -180,7 +190,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
 }
 
 impl<M: StateMachine + Clone, S: LogStore + Clone> Cluster<M, S> {
-    /// A second world that is the same up to here and goes its own way from here on.
+    /// A copy of the cluster. Both continue independently.
     #[must_use]
     pub fn fork(&self) -> Self {
         let mut recorder = self.recorder.clone();

@@ -8,8 +8,7 @@ use crate::recorder::NewRecord;
 use crate::trace::record::{MessageView, RecordKind};
 
 impl<M: StateMachine, S: LogStore> Cluster<M, S> {
-    /// Gives one input to a node and sorts the effects into where they wait. Returns the number
-    /// of the step's record.
+    /// Passes one input to a node and queues the effects. Returns the number of the record.
     pub(crate) fn step(
         &mut self,
         at: usize,
@@ -36,7 +35,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         record
     }
 
-    /// Like [`Cluster::step`] for a step whose record has been written already.
+    /// Like [`Cluster::step`], for a step that has a record already.
     pub(super) fn step_as(&mut self, at: usize, input: Input, record: u64) {
         let mut effects = self.take_input(at, input);
         self.dispatch_effects(at, &mut effects, record);
@@ -55,7 +54,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         effects
     }
 
-    /// Records something about a node as it is now.
+    /// Records an event of a node with the current state of the node.
     pub(crate) fn record_at(&mut self, at: usize, kind: RecordKind, cause: Option<u64>) -> u64 {
         self.record_with(at, kind, cause, None)
     }
@@ -76,13 +75,13 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         self.recorder.push(self.now, new)
     }
 
-    /// Records something that concerns no single node.
+    /// Records an event that belongs to no node.
     pub(crate) fn record_cluster(&mut self, kind: RecordKind) -> u64 {
         let new = NewRecord { node: None, kind, cause: None, message: None, state: None };
         self.recorder.push(self.now, new)
     }
 
-    /// Panics with the report if a rule broke and the cluster is to panic.
+    /// Panics with the report if a rule is violated, unless [`Cluster::without_panic`] is set.
     pub(crate) fn panic_if_violated(&mut self) {
         if self.settings.panic_on_violation
             && let Some(violation) = self.checker.violation()

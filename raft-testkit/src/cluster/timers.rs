@@ -1,4 +1,4 @@
-//! Letting virtual time pass.
+//! Virtual time.
 
 use std::time::Duration;
 
@@ -9,18 +9,18 @@ use super::settings::Timers;
 use super::sim_cluster::Cluster;
 use crate::trace::record::RecordKind;
 
-/// What the passing of time brings about at a node, named by its place in the list.
+/// An event of the clock at a node, given by its position in the list.
 #[derive(Clone, Copy, Debug)]
 enum TimedEvent {
-    /// A slow write ends.
+    /// A write of a slow disk is complete.
     Write(usize),
     /// The node's timer fires.
     Timer(usize),
 }
 
 impl<M: StateMachine, S: LogStore> Cluster<M, S> {
-    /// Lets time pass: timers fire and slow writes end in the order of their times, and after each
-    /// of them every message is delivered. Messages take no time.
+    /// Advances the virtual time. Timers fire and writes of slow disks complete in the order of
+    /// their times; after each of them all messages are delivered. Messages take no time.
     ///
     /// # Panics
     /// If the timers are off.
@@ -38,10 +38,11 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         self.now = end;
     }
 
-    /// Lets time pass until this holds, at most this long.
+    /// Advances the virtual time like [`Cluster::run_for`], until `holds` returns true. It is
+    /// called after each event.
     ///
     /// # Panics
-    /// If the timers are off, or it does not hold in time.
+    /// If the timers are off, or `holds` does not return true within `duration`.
     pub fn run_until(&mut self, duration: Duration, mut holds: impl FnMut(&Self) -> bool) {
         self.start();
         assert!(self.settings.timers == Timers::On, "run_until needs .timers(Timers::On)");
@@ -51,19 +52,19 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
             match self.next_event() {
                 Some((due, event)) if due <= end => self.run_timed_event(due, event),
                 Some(_) | None => {
-                    self.fail(&format!("{duration:?} passed without what was waited for"));
+                    self.fail(&format!("the condition does not hold after {duration:?}"));
                 }
             }
             self.deliver_all();
         }
     }
 
-    /// Moves the clock without anybody looking at it.
+    /// Advances the virtual time without any other event: no timer fires.
     pub fn advance(&mut self, duration: Duration) {
         self.now = self.now.after(duration);
     }
 
-    /// What happens next as time passes, and when. A write ends before a timer of the same time
+    /// The next event of the clock and its time. A write completes before a timer of the same time
     /// fires.
     fn next_event(&self) -> Option<(Timestamp, TimedEvent)> {
         let writes = self.nodes.iter().enumerate().filter(|(_, node)| node.is_up());
@@ -80,7 +81,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         }
     }
 
-    /// The node whose timer comes due first; of several, the one with the lowest id.
+    /// The node with the earliest timer; of several, the one with the lowest id.
     pub(crate) fn next_timer(&self) -> Option<(usize, Timestamp)> {
         let due = |node: &crate::sim_node::SimNode<M, S>| {
             node.core.as_ref().filter(|_| node.is_up()).map(raft_core::Node::deadline)

@@ -1,4 +1,4 @@
-//! Suites that every implementation of a port must pass, ours and other people's.
+//! Suites of tests for implementations of the ports of raft-core: log stores and transports.
 
 pub mod transport;
 

@@ -1,16 +1,16 @@
-//! One random step.
+//! Random actions.
 
 use std::time::Duration;
 
 use super::run::Run;
 
-/// What can happen next.
+/// A random action.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Action {
     Send,
     Handle,
     Disk,
-    Machine,
+    StateMachine,
     Lose,
     Duplicate,
     Crash,
@@ -23,7 +23,7 @@ enum Action {
     Pause,
     Resume,
     DiskFault,
-    MachineFault,
+    StateMachineFault,
     ForcedInput,
     Timer,
     Command,
@@ -33,14 +33,14 @@ enum Action {
 impl Run {
     pub(super) fn take_action(&mut self) {
         let action = self.draw_action();
-        // Time passes between any two events, but seldom enough for a timeout.
+        // Time passes between any two actions, rarely enough for a timeout.
         let nanos = self.prng.below(2_000_000);
         self.cluster.advance(Duration::from_nanos(nanos));
         match action {
             Action::Send => self.send(),
             Action::Handle => self.handle(),
             Action::Disk => self.advance_disk(),
-            Action::Machine => self.advance_state_machine(),
+            Action::StateMachine => self.advance_state_machine(),
             Action::Lose => self.lose(),
             Action::Duplicate => self.duplicate(),
             Action::Crash => self.crash(),
@@ -53,7 +53,7 @@ impl Run {
             Action::Pause => self.pause(),
             Action::Resume => self.resume(),
             Action::DiskFault => self.disk_fault(),
-            Action::MachineFault => self.machine_fault(),
+            Action::StateMachineFault => self.state_machine_fault(),
             Action::ForcedInput => self.forced_input(),
             Action::Timer => self.timer(),
             Action::Command => self.command(),
@@ -63,7 +63,7 @@ impl Run {
 
     fn draw_action(&mut self) -> Action {
         let plan = &self.plan;
-        // An action without effect now is seldom drawn, or most of a run would have no events.
+        // An action that has no effect now is rarely drawn, or most of a run would have no events.
         let if_any = |any: bool, weight: u64| if any { weight } else { weight / 100 };
         let nodes = &self.cluster.nodes;
         let to_send = (0..nodes.len()).any(|at| self.sendable(at).next().is_some());
@@ -75,7 +75,7 @@ impl Run {
             (Action::Send, if_any(to_send, 1_000)),
             (Action::Handle, if_any(to_handle, 1_600)),
             (Action::Disk, if_any(disk, 800)),
-            (Action::Machine, if_any(machine, 800)),
+            (Action::StateMachine, if_any(machine, 800)),
             (Action::Lose, 5 * plan.losses.weight()),
             (Action::Duplicate, 5 * plan.duplicates.weight()),
             (Action::Crash, plan.crashes.weight()),
@@ -88,7 +88,7 @@ impl Run {
             (Action::Pause, plan.pauses.weight()),
             (Action::Resume, 4 * plan.pauses.weight()),
             (Action::DiskFault, plan.disk_faults.weight()),
-            (Action::MachineFault, 2 * plan.machine_faults.weight()),
+            (Action::StateMachineFault, 2 * plan.state_machine_faults.weight()),
             (Action::ForcedInput, plan.forced_inputs.weight()),
             (Action::Timer, 8 * plan.timers.weight()),
             (Action::Command, 8 * plan.commands.weight()),
@@ -116,7 +116,7 @@ impl Run {
         self.cluster.propose(node, format!("add {amount}"));
     }
 
-    /// Clients read at any node that leads, superseded or not: only such nodes answer reads.
+    /// Submits a read to a node that leads, superseded or not: other nodes refuse reads.
     fn read(&mut self) {
         let leader = self.random_leader().filter(|_| !self.prng.one_in(6));
         let node = leader.unwrap_or_else(|| self.random_node());
@@ -127,7 +127,7 @@ impl Run {
         self.respond_to_unconfirmed_read(read);
     }
 
-    /// One of the nodes that lead, of whatever term.
+    /// One of the nodes that lead, in any term.
     pub(super) fn random_leader(&mut self) -> Option<u64> {
         let leaders: Vec<u64> = self.leaders().map(|node| node.id.get()).collect();
         (!leaders.is_empty()).then(|| *self.prng.pick(&leaders))

@@ -1,4 +1,4 @@
-//! Known bugs, injected around the core.
+//! The injection of known bugs.
 
 use raft_core::{
     AppendOutcome, Body, HardState, Input, LogIndex, Message, NodeId, RoleKind, Status,
@@ -11,19 +11,19 @@ use crate::network::slot_of;
 use crate::trace::record::RecordKind;
 
 impl Run {
-    /// Does the known_bug's damage, if there is any to do now.
+    /// Injects the known bug after a random action.
     pub(super) fn inject_bug(&mut self) {
         match self.known_bug {
             None | Some(KnownBug::VoteLostAtRestart | KnownBug::RespondsToUnconfirmedReads) => {}
             Some(KnownBug::PersistReportedBeforeWrite) => self.report_before_writing(),
             Some(KnownBug::RefusedVotesArriveGranted) => self.alter_newest(|body| {
-                if let Body::RequestVoteResponse(answer) = body {
-                    answer.granted = true;
+                if let Body::RequestVoteResponse(response) = body {
+                    response.granted = true;
                 }
             }),
             Some(KnownBug::AcknowledgesOneEntryTooMany) => self.alter_newest(|body| {
-                if let Body::AppendEntriesResponse(answer) = body
-                    && let AppendOutcome::Matched { match_index } = &mut answer.outcome
+                if let Body::AppendEntriesResponse(response) = body
+                    && let AppendOutcome::Matched { match_index } = &mut response.outcome
                     && *match_index > LogIndex::ZERO
                 {
                     *match_index = match_index.next();
@@ -36,7 +36,7 @@ impl Run {
         }
     }
 
-    /// The newest message on the wire is changed right after it was sent.
+    /// Changes the newest message on the wire, once.
     fn alter_newest(&mut self, change: impl FnOnce(&mut Body)) {
         let wire = &mut self.cluster.network.wire;
         if let Some(newest) = wire.back_mut()
@@ -47,7 +47,7 @@ impl Run {
         }
     }
 
-    /// Appends on the wire carry the highest index that a quorum holds as the commit index.
+    /// Raises the commit index of the appends on the wire to the highest index that a quorum has.
     fn announce_replicated_index(&mut self) {
         let nodes = &self.cluster.nodes;
         for in_flight in &mut self.cluster.network.wire {
@@ -60,7 +60,7 @@ impl Run {
         }
     }
 
-    /// Acknowledgements on the wire carry the latest round of their receiver.
+    /// Raises the round of the acknowledgements on the wire to the latest round of their receiver.
     fn raise_acknowledged_rounds(&mut self) {
         let Cluster { checker, network, .. } = &mut self.cluster;
         for in_flight in &mut network.wire {
@@ -71,7 +71,7 @@ impl Run {
         }
     }
 
-    /// The node may have been asked to read: it answers with what it has applied.
+    /// Completes a read at a leader without a confirmation.
     pub(super) fn respond_to_unconfirmed_read(&mut self, read: RequestHandle) {
         if self.known_bug == Some(KnownBug::RespondsToUnconfirmedReads) {
             self.cluster.respond_to_unconfirmed_read(read);
@@ -93,7 +93,7 @@ impl Run {
         }
     }
 
-    /// A node is about to restart.
+    /// Injects the known bug before a restart.
     pub(super) fn inject_bug_before_restart(&mut self, node: u64) {
         if self.known_bug != Some(KnownBug::VoteLostAtRestart) {
             return;
@@ -106,7 +106,7 @@ impl Run {
     }
 }
 
-/// The highest index that a quorum holds durably, as far as the leader knows.
+/// The highest index that a quorum has acknowledged to the leader.
 fn replicated_index(status: &Status) -> LogIndex {
     status.membership.quorum_index(|voter| match status.progress.get(&voter) {
         Some(progress) => progress.match_index,

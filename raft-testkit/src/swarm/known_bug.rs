@@ -1,27 +1,28 @@
-//! Known bugs, put around the core by the kit: each must be found, or the swarm finds nothing.
+//! The known bugs that a swarm must find.
 
-/// A bug that the shell around the core has, or a peer.
+/// A bug of the host or of a peer. It is injected around the core to prove that random schedules
+/// find bugs of this kind.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
 pub enum KnownBug {
-    /// Nodes are told that their writes are durable before they are.
+    /// Writes are reported as durable before they are.
     PersistReportedBeforeWrite,
-    /// Refused votes arrive as granted ones.
+    /// Refused votes arrive as granted.
     RefusedVotesArriveGranted,
-    /// Followers seem to hold one entry more than they do.
+    /// Followers acknowledge one entry more than they have.
     AcknowledgesOneEntryTooMany,
-    /// A node that restarts has forgotten its vote.
+    /// The vote of a node is lost at a restart.
     VoteLostAtRestart,
-    /// Leaders announce as committed whatever a quorum holds, entries of older terms included
-    /// (Raft §5.4.2, figure 8).
+    /// Leaders commit entries of older terms by counting replicas (Raft §5.4.2, figure 8).
     CommitsOlderTermsByCounting,
-    /// Leaders answer reads without confirming that they still lead.
+    /// Leaders complete reads without a confirmation that they still lead.
     RespondsToUnconfirmedReads,
-    /// Leaders take an acknowledgement of any round for one of their latest round.
+    /// Leaders count an acknowledgement of any round for their latest round.
     AcceptsAcknowledgementsOfOlderRounds,
 }
 
 impl KnownBug {
-    /// Every known_bug.
+    /// All known bugs.
     pub const ALL: [Self; 7] = [
         Self::PersistReportedBeforeWrite,
         Self::RefusedVotesArriveGranted,

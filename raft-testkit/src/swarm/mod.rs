@@ -1,5 +1,12 @@
-//! Random schedules: from one seed a cluster, a workload and faults, with every rule checked
-//! after every event; then a calm phase in which everything must converge.
+//! Random schedules. A seed determines the cluster, the workload and the faults; all rules are
+//! checked after every event. Then the faults end, and the nodes must converge.
+//!
+//! ```
+//! use raft_testkit::swarm::Swarm;
+//!
+//! let statistics = Swarm::of_seeds(0..20).run();
+//! assert_eq!(statistics.runs, 20);
+//! ```
 
 mod action;
 mod injection;

@@ -17,7 +17,7 @@ impl Run {
         })
     }
 
-    /// The messages that can be handled now, by their places on the wire.
+    /// The messages that can be handled now, with their positions on the wire.
     pub(super) fn movable(&self) -> impl Iterator<Item = (usize, &InFlight)> {
         let Cluster { nodes, network, .. } = &self.cluster;
         network.wire.iter().enumerate().filter(|(_, in_flight)| {
@@ -28,7 +28,7 @@ impl Run {
         })
     }
 
-    /// A node empties its outbox, or sends one message of it.
+    /// Sends one message of a random node, or all of them.
     pub(super) fn send(&mut self) {
         let at = slot_of(NodeId(self.random_node()));
         let all = self.prng.one_in(2);
@@ -72,7 +72,7 @@ impl Run {
         }
     }
 
-    /// A message on the wire waits until it is released.
+    /// Holds a message on the wire until it is released.
     pub(super) fn delay(&mut self) {
         let wire = &mut self.cluster.network.wire;
         if !wire.is_empty() {
@@ -82,7 +82,7 @@ impl Run {
         }
     }
 
-    /// The message at the front of those that wait is moved like all others again.
+    /// Releases the first held message on the wire.
     pub(super) fn release(&mut self) {
         let wire = &mut self.cluster.network.wire;
         if let Some(in_flight) = wire.iter_mut().find(|in_flight| in_flight.held) {
@@ -109,7 +109,8 @@ impl Run {
         self.cluster.partition_with(&[first, second], cut_off);
     }
 
-    /// A node that leads is cut off, alone or with another one. Clients still reach it.
+    /// Partitions a leader from the other nodes, alone or with another node. Clients still reach
+    /// it.
     pub(super) fn isolate(&mut self) {
         let Some(leader) = self.random_leader() else { return };
         self.statistics.isolations += 1;

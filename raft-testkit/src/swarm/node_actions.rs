@@ -35,7 +35,7 @@ impl Run {
         }
     }
 
-    /// A report of an earlier change comes a second time.
+    /// Reports an earlier change as durable a second time.
     pub(super) fn repeat_report(&mut self, node: u64, at: usize) {
         let slot = &self.cluster.nodes[at];
         let known = slot.last_reported.get();
@@ -78,7 +78,7 @@ impl Run {
         self.statistics.restarts += 1;
         self.inject_bug_before_restart(node);
         if self.cluster.try_restart(node).is_err() {
-            // The log is marked broken: an operator mends the cause and says so.
+            // The log is marked broken: an operator corrects the cause and removes the mark.
             self.cluster.clear_command_failures(node);
             self.cluster.mark_fixed(node);
             self.cluster.restart(node);
@@ -109,12 +109,12 @@ impl Run {
         }
     }
 
-    pub(super) fn machine_fault(&mut self) {
+    pub(super) fn state_machine_fault(&mut self) {
         let node = self.random_node();
         if self.cluster.nodes[slot_of(NodeId(node))].command_fault.is_some() {
             self.cluster.clear_command_failures(node);
         } else {
-            self.statistics.machine_faults += 1;
+            self.statistics.state_machine_faults += 1;
             self.cluster.fail_commands(node);
         }
     }
@@ -135,7 +135,7 @@ impl Run {
         }
     }
 
-    /// The next timer fires, or some node's, late or early.
+    /// Fires the next timer, or gives a tick to a random node.
     pub(super) fn timer(&mut self) {
         self.statistics.timers += 1;
         if self.prng.one_in(4) {
@@ -146,7 +146,7 @@ impl Run {
         }
     }
 
-    /// Whatever was broken, cut or held works again.
+    /// Ends all faults and starts the nodes that are not up.
     pub(super) fn end_faults(&mut self) {
         self.cluster.heal();
         for in_flight in &mut self.cluster.network.wire {

@@ -1,10 +1,10 @@
-//! What a seed decides before the first event.
+//! The plan of a run: what the seed determines before the first event.
 
 use raft_core::{ApplyFailurePolicy, CommitNotification, Config};
 
 use crate::prng::Prng;
 
-/// How often something happens in a run.
+/// How often a kind of action happens in a run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Frequency {
     Never,
@@ -17,7 +17,7 @@ impl Frequency {
         *prng.pick(&[Self::Never, Self::Rarely, Self::Rarely, Self::Frequently])
     }
 
-    /// The weight among all that can happen next.
+    /// The weight of the action in the draw of the next one.
     pub(super) const fn weight(self) -> u64 {
         match self {
             Self::Never => 0,
@@ -27,32 +27,32 @@ impl Frequency {
     }
 }
 
-/// A run's shape: every fault is never, rarely or frequently seen in it.
+/// The plan of a run: its nodes, their settings, and the frequency of each kind of action.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Plan {
     pub(super) nodes: usize,
-    pub(super) config: NodeSettings,
+    pub(super) settings: NodeSettings,
     pub(super) disks_by_hand: bool,
-    pub(super) machines_by_hand: bool,
+    pub(super) applies_by_hand: bool,
     pub(super) in_order: bool,
     pub(super) losses: Frequency,
     pub(super) duplicates: Frequency,
     pub(super) crashes: Frequency,
     pub(super) partitions: Frequency,
-    /// A node that leads is cut off from most others.
+    /// Leaders are partitioned from the other nodes.
     pub(super) isolations: Frequency,
-    /// Single messages are kept back and arrive much later.
+    /// Single messages are held and arrive later than others.
     pub(super) delays: Frequency,
     pub(super) pauses: Frequency,
     pub(super) disk_faults: Frequency,
-    pub(super) machine_faults: Frequency,
+    pub(super) state_machine_faults: Frequency,
     pub(super) forced_inputs: Frequency,
     pub(super) timers: Frequency,
     pub(super) commands: Frequency,
     pub(super) reads: Frequency,
 }
 
-/// What differs between the nodes' settings of two runs.
+/// The settings of the nodes that differ between runs.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NodeSettings {
     pre_vote: bool,
@@ -69,9 +69,9 @@ impl Plan {
     pub(super) fn draw(prng: &mut Prng) -> Self {
         Self {
             nodes: *prng.pick(&[1, 2, 3, 3, 3, 3, 4, 5, 5, 7]),
-            config: NodeSettings::draw(prng),
+            settings: NodeSettings::draw(prng),
             disks_by_hand: !prng.one_in(4),
-            machines_by_hand: prng.one_in(3),
+            applies_by_hand: prng.one_in(3),
             in_order: prng.one_in(3),
             losses: Frequency::draw(prng),
             duplicates: Frequency::draw(prng),
@@ -81,7 +81,7 @@ impl Plan {
             delays: Frequency::draw(prng),
             pauses: Frequency::draw(prng),
             disk_faults: Frequency::draw(prng),
-            machine_faults: Frequency::draw(prng),
+            state_machine_faults: Frequency::draw(prng),
             forced_inputs: Frequency::draw(prng),
             timers: *prng.pick(&[Frequency::Rarely, Frequency::Frequently]),
             commands: *prng.pick(&[Frequency::Rarely, Frequency::Frequently]),
@@ -103,7 +103,7 @@ impl NodeSettings {
             ]),
             entries: *prng.pick(&[1, 2, 3, 4096]),
             appends: *prng.pick(&[1, 2, 4, 256]),
-            // Small ones make the core read entries back from the store.
+            // A small tail makes the core fetch entries from the store.
             tail_bytes: *prng.pick(&[1, 64, 200, 1 << 26]),
             apply_bytes: *prng.pick(&[1, 100, 1 << 24]),
         }

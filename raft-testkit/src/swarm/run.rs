@@ -10,10 +10,10 @@ use crate::counter::Counter;
 use crate::prng::Prng;
 use crate::sim_node::SimNode;
 
-/// How often timers fire in the calm phase before it counts as never converging.
-const CALM_TIMERS_MAX: u64 = 3_000;
+/// How many timers fire after the faults ended before the run counts as not converging.
+const CONVERGENCE_TIMERS_MAX: u64 = 3_000;
 
-/// One seed's run.
+/// The run of one seed.
 pub(super) struct Run {
     pub(super) cluster: Cluster,
     pub(super) prng: Prng,
@@ -21,7 +21,7 @@ pub(super) struct Run {
     pub(super) steps: u64,
     pub(super) statistics: Statistics,
     pub(super) known_bug: Option<KnownBug>,
-    /// The last message that the known_bug has looked at.
+    /// The number of the last message that the known bug has altered.
     pub(super) altered_up_to: u64,
 }
 
@@ -29,25 +29,25 @@ impl Run {
     pub(super) fn new(seed: u64, steps: u64, known_bug: Option<KnownBug>) -> Self {
         let mut prng = Prng::new(seed);
         let plan = Plan::draw(&mut prng);
-        let config = plan.config;
+        let settings = plan.settings;
         let cluster = Cluster::new(plan.nodes)
             .named(&format!("swarm_seed_{seed}"))
             .described(&format!("{plan:?}"))
             .seed(seed)
             .timers(Timers::On)
-            .config(move |settings| config.adjust(settings));
+            .config(move |config| settings.adjust(config));
         let statistics = Statistics::default();
         Self { cluster, prng, plan, steps, statistics, known_bug, altered_up_to: 0 }
     }
 
     pub(super) fn execute(&mut self) -> Result<(), String> {
-        self.cluster.section("storm");
+        self.cluster.section("faults");
         self.cluster.start();
         for node in 1..=self.plan.nodes as u64 {
             if self.plan.disks_by_hand {
                 self.cluster.disk_by_hand(node);
             }
-            if self.plan.machines_by_hand {
+            if self.plan.applies_by_hand {
                 self.cluster.apply_by_hand(node);
             }
         }
@@ -58,17 +58,17 @@ impl Run {
                 return Ok(());
             }
         }
-        self.cluster.section("calm");
-        let calm = self.run_calm_phase();
+        self.cluster.section("recovery");
+        let converged = self.recover();
         self.statistics.count_end(&self.cluster);
-        calm
+        converged
     }
 
-    /// Everything works again: in time, all agree, and a new command takes effect.
-    fn run_calm_phase(&mut self) -> Result<(), String> {
+    /// Ends all faults. The nodes must converge, and a new command must be applied.
+    fn recover(&mut self) -> Result<(), String> {
         self.end_faults();
         self.converge()?;
-        let Some(leader) = self.leader() else { return Err("nobody leads".to_owned()) };
+        let Some(leader) = self.leader() else { return Err("no node leads".to_owned()) };
         let write = self.cluster.propose(leader, "add 1");
         self.converge()?;
         match self.cluster.outcome(write) {
@@ -79,7 +79,7 @@ impl Run {
 
     fn converge(&mut self) -> Result<(), String> {
         let mut why = String::new();
-        for _ in 0..CALM_TIMERS_MAX {
+        for _ in 0..CONVERGENCE_TIMERS_MAX {
             self.cluster.deliver_all();
             if self.cluster.violation().is_some() {
                 return Ok(());
@@ -96,12 +96,12 @@ impl Run {
         Err(why)
     }
 
-    /// The node that leads the latest term, if any does.
+    /// The leader of the highest term.
     pub(super) fn leader(&self) -> Option<u64> {
         self.leaders().max_by_key(|node| node.status.term).map(|node| node.id.get())
     }
 
-    /// Every node that is up and leads a term, possibly one that has ended.
+    /// All nodes that are up and lead, including leaders of earlier terms.
     pub(super) fn leaders(&self) -> impl Iterator<Item = &SimNode<Counter, MemLogStore>> {
         let leads =
             |node: &&SimNode<_, _>| node.is_up() && node.status.role == raft_core::RoleKind::Leader;

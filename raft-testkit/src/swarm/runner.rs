@@ -1,4 +1,4 @@
-//! Runs many seeds and reports the lowest one that fails.
+//! The runner of many seeds.
 
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,7 +10,7 @@ use super::run::Run;
 use super::statistics::Statistics;
 use crate::cluster::Cluster;
 
-/// Many runs, one a seed.
+/// Runs of random schedules, one for each seed.
 #[derive(Clone, Debug)]
 pub struct Swarm {
     seeds: Range<u64>,
@@ -19,18 +19,21 @@ pub struct Swarm {
     known_bug: Option<KnownBug>,
 }
 
-/// A seed whose run broke a rule, panicked, or did not converge.
+/// A seed whose run violated a rule, panicked, or did not converge.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Failure {
     /// The seed.
     pub seed: u64,
-    /// The report: at most 40 lines.
+    /// The report, at most 40 lines.
     pub report: String,
 }
 
 impl Swarm {
-    /// These seeds, each for 1,500 random steps. With `RAFT_SWARM_SEED` set, that seed alone; with
-    /// `RAFT_SWARM_SEEDS`, so many; with `RAFT_SWARM_STEPS`, for so many steps.
+    /// Runs of these seeds with 1,500 random actions each.
+    ///
+    /// Environment variables override this: `RAFT_SWARM_SEED` is the only seed, `RAFT_SWARM_SEEDS`
+    /// the number of seeds, `RAFT_SWARM_STEPS` the number of actions.
     #[must_use]
     pub fn of_seeds(seeds: Range<u64>) -> Self {
         let number = |name: &str| std::env::var(name).ok()?.parse::<u64>().ok();
@@ -44,31 +47,33 @@ impl Swarm {
         Self { seeds, steps, repeat, known_bug: None }
     }
 
-    /// How many random steps a seed makes.
+    /// Sets the number of random actions of each seed.
     #[must_use]
     pub const fn steps(mut self, steps: u64) -> Self {
         self.steps = steps;
         self
     }
 
-    /// Puts a known bug around every node.
+    /// Injects a known bug into every run.
     #[must_use]
     pub const fn known_bug(mut self, known_bug: KnownBug) -> Self {
         self.known_bug = Some(known_bug);
         self
     }
 
-    /// The command line that runs this swarm; a failing seed is put in front of it.
+    /// Sets the command line that runs this swarm, for reports. The failing seed is put in front of
+    /// it as environment variables.
     #[must_use]
     pub fn repeated_by(mut self, line: &str) -> Self {
         line.clone_into(&mut self.repeat);
         self
     }
 
-    /// Runs every seed, on as many threads as there are cores. Returns what happened in all.
+    /// Runs all seeds on as many threads as there are cores. Returns the statistics of all runs.
     ///
     /// # Panics
-    /// With the report of the lowest seed that fails; its trace is written in every form.
+    /// If a seed fails, with the report of the lowest one that failed; its trace is written in
+    /// every form.
     #[must_use]
     pub fn run(&self) -> Statistics {
         let (statistics, failure) = self.search();
@@ -78,7 +83,8 @@ impl Swarm {
         }
     }
 
-    /// Runs the seeds until one fails. Returns what happened and the lowest seed that failed.
+    /// Runs the seeds until one fails. Returns the statistics of the runs that passed, and the
+    /// lowest seed that failed.
     #[must_use]
     pub fn search(&self) -> (Statistics, Option<Failure>) {
         let next = AtomicU64::new(self.seeds.start);
@@ -99,7 +105,7 @@ impl Swarm {
                         }
                     }
                     if let Ok(mut total) = total.lock() {
-                        total.add(&statistics);
+                        total.merge(&statistics);
                     }
                 });
             }
@@ -115,43 +121,44 @@ impl Swarm {
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             let mut run = Run::new(seed, self.steps, self.known_bug);
             run.cluster = run.cluster.untraced().without_panic();
-            let calm = run.execute();
-            (calm.is_ok() && run.cluster.violation().is_none()).then_some(run.statistics)
+            let converged = run.execute();
+            (converged.is_ok() && run.cluster.violation().is_none()).then_some(run.statistics)
         }));
         match outcome {
             Ok(Some(done)) => {
-                statistics.add(&done);
+                statistics.merge(&done);
                 true
             }
             Ok(None) | Err(_) => false,
         }
     }
 
-    /// Runs a seed that failed once more, with a trace.
+    /// Runs a failed seed again, with a trace.
     fn report(&self, seed: u64) -> Failure {
         let outcome = catch_unwind(AssertUnwindSafe(|| self.replay(seed)));
         let report = match outcome {
-            Ok(_) => "it passes when it is run again: the run is not deterministic".to_owned(),
+            Ok(_) => "the seed passes in a second run: the run is not deterministic".to_owned(),
             Err(panic) => match panic.downcast::<String>() {
                 Ok(text) => *text,
                 Err(panic) => panic
                     .downcast_ref::<&str>()
-                    .map_or_else(|| "it panics".to_owned(), |text| (*text).to_owned()),
+                    .map_or_else(|| "the run panics".to_owned(), |text| (*text).to_owned()),
             },
         };
         Failure { seed, report }
     }
 
-    /// Runs one seed with a trace, and returns the cluster as it was at the end.
+    /// Runs one seed with a trace and returns the cluster.
     ///
     /// # Panics
-    /// With a report if it fails.
+    /// If the seed fails, with the report.
     #[must_use]
     pub fn replay(&self, seed: u64) -> Cluster {
         let mut run = Run::new(seed, self.steps, self.known_bug);
         run.cluster = run.cluster.repeated_by(&self.repeat_command(seed));
         if let Err(why) = run.execute() {
-            run.cluster.fail(&format!("the cluster did not converge when all was calm: {why}"));
+            run.cluster
+                .fail(&format!("the cluster did not converge after the faults ended: {why}"));
         }
         run.cluster
     }

@@ -1,4 +1,4 @@
-//! What really happened: a fault that never strikes tests nothing.
+//! Counts of what happened in the runs: a fault that never happens tests nothing.
 
 use std::fmt;
 
@@ -7,18 +7,19 @@ use crate::trace::record::CommandOutcome;
 
 macro_rules! statistics {
     ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// How often each thing happened in a swarm.
+        /// How often each kind of event happened in the runs of a swarm.
         #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+        #[non_exhaustive]
         pub struct Statistics {
             $($(#[$doc])* pub $name: u64,)*
         }
 
         impl Statistics {
-            pub(super) const fn add(&mut self, other: &Self) {
+            pub(super) const fn merge(&mut self, other: &Self) {
                 $(self.$name += other.$name;)*
             }
 
-            /// What never happened.
+            /// The names of the counts that are zero.
             #[must_use]
             pub fn missing(&self) -> Vec<&'static str> {
                 let mut missing = Vec::new();
@@ -29,7 +30,7 @@ macro_rules! statistics {
 
         impl fmt::Display for Statistics {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                $(writeln!(f, "{:>16} {}", self.$name, stringify!($name).replace('_', " "))?;)*
+                $(writeln!(f, "{:>12} {}", self.$name, stringify!($name).replace('_', " "))?;)*
                 Ok(())
             }
         }
@@ -43,45 +44,45 @@ statistics! {
     events,
     /// Messages lost.
     losses,
-    /// Messages that were put on the wire twice.
+    /// Messages duplicated on the wire.
     duplicates,
-    /// Messages handled before one that was sent earlier.
+    /// Messages handled before a message that was sent earlier.
     overtakings,
     /// Crashes.
     crashes,
-    /// Writes that a crash took away.
+    /// Changes that were lost in a crash.
     lost_writes,
-    /// Writes that were durable without their node knowing when it crashed.
+    /// Changes that survived a crash without a report to the node.
     unknown_writes,
     /// Restarts.
     restarts,
     /// Partitions and cut links.
     partitions,
-    /// Leaders cut off from most other nodes.
+    /// Leaders partitioned from the other nodes.
     isolations,
-    /// Messages kept back for a while.
+    /// Messages held for a while.
     delays,
-    /// Nodes held still.
+    /// Nodes paused.
     pauses,
     /// Writes that failed.
     disk_faults,
     /// Reads of entries that failed.
     read_faults,
-    /// State machines rigged to fail.
-    machine_faults,
+    /// Failures injected into state machines.
+    state_machine_faults,
     /// Timers that fired.
     timers,
-    /// Levers pulled: campaigns, step-downs, unreachable peers.
+    /// Inputs without a cause: campaigns, step-downs, unreachable peers.
     forced_inputs,
-    /// Entries asked of a store.
+    /// Entries fetched from a store.
     fetches,
     /// The highest term, summed over the runs.
     terms,
-    /// Commands that took effect as their client was told.
+    /// Commands reported as applied.
     applied,
     /// Commands refused.
     refused,
-    /// Commands whose end is unknown.
+    /// Commands with an unknown outcome.
     unknown,
     /// Reads that were confirmed.
     reads,

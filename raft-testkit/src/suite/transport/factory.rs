@@ -1,11 +1,11 @@
-//! What a transport provides to be tested.
+//! The interface between the suite and a transport.
 
 use std::sync::Arc;
 
 use raft_core::ports::{Inbox, PeerAddress, Transport};
 use raft_core::{ClusterId, NodeId};
 
-/// A network to test transports in. Every rule gets a fresh one.
+/// Starts the transports of a test. Each test gets its own factory.
 pub trait TransportFactory {
     /// The transport under test.
     type Transport: Transport;
@@ -13,15 +13,15 @@ pub trait TransportFactory {
     /// The cluster that all nodes belong to.
     const CLUSTER: ClusterId;
 
-    /// Starts a node's transport, without peers. A node that was here before and has stopped
-    /// starts again at the same address.
+    /// Starts the transport of a node, without peers. A node that was stopped starts at the same
+    /// address again.
     fn start(&mut self, node: NodeId, inbox: Arc<dyn Inbox>) -> Arc<Self::Transport>;
 
-    /// Where a node that was started can be reached; for one that never was, an address where
-    /// nobody answers.
+    /// The address of a node. For a node that was never started, an address at which no transport
+    /// listens.
     fn address(&mut self, node: NodeId) -> PeerAddress;
 
-    /// Ends a transport as the death of its process would. The default drops it.
+    /// Stops a transport as the end of its process does. The default drops it.
     fn stop(&mut self, transport: Arc<Self::Transport>) {
         drop(transport);
     }

@@ -1,4 +1,4 @@
-//! An inbox that remembers, and that a test can wait on.
+//! An inbox that records messages and that a test can wait for.
 
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -7,10 +7,10 @@ use std::time::Duration;
 use raft_core::ports::Inbox;
 use raft_core::{GroupId, Message, NodeId};
 
-/// How long a rule waits for what must happen before it fails. Nothing that works takes this long.
+/// How long a test waits for an event before it fails. A correct transport needs far less.
 pub const WAIT_MAX: Duration = Duration::from_secs(60);
 
-/// The group of the messages that only ask whether there is a way through.
+/// The group of probes: messages that test whether two nodes are connected.
 pub(super) const PROBES: GroupId = GroupId(u64::MAX);
 
 /// Records what a transport delivers.
@@ -20,7 +20,7 @@ pub struct RecordingInbox {
     changed: Condvar,
 }
 
-/// What has been recorded.
+/// The record of an inbox.
 #[derive(Default, Debug)]
 pub(super) struct Record {
     pub(super) messages: Vec<Message>,
@@ -39,7 +39,7 @@ impl RecordingInbox {
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until the record is as wanted; `what` is for the failure's message.
+    /// Waits until `wanted` returns true for the record. `what` describes it in the failure.
     pub(super) fn wait_until(&self, what: &str, wanted: impl Fn(&Record) -> bool) {
         let record = self.record();
         let (record, outcome) = self
@@ -50,11 +50,11 @@ impl RecordingInbox {
         drop(record);
         assert!(
             !outcome.timed_out(),
-            "waited in vain until {what}: {messages} messages arrived, unreachable {unreachable:?}"
+            "not within {WAIT_MAX:?}: {what}; {messages} messages, unreachable {unreachable:?}"
         );
     }
 
-    /// Repeats `send`, which sends a probe, until another probe of that node arrives here.
+    /// Repeats `send`, which sends a probe, until a probe of that node arrives.
     pub(super) fn wait_for_probe(&self, from: NodeId, send: impl Fn()) {
         const REPEAT_AFTER: Duration = Duration::from_millis(5);
         let count = |record: &Record| record.probes.get(&from).copied().unwrap_or(0);
@@ -69,7 +69,7 @@ impl RecordingInbox {
                 return;
             }
         }
-        panic!("nothing gets through from node {from}");
+        panic!("no probe of node {from} arrives");
     }
 }
 

@@ -9,7 +9,7 @@ use super::factory::TransportFactory;
 use super::inbox::RecordingInbox;
 use super::messages::probe;
 
-/// A node under test.
+/// A node of a test.
 pub(super) struct Member<T> {
     pub(super) node: NodeId,
     pub(super) inbox: Arc<RecordingInbox>,
@@ -21,7 +21,7 @@ impl<T: Transport> Member<T> {
         self.transport.send(message);
     }
 
-    /// Makes sure that messages get through to another node, by trying until one does.
+    /// Sends probes to another node until one arrives.
     pub(super) fn reach(&self, cluster: ClusterId, other: &Self) {
         other.inbox.wait_for_probe(self.node, || {
             self.send(probe(cluster, self.node, other.node));
@@ -29,9 +29,9 @@ impl<T: Transport> Member<T> {
     }
 }
 
-/// Starts nodes 1 to `count`, all peers of each other, and waits until all reach all. A node that
-/// dials before the other side has configured it is refused, and says so: what was reported until
-/// all are connected is forgotten.
+/// Starts nodes 1 to `count`, all peers of each other, and waits until all are connected. A node
+/// that dials before the other side has configured it is refused and reports an unreachable peer;
+/// these reports are removed.
 pub(super) fn connected<F: TransportFactory>(
     factory: &mut F,
     count: u64,

@@ -49,7 +49,7 @@ pub(super) fn append(
     message(cluster, from, to, term.get(), body)
 }
 
-/// A message that recording inboxes take note of and do not record.
+/// A message that a recording inbox counts and does not record.
 pub(super) fn probe(cluster: ClusterId, from: NodeId, to: NodeId) -> Message {
     let body = Body::PreVoteResponse(PreVoteResponse { campaign_term: Term(1), granted: false });
     Message { group: PROBES, ..message(cluster, from, to, 0, body) }

@@ -1,9 +1,9 @@
-//! The rules that every [`Transport`] keeps, as tests.
+//! The rules of a [`Transport`](raft_core::ports::Transport), as tests.
 //!
-//! A transport's own tests implement [`TransportFactory`] and name the rules with
-//! [`transport_suite!`](crate::transport_suite). What is not promised is not asked for: messages
-//! may be lost where a connection is, so a rule first makes sure that there is one, and then waits
-//! for what must arrive, bounded only so that a broken transport fails instead of hanging.
+//! The tests of a transport implement [`TransportFactory`] and call
+//! [`transport_suite!`](crate::transport_suite). A transport may lose messages while it connects,
+//! so each test first waits until its nodes are connected, and then for the messages that must
+//! arrive. The waits have a bound ([`WAIT_MAX`]), so that a faulty transport fails.
 
 mod factory;
 mod inbox;
@@ -14,10 +14,11 @@ pub mod rules;
 pub use self::factory::TransportFactory;
 pub use self::inbox::{RecordingInbox, WAIT_MAX};
 
-/// Makes one test of each rule, for the network that an expression makes.
+/// Makes one test for each rule of [`suite::transport`](crate::suite::transport). The expression
+/// makes the [`TransportFactory`](crate::suite::transport::TransportFactory) of one test.
 ///
 /// ```ignore
-/// raft_testkit::transport_suite!(MyNetwork::new());
+/// raft_testkit::transport_suite!(MyTransports::new());
 /// ```
 #[macro_export]
 macro_rules! transport_suite {

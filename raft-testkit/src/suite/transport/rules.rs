@@ -1,4 +1,4 @@
-//! The rules, one function each. They panic when a rule is broken.
+//! The rules, one function each. A function panics if its rule is violated.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,8 +23,8 @@ const ONE: NodeId = NodeId(1);
 const TWO: NodeId = NodeId(2);
 const THREE: NodeId = NodeId(3);
 
-/// A field that a transport forgets, or a length that it cuts, would surface as a wrong decision
-/// of the algorithm much later.
+/// Messages of every kind arrive with all their fields. A lost field or a truncated length would
+/// lead to a wrong decision of the algorithm.
 pub fn delivers_every_kind_of_message_unaltered<F: TransportFactory>(mut factory: F) {
     let members = connected(&mut factory, 2);
     let sent: Vec<Message> =
@@ -42,7 +42,7 @@ pub fn delivers_every_kind_of_message_unaltered<F: TransportFactory>(mut factory
     assert_eq!(arrived.len(), sent.len());
 }
 
-/// Three nodes talk to each other at once; nobody hears what is meant for another.
+/// Three nodes send to each other; each of them receives only the messages addressed to it.
 pub fn delivers_to_the_receiver_only<F: TransportFactory>(mut factory: F) {
     let members = connected(&mut factory, 3);
     for from in &members {
@@ -51,17 +51,19 @@ pub fn delivers_to_the_receiver_only<F: TransportFactory>(mut factory: F) {
         }
     }
     for member in &members {
-        member.inbox.wait_until("both others were heard", |r| r.messages.len() >= 2);
-        let mut heard: Vec<u64> =
+        member
+            .inbox
+            .wait_until("messages of both other nodes have arrived", |r| r.messages.len() >= 2);
+        let mut received: Vec<u64> =
             member.inbox.record().messages.iter().map(|message| message.term.get()).collect();
-        heard.sort_unstable();
+        received.sort_unstable();
         let own = member.node.get();
-        let meant: Vec<u64> = (1..=3).filter(|&id| id != own).map(|id| 10 * id + own).collect();
-        assert_eq!(heard, meant, "at node {own}");
+        let expected: Vec<u64> = (1..=3).filter(|&id| id != own).map(|id| 10 * id + own).collect();
+        assert_eq!(received, expected, "at node {own}");
     }
 }
 
-/// The receiver believes `message.from`: a transport vouches for it.
+/// A message whose `from` is not the sending node is dropped: the receiver relies on that field.
 pub fn drops_messages_with_another_sender<F: TransportFactory>(mut factory: F) {
     let members = connected(&mut factory, 2);
     members[0].send(vote(F::CLUSTER, THREE, TWO, 66));
@@ -71,7 +73,7 @@ pub fn drops_messages_with_another_sender<F: TransportFactory>(mut factory: F) {
     assert_eq!(terms(&members[1].inbox), [7]);
 }
 
-/// Pipelined appends that overtake each other would be refused one after the other.
+/// Messages of one kind arrive in order. Pipelined appends out of order would be rejected.
 pub fn keeps_the_order_of_messages_of_a_kind<F: TransportFactory>(mut factory: F) {
     const COUNT: u64 = 5_000;
     let members = connected(&mut factory, 2);
@@ -96,7 +98,7 @@ pub fn keeps_the_order_of_messages_of_a_kind<F: TransportFactory>(mut factory: F
     }
 }
 
-/// Appends far larger than a packet arrive whole, also when several are under way.
+/// Appends far larger than a packet arrive unaltered, also several at once.
 pub fn carries_large_appends<F: TransportFactory>(mut factory: F) {
     const COUNT: u64 = 8;
     let members = connected(&mut factory, 2);
@@ -111,30 +113,32 @@ pub fn carries_large_appends<F: TransportFactory>(mut factory: F) {
     assert!(members[1].inbox.record().messages == sent, "a large append was altered");
 }
 
-/// A dead peer costs the caller nothing, and the living ones nothing either.
+/// Messages to an unreachable peer do not block the caller, nor delay messages to other peers.
 pub fn send_never_blocks_on_an_unreachable_peer<F: TransportFactory>(mut factory: F) {
     let members = connected(&mut factory, 2);
     set_peers(&mut factory, &members[0], &[TWO, THREE]);
-    let (tell, done) = mpsc::channel();
+    let (finished, done) = mpsc::channel();
     thread::scope(|scope| {
         let members = &members;
         scope.spawn(move || {
             for index in 1..=100_000 {
-                let nobody = Bytes::from_static(b"nobody");
-                members[0].send(append(F::CLUSTER, ONE, THREE, index, nobody));
+                let command = Bytes::from_static(b"command");
+                members[0].send(append(F::CLUSTER, ONE, THREE, index, command));
             }
             members[0].send(vote(F::CLUSTER, ONE, TWO, 5));
-            members[1].inbox.wait_until("the living peer was served", |r| !r.messages.is_empty());
-            // Whoever waits may have given up.
-            let _ = tell.send(());
+            members[1].inbox.wait_until("the message to the reachable peer has arrived", |r| {
+                !r.messages.is_empty()
+            });
+            // The receiver may have timed out.
+            let _ = finished.send(());
         });
         let in_time = done.recv_timeout(WAIT_MAX / 2);
-        assert!(in_time.is_ok(), "100,000 messages to nobody took too long");
+        assert!(in_time.is_ok(), "100,000 messages to an unreachable peer took too long");
     });
 }
 
-/// A gibibyte for a peer that does not take it must not be a gibibyte of memory: neither when it
-/// was never there, nor when it has just died.
+/// A transport queues a bounded amount for a peer that was never started and for a peer that has
+/// just stopped: at most 256 MiB of the gibibyte that this test sends.
 pub fn queues_a_bounded_amount_for_an_unreachable_peer<F: TransportFactory>(mut factory: F) {
     const COUNT: u64 = 1024;
     const HELD_MAX: usize = 256 * MIB;
@@ -147,13 +151,13 @@ pub fn queues_a_bounded_amount_for_an_unreachable_peer<F: TransportFactory>(mut 
             let command = Tracked::bytes(&held, MIB);
             members[0].send(append(F::CLUSTER, ONE, to, index, command));
             let held = held.load(Ordering::Relaxed);
-            assert!(held <= HELD_MAX, "{held} bytes are held for a peer that is not there");
+            assert!(held <= HELD_MAX, "{held} bytes are queued for an unreachable peer");
         }
     }
 }
 
-/// An election must not wait until a follower has caught up. A transport that has delivered most
-/// of the bulk by the time the vote is sent has nothing to prove; one that has not is asked.
+/// A vote does not wait behind large appends: an election must not wait until a follower has caught
+/// up. A round counts only if less than half of the appends had arrived when the vote was sent.
 pub fn large_appends_do_not_delay_votes<F: TransportFactory>(mut factory: F) {
     const ROUNDS: u64 = 5;
     const COUNT: usize = 48;
@@ -167,7 +171,7 @@ pub fn large_appends_do_not_delay_votes<F: TransportFactory>(mut factory: F) {
         }
         one.send(vote(F::CLUSTER, ONE, TWO, 1 + round));
         let arrived = two.inbox.record().messages.len();
-        two.inbox.wait_until("bulk and vote have arrived", |r| r.messages.len() > COUNT);
+        two.inbox.wait_until("appends and vote have arrived", |r| r.messages.len() > COUNT);
         let record = two.inbox.record();
         let place = record.messages.iter().position(|message| message.term == Term(1 + round));
         let place = place.expect("the vote has arrived");
@@ -176,30 +180,32 @@ pub fn large_appends_do_not_delay_votes<F: TransportFactory>(mut factory: F) {
     }
 }
 
-/// A removed peer neither hears nor is heard, until it is a peer again.
+/// Messages to and from a removed peer are dropped until it is a peer again.
 pub fn sends_nothing_to_a_removed_peer<F: TransportFactory>(mut factory: F) {
     let members = connected(&mut factory, 3);
     let (one, two, three) = (&members[0], &members[1], &members[2]);
     set_peers(&mut factory, one, &[THREE]);
     one.send(vote(F::CLUSTER, ONE, TWO, 66));
-    two.inbox.wait_until("the removed peer has noticed", |r| r.unreachable_count(ONE) == 1);
+    two.inbox
+        .wait_until("the removed peer has reported the loss", |r| r.unreachable_count(ONE) == 1);
     two.send(vote(F::CLUSTER, TWO, ONE, 66));
     // The others are not affected.
     one.send(vote(F::CLUSTER, ONE, THREE, 7));
-    three.inbox.wait_until("the remaining peer was served", |r| !r.messages.is_empty());
+    three
+        .inbox
+        .wait_until("the message to the remaining peer has arrived", |r| !r.messages.is_empty());
 
     set_peers(&mut factory, one, &[TWO, THREE]);
     one.reach(F::CLUSTER, two);
     two.reach(F::CLUSTER, one);
     one.send(vote(F::CLUSTER, ONE, TWO, 8));
-    two.inbox.wait_until("the peer was served again", |r| !r.messages.is_empty());
+    two.inbox.wait_until("the message to the new peer has arrived", |r| !r.messages.is_empty());
     assert_eq!(terms(&two.inbox), [8]);
     assert!(one.inbox.record().messages.is_empty());
 }
 
-/// A genuine certificate or a known address is not enough: a node that was removed, or belongs to
-/// a membership that was never agreed on, must not take part in elections. The operator or a
-/// membership change configures a new peer first.
+/// A node that is not a configured peer is refused, whatever its certificate or address: a removed
+/// node must not take part in elections.
 pub fn accepts_messages_only_from_configured_peers<F: TransportFactory>(mut factory: F) {
     let members = connected(&mut factory, 2);
     let (one, two) = (&members[0], &members[1]);
@@ -220,12 +226,13 @@ pub fn accepts_messages_only_from_configured_peers<F: TransportFactory>(mut fact
     other.reach(F::CLUSTER, one);
     one.reach(F::CLUSTER, &other);
     other.send(vote(F::CLUSTER, THREE, ONE, 7));
-    one.inbox.wait_until("the new peer was heard", |r| !r.messages.is_empty());
+    one.inbox.wait_until("the message of the new peer has arrived", |r| !r.messages.is_empty());
     assert_eq!(terms(&one.inbox), [7]);
     assert!(two.inbox.record().messages.is_empty() && other.inbox.record().messages.is_empty());
 }
 
-/// The core resets its view of a peer on this word: it must come, and not once a message.
+/// The loss of a peer is reported once, not once for each message: the core probes the peer again
+/// after each report.
 pub fn reports_an_unreachable_peer_once<F: TransportFactory>(mut factory: F) {
     let mut members = connected(&mut factory, 3);
     factory.stop(members.remove(2).transport);
@@ -241,7 +248,7 @@ pub fn reports_an_unreachable_peer_once<F: TransportFactory>(mut factory: F) {
     }
 }
 
-/// A peer may be named long before it is there.
+/// A peer that is configured before it starts is reached after it starts.
 pub fn reaches_a_peer_that_starts_late<F: TransportFactory>(mut factory: F) {
     let early = start(&mut factory, ONE);
     let late = start(&mut factory, TWO);
@@ -255,7 +262,7 @@ pub fn reaches_a_peer_that_starts_late<F: TransportFactory>(mut factory: F) {
     late.reach(F::CLUSTER, &early);
 }
 
-/// Both ways work again after a peer died and came back, whoever tries first.
+/// Messages pass in both directions after a peer restarts, whichever node sends first.
 pub fn reaches_a_peer_that_was_restarted<F: TransportFactory>(mut factory: F) {
     let mut members = connected(&mut factory, 2);
     for round in 1..=3 {
@@ -270,7 +277,9 @@ pub fn reaches_a_peer_that_was_restarted<F: TransportFactory>(mut factory: F) {
         two.reach(F::CLUSTER, one);
         one.reach(F::CLUSTER, two);
         one.send(vote(F::CLUSTER, ONE, TWO, round));
-        two.inbox.wait_until("the restarted peer was served", |r| !r.messages.is_empty());
+        two.inbox.wait_until("the message to the restarted peer has arrived", |r| {
+            !r.messages.is_empty()
+        });
         assert_eq!(terms(&two.inbox), [round]);
     }
 }
@@ -313,7 +322,7 @@ fn every_kind() -> Vec<Body> {
     ]
 }
 
-/// Bytes in which no two places look alike for long.
+/// Pseudorandom bytes.
 fn pattern(length: usize, seed: u64) -> Bytes {
     let mut state = seed;
     let bytes = std::iter::repeat_with(|| {
@@ -324,7 +333,7 @@ fn pattern(length: usize, seed: u64) -> Bytes {
     bytes.take(length).collect()
 }
 
-/// Bytes that are counted as long as anybody holds them.
+/// Bytes that are counted until they are dropped.
 struct Tracked {
     bytes: Vec<u8>,
     held: Arc<AtomicUsize>,
