@@ -7,7 +7,7 @@ use raft_core::{HardState, LogIndex, Membership, NodeId, Persist, RoleKind, Stat
 use super::committed::CommittedEntries;
 use super::confirmations::ReadConfirmations;
 use super::known_entries::EntryRegistry;
-use super::observed::{EntryDigest, ObservedNode, node_id, offset_of};
+use super::observed::{EntryDigest, ObservedNode, node_id, offset_of, vote_text};
 use super::rule::Rule;
 use super::violation::{Observation, Violation};
 
@@ -136,12 +136,17 @@ impl Checker {
             && status.voted_for == hard_state.voted_for;
         if !same {
             let had = format!(
-                "{:?} had {kept} durable entries, term {} and vote {:?}",
-                status.node, hard_state.term, hard_state.voted_for
+                "{:?} had {kept} durable entries, term {} and {}",
+                status.node,
+                hard_state.term,
+                vote_text(hard_state.voted_for)
             );
             let has = format!(
-                "{:?} restarted with last entry {}, term {} and vote {:?}",
-                status.node, status.last_log, status.term, status.voted_for
+                "{:?} restarted with last entry {}, term {} and {}",
+                status.node,
+                status.last_log,
+                status.term,
+                vote_text(status.voted_for)
             );
             self.record_violation(Rule::DurableKept, (had, record), (has, record));
             return;

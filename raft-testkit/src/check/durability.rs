@@ -3,7 +3,7 @@
 use raft_core::{AppendOutcome, Body, HardState, LogIndex, Message, NodeId, Term};
 
 use super::checker::Checker;
-use super::observed::{ObservedNode, node_id};
+use super::observed::{ObservedNode, node_id, vote_text};
 use super::rule::Rule;
 use crate::network::slot_of;
 
@@ -21,9 +21,11 @@ impl Checker {
         } else if new.term == old.term && old.voted_for.is_some() && new.voted_for != old.voted_for
         {
             let earlier =
-                (format!("{id:?} voted for {:?} in term {}", old.voted_for, old.term), record);
-            let later =
-                (format!("{id:?} votes for {:?} in term {}", new.voted_for, new.term), record);
+                (format!("{id:?} has {} in term {}", vote_text(old.voted_for), old.term), record);
+            let later = (
+                format!("{id:?} makes {} durable in term {}", vote_text(new.voted_for), new.term),
+                record,
+            );
             self.record_violation(Rule::OneVote, earlier, later);
         }
     }
@@ -68,8 +70,10 @@ impl Checker {
         let Some(node) = self.nodes.get(slot_of(from)) else { return };
         let HardState { term: durable, voted_for, .. } = node.hard_state;
         if durable != term || voted_for != Some(candidate) {
-            let earlier =
-                (format!("{from:?} has term {durable} and vote {voted_for:?} on its disk"), record);
+            let earlier = (
+                format!("{from:?} has term {durable} and {} on its disk", vote_text(voted_for)),
+                record,
+            );
             let later =
                 (format!("{from:?} sends its vote of term {term} for {candidate:?}"), record);
             self.record_violation(Rule::PersistBeforeSend, earlier, later);

@@ -58,3 +58,8 @@ pub(super) fn offset_of(index: LogIndex) -> Option<usize> {
 pub(super) const fn node_id(at: usize) -> NodeId {
     NodeId(at as u64 + 1)
 }
+
+/// A vote as reports show it.
+pub(super) fn vote_text(voted_for: Option<NodeId>) -> String {
+    voted_for.map_or_else(|| "no vote".to_owned(), |candidate| format!("vote {candidate:?}"))
+}

@@ -55,7 +55,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         line
     }
 
-    /// Writes the trace in every form into the directory `traces` of cargo's target directory.
+    /// Writes the trace in every format into the directory `traces` of cargo's target directory.
     /// Returns the path of the facts.
     ///
     /// # Panics
@@ -66,7 +66,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
 }
 
 impl<M: StateMachine, S: LogStore> Drop for Cluster<M, S> {
-    /// Writes the trace in every form if the test fails. With `RAFT_SAVE_TRACES=1` every scenario
+    /// Writes the trace in every format if the test fails. With `RAFT_SAVE_TRACES=1` every scenario
     /// with a title does.
     fn drop(&mut self) {
         if !self.recorder.is_enabled() || self.records().is_empty() {
