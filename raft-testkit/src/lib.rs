@@ -93,7 +93,7 @@
 //! c.section("node 1 is elected").tests(&["leader_election"]);
 //! c.elect(1);
 //! let table = Format::Terminal.render(&c.trace());
-//! assert!(table.contains("is now leader"));
+//! assert!(table.contains("becomes leader"));
 //! ```
 //!
 //! # Random schedules
