@@ -1,21 +1,19 @@
 //! The directory of a development cluster: its nodes with their certificates, configurations, data
 //! and logs. Created once and reused by later starts.
 
-use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 
 use raft_core::{ClusterId, MEMBERS_MAX, NodeId};
 use raft_server::certificates::{Authority, CertificateError, Validity};
+use raft_storage::data_directory::{DirectoryError as LockError, DirectoryLock};
 use raft_transport_quic::tls::PeerIdentity;
-use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::client_file::ClientFile;
 
 /// The file that describes the cluster.
 const CLUSTER_FILE: &str = "cluster.toml";
-const LOCK_FILE: &str = "LOCK";
 const CA_FILE: &str = "ca.pem";
 const CLIENT_FILE: &str = "client.toml";
 
@@ -24,8 +22,7 @@ const CLIENT_FILE: &str = "client.toml";
 pub(super) struct DevDirectory {
     path: PathBuf,
     cluster: Cluster,
-    /// Locked until this process ends.
-    _lock: File,
+    _lock: DirectoryLock,
 }
 
 /// The cluster that the directory holds.
@@ -71,6 +68,8 @@ pub(super) enum DirectoryError {
          --dir", .0.display()
     )]
     InUse(PathBuf),
+    #[error(transparent)]
+    Lock(LockError),
     #[error(
         "{} holds a cluster of {found} nodes, not {wanted}: name another directory with --dir, or \
          delete this one", path.display()
@@ -93,11 +92,10 @@ impl DevDirectory {
     pub(super) fn open(path: &Path, options: ClusterOptions) -> Result<Self, DirectoryError> {
         std::fs::create_dir_all(path).map_err(|source| file_error("create", path, source))?;
         let path = path.canonicalize().map_err(|source| file_error("find", path, source))?;
-        let lock_path = path.join(LOCK_FILE);
-        let lock =
-            File::create(&lock_path).map_err(|source| file_error("create", &lock_path, source))?;
-        flock(&lock, FlockOperation::NonBlockingLockExclusive)
-            .map_err(|_| DirectoryError::InUse(path.clone()))?;
+        let lock = DirectoryLock::acquire(&path).map_err(|error| match error {
+            LockError::Locked { .. } => DirectoryError::InUse(path.clone()),
+            error => DirectoryError::Lock(error),
+        })?;
         let cluster_path = path.join(CLUSTER_FILE);
         let cluster = match std::fs::read_to_string(&cluster_path) {
             Ok(text) => found(&path, &text, options)?,
