@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bench::process_cpu;
 use bytes::Bytes;
 use raft_core::ports::{
     ApplyError, PeerAddress, QueryError, StateMachine, StorageFailure, Transport,
@@ -78,24 +79,15 @@ async fn client(leader: NodeHandle, work: Work) -> Result<Vec<Duration>, BoxErro
     }
 }
 
-/// The CPU time of this process so far, on Linux.
-fn cpu_time() -> Duration {
-    const TICK: Duration = Duration::from_millis(10);
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-    let ticks: u32 = fields.skip(11).take(2).filter_map(|field| field.parse::<u32>().ok()).sum();
-    TICK * ticks
-}
-
 async fn measure(leader: &NodeHandle, work: Work, clients: usize) -> Result<(), BoxError> {
-    let (started, cpu) = (Instant::now(), cpu_time());
+    let (started, cpu) = (Instant::now(), process_cpu());
     let clients_running: Vec<_> =
         (0..clients).map(|_| tokio::spawn(client(leader.clone(), work))).collect();
     let mut latencies = Vec::new();
     for running in clients_running {
         latencies.append(&mut running.await??);
     }
-    let (elapsed, cpu) = (started.elapsed(), cpu_time().saturating_sub(cpu));
+    let (elapsed, cpu) = (started.elapsed(), process_cpu().saturating_sub(cpu));
     latencies.sort_unstable();
     let at = |share: usize| latencies[(latencies.len() - 1) * share / 100];
     let rate = latencies.len() as f64 / elapsed.as_secs_f64();

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use bench::process_cpu;
 use bytes::Bytes;
 use clap::Parser;
 use raft_core::ports::LogStore;
@@ -253,11 +254,6 @@ fn median(figures: impl Iterator<Item = f64>) -> f64 {
 
 fn micros(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e6
-}
-
-fn process_cpu() -> Duration {
-    let clock = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    clock.try_into().unwrap_or(Duration::ZERO)
 }
 
 #[allow(clippy::print_stdout, reason = "a benchmark prints its figures")]

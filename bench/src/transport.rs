@@ -11,6 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use bench::process_cpu;
 use bytes::Bytes;
 use raft_core::ports::{Inbox, PeerAddress, Transport};
 use raft_core::{
@@ -101,7 +102,7 @@ fn one_way(one: &Node, two: &Node, batch: u64) -> Result<()> {
     let message = append(batch);
     let messages = ENTRIES / batch.max(4);
     let before = two.end.count();
-    let (started, cpu) = (Instant::now(), cpu_time()?);
+    let (started, cpu) = (Instant::now(), process_cpu());
     for sent in 0..messages {
         if sent >= ahead_max && sent % (ahead_max / 2) == 0 {
             two.end.wait_for(before + sent - ahead_max / 2)?;
@@ -109,7 +110,7 @@ fn one_way(one: &Node, two: &Node, batch: u64) -> Result<()> {
         one.transport.send(message.clone());
     }
     two.end.wait_for(before + messages)?;
-    let (took, cpu) = (started.elapsed().as_secs_f64(), (cpu_time()? - cpu).as_secs_f64());
+    let (took, cpu) = (started.elapsed().as_secs_f64(), (process_cpu() - cpu).as_secs_f64());
     #[allow(clippy::cast_precision_loss, reason = "shown with few digits")]
     let count = messages as f64;
     println!(
@@ -126,7 +127,7 @@ fn echo(one: &Node, window: u64) -> Result<()> {
     let message = append(1);
     let mut times = Vec::new();
     let before = one.end.count();
-    let (started, cpu) = (Instant::now(), cpu_time()?);
+    let (started, cpu) = (Instant::now(), process_cpu());
     let mut done = 0;
     while done < rounds {
         let sent_at = Instant::now();
@@ -137,7 +138,7 @@ fn echo(one: &Node, window: u64) -> Result<()> {
         one.end.wait_for(before + done)?;
         times.push(sent_at.elapsed());
     }
-    let (took, cpu) = (started.elapsed().as_secs_f64(), (cpu_time()? - cpu).as_secs_f64());
+    let (took, cpu) = (started.elapsed().as_secs_f64(), (process_cpu() - cpu).as_secs_f64());
     times.sort_unstable();
     let at = |part: usize| times[(times.len() * part / 100).min(times.len() - 1)].as_micros();
     #[allow(clippy::cast_precision_loss, reason = "shown with few digits")]
@@ -225,14 +226,4 @@ fn message(from: NodeId, to: NodeId, body: Body) -> Message {
         term: Term(1),
         body,
     }
-}
-
-/// The user and system time of this process.
-fn cpu_time() -> Result<Duration> {
-    const TICKS_A_SECOND: u64 = 100;
-    let stat = std::fs::read_to_string("/proc/self/stat")?;
-    let after_name = stat.rsplit_once(')').context("an unknown form of /proc/self/stat")?.1;
-    let fields: Vec<&str> = after_name.split_whitespace().collect();
-    let ticks: u64 = fields[11].parse::<u64>()? + fields[12].parse::<u64>()?;
-    Ok(Duration::from_millis(ticks * 1000 / TICKS_A_SECOND))
 }

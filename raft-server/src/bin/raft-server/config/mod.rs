@@ -11,6 +11,7 @@ mod member;
 mod quantity;
 mod reference;
 mod rules;
+mod setting;
 mod settings;
 
 pub(crate) use checked::Config;

@@ -1,6 +1,7 @@
 //! The configuration reference, made from the declared settings.
 
-use super::settings::{DefaultValue, Group, Setting, groups};
+use super::setting::{DefaultValue, Group, Setting};
+use super::settings::groups;
 
 const INTRODUCTION: &str = "\
 # Configuration

@@ -92,9 +92,9 @@ impl DevDirectory {
     pub(super) fn open(path: &Path, options: ClusterOptions) -> Result<Self, DirectoryError> {
         std::fs::create_dir_all(path).map_err(|source| file_error("create", path, source))?;
         let path = path.canonicalize().map_err(|source| file_error("find", path, source))?;
-        let lock = DirectoryLock::acquire(&path).map_err(|error| match error {
-            LockError::Locked { .. } => DirectoryError::InUse(path.clone()),
-            error => DirectoryError::Lock(error),
+        let lock = DirectoryLock::acquire(&path).map_err(|error| {
+            let in_use = matches!(error, LockError::Locked { .. });
+            if in_use { DirectoryError::InUse(path.clone()) } else { DirectoryError::Lock(error) }
         })?;
         let cluster_path = path.join(CLUSTER_FILE);
         let cluster = match std::fs::read_to_string(&cluster_path) {

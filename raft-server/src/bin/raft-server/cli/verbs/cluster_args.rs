@@ -13,7 +13,14 @@ pub(crate) struct ClusterArgs {
     #[command(flatten)]
     pub(crate) connection: ConnectionArgs,
     /// Output format
-    #[arg(long, short, value_enum, default_value_t, help_heading = "Output")]
+    #[arg(
+        long,
+        short,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT",
+        help_heading = "Output"
+    )]
     pub(crate) output: Format,
 }
 

@@ -1,0 +1,10 @@
+//! Measurements that several benchmarks share.
+
+use std::time::Duration;
+
+/// The CPU time of this process, all threads included, in user and system mode.
+#[must_use]
+pub fn process_cpu() -> Duration {
+    let clock = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    clock.try_into().unwrap_or(Duration::ZERO)
+}
