@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use raft_core::{
     ClusterId, Config, Effect, GroupId, Identity, Incarnation, Input, LogIndex, Membership, Node,
-    NodeId, Proposal, Recovered, RequestId, RoleKind, Timestamp,
+    NodeId, Proposal, Recovered, RequestId, RoleKind, Settings, Timestamp,
 };
 
 const NODES: usize = 3;
@@ -42,7 +42,7 @@ impl Cluster {
                     node: NodeId(id),
                     incarnation: Incarnation(1),
                 };
-                let config = Config::new(identity, id);
+                let config = Config::new(identity, id, Settings::default()).unwrap();
                 Node::new(config, Recovered::default(), membership.clone(), Timestamp(0)).unwrap()
             })
             .collect();

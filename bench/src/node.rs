@@ -11,7 +11,7 @@ use bytes::Bytes;
 use raft_core::ports::{
     ApplyError, PeerAddress, QueryError, StateMachine, StorageFailure, Transport,
 };
-use raft_core::{ClusterId, Config, GroupId, Identity, Incarnation};
+use raft_core::{ClusterId, Config, GroupId, Identity, Incarnation, Settings};
 use raft_core::{LogId, LogIndex, Membership, NodeId};
 use raft_server::{BoxError, Node, NodeHandle};
 use raft_storage::MemLogStore;
@@ -45,7 +45,7 @@ async fn start(hub: Hub, node: NodeId, members: [NodeId; 3]) -> Result<NodeHandl
     let (cluster, group, incarnation) = (ClusterId(1), GroupId(0), Incarnation(1));
     let identity = Identity { cluster, group, node, incarnation };
     let node = Node::builder()
-        .config(Config::new(identity, node.get()))
+        .config(Config::new(identity, node.get(), Settings::default())?)
         .bootstrap(Membership::of_voters(members))
         .peers(members.map(|node| PeerAddress { node, address: String::new() }).into())
         .state_machine(Bucket(0))

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use raft_core::ports::{Inbox, PeerAddress, Transport};
 use raft_core::{
     AppendEntries, AppendEntriesResponse, AppendOutcome, Body, ClusterId, Entry, GroupId,
-    Incarnation, LogId, LogIndex, Message, NodeId, Round, Term,
+    Incarnation, LogId, LogIndex, LogSlice, Message, NodeId, Round, Rpc, Term,
 };
 use raft_transport_quic::tls::{PeerIdentity, TlsFiles, TlsIdentity};
 use raft_transport_quic::{QuicConfig, QuicTransport};
@@ -201,8 +201,8 @@ fn append(entries: u64) -> Message {
     let at = |index| LogId::new(Term(1), LogIndex(index));
     let entry = |index| Entry::command(at(index), command.clone());
     let body = Body::AppendEntries(AppendEntries {
-        prev: at(0),
-        entries: (1..=entries).map(entry).collect(),
+        slice: LogSlice::new(at(0), (1..=entries).map(entry).collect())
+            .expect("contiguous entries"),
         commit: LogIndex(0),
         round: Round(ROUND.fetch_add(1, Ordering::Relaxed)),
     });
@@ -223,7 +223,6 @@ fn message(from: NodeId, to: NodeId, body: Body) -> Message {
         from_incarnation: Incarnation(1),
         to,
         to_incarnation: None,
-        term: Term(1),
-        body,
+        rpc: Rpc::new(Term(1), body).expect("a consistent message"),
     }
 }

@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 
-use crate::message::validate::InvalidMessage;
+use crate::message::MessageRefusal;
 use crate::types::{LogId, LogIndex, NodeId, Term};
 
 /// Something that happened inside a node.
@@ -38,7 +38,7 @@ pub enum Event {
         /// Its kind.
         kind: &'static str,
         /// What is wrong with it.
-        reason: InvalidMessage,
+        reason: MessageRefusal,
     },
     /// The state machine failed at an entry.
     ApplyFailed {

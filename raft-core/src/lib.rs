@@ -25,26 +25,28 @@ pub mod ports;
 mod prng;
 mod progress;
 mod quorum;
+mod recovery;
 mod role;
 mod state;
 mod types;
 pub mod wire;
 
-pub use config::{ApplyFailurePolicy, CommitNotification, Config, ConfigError, Limits};
+pub use config::{ApplyFailurePolicy, CommitNotification, Config, ConfigError, Limits, Settings};
 pub use effect::{CommittedEntry, Effect, FetchEntries, HaltReason, Outcome, Refusal, Response};
 pub use entry::{Entry, Payload};
 pub use event::{Event, RoleCause, RoleKind};
 pub use input::{ApplyFailure, EntriesFetched, Input, Proposal};
 pub use log::TermRuns;
-pub use membership::{MEMBERS_MAX, Membership, MembershipError};
-pub use message::validate::InvalidMessage;
+pub use membership::{Membership, MembershipError};
 pub use message::{
-    AppendEntries, AppendEntriesResponse, AppendOutcome, Body, Message, PreVote, PreVoteResponse,
-    RequestVote, RequestVoteResponse,
+    AppendEntries, AppendEntriesResponse, AppendOutcome, Body, InvalidMessage, LogSlice, Message,
+    MessageRefusal, PreVote, PreVoteResponse, RequestVote, RequestVoteResponse, Rpc,
 };
 pub use node::{Node, ProgressKind, ProgressStatus, Status};
 pub use ports::{BrokenMark, HardState, Persist, Recovered};
-pub use quorum::majority_of;
+pub use prng::Prng;
+pub use quorum::{MEMBERS_MAX, majority_of};
+pub use recovery::RecoveryError;
 pub use types::{
     ClusterId, FetchId, GroupId, Identity, Incarnation, LogId, LogIndex, NodeId, PersistId,
     RequestId, Round, Term, Timestamp,

@@ -2,16 +2,18 @@
 
 use alloc::collections::BTreeSet;
 
-use crate::membership::MEMBERS_MAX;
 use crate::types::{LogIndex, NodeId};
 
-/// How many of `voters` make a majority: 2 of 3, and 3 of 4.
+/// The most members that a configuration may name, learners included.
+pub const MEMBERS_MAX: usize = 64;
+
+/// The number of voters that make a majority: 2 of 3, and 3 of 4.
 #[must_use]
 pub const fn majority_of(voters: usize) -> usize {
     voters / 2 + 1
 }
 
-/// Whether a majority of the voters agrees. An empty set agrees to nothing.
+/// Whether `agrees` holds for a majority of the voters. It does not for an empty set.
 pub(crate) fn majority_agrees(
     voters: &BTreeSet<NodeId>,
     agrees: &mut impl FnMut(NodeId) -> bool,
@@ -20,12 +22,12 @@ pub(crate) fn majority_agrees(
     agreeing >= majority_of(voters.len())
 }
 
-/// The highest index that a majority of the voters holds. An empty set holds nothing.
+/// The highest index that a majority of the voters holds; zero for an empty set.
 pub(crate) fn majority_index(
     voters: &BTreeSet<NodeId>,
     held: &mut impl FnMut(NodeId) -> LogIndex,
 ) -> LogIndex {
-    // On the stack: this runs for every answer of every follower.
+    // On the stack: this runs for every response of every follower.
     let mut indexes = [LogIndex::ZERO; MEMBERS_MAX];
     let count = voters.len().min(MEMBERS_MAX);
     for (slot, &voter) in indexes.iter_mut().zip(voters) {
@@ -40,7 +42,7 @@ pub(crate) fn majority_index(
 mod tests {
     use super::*;
 
-    /// (what each voter holds, the index that a majority holds)
+    /// (the index of each voter, the index that a majority holds)
     const TABLE: &[(&[u64], u64)] = &[
         (&[], 0),
         (&[5], 5),

@@ -21,7 +21,7 @@ fn refused_pre_vote_carries_the_later_term() {
     c.campaign(1);
     c.deliver(pre_vote().to(3));
     let response = c.message(&pre_vote_response().from(3)).clone();
-    assert_eq!(response.term.get(), 5);
+    assert_eq!(response.term().get(), 5);
     c.deliver_all();
     c.expect_follower(1, 5);
     c.section("it votes in the next term");

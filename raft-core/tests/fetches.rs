@@ -115,8 +115,8 @@ fn fetched_entries_obey_the_limits_of_an_append_and_of_the_window() {
 }
 
 fn weight_of(message: &Message) -> u64 {
-    let Body::AppendEntries(append) = &message.body else { return 0 };
-    append.entries.iter().map(Entry::weight_bytes).sum()
+    let Body::AppendEntries(append) = message.body() else { return 0 };
+    append.entries().iter().map(Entry::weight_bytes).sum()
 }
 
 /// A fetch of an earlier leadership is still pending in the next one: it is counted, and its result

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use raft_core::{ApplyFailurePolicy, ConfigError, NodeId};
+use raft_core::{ApplyFailurePolicy, NodeId, RecoveryError};
 use raft_testkit::trace::record::RecordKind;
 use raft_testkit::{Cluster, Timers};
 
@@ -70,7 +70,10 @@ fn node_that_must_not_retry_stops_until_its_log_is_marked_fixed() {
         .tests(&["state_machine_command/follower_apply_fails"]);
     c.clear_command_failures(3);
     let refused = c.try_restart(3).expect_err("its log is marked");
-    assert!(matches!(&refused, ConfigError::Broken { index, .. } if index.get() == 2), "{refused}");
+    assert!(
+        matches!(&refused, RecoveryError::Broken { index, .. } if index.get() == 2),
+        "{refused}"
+    );
     assert!(c.mark_fixed(3));
     c.restart(3);
     for _ in 0..2 {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use raft_core::ports::{
     ApplyError, PeerAddress, QueryError, StateMachine, StorageFailure, Transport,
 };
-use raft_core::{ClusterId, Config, GroupId, Identity, Incarnation};
+use raft_core::{ClusterId, Config, GroupId, Identity, Incarnation, Settings};
 use raft_core::{LogId, LogIndex, Membership, NodeId};
 use raft_server::{BoxError, Node, NodeHandle};
 use raft_storage::MemLogStore;
@@ -36,8 +36,10 @@ impl StateMachine for Counter {
 async fn start(hub: Hub, node: NodeId, members: [NodeId; 3]) -> Result<NodeHandle, BoxError> {
     let (cluster, group, incarnation) = (ClusterId(1), GroupId(0), Incarnation(1));
     let identity = Identity { cluster, group, node, incarnation };
+    // Every node needs a different seed.
+    let config = Config::new(identity, node.get(), Settings::default())?;
     let node = Node::builder()
-        .config(Config::new(identity, node.get())) // every node needs a different seed
+        .config(config)
         .bootstrap(Membership::of_voters(members))
         .peers(members.map(|node| PeerAddress { node, address: String::new() }).into())
         .state_machine(Counter(0))

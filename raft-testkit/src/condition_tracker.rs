@@ -124,7 +124,7 @@ fn is_counted(kind: &ConditionKind, event: MessageEvent<'_>) -> bool {
             selector.matches(message)
         }
         (ConditionKind::CommitSent(index), MessageEvent::Sent(message)) => {
-            matches!(&message.body, Body::AppendEntries(append) if append.commit.get() >= *index)
+            matches!(message.body(), Body::AppendEntries(append) if append.commit.get() >= *index)
         }
         _ => false,
     }

@@ -140,7 +140,6 @@ mod condition_tracker;
 mod counter;
 pub mod features;
 mod network;
-mod prng;
 mod recorder;
 pub mod script;
 mod selector;

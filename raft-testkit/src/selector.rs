@@ -153,13 +153,13 @@ impl Selector {
     /// Whether a message matches. [`Selector::nth`] is not considered.
     #[must_use]
     pub fn matches(&self, message: &Message) -> bool {
-        self.kind.is_none_or(|kind| is_kind(kind, &message.body))
+        self.kind.is_none_or(|kind| is_kind(kind, message.body()))
             && self.from.is_none_or(|from| message.from.get() == from)
             && self.to.is_none_or(|to| message.to.get() == to)
-            && self.term.is_none_or(|term| message.term.get() == term)
-            && self.entries.is_none_or(|count| entries_of(&message.body) == Some(count))
-            && self.granted.is_none_or(|granted| granted_of(&message.body) == Some(granted))
-            && self.matched.is_none_or(|matched| matched_of(&message.body) == Some(matched))
+            && self.term.is_none_or(|term| message.term().get() == term)
+            && self.entries.is_none_or(|count| entries_of(message.body()) == Some(count))
+            && self.granted.is_none_or(|granted| granted_of(message.body()) == Some(granted))
+            && self.matched.is_none_or(|matched| matched_of(message.body()) == Some(matched))
             && self.predicates.iter().all(|predicate| predicate(message))
     }
 
@@ -185,14 +185,14 @@ const fn is_kind(kind: Kind, body: &Body) -> bool {
         Body::RequestVoteResponse(_) => matches!(kind, Kind::VoteResponse),
         Body::AppendEntries(append) => {
             matches!(kind, Kind::Append)
-                || (matches!(kind, Kind::Heartbeat) && append.entries.is_empty())
+                || (matches!(kind, Kind::Heartbeat) && append.entries().is_empty())
         }
         Body::AppendEntriesResponse(_) => matches!(kind, Kind::AppendResponse),
     }
 }
 
 const fn entries_of(body: &Body) -> Option<usize> {
-    if let Body::AppendEntries(append) = body { Some(append.entries.len()) } else { None }
+    if let Body::AppendEntries(append) = body { Some(append.entries().len()) } else { None }
 }
 
 const fn granted_of(body: &Body) -> Option<bool> {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 use raft_core::ports::{Inbox, PeerAddress, Transport};
 use raft_core::{
     Body, ClusterId, GroupId, Incarnation, LogId, Message, NodeId, PreVote, RequestVoteResponse,
-    Term,
+    Rpc, Term,
 };
 use raft_transport_mem::{Hub, MemTransport};
 
@@ -21,10 +21,10 @@ impl Inbox for Recorder {
     fn deliver(&self, message: Message) {
         self.messages.lock().unwrap().push(message.clone());
         if let Some((transport, last)) = self.echo.get()
-            && message.term < *last
+            && message.term() < *last
             && let Some(transport) = transport.upgrade()
         {
-            transport.send(vote(message.to, message.from, message.term.next()));
+            transport.send(vote(message.to, message.from, message.term().next()));
         }
     }
 
@@ -35,7 +35,7 @@ impl Inbox for Recorder {
 
 impl Recorder {
     fn terms(&self) -> Vec<u64> {
-        self.messages.lock().unwrap().iter().map(|message| message.term.get()).collect()
+        self.messages.lock().unwrap().iter().map(|message| message.term().get()).collect()
     }
 
     fn lost(&self) -> Vec<u64> {
@@ -51,8 +51,8 @@ fn vote(from: NodeId, to: NodeId, term: Term) -> Message {
         from_incarnation: Incarnation(1),
         to,
         to_incarnation: None,
-        term,
-        body: Body::RequestVoteResponse(RequestVoteResponse { granted: true }),
+        rpc: Rpc::new(term, Body::RequestVoteResponse(RequestVoteResponse { granted: true }))
+            .expect("a consistent message"),
     }
 }
 
@@ -152,7 +152,8 @@ fn messages_are_delivered_unaltered() {
     let hub = Hub::new();
     let [(one, _), (_two, inbox_two)] = pair(&hub);
     let mut message = vote(NodeId(1), NodeId(2), Term(9));
-    message.body = Body::PreVote(PreVote { campaign_term: Term(10), last_log: LogId::ORIGIN });
+    let body = Body::PreVote(PreVote { campaign_term: Term(10), last_log: LogId::ORIGIN });
+    message.rpc = Rpc::new(Term(9), body).expect("a consistent message");
     one.send(message.clone());
     assert_eq!(*inbox_two.messages.lock().unwrap(), [message]);
 }

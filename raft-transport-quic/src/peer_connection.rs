@@ -67,7 +67,7 @@ impl PeerConnection {
 
     /// Leaves a message to its lane's writer.
     pub(crate) fn push(&self, message: Message) -> Result<(), PushError> {
-        self.queue(StreamKind::of(&message.body)).push(message)
+        self.queue(StreamKind::of(message.body())).push(message)
     }
 
     /// Closes the connection and drops what waits in the queues.
@@ -302,7 +302,7 @@ fn reserve(buffer: &mut Vec<u8>, weight_bytes: usize) {
 fn drop_oversize(context: &ConnectionContext, message: &Message, bytes: usize, allowed: u32) {
     increment(&context.metrics.dropped_oversize);
     tracing::error!(
-        node = %context.own, peer = %context.peer, kind = message.body.kind(), bytes, allowed,
+        node = %context.own, peer = %context.peer, kind = message.body().kind(), bytes, allowed,
         "dropped a message that is longer than a frame may be; raise frame_bytes_max on all nodes"
     );
 }

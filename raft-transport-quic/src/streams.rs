@@ -146,9 +146,9 @@ impl SendQueue {
 
 /// About how many bytes a message takes, on the wire and in memory.
 pub(crate) fn weight(message: &Message) -> usize {
-    let entries_bytes = match &message.body {
+    let entries_bytes = match message.body() {
         Body::AppendEntries(append) => {
-            append.entries.iter().map(raft_core::Entry::weight_bytes).sum()
+            append.entries().iter().map(raft_core::Entry::weight_bytes).sum()
         }
         Body::PreVote(_)
         | Body::PreVoteResponse(_)
@@ -168,7 +168,7 @@ mod tests {
     use std::task::{Context, Poll, Waker};
 
     use raft_core::{
-        ClusterId, GroupId, Incarnation, NodeId, PreVoteResponse, RequestVoteResponse, Term,
+        ClusterId, GroupId, Incarnation, NodeId, PreVoteResponse, RequestVoteResponse, Rpc, Term,
     };
 
     use super::*;
@@ -183,8 +183,11 @@ mod tests {
             from_incarnation: Incarnation(1),
             to: NodeId(2),
             to_incarnation: None,
-            term: Term(term),
-            body: Body::RequestVoteResponse(RequestVoteResponse { granted: true }),
+            rpc: Rpc::new(
+                Term(term),
+                Body::RequestVoteResponse(RequestVoteResponse { granted: true }),
+            )
+            .unwrap(),
         }
     }
 

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use raft_core::ports::{Inbox, PeerAddress, Transport};
 use raft_core::{
-    AppendEntries, Body, Entry, GroupId, Incarnation, LogId, LogIndex, Message, NodeId, Round, Term,
+    AppendEntries, Body, Entry, GroupId, Incarnation, LogId, LogIndex, LogSlice, Message, NodeId,
+    Round, Rpc, Term,
 };
 use raft_transport_quic::{QuicConfig, QuicTransport};
 
@@ -42,8 +43,7 @@ fn append(bytes: usize) -> Message {
     let at = |index| LogId::new(Term(1), LogIndex(index));
     let entry = |index| Entry::command(at(index), vec![0; 256].into());
     let body = Body::AppendEntries(AppendEntries {
-        prev: LogId::ORIGIN,
-        entries: (1..=bytes as u64 / 256).map(entry).collect(),
+        slice: LogSlice::new(LogId::ORIGIN, (1..=bytes as u64 / 256).map(entry).collect()).unwrap(),
         commit: LogIndex::ZERO,
         round: Round(1),
     });
@@ -54,8 +54,7 @@ fn append(bytes: usize) -> Message {
         from_incarnation: Incarnation(1),
         to: TWO,
         to_incarnation: None,
-        term: Term(1),
-        body,
+        rpc: Rpc::new(Term(1), body).unwrap(),
     }
 }
 

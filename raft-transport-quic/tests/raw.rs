@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use quinn::{Connection, Endpoint};
 use raft_core::ports::{Inbox, PeerAddress, Transport};
-use raft_core::{Body, GroupId, Incarnation, Message, NodeId, RequestVoteResponse, Term, wire};
+use raft_core::{
+    Body, GroupId, Incarnation, Message, NodeId, RequestVoteResponse, Rpc, Term, wire,
+};
 use raft_transport_quic::tls::{Role, TlsIdentity};
 use raft_transport_quic::{QuicConfig, QuicTransport};
 use rustls::pki_types::pem::PemObject;
@@ -162,8 +164,8 @@ pub(crate) fn vote(from: NodeId, to: NodeId) -> Message {
         from_incarnation: Incarnation(1),
         to,
         to_incarnation: None,
-        term: Term(1),
-        body: Body::RequestVoteResponse(RequestVoteResponse { granted: true }),
+        rpc: Rpc::new(Term(1), Body::RequestVoteResponse(RequestVoteResponse { granted: true }))
+            .unwrap(),
     }
 }
 

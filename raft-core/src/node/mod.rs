@@ -14,13 +14,14 @@ use alloc::vec::Vec;
 
 pub use status::{ProgressKind, ProgressStatus, Status};
 
-use crate::config::{Config, ConfigError};
+use crate::config::Config;
 use crate::effect::{Effect, Outcome, Refusal, Response};
 use crate::event::RoleCause;
 use crate::input::{ApplyFailure, Input};
 use crate::invariants;
 use crate::membership::Membership;
 use crate::ports::Recovered;
+use crate::recovery::RecoveryError;
 use crate::role::{Role, Transition};
 use crate::state::NodeState;
 use crate::types::Timestamp;
@@ -46,8 +47,8 @@ use crate::types::Timestamp;
 ///
 /// # Example
 /// ```
-/// use raft_core::{Config, Effect, Identity, Input, Membership, Node, NodeId, Recovered, RoleKind};
-/// use raft_core::{ClusterId, GroupId, Incarnation, Timestamp};
+/// use raft_core::{ClusterId, Config, Effect, GroupId, Identity, Incarnation, Input, Membership};
+/// use raft_core::{Node, NodeId, Recovered, RoleKind, Settings, Timestamp};
 ///
 /// let identity = Identity {
 ///     cluster: ClusterId(7),
@@ -56,7 +57,7 @@ use crate::types::Timestamp;
 ///     incarnation: Incarnation(1),
 /// };
 /// let membership = Membership::of_voters([NodeId(1)]);
-/// let config = Config::new(identity, 42);
+/// let config = Config::new(identity, 42, Settings::default())?;
 /// let mut node = Node::new(config, Recovered::default(), membership, Timestamp(0))?;
 ///
 /// let mut effects = Vec::new();
@@ -68,7 +69,7 @@ use crate::types::Timestamp;
 /// });
 /// node.step(node.deadline(), Input::Persisted(vote.expect("a vote")), &mut effects);
 /// assert_eq!(node.status().role, RoleKind::Leader);
-/// # Ok::<(), raft_core::ConfigError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Node {
@@ -85,15 +86,14 @@ impl Node {
     /// any other input; that index must not exceed the recovered log.
     ///
     /// # Errors
-    /// When the settings are invalid, the log is marked broken, or the recovered state contradicts
-    /// itself.
+    /// When the log is marked broken, the recovered state contradicts itself, or a configuration is
+    /// invalid.
     pub fn new(
         config: Config,
         recovered: Recovered,
         bootstrap: Membership,
         now: Timestamp,
-    ) -> Result<Self, ConfigError> {
-        config.check()?;
+    ) -> Result<Self, RecoveryError> {
         let mut state = NodeState::recovered(config, recovered, bootstrap, now)?;
         let role = Role::initial(&mut state);
         Ok(Self { state, role, halted: false })

@@ -1,10 +1,9 @@
 //! Received messages: checked, sorted by term, and passed to the handler of the role.
 
 use crate::event::{Event, RoleCause};
-use crate::message::validate::InvalidMessage;
 use crate::message::{
-    AppendEntries, AppendEntriesResponse, Body, Message, PreVote, PreVoteResponse, RequestVote,
-    RequestVoteResponse,
+    AppendEntries, AppendEntriesResponse, Body, Message, MessageRefusal, PreVote, PreVoteResponse,
+    RequestVote, RequestVoteResponse,
 };
 use crate::role::{Role, Transition, reject_stale_append};
 use crate::state::{DependsOn, IncarnationChange, NodeState};
@@ -17,9 +16,10 @@ pub(super) fn on_message(
     state: &mut NodeState,
     message: Message,
 ) -> Option<Transition> {
-    let kind = message.body.kind();
-    let Message { from, term, .. } = message;
-    let handled = check(role, state, &message).and_then(|()| match message.body {
+    let (from, kind) = (message.from, message.body().kind());
+    let checked = check(role, state, &message);
+    let (term, body) = message.rpc.into_parts();
+    let handled = checked.and_then(|()| match body {
         Body::PreVote(request) => {
             on_pre_vote(role, state, from, term, request);
             Ok(None)
@@ -44,10 +44,10 @@ pub(super) fn on_message(
     })
 }
 
-/// Checks the message against itself and this node, and its sender against the incarnation of that
+/// Checks that the message is addressed to this node, and its sender against the incarnation of that
 /// peer.
-fn check(role: &mut Role, state: &mut NodeState, message: &Message) -> Result<(), InvalidMessage> {
-    message.validate(&state.config().identity)?;
+fn check(role: &mut Role, state: &mut NodeState, message: &Message) -> Result<(), MessageRefusal> {
+    message.check_envelope(&state.config().identity)?;
     match state.record_incarnation(message.from, message.from_incarnation)? {
         IncarnationChange::None => {}
         IncarnationChange::Superseded => {
@@ -158,7 +158,7 @@ fn on_append_entries(
     from: NodeId,
     term: Term,
     append: AppendEntries,
-) -> Result<(), InvalidMessage> {
+) -> Result<(), MessageRefusal> {
     if term < state.term() {
         reject_stale_append(state, from, &append);
         return Ok(());
@@ -166,7 +166,7 @@ fn on_append_entries(
     if term > state.term() {
         role.follow_later_term(state, term);
     }
-    let follower = role.follow_leader(state, from).ok_or(InvalidMessage::SecondLeader)?;
+    let follower = role.follow_leader(state, from).ok_or(MessageRefusal::SecondLeader)?;
     follower.on_append_entries(state, from, append)
 }
 
@@ -176,7 +176,7 @@ fn on_append_response(
     from: NodeId,
     term: Term,
     response: AppendEntriesResponse,
-) -> Result<(), InvalidMessage> {
+) -> Result<(), MessageRefusal> {
     if !is_current_response(role, state, term) {
         return Ok(());
     }

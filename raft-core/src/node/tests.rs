@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::Node;
-use crate::config::{ApplyFailurePolicy, Config, ConfigError};
+use crate::config::{ApplyFailurePolicy, Config, Settings};
 use crate::effect::{Effect, FetchEntries, Outcome, Refusal};
 use crate::entry::Entry;
 use crate::event::RoleKind;
@@ -15,11 +15,12 @@ use crate::input::{ApplyFailure, EntriesFetched, Input, Proposal};
 use crate::log::TermRuns;
 use crate::membership::Membership;
 use crate::message::{
-    AppendEntries, AppendEntriesResponse, AppendOutcome, Body, Message, PreVote, PreVoteResponse,
-    RequestVote, RequestVoteResponse,
+    AppendEntries, AppendEntriesResponse, AppendOutcome, Body, LogSlice, Message, PreVote,
+    PreVoteResponse, RequestVote, RequestVoteResponse, Rpc,
 };
 use crate::ports::{BrokenMark, HardState, Recovered};
 use crate::prng::Prng;
+use crate::recovery::RecoveryError;
 use crate::types::{
     ClusterId, GroupId, Identity, Incarnation, LogId, LogIndex, NodeId, PersistId, RequestId,
     Round, Term, Timestamp,
@@ -38,6 +39,10 @@ fn node_with(config: Config, recovered: Recovered, voters: u64) -> Node {
 }
 
 fn message(from: u64, term: u64, body: Body) -> Input {
+    received(from, Rpc::new(Term(term), body).expect("a consistent message"))
+}
+
+fn received(from: u64, rpc: Rpc) -> Input {
     Input::Message(Message {
         cluster: IDENTITY.cluster,
         group: IDENTITY.group,
@@ -45,9 +50,12 @@ fn message(from: u64, term: u64, body: Body) -> Input {
         from_incarnation: Incarnation(1),
         to: IDENTITY.node,
         to_incarnation: None,
-        term: Term(term),
-        body,
+        rpc,
     })
+}
+
+fn config(settings: Settings) -> Config {
+    Config::new(IDENTITY, 1, settings).expect("valid settings")
 }
 
 fn step(node: &mut Node, input: Input) -> Vec<Effect> {
@@ -81,7 +89,7 @@ fn sole_leader(config: Config) -> Node {
 
 #[test]
 fn vote_is_sent_only_once_it_is_durable() {
-    let mut node = node_with(Config::new(IDENTITY, 1), Recovered::default(), 3);
+    let mut node = node_with(config(Settings::default()), Recovered::default(), 3);
     let request = RequestVote { last_log: LogId::ORIGIN, leadership_transfer: false };
     let effects = step(&mut node, message(2, 1, Body::RequestVote(request)));
     assert_eq!(persists(&effects), [PersistId(1)]);
@@ -93,7 +101,7 @@ fn vote_is_sent_only_once_it_is_durable() {
 /// etcd #14370: a cluster of one must not commit an entry that is not durable.
 #[test]
 fn cluster_of_one_commits_only_durable_entries() {
-    let mut node = sole_leader(Config::new(IDENTITY, 1));
+    let mut node = sole_leader(config(Settings::default()));
     let proposal = Proposal { id: RequestId(1), command: Bytes::from_static(b"x") };
     let effects = step(&mut node, Input::Propose(vec![proposal]));
     assert_eq!(node.commit_index(), LogIndex(1), "appended, not durable");
@@ -109,11 +117,11 @@ fn cluster_of_one_commits_only_durable_entries() {
 
 #[test]
 fn batch_is_refused_entry_by_entry_when_the_limit_is_reached() {
-    let mut config = Config::new(IDENTITY, 1);
-    config.limits.command_bytes_max = 100;
+    let mut settings = Settings::default();
+    settings.limits.command_bytes_max = 100;
     let weight = |bytes| Entry::command(LogId::ORIGIN, Bytes::from(vec![0; bytes])).weight_bytes();
-    config.limits.unapplied_bytes_max = weight(90) + weight(10);
-    let mut node = sole_leader(config);
+    settings.limits.unapplied_bytes_max = weight(90) + weight(10);
+    let mut node = sole_leader(config(settings));
     let command = |id, bytes| Proposal { id: RequestId(id), command: Bytes::from(vec![0; bytes]) };
     let batch = vec![command(1, 101), command(2, 90), command(3, 90), command(4, 10)];
     let effects = step(&mut node, Input::Propose(batch));
@@ -140,7 +148,7 @@ fn older_entries_are_fetched_and_checked_before_they_are_applied() {
     }
     let hard_state = HardState { term: Term(1), voted_for: None, commit: LogIndex(3) };
     let recovered = Recovered { hard_state, terms, ..Recovered::default() };
-    let mut node = node_with(Config::new(IDENTITY, 1), recovered, 3);
+    let mut node = node_with(config(Settings::default()), recovered, 3);
     let effects = step(&mut node, Input::Applied(LogIndex(1)));
     let fetch = effects.iter().find_map(|effect| match effect {
         Effect::FetchEntries(fetch) => Some(*fetch),
@@ -158,8 +166,7 @@ fn older_entries_are_fetched_and_checked_before_they_are_applied() {
     assert!(effects.is_empty(), "nothing to apply: {effects:?}");
     // With the next append of a leader they are requested again.
     let heartbeat = AppendEntries {
-        prev: LogId::new(Term(1), LogIndex(3)),
-        entries: Vec::new(),
+        slice: LogSlice::empty(LogId::new(Term(1), LogIndex(3))),
         commit: LogIndex(3),
         round: Round(1),
     };
@@ -198,10 +205,13 @@ fn fetched_entries_are_sent_only_as_far_as_they_match_the_log() {
     let fetched = EntriesFetched { id, from, entries: entries.to_vec() };
     let effects = step(&mut node, Input::EntriesFetched(fetched.clone()));
     let sent = effects.iter().find_map(|effect| match effect {
-        Effect::Send(Message { body: Body::AppendEntries(append), .. }) => Some(&append.entries),
+        Effect::Send(message) => match message.body() {
+            Body::AppendEntries(append) => Some(append.entries()),
+            _ => None,
+        },
         _ => None,
     });
-    assert_eq!(sent.map(Vec::as_slice), Some(&entries[..2]), "up to the entry that was replaced");
+    assert_eq!(sent, Some(&entries[..2]), "up to the entry that was replaced");
     let effects = step(&mut node, Input::EntriesFetched(fetched));
     assert!(effects.is_empty(), "a result counts once: {effects:?}");
 }
@@ -214,9 +224,8 @@ fn leader_with_recovered_log(last: u64) -> Node {
     }
     let hard_state = HardState { term: Term(1), voted_for: None, commit: LogIndex(0) };
     let recovered = Recovered { hard_state, terms, ..Recovered::default() };
-    let mut config = Config::new(IDENTITY, 1);
-    config.pre_vote = false;
-    let mut node = node_with(config, recovered, 3);
+    let settings = Settings { pre_vote: false, ..Settings::default() };
+    let mut node = node_with(config(settings), recovered, 3);
     let effects = step(&mut node, Input::Campaign);
     step(&mut node, Input::Persisted(persists(&effects)[0]));
     let vote = RequestVoteResponse { granted: true };
@@ -235,7 +244,7 @@ fn fetches(effects: &[Effect]) -> Vec<FetchEntries> {
 
 #[test]
 fn failed_apply_halts_the_node_and_marks_its_log() {
-    let mut node = sole_leader(Config::new(IDENTITY, 1));
+    let mut node = sole_leader(config(Settings::default()));
     let proposal = Proposal { id: RequestId(1), command: Bytes::from_static(b"x") };
     let effects = step(&mut node, Input::Propose(vec![proposal]));
     step(&mut node, Input::Persisted(persists(&effects)[0]));
@@ -255,15 +264,14 @@ fn failed_apply_halts_the_node_and_marks_its_log() {
 
     let recovered = Recovered { broken: Some(broken), ..Recovered::default() };
     let membership = Membership::of_voters([NodeId(1)]);
-    let again = Node::new(Config::new(IDENTITY, 1), recovered, membership, Timestamp(0));
-    assert!(matches!(again, Err(ConfigError::Broken { .. })), "an operator must act first");
+    let again = Node::new(config(Settings::default()), recovered, membership, Timestamp(0));
+    assert!(matches!(again, Err(RecoveryError::Broken { .. })), "an operator must act first");
 }
 
 #[test]
 fn failed_apply_is_retried_with_the_next_heartbeat_when_commands_are_idempotent() {
-    let mut config = Config::new(IDENTITY, 1);
-    config.apply_failure = ApplyFailurePolicy::Retry;
-    let mut node = sole_leader(config);
+    let settings = Settings { apply_failure: ApplyFailurePolicy::Retry, ..Settings::default() };
+    let mut node = sole_leader(config(settings));
     let commands = [1, 2].map(|id| Proposal { id: RequestId(id), command: Bytes::new() });
     let effects = step(&mut node, Input::Propose(commands.to_vec()));
     step(&mut node, Input::Persisted(persists(&effects)[0]));
@@ -287,10 +295,14 @@ fn failed_apply_is_retried_with_the_next_heartbeat_when_commands_are_idempotent(
 fn arbitrary_messages_never_panic() {
     for seed in 0..300 {
         let mut prng = Prng::new(seed);
-        let mut node = node_with(Config::new(IDENTITY, seed), Recovered::default(), 3);
+        let mut node = node_with(
+            Config::new(IDENTITY, seed, Settings::default()).expect("valid settings"),
+            Recovered::default(),
+            3,
+        );
         let (mut term, mut commit) = (node.term(), node.commit_index());
         for _ in 0..400 {
-            let input = arbitrary_input(&mut prng);
+            let Some(input) = arbitrary_input(&mut prng) else { continue };
             let mut effects = Vec::new();
             node.step(Timestamp(prng.below(1 << 34)), input, &mut effects);
             for persist in persists(&effects) {
@@ -303,7 +315,8 @@ fn arbitrary_messages_never_panic() {
     }
 }
 
-fn arbitrary_input(prng: &mut Prng) -> Input {
+/// Inputs whose messages the decoder accepts, and `None` for those that it refuses.
+fn arbitrary_input(prng: &mut Prng) -> Option<Input> {
     let small = |prng: &mut Prng| match prng.below(40) {
         0 => u64::MAX,
         1 => u64::MAX / 4,
@@ -334,8 +347,11 @@ fn arbitrary_input(prng: &mut Prng) -> Input {
             let round = Round(small(prng));
             Body::AppendEntriesResponse(AppendEntriesResponse { round, outcome })
         }
-        6 => return Input::Tick,
-        7 => return Input::Propose(vec![Proposal { id: RequestId(1), command: Bytes::new() }]),
+        6 => return Some(Input::Tick),
+        7 => {
+            let proposal = Proposal { id: RequestId(1), command: Bytes::new() };
+            return Some(Input::Propose(vec![proposal]));
+        }
         _ => {
             let prev = log_id(prng);
             let entries = (1..=prng.below(4))
@@ -345,22 +361,23 @@ fn arbitrary_input(prng: &mut Prng) -> Input {
                 })
                 .collect();
             let (commit, round) = (LogIndex(small(prng)), Round(small(prng)));
-            Body::AppendEntries(AppendEntries { prev, entries, commit, round })
+            let slice = LogSlice::new(prev, entries).ok()?;
+            Body::AppendEntries(AppendEntries { slice, commit, round })
         }
     };
     let (from, term) = (prng.below(4), small(prng));
-    message(from, term, body)
+    Rpc::new(Term(term), body).ok().map(|rpc| received(from, rpc))
 }
 
 fn heartbeat(prev: LogId, commit: u64) -> AppendEntries {
-    AppendEntries { prev, entries: Vec::new(), commit: LogIndex(commit), round: Round(1) }
+    AppendEntries { slice: LogSlice::empty(prev), commit: LogIndex(commit), round: Round(1) }
 }
 
 /// A node whose log is far behind must report it. A wrong value must not make a node that has
 /// caught up look behind for longer than the term of the leader that sent it.
 #[test]
 fn commit_index_seen_is_the_highest_that_the_leader_of_the_term_sent() {
-    let mut node = node_with(Config::new(IDENTITY, 1), Recovered::default(), 3);
+    let mut node = node_with(config(Settings::default()), Recovered::default(), 3);
     let unknown = LogId::new(Term(1), LogIndex(60_000));
     step(&mut node, message(2, 1, Body::AppendEntries(heartbeat(unknown, 50_000))));
     assert_eq!(node.status().commit_index_seen, LogIndex(50_000));
@@ -381,17 +398,17 @@ fn refused_append_does_not_change_the_commit_index_seen() {
     }
     let hard_state = HardState { term: Term(1), voted_for: None, commit: LogIndex(2) };
     let recovered = Recovered { hard_state, terms, ..Recovered::default() };
-    let mut node = node_with(Config::new(IDENTITY, 1), recovered, 3);
+    let mut node = node_with(config(Settings::default()), recovered, 3);
     assert_eq!(node.status().commit_index_seen, LogIndex(2), "never less than its own");
     step(&mut node, message(2, 2, Body::AppendEntries(heartbeat(LogId::ORIGIN, 3))));
     assert_eq!(node.status().commit_index_seen, LogIndex(3));
 
     let conflict = AppendEntries {
-        entries: vec![Entry::empty(LogId::new(Term(2), LogIndex(1)))],
+        slice: LogSlice::new(LogId::ORIGIN, vec![Entry::empty(LogId::new(Term(2), LogIndex(1)))])
+            .expect("contiguous"),
         ..heartbeat(LogId::ORIGIN, 900)
     };
     for (from, term, append) in [
-        (2, 2, heartbeat(LogId::ORIGIN, u64::MAX)),
         (3, 2, heartbeat(LogId::ORIGIN, 900)),
         (3, 1, heartbeat(LogId::ORIGIN, 900)),
         (2, 2, conflict),

@@ -2,8 +2,7 @@
 
 use super::transition::Transition;
 use crate::event::{Event, RoleCause};
-use crate::message::validate::InvalidMessage;
-use crate::message::{AppendEntries, AppendEntriesResponse, AppendOutcome, Body};
+use crate::message::{AppendEntries, AppendEntriesResponse, AppendOutcome, Body, MessageRefusal};
 use crate::state::{DependsOn, NodeState};
 use crate::types::{LogId, NodeId, Round, Timestamp};
 
@@ -74,9 +73,9 @@ impl Follower {
         state: &mut NodeState,
         from: NodeId,
         append: AppendEntries,
-    ) -> Result<(), InvalidMessage> {
+    ) -> Result<(), MessageRefusal> {
         match state.leader() {
-            Some(leader) if leader != from => return Err(InvalidMessage::SecondLeader),
+            Some(leader) if leader != from => return Err(MessageRefusal::SecondLeader),
             Some(_) => {}
             None => {
                 state.set_leader(Some(from));
@@ -97,10 +96,11 @@ fn append_to_log(
     state: &mut NodeState,
     leader: NodeId,
     append: AppendEntries,
-) -> Result<(), InvalidMessage> {
-    let AppendEntries { prev, mut entries, commit, round } = append;
+) -> Result<(), MessageRefusal> {
+    let AppendEntries { slice, commit, round } = append;
+    let (prev, last_new) = (slice.prev(), slice.last_index());
+    let mut entries = slice.into_entries();
     let base = state.log().terms().base();
-    let last_new = prev.index + entries.len() as u64;
     if prev.index < base.index {
         // Compacted entries are committed, so they agree; only those after them are compared.
         entries.retain(|entry| entry.index() > base.index);
@@ -113,10 +113,10 @@ fn append_to_log(
     if let Some(first_new) = entries.get(known) {
         let from = first_new.index();
         if from <= state.commit_index() {
-            return Err(InvalidMessage::ConflictsWithCommitted);
+            return Err(MessageRefusal::ConflictsWithCommitted);
         }
         if state.log().term_at(from.previous()).is_none_or(|before| before > first_new.term()) {
-            return Err(InvalidMessage::EntriesNotContiguous);
+            return Err(MessageRefusal::ConflictsWithCommitted);
         }
         if from <= state.log().last().index {
             state.truncate_from(from);
@@ -156,7 +156,7 @@ fn reject_append(state: &mut NodeState, leader: NodeId, prev: LogId, round: Roun
 /// response carries no round, because its receiver may lead the current term by now and must not
 /// mistake it for a response to a round of that term.
 pub(crate) fn reject_stale_append(state: &mut NodeState, from: NodeId, append: &AppendEntries) {
-    reject_append(state, from, append.prev, Round::NONE);
+    reject_append(state, from, append.prev(), Round::NONE);
 }
 
 fn respond_to_append(

@@ -20,7 +20,7 @@ pub(crate) enum Transition {
 
 impl Transition {
     /// Starts an election, with a pre-vote if the configuration has one.
-    pub(crate) const fn campaign(state: &NodeState, cause: RoleCause) -> Self {
+    pub(crate) fn campaign(state: &NodeState, cause: RoleCause) -> Self {
         if state.config().pre_vote {
             Self::PreCandidate { cause }
         } else {

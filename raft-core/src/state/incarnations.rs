@@ -2,7 +2,7 @@
 
 use alloc::collections::BTreeMap;
 
-use crate::message::validate::InvalidMessage;
+use crate::message::MessageRefusal;
 use crate::types::{Incarnation, NodeId};
 
 /// The latest incarnation of each peer from which a message was received.
@@ -39,11 +39,11 @@ impl Incarnations {
         peer: NodeId,
         incarnation: Incarnation,
         is_member: bool,
-    ) -> Result<IncarnationChange, InvalidMessage> {
+    ) -> Result<IncarnationChange, MessageRefusal> {
         let latest = self.latest(peer);
         match latest {
             Some(latest) if latest > incarnation => {
-                return Err(InvalidMessage::SupersededSender(latest));
+                return Err(MessageRefusal::SupersededSender(latest));
             }
             Some(latest) if latest == incarnation => return Ok(IncarnationChange::None),
             Some(_) | None => {}

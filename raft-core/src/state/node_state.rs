@@ -10,17 +10,17 @@ use super::memberships::Memberships;
 use super::outbox::{DependsOn, Outbox};
 use super::persists::{CarriesHardState, Persists};
 use super::term::TermState;
-use crate::config::{ApplyFailurePolicy, Config, ConfigError};
+use crate::config::{ApplyFailurePolicy, Config};
 use crate::effect::{Effect, HaltReason, Outcome, Refusal, Response};
 use crate::entry::{Entry, Payload};
 use crate::event::Event;
 use crate::input::{ApplyFailure, EntriesFetched};
 use crate::log::Log;
 use crate::membership::Membership;
-use crate::message::validate::InvalidMessage;
-use crate::message::{Body, Message};
+use crate::message::{Body, Message, MessageRefusal, Rpc};
 use crate::ports::{BrokenMark, Persist, Recovered};
 use crate::prng::Prng;
+use crate::recovery::RecoveryError;
 use crate::types::{Incarnation, LogId, LogIndex, NodeId, PersistId, RequestId, Term, Timestamp};
 
 /// The state of a node that does not depend on its role.
@@ -55,20 +55,22 @@ impl NodeState {
         recovered: Recovered,
         bootstrap: Membership,
         now: Timestamp,
-    ) -> Result<Self, ConfigError> {
+    ) -> Result<Self, RecoveryError> {
         let Recovered { hard_state, base, terms, memberships, broken } = recovered;
         if let Some(BrokenMark { index, reason }) = broken {
-            return Err(ConfigError::Broken { index, reason });
+            return Err(RecoveryError::Broken { index, reason });
         }
         let last = terms.last();
         if terms.base() != base {
-            return Err(ConfigError::Recovered("the terms do not begin at the base of the log"));
+            return Err(RecoveryError::Inconsistent(
+                "the terms do not begin at the base of the log",
+            ));
         }
         if hard_state.term < last.term {
-            return Err(ConfigError::Recovered("the last entry is from a later term"));
+            return Err(RecoveryError::Inconsistent("the last entry is from a later term"));
         }
         if hard_state.commit > last.index {
-            return Err(ConfigError::Recovered("more is committed than the log holds"));
+            return Err(RecoveryError::Inconsistent("more is committed than the log holds"));
         }
         let mut term = TermState::recovered(hard_state);
         term.commit_to(base.index);
@@ -272,7 +274,7 @@ impl NodeState {
         &mut self,
         from: NodeId,
         incarnation: Incarnation,
-    ) -> Result<IncarnationChange, InvalidMessage> {
+    ) -> Result<IncarnationChange, MessageRefusal> {
         let is_member = self.membership().contains(from);
         self.incarnations.record(from, incarnation, is_member)
     }
@@ -334,8 +336,7 @@ impl NodeState {
             from_incarnation: identity.incarnation,
             to,
             to_incarnation: self.incarnations.latest(to),
-            term: self.term(),
-            body,
+            rpc: Rpc::of_this_node(self.term(), body),
         }
     }
 

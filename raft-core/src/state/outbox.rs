@@ -72,7 +72,7 @@ impl Outbox {
                     (&mut self.for_hard_state, persists.last_hard_state())
                 }
             };
-            let is_append_response = matches!(message.body, Body::AppendEntriesResponse(_));
+            let is_append_response = matches!(message.body(), Body::AppendEntriesResponse(_));
             if is_append_response && persist > persists.durable() && held_count >= HELD_MAX {
                 continue;
             }
@@ -92,7 +92,7 @@ impl Outbox {
     pub(crate) fn release(&mut self, current: Term, durable: PersistId, effects: &mut Vec<Effect>) {
         if self.term != current {
             self.term = current;
-            self.retain_held(|message| message.term == current);
+            self.retain_held(|message| message.term() == current);
         }
         let first_released = effects.len();
         while let Some(message) = self.pop_next_durable(durable) {
@@ -105,8 +105,8 @@ impl Outbox {
 
     /// Drops held vote requests: the node is no longer a candidate.
     pub(crate) fn discard_vote_requests(&mut self) {
-        self.unassigned.retain(|(message, _)| !matches!(message.body, Body::RequestVote(_)));
-        self.retain_held(|message| !matches!(message.body, Body::RequestVote(_)));
+        self.unassigned.retain(|(message, _)| !matches!(message.body(), Body::RequestVote(_)));
+        self.retain_held(|message| !matches!(message.body(), Body::RequestVote(_)));
     }
 
     /// Removes the message that was held first among those that may be sent.
@@ -140,7 +140,7 @@ impl Outbox {
 
 /// Whether `later` carries everything that its receiver needs of `earlier`.
 fn supersedes(later: &Message, earlier: &Message) -> bool {
-    match (&later.body, &earlier.body) {
+    match (later.body(), earlier.body()) {
         (Body::AppendEntriesResponse(after), Body::AppendEntriesResponse(before)) => {
             let (
                 AppendOutcome::Matched { match_index: after_match },
@@ -158,7 +158,7 @@ fn supersedes(later: &Message, earlier: &Message) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::{AppendEntriesResponse, RequestVote, RequestVoteResponse};
+    use crate::message::{AppendEntriesResponse, RequestVote, RequestVoteResponse, Rpc};
     use crate::prng::Prng;
     use crate::state::persists::CarriesHardState;
     use crate::types::{
@@ -173,8 +173,7 @@ mod tests {
             from_incarnation: Incarnation(1),
             to: NodeId(to),
             to_incarnation: None,
-            term: Term(term),
-            body,
+            rpc: Rpc::of_this_node(Term(term), body),
         }
     }
 
@@ -315,7 +314,7 @@ mod tests {
 
         fn release(&mut self, current: Term, durable: PersistId, effects: &mut Vec<Effect>) {
             for (message, persist_id) in core::mem::take(&mut self.held) {
-                if message.term != current {
+                if message.term() != current {
                     continue;
                 }
                 if persist_id > durable {

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::message::DecodeError;
+use super::error::DecodeError;
 use crate::entry::{Entry, Payload};
 use crate::membership::Membership;
 use crate::types::LogId;
@@ -18,8 +18,7 @@ pub(super) enum WirePayload<'a> {
     Membership(Membership),
 }
 
-/// Writes a slice at once. Left to itself, serde writes it as a sequence, byte by byte; the form
-/// is the same.
+/// Serializes a slice in one piece. The derived code would write the same bytes one by one.
 fn as_bytes<S: serde::Serializer>(bytes: &&[u8], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_bytes(bytes)
 }
@@ -43,7 +42,7 @@ impl<'a> From<&'a Payload> for WirePayload<'a> {
 }
 
 impl WirePayload<'_> {
-    /// Makes the command a slice of `frame`, which it was decoded from.
+    /// Turns the command into a slice of `frame`, from which it was decoded.
     fn into_payload(self, frame: &Bytes) -> Payload {
         match self {
             Self::Empty => Payload::Empty,
@@ -66,14 +65,14 @@ impl WireEntry<'_> {
 }
 
 /// Appends an entry's payload to a buffer, in the form that [`decode_payload`] reads. Its length
-/// is not written: the frame around it must tell.
+/// is not written: the enclosing record carries it.
 pub fn encode_payload(payload: &Payload, buffer: &mut Vec<u8>) {
     let bytes = core::mem::take(buffer);
     *buffer = postcard::to_extend(&WirePayload::from(payload), bytes)
-        .expect("a payload always serialises into a growing buffer");
+        .expect("a payload always serializes into a growing buffer");
 }
 
-/// Reads a payload back; its command is a slice of `bytes`.
+/// Decodes a payload; its command is a slice of `bytes`.
 ///
 /// # Errors
 /// When the bytes are not exactly one payload.
@@ -84,10 +83,10 @@ pub fn decode_payload(bytes: &Bytes) -> Result<Payload, DecodeError> {
     }
 }
 
-/// Reads a payload back and gives it its place.
+/// Decodes a payload into an entry with this log id.
 ///
 /// # Errors
-/// As [`decode_payload`].
+/// Those of [`decode_payload`].
 pub fn decode_entry(id: LogId, bytes: &Bytes) -> Result<Entry, DecodeError> {
     Ok(Entry { id, payload: decode_payload(bytes)? })
 }

@@ -1,13 +1,18 @@
 //! The binary form of messages and entries: a version byte, then postcard.
 //!
-//! Payloads of decoded messages are slices of the frame they came in: nothing is copied, and
-//! nothing larger than the frame is ever allocated. What decodes is whole (no trailing bytes) and
-//! consistent with itself; whether it suits the receiver is for the node to say.
+//! Commands of decoded messages are slices of the frame that carried them: decoding copies no
+//! command and allocates no more than the frame justifies. A decoded message is complete (no
+//! trailing bytes) and consistent by itself ([`Rpc`](crate::Rpc)). The node checks whether it is
+//! addressed to it and fits its state.
 
 mod entry;
+mod error;
+mod format;
 mod message;
 #[cfg(test)]
 mod tests;
 
 pub use entry::{decode_entry, decode_payload, encode_payload};
-pub use message::{DecodeError, ENVELOPE_BYTES_MAX, FORMAT_VERSION, decode, encode};
+pub use error::DecodeError;
+pub use format::{ENVELOPE_BYTES_MAX, FORMAT_VERSION};
+pub use message::{decode, encode};

@@ -1,4 +1,4 @@
-//! What comes from a peer is bytes: the decoder must take anything.
+//! Frames of a peer are arbitrary bytes: the decoder returns a message or an error.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -8,10 +8,9 @@ use bytes::Bytes;
 use super::{DecodeError, ENVELOPE_BYTES_MAX, decode, decode_payload, encode, encode_payload};
 use crate::entry::{Entry, Payload};
 use crate::membership::Membership;
-use crate::message::validate::InvalidMessage;
 use crate::message::{
-    AppendEntries, AppendEntriesResponse, AppendOutcome, Body, Message, PreVote, PreVoteResponse,
-    RequestVote, RequestVoteResponse,
+    AppendEntries, AppendEntriesResponse, AppendOutcome, Body, InvalidMessage, LogSlice, Message,
+    PreVote, PreVoteResponse, RequestVote, RequestVoteResponse, Rpc,
 };
 use crate::prng::Prng;
 use crate::types::{ClusterId, GroupId, Incarnation, LogId, LogIndex, NodeId, Round, Term};
@@ -28,8 +27,7 @@ fn message(body: Body) -> Message {
         from_incarnation: Incarnation(4),
         to: NodeId(2),
         to_incarnation: Some(Incarnation(1)),
-        term: Term(7),
-        body,
+        rpc: Rpc::new(Term(7), body).expect("a consistent message"),
     }
 }
 
@@ -54,8 +52,7 @@ fn samples() -> Vec<Message> {
         Body::RequestVote(RequestVote { last_log: id(3, 5), leadership_transfer: false }),
         Body::RequestVoteResponse(RequestVoteResponse { granted: false }),
         Body::AppendEntries(AppendEntries {
-            prev: id(3, 5),
-            entries,
+            slice: LogSlice::new(id(3, 5), entries).expect("contiguous entries"),
             commit: LogIndex(3),
             round: Round(12),
         }),
@@ -65,6 +62,10 @@ fn samples() -> Vec<Message> {
     bodies.into_iter().map(message).collect()
 }
 
+fn vote_granted() -> Message {
+    message(Body::RequestVoteResponse(RequestVoteResponse { granted: true }))
+}
+
 fn encoded(message: &Message) -> Vec<u8> {
     let mut bytes = Vec::new();
     encode(message, &mut bytes);
@@ -72,7 +73,7 @@ fn encoded(message: &Message) -> Vec<u8> {
 }
 
 #[test]
-fn every_message_comes_back_as_it_was() {
+fn every_message_is_decoded_as_it_was_encoded() {
     for message in samples() {
         assert_eq!(decode(&Bytes::from(encoded(&message))), Ok(message));
     }
@@ -81,10 +82,11 @@ fn every_message_comes_back_as_it_was() {
 #[test]
 fn commands_are_slices_of_the_frame() {
     let frame = Bytes::from(encoded(&samples()[4]));
-    let Body::AppendEntries(append) = decode(&frame).expect("a sample").body else {
+    let message = decode(&frame).expect("a sample");
+    let Body::AppendEntries(append) = message.body() else {
         panic!("the fifth sample is an append");
     };
-    let Payload::Command(command) = &append.entries[1].payload else {
+    let Payload::Command(command) = &append.entries()[1].payload else {
         panic!("its second entry is a command");
     };
     let frame_range = frame.as_ptr() as usize..frame.as_ptr() as usize + frame.len();
@@ -97,7 +99,7 @@ fn every_truncation_is_an_error() {
         let bytes = encoded(&message);
         for length in 0..bytes.len() {
             let cut = Bytes::copy_from_slice(&bytes[..length]);
-            assert!(decode(&cut).is_err(), "{} cut to {length} bytes", message.body.kind());
+            assert!(decode(&cut).is_err(), "{} cut to {length} bytes", message.body().kind());
         }
     }
 }
@@ -112,19 +114,18 @@ fn trailing_bytes_are_an_error() {
 }
 
 #[test]
-fn an_unknown_version_is_named() {
+fn unknown_version_is_reported() {
     let mut bytes = encoded(&samples()[0]);
     bytes[0] = 99;
     assert_eq!(decode(&Bytes::from(bytes)), Err(DecodeError::UnknownVersion { found: 99 }));
     assert_eq!(decode(&Bytes::new()), Err(DecodeError::Empty));
 }
 
-/// A newer peer may send kinds that this build does not know: they can be skipped, and what is
-/// merely damaged must not pass for one of them.
+/// A newer peer may send kinds that this release does not know, and the receiver skips them. A
+/// damaged message of a known kind must not pass for one of them.
 #[test]
-fn an_unknown_kind_is_told_from_malformed_bytes() {
-    let granted = message(Body::RequestVoteResponse(RequestVoteResponse { granted: true }));
-    let bytes = encoded(&granted);
+fn unknown_kind_is_distinguished_from_malformed_bytes() {
+    let bytes = encoded(&vote_granted());
     let kind_at = bytes.len() - 2;
     assert_eq!(bytes[kind_at..], [3, 1]);
     for (kind, rest) in [(6, &[][..]), (6, &[1, 2, 3]), (127, &[0])] {
@@ -139,11 +140,10 @@ fn an_unknown_kind_is_told_from_malformed_bytes() {
 }
 
 #[test]
-fn a_claimed_length_reserves_nothing() {
+fn claimed_length_reserves_no_memory() {
     // An append whose list claims 2^60 entries and holds none.
     let append = AppendEntries {
-        prev: LogId::ORIGIN,
-        entries: Vec::new(),
+        slice: LogSlice::empty(LogId::ORIGIN),
         commit: LogIndex(0),
         round: Round(0),
     };
@@ -156,23 +156,35 @@ fn a_claimed_length_reserves_nothing() {
     assert!(matches!(decode(&Bytes::from(claims)), Err(DecodeError::Malformed(_))));
 }
 
+/// The decoder checks messages of peers: what it returns needs no further check.
 #[test]
-fn entries_with_gaps_or_from_the_future_are_refused() {
-    let append = |entries: Vec<Entry>| {
-        let append =
-            AppendEntries { prev: id(3, 5), entries, commit: LogIndex(0), round: Round(0) };
-        decode(&Bytes::from(encoded(&message(Body::AppendEntries(append)))))
+fn contradictory_messages_are_refused() {
+    let refusal = |body: Body| {
+        let message = Message { rpc: Rpc::of_this_node(Term(7), body), ..vote_granted() };
+        match decode(&Bytes::from(encoded(&message))) {
+            Err(DecodeError::Invalid(reason)) => reason,
+            other => panic!("{other:?}"),
+        }
     };
-    let gap = append(vec![Entry::empty(id(4, 6)), Entry::empty(id(6, 6))]);
-    assert_eq!(gap, Err(DecodeError::Invalid(InvalidMessage::EntriesNotContiguous)));
-    let falling = append(vec![Entry::empty(id(4, 6)), Entry::empty(id(5, 5))]);
-    assert_eq!(falling, Err(DecodeError::Invalid(InvalidMessage::EntriesNotContiguous)));
-    let future = append(vec![Entry::empty(id(4, 8))]);
-    assert_eq!(future, Err(DecodeError::Invalid(InvalidMessage::InconsistentTerms)));
+    let append = |ids: &[LogId], commit| {
+        let entries = ids.iter().map(|&id| Entry::empty(id)).collect();
+        let slice = LogSlice::unchecked(id(3, 5), entries);
+        Body::AppendEntries(AppendEntries { slice, commit: LogIndex(commit), round: Round(0) })
+    };
+    let gap = append(&[id(4, 6), id(6, 6)], 0);
+    assert_eq!(refusal(gap), InvalidMessage::EntriesNotContiguous);
+    let falling = append(&[id(4, 6), id(5, 5)], 0);
+    assert_eq!(refusal(falling), InvalidMessage::EntriesNotContiguous);
+    let later_term = append(&[id(4, 8)], 0);
+    assert_eq!(refusal(later_term), InvalidMessage::InconsistentTerms);
+    let wrapping = append(&[id(4, 6)], u64::MAX);
+    assert_eq!(refusal(wrapping), InvalidMessage::NumberTooLarge);
+    let vote = RequestVote { last_log: id(3, 7), leadership_transfer: false };
+    assert_eq!(refusal(Body::RequestVote(vote)), InvalidMessage::InconsistentTerms);
 }
 
-/// Flips, cuts and splices valid messages: whatever comes out is a message or an error. What
-/// decodes, encodes to something that decodes to the same.
+/// Flips, cuts and splices valid messages. The decoder returns a message or an error; a message
+/// survives another round of encoding and decoding.
 #[test]
 fn mutated_messages_never_panic() {
     let seed = 0x5eed;
@@ -200,46 +212,41 @@ fn mutated_messages_never_panic() {
 }
 
 #[test]
-fn payloads_come_back_as_they_were() {
-    let Body::AppendEntries(append) = &samples()[4].body else {
+fn payloads_are_decoded_as_they_were_encoded() {
+    let samples = samples();
+    let Body::AppendEntries(append) = samples[4].body() else {
         panic!("the fifth sample is an append");
     };
-    for entry in append.entries.clone() {
+    for entry in append.entries().to_vec() {
         let mut bytes = Vec::new();
         encode_payload(&entry.payload, &mut bytes);
         assert_eq!(decode_payload(&Bytes::from(bytes)), Ok(entry.payload));
     }
 }
 
-/// Transports drop what is longer than they permit, so the bound must hold for every message.
+/// Transports drop longer messages, so the bound must hold for every message.
 #[test]
-fn the_bound_on_append_messages_holds_at_the_highest_numbers() {
+fn bound_on_append_messages_holds_at_the_highest_numbers() {
     let highest = LogId::new(Term(u64::MAX), LogIndex(u64::MAX));
-    let envelope = Message {
-        cluster: ClusterId(u128::MAX),
-        group: GroupId(u64::MAX),
-        from: NodeId(u64::MAX),
-        from_incarnation: Incarnation(u64::MAX),
-        to: NodeId(u64::MAX),
-        to_incarnation: Some(Incarnation(u64::MAX)),
-        term: Term(u64::MAX),
-        body: Body::AppendEntries(AppendEntries {
-            prev: highest,
-            entries: Vec::new(),
-            commit: LogIndex(u64::MAX),
-            round: Round(u64::MAX),
-        }),
-    };
     for (count, bytes) in [(0, 0), (1, 0), (1, 300_000), (1_000, 0), (1_000, 200)] {
         let command = Bytes::from(vec![0xff; bytes]);
         let entries = vec![Entry::command(highest, command); count];
         let weight: u64 = entries.iter().map(Entry::weight_bytes).sum();
-        let mut message = envelope.clone();
-        let Body::AppendEntries(append) = &mut message.body else { unreachable!() };
-        append.entries = entries;
-        let mut encoded = Vec::new();
-        encode(&message, &mut encoded);
-        let encoded = encoded.len() as u64;
+        let append = AppendEntries {
+            slice: LogSlice::unchecked(highest, entries),
+            commit: LogIndex(u64::MAX),
+            round: Round(u64::MAX),
+        };
+        let message = Message {
+            cluster: ClusterId(u128::MAX),
+            group: GroupId(u64::MAX),
+            from: NodeId(u64::MAX),
+            from_incarnation: Incarnation(u64::MAX),
+            to: NodeId(u64::MAX),
+            to_incarnation: Some(Incarnation(u64::MAX)),
+            rpc: Rpc::of_this_node(Term(u64::MAX), Body::AppendEntries(append)),
+        };
+        let encoded = encoded(&message).len() as u64;
         assert!(encoded <= weight + ENVELOPE_BYTES_MAX, "{count} of {bytes}: {encoded} bytes");
     }
 }

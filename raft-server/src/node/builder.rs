@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use raft_core::ports::{Inbox, LogStore, PeerAddress, StateMachine, Transport};
-use raft_core::{Config, ConfigError, Membership};
+use raft_core::{Config, Membership, RecoveryError};
 use tracing::Instrument;
 
 use super::clock::Clock;
@@ -28,6 +28,7 @@ impl Node {
     /// # use std::sync::Arc;
     /// # use raft_core::ports::{Inbox, LogStore, StateMachine, Transport};
     /// # use raft_core::{ClusterId, Config, GroupId, Identity, Incarnation, Membership, NodeId};
+    /// # use raft_core::Settings;
     /// # use raft_server::{BoxError, Node, NodeHandle};
     /// # async fn example(
     /// #     store: impl LogStore,
@@ -41,7 +42,7 @@ impl Node {
     ///     incarnation: Incarnation(1),
     /// };
     /// let node: NodeHandle = Node::builder()
-    ///     .config(Config::new(identity, 42))
+    ///     .config(Config::new(identity, 42, Settings::default())?)
     ///     .bootstrap(Membership::of_voters([NodeId(1), NodeId(2), NodeId(3)]))
     ///     .store(store)
     ///     .state_machine(state_machine)
@@ -177,11 +178,10 @@ impl NodeBuilder {
         let store = self.store.ok_or(StartError::Missing("a log store"))?;
         let state_machine = self.state_machine.ok_or(StartError::Missing("a state machine"))?;
         let transport = self.transport.ok_or(StartError::Missing("a transport"))?;
-        config.check()?;
-        bootstrap.check().map_err(ConfigError::from)?;
+        bootstrap.check().map_err(RecoveryError::from)?;
 
-        let span = tracing::info_span!(parent: None, "raft", node = %config.identity.node);
-        let starter = Starter::new(config.identity.node, self.queues);
+        let span = tracing::info_span!(parent: None, "raft", node = %config.identity().node);
+        let starter = Starter::new(config.identity().node, self.queues);
         let (mut threads, opened) = starter.start_threads(store, state_machine).await?;
         let started = span.in_scope(|| {
             let clock = Clock::start();

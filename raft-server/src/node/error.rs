@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use raft_core::ports::{QueryError, StorageFailure, StoreError};
-use raft_core::{ConfigError, HaltReason, LogIndex, NodeId, Refusal};
+use raft_core::{ConfigError, HaltReason, LogIndex, NodeId, RecoveryError, Refusal};
 
 /// An error of an embedder's own code.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -61,10 +61,13 @@ pub enum StartError {
     /// A required part was not set at the builder.
     #[error("the node needs {0} before it can start")]
     Missing(&'static str),
-    /// The settings, the bootstrap configuration or the recovered log are invalid. A log with a
-    /// broken mark is [`ConfigError::Broken`].
+    /// The transport does not deliver every message that the limits permit.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The bootstrap configuration or the recovered log is invalid. A log with a broken mark is
+    /// [`RecoveryError::Broken`].
+    #[error(transparent)]
+    Recovery(#[from] RecoveryError),
     /// The log store could not be read.
     #[error("the log store could not be recovered")]
     Store(#[from] StoreError),

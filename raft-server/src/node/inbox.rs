@@ -44,8 +44,8 @@ impl Inbox for NodeInbox {
 /// The weight of a message: that of its entries. Messages without entries are bounded by their
 /// number.
 fn weight_bytes(message: &Message) -> u64 {
-    match &message.body {
-        Body::AppendEntries(append) => append.entries.iter().map(Entry::weight_bytes).sum(),
+    match message.body() {
+        Body::AppendEntries(append) => append.entries().iter().map(Entry::weight_bytes).sum(),
         Body::PreVote(_)
         | Body::PreVoteResponse(_)
         | Body::RequestVote(_)
@@ -61,7 +61,9 @@ mod tests {
     use std::task::{Context, Poll, Waker};
 
     use bytes::Bytes;
-    use raft_core::{AppendEntries, ClusterId, GroupId, Incarnation, LogId, LogIndex, Round, Term};
+    use raft_core::{
+        AppendEntries, ClusterId, GroupId, Incarnation, LogId, LogIndex, LogSlice, Round, Rpc, Term,
+    };
 
     use super::super::arrivals::Arrivals;
     use super::super::queue_limits::QueueLimits;
@@ -71,6 +73,11 @@ mod tests {
     fn append(payload_bytes: usize) -> Message {
         let command = Bytes::from(vec![0; payload_bytes]);
         let entry = Entry::command(LogId::new(Term(1), LogIndex(1)), command);
+        let append = AppendEntries {
+            slice: LogSlice::new(LogId::ORIGIN, vec![entry]).unwrap(),
+            commit: LogIndex::ZERO,
+            round: Round(1),
+        };
         Message {
             cluster: ClusterId(1),
             group: GroupId(0),
@@ -78,13 +85,7 @@ mod tests {
             from_incarnation: Incarnation(1),
             to: NodeId(1),
             to_incarnation: None,
-            term: Term(1),
-            body: Body::AppendEntries(AppendEntries {
-                prev: LogId::ORIGIN,
-                entries: vec![entry],
-                commit: LogIndex::ZERO,
-                round: Round(1),
-            }),
+            rpc: Rpc::new(Term(1), Body::AppendEntries(append)).unwrap(),
         }
     }
 

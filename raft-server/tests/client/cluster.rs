@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use raft_core::ports::{PeerAddress, Transport};
-use raft_core::{Config, GroupId, Identity, Incarnation, Membership, NodeId};
+use raft_core::{Config, GroupId, Identity, Incarnation, Membership, NodeId, Settings};
 use raft_server::kv::client::{Client, ClientConfig, Error};
 use raft_server::kv::client_api::{ClientApi, ClientApiConfig, MemberAddresses};
 use raft_server::kv::protocol::{Consistency, Role};
@@ -117,9 +117,10 @@ async fn member(issuer: &Issuer, hub: &Hub, node: u64) -> Member {
         incarnation: Incarnation(1),
     };
     // Elections happen only when a test starts one.
-    let mut config = Config::new(identity, node);
-    config.election_timeout_min = Duration::from_secs(600);
-    config.heartbeat_interval = Duration::from_millis(20);
+    let mut settings = Settings::default();
+    settings.election_timeout_min = Duration::from_secs(600);
+    settings.heartbeat_interval = Duration::from_millis(20);
+    let config = Config::new(identity, node, settings).unwrap();
     let machine = KvStateMachine::open(data.path(), identity, &KV).unwrap();
     let reader = machine.reader();
     let peers = (1..=NODES).filter(|&peer| peer != node);

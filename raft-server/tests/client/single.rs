@@ -7,7 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use raft_core::ports::{LogStore, StateMachine, Transport};
 use raft_core::{
-    Config, GroupId, Identity, Incarnation, LogId, LogIndex, Membership, NodeId, RoleKind, Term,
+    Config, GroupId, Identity, Incarnation, LogId, LogIndex, Membership, NodeId, RoleKind,
+    Settings, Term,
 };
 use raft_server::kv::client::{Client, ClientConfig};
 use raft_server::kv::client_api::{ClientApi, ClientApiConfig};
@@ -108,9 +109,10 @@ fn cold_store(dir: &TempDir, kvs: impl IntoIterator<Item = (String, Bytes)>) -> 
 
 async fn leader(machine: KvStateMachine, log: impl LogStore + 'static) -> NodeHandle {
     let hub = Hub::new();
-    let mut config = Config::new(IDENTITY, 1);
+    let mut settings = Settings::default();
     // A leader whose disk stalls for long steps down; in these tests it must not.
-    config.election_timeout_min = Duration::from_secs(600);
+    settings.election_timeout_min = Duration::from_secs(600);
+    let config = Config::new(IDENTITY, 1, settings).unwrap();
     let node = Node::builder()
         .config(config)
         .bootstrap(Membership::of_voters([NodeId(1)]))

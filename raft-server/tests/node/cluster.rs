@@ -8,7 +8,7 @@ use bytes::Bytes;
 use raft_core::ports::{PeerAddress, Transport};
 use raft_core::{
     ApplyFailurePolicy, ClusterId, Config, GroupId, Identity, Incarnation, LogIndex, Membership,
-    NodeId,
+    NodeId, Settings,
 };
 use raft_server::{Node, NodeBuilder, NodeHandle, ProposeError, QueueLimits, StartError};
 use raft_transport_mem::Hub;
@@ -62,11 +62,11 @@ impl Setup {
     pub(super) fn config(&self, node: u64) -> Config {
         let (cluster, group, incarnation) = (ClusterId(1), GroupId(0), Incarnation(1));
         let identity = Identity { cluster, group, node: NodeId(node), incarnation };
-        let mut config = Config::new(identity, node);
-        config.election_timeout_min = self.election_timeout_min;
-        config.heartbeat_interval = Duration::from_millis(20);
-        config.apply_failure = self.apply_failure;
-        config
+        let mut settings = Settings::default();
+        settings.election_timeout_min = self.election_timeout_min;
+        settings.heartbeat_interval = Duration::from_millis(20);
+        settings.apply_failure = self.apply_failure;
+        Config::new(identity, node, settings).expect("valid settings")
     }
 
     pub(super) fn membership(&self) -> Membership {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use raft_core::ports::{PeerAddress, StorageFailure, StoreError, Transport};
-use raft_core::{ApplyFailurePolicy, ConfigError, HaltReason, LogIndex, Message};
+use raft_core::{ApplyFailurePolicy, ConfigError, HaltReason, LogIndex, Message, RecoveryError};
 use raft_server::{ProposeError, ReadError, StartError, StopReason};
 use raft_transport_mem::Hub;
 
@@ -215,7 +215,8 @@ async fn with_halt_a_failed_command_stops_the_node_until_an_operator_marks_the_l
     let machine = Arc::new(Machine::default());
     let refused =
         cluster.start_member(1, Arc::clone(&machine), Arc::clone(&node.disk)).await.map(drop);
-    let Err(StartError::Config(ConfigError::Broken { index: at, reason: cause })) = refused else {
+    let Err(StartError::Recovery(RecoveryError::Broken { index: at, reason: cause })) = refused
+    else {
         panic!("a broken log must not be started from: {refused:?}");
     };
     assert_eq!((at, cause), (index, reason));

@@ -46,7 +46,7 @@ async fn a_failed_start_closes_the_store() {
     );
 
     let refused = complete().bootstrap(Membership::default()).start().await.map(drop);
-    assert!(matches!(refused, Err(StartError::Config(_))), "{refused:?}");
+    assert!(matches!(refused, Err(StartError::Recovery(_))), "{refused:?}");
 
     within(disk.is_closed()).await;
     complete().start().await.expect("the store is closed");

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use raft_core::ports::{Inbox, PeerAddress, Transport};
-use raft_core::{Body, LogIndex, Message, NodeId, Refusal, RequestVoteResponse, RoleKind, Term};
+use raft_core::{
+    Body, LogIndex, Message, NodeId, Refusal, RequestVoteResponse, RoleKind, Rpc, Term,
+};
 use raft_server::{ProposeError, QueueLimits, ReadError};
 
 use super::cluster::{Cluster, Setup, bytes, within};
@@ -169,7 +171,7 @@ async fn a_node_that_enters_a_later_term_publishes_that_no_leader_is_known() {
         fn deliver(&self, _message: Message) {}
         fn peer_unreachable(&self, _peer: NodeId) {}
     }
-    let identity = setup.config(3).identity;
+    let identity = setup.config(3).identity();
     let third = cluster.hub.join(NodeId(3), Arc::new(DiscardingInbox));
     third.set_peers(&[PeerAddress { node: NodeId(2), address: String::new() }]);
     third.send(Message {
@@ -179,8 +181,8 @@ async fn a_node_that_enters_a_later_term_publishes_that_no_leader_is_known() {
         from_incarnation: identity.incarnation,
         to: NodeId(2),
         to_incarnation: None,
-        term: Term(50),
-        body: Body::RequestVoteResponse(RequestVoteResponse { granted: false }),
+        rpc: Rpc::new(Term(50), Body::RequestVoteResponse(RequestVoteResponse { granted: false }))
+            .unwrap(),
     });
     let mut leadership = follower.handle.subscribe();
     let known = within(leadership.wait_for(|known| known.term == Term(50))).await;

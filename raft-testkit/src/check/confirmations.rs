@@ -46,8 +46,8 @@ impl ReadConfirmations {
     /// Records the round that a message begins or acknowledges. An acknowledgement counts as its
     /// sender emitted it; a change on the wire has no effect.
     pub(super) fn on_send(&mut self, message: &Message) {
-        let Message { from, to, term, .. } = *message;
-        match &message.body {
+        let (from, to, term) = (message.from, message.to, message.term());
+        match message.body() {
             Body::AppendEntries(append) => {
                 if let Some(latest) = self.rounds.get_mut(slot_of(from)) {
                     *latest = (*latest).max((term, append.round));

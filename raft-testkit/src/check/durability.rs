@@ -33,7 +33,7 @@ impl Checker {
     /// The core emitted a message: the host may send it from now on.
     pub(crate) fn on_send(&mut self, message: &Message, record: u64) {
         self.confirmations.on_send(message);
-        match &message.body {
+        match message.body() {
             Body::RequestVote(_) => self.check_vote(message, message.from, record),
             Body::RequestVoteResponse(response) if response.granted => {
                 self.check_vote(message, message.to, record);
@@ -41,7 +41,7 @@ impl Checker {
             Body::AppendEntriesResponse(response) => {
                 self.check_term_durable(
                     message.from,
-                    message.term,
+                    message.term(),
                     "responds to an append",
                     record,
                 );
@@ -59,7 +59,7 @@ impl Checker {
     /// The message votes for a candidate in its term: a vote request for its sender, a response for
     /// its receiver.
     fn check_vote(&mut self, message: &Message, candidate: NodeId, record: u64) {
-        let Message { from, term, .. } = *message;
+        let (from, term) = (message.from, message.term());
         let given = *self.votes.entry((from, term)).or_insert((candidate, record));
         if given.0 != candidate {
             let earlier = (format!("{from:?} voted for {:?} in term {term}", given.0), given.1);

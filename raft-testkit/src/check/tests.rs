@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use raft_core::{
     AppendEntries, AppendEntriesResponse, AppendOutcome, Body, ClusterId, Entry, GroupId,
-    HardState, Incarnation, LogId, LogIndex, Membership, Message, NodeId, Persist, PersistId,
-    RequestId, RequestVoteResponse, RoleKind, Round, Status, Term,
+    HardState, Incarnation, LogId, LogIndex, LogSlice, Membership, Message, NodeId, Persist,
+    PersistId, RequestId, RequestVoteResponse, RoleKind, Round, Rpc, Status, Term,
 };
 
 use super::checker::Checker;
@@ -104,8 +104,7 @@ impl Scenario {
             from_incarnation: Incarnation(1),
             to: NodeId(to),
             to_incarnation: None,
-            term: Term(term),
-            body,
+            rpc: Rpc::new(Term(term), body).expect("a consistent message"),
         };
         self.checker.on_send(&message, record);
         self
@@ -334,8 +333,9 @@ fn clients_receive_committed_results_and_later_reads_are_not_older() {
 fn reads_are_confirmed_by_a_round_that_began_after_they_arrived() {
     let append = |round| {
         let prev = LogId::new(Term(1), LogIndex(1));
-        let (entries, commit, round) = (Vec::new(), LogIndex(1), Round(round));
-        Body::AppendEntries(AppendEntries { prev, entries, commit, round })
+        let (commit, round) = (LogIndex(1), Round(round));
+        let slice = LogSlice::empty(prev);
+        Body::AppendEntries(AppendEntries { slice, commit, round })
     };
     let acknowledged = |round| {
         let outcome = AppendOutcome::Matched { match_index: LogIndex(1) };

@@ -192,7 +192,11 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
             .map(|(place, in_flight)| {
                 let message = &in_flight.message;
                 let (from, to) = (message.from, message.to);
-                format!("  {place}: {} {from} -> {to} term {}", message.body.kind(), message.term)
+                format!(
+                    "  {place}: {} {from} -> {to} term {}",
+                    message.body().kind(),
+                    message.term()
+                )
             })
             .collect();
         if lines.is_empty() { "  no message is in flight".to_owned() } else { lines.join("\n") }

@@ -2,8 +2,8 @@
 
 use raft_core::ports::{LogStore, StateMachine};
 use raft_core::{
-    Body, ConfigError, HardState, Input, Message, Node, NodeId, PreVoteResponse,
-    RequestVoteResponse, RoleKind, Term,
+    Body, HardState, Input, Message, Node, NodeId, PreVoteResponse, RecoveryError,
+    RequestVoteResponse, RoleKind, Rpc, Term,
 };
 use raft_storage::MemLogStore;
 
@@ -83,13 +83,13 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
             Body::RequestVoteResponse(RequestVoteResponse { granted: true })
         };
         let at = self.slot(node);
-        let to = self.nodes[at].config.identity;
+        let to = self.nodes[at].config.identity();
         for &voter in status.membership.voters.iter().filter(|&&voter| voter != to.node) {
             if self.status(node).role != status.role {
                 return;
             }
             let at = self.slot(voter.get());
-            let from = self.nodes[at].config.identity;
+            let from = self.nodes[at].config.identity();
             let vote = Message {
                 cluster: to.cluster,
                 group: to.group,
@@ -97,8 +97,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
                 from_incarnation: from.incarnation,
                 to: to.node,
                 to_incarnation: None,
-                term: status.term,
-                body: body.clone(),
+                rpc: Rpc::new(status.term, body.clone()).expect("a consistent vote"),
             };
             self.force_input(node, "forged vote", Input::Message(vote));
         }
@@ -193,7 +192,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     ///
     /// # Panics
     /// If its store or its state machine cannot be opened.
-    pub fn try_restart(&mut self, node: u64) -> Result<(), ConfigError> {
+    pub fn try_restart(&mut self, node: u64) -> Result<(), RecoveryError> {
         let at = self.slot(node);
         let membership = self.membership();
         if self.nodes[at].liveness != Liveness::Down {
@@ -207,7 +206,8 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         slot.machine = (self.factory.machine)(node);
         let applied = slot.machine.applied().expect("the state machine opens again");
         // A restarted node draws other random numbers than before.
-        slot.config.seed = slot.config.seed.wrapping_add(0xD1B5_4A32_D192_ED03);
+        let seed = slot.config.seed().wrapping_add(0xD1B5_4A32_D192_ED03);
+        slot.config = slot.config.clone().with_seed(seed);
         let core = Node::new(slot.config.clone(), recovered, membership, self.now)?;
         slot.status = core.status();
         slot.recorded_role = slot.status.role;
@@ -275,5 +275,5 @@ impl<M: StateMachine> Cluster<M, MemLogStore> {
 }
 
 const fn is_vote_response(message: &Message) -> bool {
-    matches!(message.body, Body::PreVoteResponse(_) | Body::RequestVoteResponse(_))
+    matches!(message.body(), Body::PreVoteResponse(_) | Body::RequestVoteResponse(_))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use raft_core::ports::{LogStore, StateMachine};
-use raft_core::{ApplyFailurePolicy, Config};
+use raft_core::{ApplyFailurePolicy, Settings};
 
 use super::settings::Timers;
 use super::sim_cluster::Cluster;
@@ -51,7 +51,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     /// Changes the configuration of every node, after the other options. May be called several
     /// times.
     #[must_use]
-    pub fn config(mut self, adjust: impl Fn(&mut Config) + Send + Sync + 'static) -> Self {
+    pub fn config(mut self, adjust: impl Fn(&mut Settings) + Send + Sync + 'static) -> Self {
         self.assert_not_started();
         self.settings.config_changes.push(Arc::new(adjust));
         self
@@ -60,22 +60,22 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     /// Sets whether nodes hold a pre-vote before an election (thesis §9.6). The default is true.
     #[must_use]
     pub fn pre_vote(self, pre_vote: bool) -> Self {
-        self.config(move |config| config.pre_vote = pre_vote)
+        self.config(move |settings| settings.pre_vote = pre_vote)
     }
 
     /// Sets the maximum number of entries in an append, and of appends in flight to one follower.
     #[must_use]
     pub fn window(self, entries: usize, appends: usize) -> Self {
-        self.config(move |config| {
-            config.limits.append_entries_max = entries;
-            config.limits.inflight_appends_max = appends;
+        self.config(move |settings| {
+            settings.limits.append_entries_max = entries;
+            settings.limits.inflight_appends_max = appends;
         })
     }
 
     /// Sets what a node does when its state machine fails at a command.
     #[must_use]
     pub fn apply_failure(self, policy: ApplyFailurePolicy) -> Self {
-        self.config(move |config| config.apply_failure = policy)
+        self.config(move |settings| settings.apply_failure = policy)
     }
 
     /// Sets how a store is opened after a crash. The function gets the id of the node and the store

@@ -3,8 +3,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-use raft_core::Config;
-
 /// Whether the timers of the nodes fire.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Timers {
@@ -37,7 +35,7 @@ impl<M, S> Clone for NodeFactory<M, S> {
     }
 }
 
-type ConfigChange = Arc<dyn Fn(&mut Config) + Send + Sync>;
+type ConfigChange = Arc<dyn Fn(&mut raft_core::Settings) + Send + Sync>;
 
 /// The settings of a cluster.
 #[derive(Clone)]

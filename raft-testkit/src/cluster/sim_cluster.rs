@@ -165,15 +165,15 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
             incarnation: Incarnation(1),
         };
         let seed = self.settings.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(id.get());
-        let mut config = Config::new(identity, seed);
-        config.check_quorum = self.settings.timers == Timers::On;
+        let mut settings = raft_core::Settings::default();
+        settings.check_quorum = self.settings.timers == Timers::On;
         if self.settings.timers == Timers::Off {
-            config.storage_stall_timeout = Some(Duration::MAX);
+            settings.storage_stall_timeout = Some(Duration::MAX);
         }
         for adjust in &self.settings.config_changes {
-            adjust(&mut config);
+            adjust(&mut settings);
         }
-        config
+        Config::new(identity, seed, settings).expect("the settings are valid")
     }
 
     pub(crate) fn membership(&self) -> Membership {

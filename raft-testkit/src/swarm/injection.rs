@@ -1,7 +1,7 @@
 //! The injection of known bugs.
 
 use raft_core::{
-    AppendOutcome, Body, HardState, Input, LogIndex, Message, NodeId, RoleKind, Status,
+    AppendOutcome, Body, HardState, Input, LogIndex, Message, NodeId, RoleKind, Rpc, Status,
 };
 
 use super::known_bug::KnownBug;
@@ -43,7 +43,7 @@ impl Run {
             && newest.id > self.altered_up_to
         {
             self.altered_up_to = newest.id;
-            change(&mut newest.message.body);
+            alter(&mut newest.message, change);
         }
     }
 
@@ -51,11 +51,14 @@ impl Run {
     fn announce_replicated_index(&mut self) {
         let nodes = &self.cluster.nodes;
         for in_flight in &mut self.cluster.network.wire {
-            let Message { from, term, body, .. } = &mut in_flight.message;
-            let Body::AppendEntries(append) = body else { continue };
-            let status = &nodes[slot_of(*from)].status;
-            if status.role == RoleKind::Leader && status.term == *term {
-                append.commit = append.commit.max(replicated_index(status));
+            let message = &mut in_flight.message;
+            let status = &nodes[slot_of(message.from)].status;
+            if status.role == RoleKind::Leader && status.term == message.term() {
+                alter(message, |body| {
+                    if let Body::AppendEntries(append) = body {
+                        append.commit = append.commit.max(replicated_index(status));
+                    }
+                });
             }
         }
     }
@@ -64,10 +67,13 @@ impl Run {
     fn raise_acknowledged_rounds(&mut self) {
         let Cluster { checker, network, .. } = &mut self.cluster;
         for in_flight in &mut network.wire {
-            let Message { to, term, body, .. } = &mut in_flight.message;
-            if let Body::AppendEntriesResponse(response) = body {
-                response.round = response.round.max(checker.latest_round(*to, *term));
-            }
+            let message = &mut in_flight.message;
+            let latest = checker.latest_round(message.to, message.term());
+            alter(message, |body| {
+                if let Body::AppendEntriesResponse(response) = body {
+                    response.round = response.round.max(latest);
+                }
+            });
         }
     }
 
@@ -104,6 +110,13 @@ impl Run {
             store.force_hard_state(hard_state);
         }
     }
+}
+
+/// Changes the body of a message, which stays consistent.
+fn alter(message: &mut Message, change: impl FnOnce(&mut Body)) {
+    let (term, mut body) = message.rpc.clone().into_parts();
+    change(&mut body);
+    message.rpc = Rpc::new(term, body).expect("an altered message is consistent");
 }
 
 /// The highest index that a quorum has acknowledged to the leader.

@@ -33,7 +33,7 @@ impl Run {
         let at = slot_of(NodeId(self.random_node()));
         let all = self.prng.one_in(2);
         loop {
-            let drawn = if self.plan.in_order { 0 } else { self.prng.place(3) };
+            let drawn = if self.plan.in_order { 0 } else { self.prng.index_below(3) };
             let next = self.sendable(at).take(drawn + 1).last();
             let Some(id) = next.map(|in_flight| in_flight.id) else { return };
             self.cluster.send_id(id);
@@ -45,7 +45,8 @@ impl Run {
 
     pub(super) fn handle(&mut self) {
         let in_order = self.plan.in_order || self.prng.one_in(2);
-        let drawn = if in_order { 0 } else { self.prng.place(self.cluster.network.wire.len()) };
+        let drawn =
+            if in_order { 0 } else { self.prng.index_below(self.cluster.network.wire.len()) };
         let next = self.movable().find(|&(at, _)| at >= drawn);
         let Some((at, id)) = next.map(|(at, in_flight)| (at, in_flight.id)) else { return };
         if at > 0 {
@@ -57,7 +58,7 @@ impl Run {
     pub(super) fn lose(&mut self) {
         let wire = &self.cluster.network.wire;
         if !wire.is_empty() {
-            let id = wire[self.prng.place(wire.len())].id;
+            let id = wire[self.prng.index_below(wire.len())].id;
             self.cluster.drop_id(id, Loss::Network);
             self.statistics.losses += 1;
         }
@@ -66,7 +67,7 @@ impl Run {
     pub(super) fn duplicate(&mut self) {
         let wire = &self.cluster.network.wire;
         if !wire.is_empty() && wire.len() < 200 {
-            let id = wire[self.prng.place(wire.len())].id;
+            let id = wire[self.prng.index_below(wire.len())].id;
             self.cluster.duplicate_id(id);
             self.statistics.duplicates += 1;
         }
@@ -76,7 +77,7 @@ impl Run {
     pub(super) fn delay(&mut self) {
         let wire = &mut self.cluster.network.wire;
         if !wire.is_empty() {
-            let at = self.prng.place(wire.len());
+            let at = self.prng.index_below(wire.len());
             wire[at].held = true;
             self.statistics.delays += 1;
         }
@@ -103,7 +104,7 @@ impl Run {
         }
         let mut groups: [Vec<u64>; 2] = [Vec::new(), Vec::new()];
         for node in 1..=nodes {
-            groups[self.prng.place(2)].push(node);
+            groups[self.prng.index_below(2)].push(node);
         }
         let [first, second] = &groups;
         self.cluster.partition_with(&[first, second], cut_off);

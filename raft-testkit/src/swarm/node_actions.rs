@@ -59,7 +59,7 @@ impl Run {
             return;
         }
         let waiting = slot.persists.len();
-        let keep = self.prng.place(waiting + 1);
+        let keep = self.prng.index_below(waiting + 1);
         self.statistics.crashes += 1;
         self.statistics.lost_writes += (waiting - keep) as u64;
         self.statistics.unknown_writes += keep as u64;

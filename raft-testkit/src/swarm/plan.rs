@@ -1,8 +1,6 @@
 //! The plan of a run: what the seed determines before the first event.
 
-use raft_core::{ApplyFailurePolicy, CommitNotification, Config};
-
-use crate::prng::Prng;
+use raft_core::{ApplyFailurePolicy, CommitNotification, Prng, Settings};
 
 /// How often a kind of action happens in a run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -109,14 +107,14 @@ impl NodeSettings {
         }
     }
 
-    pub(super) const fn adjust(self, config: &mut Config) {
-        config.pre_vote = self.pre_vote;
-        config.check_quorum = self.check_quorum;
-        config.commit_notification = self.spread;
-        config.apply_failure = self.policy;
-        config.limits.append_entries_max = self.entries;
-        config.limits.inflight_appends_max = self.appends;
-        config.limits.tail_bytes_max = self.tail_bytes;
-        config.limits.apply_bytes_max = self.apply_bytes;
+    pub(super) const fn adjust(self, settings: &mut Settings) {
+        settings.pre_vote = self.pre_vote;
+        settings.check_quorum = self.check_quorum;
+        settings.commit_notification = self.spread;
+        settings.apply_failure = self.policy;
+        settings.limits.append_entries_max = self.entries;
+        settings.limits.inflight_appends_max = self.appends;
+        settings.limits.tail_bytes_max = self.tail_bytes;
+        settings.limits.apply_bytes_max = self.apply_bytes;
     }
 }

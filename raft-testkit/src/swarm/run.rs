@@ -2,12 +2,13 @@
 
 use raft_storage::MemLogStore;
 
+use raft_core::Prng;
+
 use super::known_bug::KnownBug;
 use super::plan::Plan;
 use super::statistics::Statistics;
 use crate::cluster::{Cluster, Timers};
 use crate::counter::Counter;
-use crate::prng::Prng;
 use crate::sim_node::SimNode;
 
 /// How many timers fire after the faults ended before the run counts as not converging.

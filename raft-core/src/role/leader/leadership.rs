@@ -11,8 +11,7 @@ use crate::effect::Refusal;
 use crate::entry::Entry;
 use crate::event::RoleCause;
 use crate::input::{EntriesFetched, Proposal};
-use crate::message::AppendEntriesResponse;
-use crate::message::validate::InvalidMessage;
+use crate::message::{AppendEntriesResponse, MessageRefusal};
 use crate::progress::Progress;
 use crate::role::transition::Transition;
 use crate::role::votes::QuorumOfVotes;
@@ -126,7 +125,7 @@ impl Leader {
         state: &mut NodeState,
         from: NodeId,
         response: AppendEntriesResponse,
-    ) -> Result<(), InvalidMessage> {
+    ) -> Result<(), MessageRefusal> {
         self.replication.on_append_response(state, from, response)?;
         self.advance_commit(state);
         self.confirm_reads(state);

@@ -6,8 +6,9 @@ use alloc::vec::Vec;
 use crate::config::Limits;
 use crate::entry::Entry;
 use crate::input::EntriesFetched;
-use crate::message::validate::InvalidMessage;
-use crate::message::{AppendEntries, AppendEntriesResponse, AppendOutcome, Body};
+use crate::message::{
+    AppendEntries, AppendEntriesResponse, AppendOutcome, Body, LogSlice, MessageRefusal,
+};
 use crate::progress::{Progress, ReplicationMode};
 use crate::state::NodeState;
 use crate::types::{LogId, LogIndex, NodeId, Round};
@@ -108,10 +109,10 @@ impl Replication {
         state: &mut NodeState,
         from: NodeId,
         response: AppendEntriesResponse,
-    ) -> Result<(), InvalidMessage> {
+    ) -> Result<(), MessageRefusal> {
         let Some(progress) = self.progress.get_mut(&from) else { return Ok(()) };
         if response.round > self.round {
-            return Err(InvalidMessage::UnexpectedResponse);
+            return Err(MessageRefusal::UnexpectedResponse);
         }
         if response.round == Round::NONE {
             // It responds to an append of an earlier term in which this node led.
@@ -120,13 +121,13 @@ impl Replication {
         match response.outcome {
             AppendOutcome::Matched { match_index } => {
                 if match_index > state.log().last().index {
-                    return Err(InvalidMessage::UnexpectedResponse);
+                    return Err(MessageRefusal::UnexpectedResponse);
                 }
                 progress.on_matched(match_index);
             }
             AppendOutcome::Rejected { prev_index, last_index, hint } => {
                 if prev_index > state.log().last().index {
-                    return Err(InvalidMessage::UnexpectedResponse);
+                    return Err(MessageRefusal::UnexpectedResponse);
                 }
                 // Above the hint the logs cannot agree; at or below it they may (Raft §5.3).
                 let agreeing = state.log().terms().highest_at_most(hint.index, hint.term);
@@ -348,6 +349,7 @@ fn send_append(
     entries: Vec<Entry>,
     round: Round,
 ) {
+    let slice = LogSlice::of_own_log(prev, entries);
     let commit = state.commit_index();
-    state.send(peer, Body::AppendEntries(AppendEntries { prev, entries, commit, round }));
+    state.send(peer, Body::AppendEntries(AppendEntries { slice, commit, round }));
 }

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use raft_core::{
-    AppendEntries, Body, ClusterId, Entry, GroupId, Incarnation, LogId, LogIndex, Message, NodeId,
-    PreVoteResponse, RequestVoteResponse, Round, Term,
+    AppendEntries, Body, ClusterId, Entry, GroupId, Incarnation, LogId, LogIndex, LogSlice,
+    Message, NodeId, PreVoteResponse, RequestVoteResponse, Round, Rpc, Term,
 };
 
 use super::inbox::PROBES;
@@ -22,8 +22,7 @@ pub(super) fn message(
         from_incarnation: Incarnation(1),
         to,
         to_incarnation: Some(Incarnation(2)),
-        term: Term(term),
-        body,
+        rpc: Rpc::new(Term(term), body).expect("a consistent message"),
     }
 }
 
@@ -40,9 +39,10 @@ pub(super) fn append(
     command: Bytes,
 ) -> Message {
     let term = Term(1);
+    let prev = LogId::new(term, LogIndex(index - 1));
+    let entry = Entry::command(LogId::new(term, LogIndex(index)), command);
     let body = Body::AppendEntries(AppendEntries {
-        prev: LogId::new(term, LogIndex(index - 1)),
-        entries: vec![Entry::command(LogId::new(term, LogIndex(index)), command)],
+        slice: LogSlice::new(prev, vec![entry]).expect("one entry after prev"),
         commit: LogIndex(0),
         round: Round(index),
     });

@@ -8,9 +8,9 @@ use std::thread;
 use bytes::Bytes;
 use raft_core::ports::Transport;
 use raft_core::{
-    AppendEntries, AppendEntriesResponse, AppendOutcome, Body, Entry, LogId, LogIndex, Membership,
-    Message, NodeId, Payload, PreVote, PreVoteResponse, RequestVote, RequestVoteResponse, Round,
-    Term,
+    AppendEntries, AppendEntriesResponse, AppendOutcome, Body, Entry, LogId, LogIndex, LogSlice,
+    Membership, Message, NodeId, Payload, PreVote, PreVoteResponse, RequestVote,
+    RequestVoteResponse, Round, Term,
 };
 
 use super::factory::TransportFactory;
@@ -55,7 +55,7 @@ pub fn delivers_to_the_receiver_only<F: TransportFactory>(mut factory: F) {
             .inbox
             .wait_until("messages of both other nodes have arrived", |r| r.messages.len() >= 2);
         let mut received: Vec<u64> =
-            member.inbox.record().messages.iter().map(|message| message.term.get()).collect();
+            member.inbox.record().messages.iter().map(|message| message.term().get()).collect();
         received.sort_unstable();
         let own = member.node.get();
         let expected: Vec<u64> = (1..=3).filter(|&id| id != own).map(|id| 10 * id + own).collect();
@@ -87,13 +87,13 @@ pub fn keeps_the_order_of_messages_of_a_kind<F: TransportFactory>(mut factory: F
     let record = members[1].inbox.record();
     let mut next: BTreeMap<&str, u64> = BTreeMap::new();
     for message in &record.messages {
-        let expected = next.entry(message.body.kind()).or_insert(1);
-        let number = if let Body::AppendEntries(append) = &message.body {
+        let expected = next.entry(message.body().kind()).or_insert(1);
+        let number = if let Body::AppendEntries(append) = message.body() {
             append.round.get()
         } else {
-            message.term.get()
+            message.term().get()
         };
-        assert_eq!(number, *expected, "{} out of order", message.body.kind());
+        assert_eq!(number, *expected, "{} out of order", message.body().kind());
         *expected += 1;
     }
 }
@@ -173,7 +173,7 @@ pub fn large_appends_do_not_delay_votes<F: TransportFactory>(mut factory: F) {
         let arrived = two.inbox.record().messages.len();
         two.inbox.wait_until("appends and vote have arrived", |r| r.messages.len() > COUNT);
         let record = two.inbox.record();
-        let place = record.messages.iter().position(|message| message.term == Term(1 + round));
+        let place = record.messages.iter().position(|message| message.term() == Term(1 + round));
         let place = place.expect("the vote has arrived");
         let held_up = arrived <= COUNT / 2 && place == COUNT;
         assert!(!held_up, "{arrived} of {COUNT} had arrived, and the vote came after all of them");
@@ -285,25 +285,25 @@ pub fn reaches_a_peer_that_was_restarted<F: TransportFactory>(mut factory: F) {
 }
 
 fn terms(inbox: &RecordingInbox) -> Vec<u64> {
-    inbox.record().messages.iter().map(|message| message.term.get()).collect()
+    inbox.record().messages.iter().map(|message| message.term().get()).collect()
 }
 
 fn every_kind() -> Vec<Body> {
     let at = |term, index| LogId::new(Term(term), LogIndex(index));
     let membership = Membership::of_voters([ONE, TWO, THREE]);
+    let entries = vec![
+        Entry::empty(at(9, 71)),
+        Entry::command(at(9, 72), Bytes::new()),
+        Entry::command(at(9, 73), Bytes::from_static(b"\0command\xff")),
+        Entry { id: at(9, 74), payload: Payload::Membership(membership) },
+    ];
     vec![
         Body::PreVote(PreVote { campaign_term: Term(10), last_log: at(8, 70) }),
         Body::PreVoteResponse(PreVoteResponse { campaign_term: Term(10), granted: true }),
         Body::RequestVote(RequestVote { last_log: at(8, 70), leadership_transfer: true }),
         Body::RequestVoteResponse(RequestVoteResponse { granted: false }),
         Body::AppendEntries(AppendEntries {
-            prev: at(8, 70),
-            entries: vec![
-                Entry::empty(at(9, 71)),
-                Entry::command(at(9, 72), Bytes::new()),
-                Entry::command(at(9, 73), Bytes::from_static(b"\0command\xff")),
-                Entry { id: at(9, 74), payload: Payload::Membership(membership) },
-            ],
+            slice: LogSlice::new(at(8, 70), entries).expect("contiguous entries"),
             commit: LogIndex(70),
             round: Round(u64::from(u32::MAX)),
         }),

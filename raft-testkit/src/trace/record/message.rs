@@ -121,7 +121,7 @@ impl MessageView {
     /// The view of a message with this number.
     #[must_use]
     pub fn of(id: u64, message: &Message) -> Self {
-        let body = match &message.body {
+        let body = match message.body() {
             Body::PreVote(request) => BodyView::PreVote {
                 campaign_term: request.campaign_term,
                 last_log: request.last_log,
@@ -138,8 +138,8 @@ impl MessageView {
                 BodyView::RequestVoteResponse { granted: response.granted }
             }
             Body::AppendEntries(append) => BodyView::AppendEntries {
-                prev: append.prev,
-                entries: append.entries.iter().map(EntryView::of).collect(),
+                prev: append.prev(),
+                entries: append.entries().iter().map(EntryView::of).collect(),
                 commit: append.commit,
                 round: append.round,
             },
@@ -152,6 +152,6 @@ impl MessageView {
                 }
             },
         };
-        Self { id, from: message.from, to: message.to, term: message.term, body }
+        Self { id, from: message.from, to: message.to, term: message.term(), body }
     }
 }

@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use raft_core::Settings as RaftSettings;
 use raft_core::{ClusterId, NodeId};
 use raft_transport_quic::tls::TlsFiles;
 
-use super::interim::Settings as RaftSettings;
 use super::log::LogSettings;
 use super::member::Member;
 

@@ -4,7 +4,6 @@
 mod checked;
 mod defaults;
 mod file;
-mod interim;
 mod load;
 mod log;
 mod member;

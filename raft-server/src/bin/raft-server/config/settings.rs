@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use raft_core::Settings as RaftSettings;
 use raft_core::{ApplyFailurePolicy, MEMBERS_MAX};
 use raft_server::kv::client_api::{
     CONNECTION_RESPONSE_BYTES_MAX_DEFAULT, IDENTITY_RESPONSE_BYTES_MAX_DEFAULT,
@@ -12,7 +13,6 @@ use raft_server::space::RESERVE_BYTES_DEFAULT;
 use serde::Deserialize;
 
 use super::defaults::{RUNTIME_THREADS_DEFAULT_MAX, RUNTIME_THREADS_MAX, SHUTDOWN_GRACE};
-use super::interim::Settings as RaftSettings;
 use super::log::{LogFilter, LogFormat};
 use super::member::Members;
 use super::quantity::{Size, Span};

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use raft_core::ConfigError;
+use raft_core::RecoveryError;
 use raft_server::kv::client_api::ClientApiError;
 use raft_server::kv::state_machine::OpenError as StoreOpenError;
 use raft_server::{StartError, StopReason};
@@ -53,11 +53,11 @@ pub(super) fn client_api_failure(error: &ClientApiError) -> Failure {
 /// A node that cannot start.
 pub(super) fn start_failure(error: &StartError, data_dir: &Path) -> Failure {
     match error {
-        StartError::Config(ConfigError::Broken { .. }) => Failure::new(
+        StartError::Recovery(RecoveryError::Broken { .. }) => Failure::new(
             Exit::Halted,
             format!("{error}: raft-server log mark-fixed --data-dir {}", data_dir.display()),
         ),
-        StartError::Config(_) | StartError::Missing(_) => {
+        StartError::Config(_) | StartError::Recovery(_) | StartError::Missing(_) => {
             Failure::with_sources(Exit::Config, error)
         }
         StartError::Transport(source) => match source.downcast_ref::<TransportError>() {

@@ -118,8 +118,10 @@ async fn start_node(
     let voters = Membership::of_voters(config.members.iter().map(|member| NodeId(member.id)));
     let started: Arc<OnceLock<Arc<QuicTransport>>> = Arc::default();
     let slot = Arc::clone(&started);
+    let core = raft_core::Config::new(opened.identity, fastrand::u64(..), config.raft.clone())
+        .map_err(|error| Failure::new(Exit::Config, error))?;
     let node = Node::builder()
-        .config(config.raft.core(opened.identity, fastrand::u64(..)))
+        .config(core)
         .bootstrap(voters)
         .peers(peers)
         .store(opened.log)

@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
-use raft_core::{ApplyFailurePolicy, CommitNotification, ConfigError, Limits};
+use raft_core::{
+    ApplyFailurePolicy, CommitNotification, ConfigError, Limits, Settings as RaftSettings,
+};
 use raft_transport_quic::FRAME_BYTES_MAX_DEFAULT;
 
 use super::findings::{Findings, Problem, Warning};
-use crate::config::interim::Settings as RaftSettings;
 use crate::config::settings::Settings;
 
 /// The settings of the algorithm; those that are not set have the defaults of `raft-core`.
@@ -55,7 +56,6 @@ fn set<T>(target: &mut T, value: Option<T>) {
 }
 
 /// A violated rule of `raft-core`, with the keys of the configuration.
-#[allow(clippy::wildcard_enum_match_arm, reason = "further rules have no message here")]
 fn problem(violation: ConfigError) -> Problem {
     match violation {
         ConfigError::HeartbeatIntervalTooLong { heartbeat, election } => {
@@ -70,7 +70,9 @@ fn problem(violation: ConfigError) -> Problem {
         ConfigError::CommandExceedsBudget { command, needed, unapplied } => {
             Problem::CommandAboveBudget { command, needed, unapplied }
         }
-        other => Problem::Raft(other),
+        other @ (ConfigError::ZeroNodeId | ConfigError::MessageExceedsTransport { .. } | _) => {
+            Problem::Raft(other)
+        }
     }
 }
 

@@ -1,46 +1,46 @@
-//! Who takes part, and with what say.
+//! Cluster configurations: the members and their votes.
 
 use alloc::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::quorum;
+use crate::quorum::{self, MEMBERS_MAX};
 use crate::types::{LogIndex, NodeId};
 
-/// The most members that a configuration may name, learners included.
-pub const MEMBERS_MAX: usize = 64;
-
-/// A configuration of the cluster (thesis §4). While `outgoing` is not empty it is a joint one:
-/// elections and commitment need a majority of `voters` *and* a majority of `outgoing`.
+/// A configuration of the cluster (thesis §4). While `outgoing` is not empty it is a joint
+/// configuration: elections and commitment need a majority of `voters` *and* one of `outgoing`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Membership {
-    /// Those who vote and count towards commitment.
+    /// Members that vote and count towards commitment.
     pub voters: BTreeSet<NodeId>,
-    /// The voters of the configuration that is being left (joint consensus, thesis §4.3).
+    /// The voters of the outgoing configuration of a change in progress (joint consensus, thesis
+    /// §4.3).
     pub outgoing: BTreeSet<NodeId>,
-    /// Those who receive the log and have no say (thesis §4.2.1).
+    /// Members that receive the log and do not vote (thesis §4.2.1).
     pub learners: BTreeSet<NodeId>,
 }
 
-/// Why a configuration cannot be one.
+/// Why a configuration is invalid.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum MembershipError {
-    /// A cluster without voters can decide nothing.
+    /// It has no voter.
     #[error("a membership needs at least one voter")]
     NoVoters,
-    /// Too many members.
+    /// It has too many members.
     #[error("a membership may name at most {MEMBERS_MAX} members, this one names {0}")]
     TooMany(usize),
-    /// Somebody is a voter and a learner at once.
+    /// A node is a voter and a learner at once.
     #[error("node {0} is named both as a voter and as a learner")]
     VoterAndLearner(NodeId),
-    /// Zero names nobody.
-    #[error("node id 0 is not a name")]
+    /// It names node 0.
+    #[error("0 is not a node id")]
     ZeroNodeId,
 }
 
 impl Membership {
-    /// A configuration in which all these vote.
+    /// A configuration with these voters and no learners. It is not checked: see
+    /// [`Membership::check`].
     pub fn of_voters(voters: impl IntoIterator<Item = NodeId>) -> Self {
         Self { voters: voters.into_iter().collect(), ..Self::default() }
     }
@@ -51,7 +51,7 @@ impl Membership {
         self.voters.contains(&node) || self.outgoing.contains(&node)
     }
 
-    /// Whether the node takes part at all.
+    /// Whether the node is a voter or a learner.
     #[must_use]
     pub fn contains(&self, node: NodeId) -> bool {
         self.is_voter(node) || self.learners.contains(&node)
@@ -63,19 +63,19 @@ impl Membership {
         self.voters.iter().chain(&self.outgoing).chain(&self.learners).copied().collect()
     }
 
-    /// How many names it holds, counted with repetition.
+    /// The number of node ids that it names, counted with repetition.
     #[must_use]
     pub fn size(&self) -> usize {
         self.voters.len() + self.outgoing.len() + self.learners.len()
     }
 
-    /// Whether those for which `agrees` holds are a quorum.
+    /// Whether the voters for which `agrees` holds are a quorum.
     pub fn is_quorum(&self, mut agrees: impl FnMut(NodeId) -> bool) -> bool {
         quorum::majority_agrees(&self.voters, &mut agrees)
             && (self.outgoing.is_empty() || quorum::majority_agrees(&self.outgoing, &mut agrees))
     }
 
-    /// The highest index that a quorum holds, given what each voter holds.
+    /// The highest index that a quorum holds; `held` returns the index of each voter.
     pub fn quorum_index(&self, mut held: impl FnMut(NodeId) -> LogIndex) -> LogIndex {
         let incoming = quorum::majority_index(&self.voters, &mut held);
         if self.outgoing.is_empty() {
@@ -85,7 +85,7 @@ impl Membership {
         }
     }
 
-    /// Says whether this can be a configuration.
+    /// Checks the rules of a configuration.
     ///
     /// # Errors
     /// The first rule that it breaks.

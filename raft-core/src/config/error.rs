@@ -1,0 +1,67 @@
+//! The rules of a configuration, as errors.
+
+use core::time::Duration;
+
+/// A rule that a configuration breaks.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The node id is zero.
+    #[error("0 is not a node id; use 1 or more")]
+    ZeroNodeId,
+    /// The heartbeat interval is zero, or so long that one lost heartbeat causes an election.
+    #[error(
+        "heartbeat_interval is {heartbeat:?} but must be above zero and at most a third of \
+         election_timeout_min ({election:?}): raise the timeout or lower the interval"
+    )]
+    HeartbeatIntervalTooLong {
+        /// `heartbeat_interval`.
+        heartbeat: Duration,
+        /// `election_timeout_min`.
+        election: Duration,
+    },
+    /// A disk would count as stalled during a write of ordinary length.
+    #[error(
+        "storage_stall_timeout is {stall:?} but must be at least twice election_timeout_min \
+         ({election:?}): raise it"
+    )]
+    StallTimeoutTooShort {
+        /// `storage_stall_timeout`.
+        stall: Duration,
+        /// `election_timeout_min`.
+        election: Duration,
+    },
+    /// A limit is zero.
+    #[error("{0} must be at least 1")]
+    ZeroLimit(&'static str),
+    /// A command of the permitted size can never be accepted.
+    #[error(
+        "a command of command_bytes_max ({command} bytes) takes {needed} bytes in the log but \
+         unapplied_bytes_max is {unapplied}, so that it would always be refused: raise \
+         unapplied_bytes_max to {needed} or lower command_bytes_max"
+    )]
+    CommandExceedsBudget {
+        /// `command_bytes_max`.
+        command: u64,
+        /// The weight of such a command.
+        needed: u64,
+        /// `unapplied_bytes_max`.
+        unapplied: u64,
+    },
+    /// The transport drops messages that the limits permit.
+    #[error(
+        "an append message may take {message} bytes (append_bytes_max is {append}, \
+         command_bytes_max is {command}) but the transport drops messages of more than \
+         {transport} bytes: lower the limits or raise the transport's"
+    )]
+    MessageExceedsTransport {
+        /// The longest append message that the limits permit.
+        message: u64,
+        /// `append_bytes_max`.
+        append: u64,
+        /// `command_bytes_max`.
+        command: u64,
+        /// The longest message that the transport delivers.
+        transport: u64,
+    },
+}

@@ -1,0 +1,11 @@
+//! The configuration of a node: settings, their rules, and the checked result.
+
+mod checked;
+mod error;
+mod limits;
+mod settings;
+
+pub use checked::Config;
+pub use error::ConfigError;
+pub use limits::Limits;
+pub use settings::{ApplyFailurePolicy, CommitNotification, Settings};

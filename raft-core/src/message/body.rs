@@ -1,0 +1,132 @@
+//! The requests and responses of Raft.
+
+use serde::{Deserialize, Serialize};
+
+use super::log_slice::LogSlice;
+use crate::entry::Entry;
+use crate::types::{LogId, LogIndex, Round, Term};
+
+/// A request or a response of Raft, without its term.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Body {
+    /// Requests a pre-vote; changes nothing at the receiver (thesis §9.6).
+    PreVote(PreVote),
+    /// The response to a pre-vote.
+    PreVoteResponse(PreVoteResponse),
+    /// Requests a vote in the message's term (Raft §5.2).
+    RequestVote(RequestVote),
+    /// The response to a vote request.
+    RequestVoteResponse(RequestVoteResponse),
+    /// Entries to append; a heartbeat carries none (Raft §5.3).
+    AppendEntries(AppendEntries),
+    /// The response to an append.
+    AppendEntriesResponse(AppendEntriesResponse),
+}
+
+/// Requests a pre-vote: whether the receiver would vote for the sender in `campaign_term`. The
+/// message's own term is the sender's current one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PreVote {
+    /// The term in which the sender would campaign.
+    pub campaign_term: Term,
+    /// The sender's last entry.
+    pub last_log: LogId,
+}
+
+/// The response to a pre-vote. Its message carries the receiver's own term, so that a candidate
+/// with an older term learns the newer one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PreVoteResponse {
+    /// The `campaign_term` of the request; identifies responses to earlier requests.
+    pub campaign_term: Term,
+    /// Whether the receiver would vote for the candidate.
+    pub granted: bool,
+}
+
+/// Requests a vote in the message's term.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RequestVote {
+    /// The candidate's last entry (Raft §5.4.1).
+    pub last_log: LogId,
+    /// Whether the leader started this election itself: receivers then vote even if they have
+    /// recent contact with that leader (thesis §4.2.3).
+    pub leadership_transfer: bool,
+}
+
+/// The response to a vote request, in the message's term.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RequestVoteResponse {
+    /// Whether the vote is granted.
+    pub granted: bool,
+}
+
+/// Carries entries and the leader's commit index; resets the receiver's election timeout.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AppendEntries {
+    /// The new entries and the position they follow. A heartbeat has no entries, and its `prev` is
+    /// the leader's last entry.
+    pub slice: LogSlice,
+    /// The leader's commit index.
+    pub commit: LogIndex,
+    /// Returned in the response, which it matches to the request (read confirmation, thesis §6.4).
+    pub round: Round,
+}
+
+/// The response to an append.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct AppendEntriesResponse {
+    /// The round of the append; [`Round::NONE`] if the append was of an older term than this
+    /// response.
+    pub round: Round,
+    /// The result of the consistency check.
+    pub outcome: AppendOutcome,
+}
+
+/// The result of the consistency check of an append at the follower (Raft §5.3).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum AppendOutcome {
+    /// The follower's log agrees with the leader's up to `match_index`.
+    Matched {
+        /// The last index that agrees and is durable at the follower.
+        match_index: LogIndex,
+    },
+    /// The follower's log has no entry equal to the append's `prev`.
+    Rejected {
+        /// The index of that `prev`.
+        prev_index: LogIndex,
+        /// The follower's last index.
+        last_index: LogIndex,
+        /// The follower's highest entry at or below `prev_index` whose term is at most the term of
+        /// `prev`. The logs agree at no higher index (Raft §5.3, the last paragraphs).
+        hint: LogId,
+    },
+}
+
+impl Body {
+    /// A stable short name, for logs, metrics and traces.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::PreVote(_) => "pre_vote",
+            Self::PreVoteResponse(_) => "pre_vote_response",
+            Self::RequestVote(_) => "request_vote",
+            Self::RequestVoteResponse(_) => "request_vote_response",
+            Self::AppendEntries(_) => "append_entries",
+            Self::AppendEntriesResponse(_) => "append_entries_response",
+        }
+    }
+}
+
+impl AppendEntries {
+    /// The entry just before the new ones.
+    #[must_use]
+    pub const fn prev(&self) -> LogId {
+        self.slice.prev()
+    }
+
+    /// The new entries, contiguous from `prev().index + 1`.
+    #[must_use]
+    pub const fn entries(&self) -> &[Entry] {
+        self.slice.entries()
+    }
+}

@@ -1,0 +1,37 @@
+//! Why a node refuses a message that is consistent by itself.
+
+use crate::types::{Incarnation, NodeId};
+
+/// Why a node refuses a message. Either the message is addressed to another receiver, or it
+/// contradicts the node's state. A refused message has no effect and no response.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MessageRefusal {
+    /// It comes from another cluster.
+    #[error("it belongs to another cluster")]
+    WrongCluster,
+    /// It belongs to another group.
+    #[error("it belongs to another group")]
+    WrongGroup,
+    /// It is addressed to another node.
+    #[error("it is addressed to node {0}")]
+    WrongReceiver(NodeId),
+    /// It is addressed to another incarnation of this node.
+    #[error("it is addressed to incarnation {0} of this node")]
+    WrongIncarnation(Incarnation),
+    /// A newer incarnation of its sender is known.
+    #[error("its sender is superseded by incarnation {0}")]
+    SupersededSender(Incarnation),
+    /// It names this node, or node 0, as its sender.
+    #[error("its sender is this node or node 0")]
+    InvalidSender,
+    /// It is an append of a second leader in one term.
+    #[error("its sender claims to lead a term that another node leads")]
+    SecondLeader,
+    /// Its entries conflict with committed ones.
+    #[error("it conflicts with a committed entry")]
+    ConflictsWithCommitted,
+    /// It responds to a request that this node did not send.
+    #[error("it responds to a request that was never sent")]
+    UnexpectedResponse,
+}

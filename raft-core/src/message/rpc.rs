@@ -1,0 +1,147 @@
+//! A request or response with its term, checked against each other.
+
+use super::body::{AppendOutcome, Body};
+use super::invalid::{InvalidMessage, index_in_range, term_in_range};
+use crate::types::Term;
+
+/// A request or a response of Raft with the term of its sender (Raft figure 2).
+///
+/// Guarantees of [`Rpc::new`]:
+///
+/// 1. No term and no log index exceeds a quarter of the largest 64-bit number.
+/// 2. A pre-vote is about a term after its own, and its last entry is not from after its own.
+/// 3. The last entry of a vote request is from before its term.
+/// 4. The entries of an append are a [`LogSlice`](super::LogSlice) that ends in its term or before.
+/// 5. The hint of a rejected append lies neither past the rejected index nor past the last index.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Rpc {
+    term: Term,
+    body: Body,
+}
+
+impl Rpc {
+    /// Checks a body against its term and itself, in constant time.
+    ///
+    /// # Errors
+    /// The first guarantee that it breaks.
+    pub fn new(term: Term, body: Body) -> Result<Self, InvalidMessage> {
+        check(term, &body)?;
+        Ok(Self { term, body })
+    }
+
+    /// What this node sends. Guarantees 2 to 5 hold by construction. Guarantee 1 is left to the
+    /// receiver, so that an extreme term, accepted from a peer, does not stop this node.
+    pub(crate) const fn of_this_node(term: Term, body: Body) -> Self {
+        Self { term, body }
+    }
+
+    /// The sender's term.
+    #[must_use]
+    pub const fn term(&self) -> Term {
+        self.term
+    }
+
+    /// The request or response.
+    #[must_use]
+    pub const fn body(&self) -> &Body {
+        &self.body
+    }
+
+    /// Takes term and body apart.
+    #[must_use]
+    pub fn into_parts(self) -> (Term, Body) {
+        (self.term, self.body)
+    }
+}
+
+fn check(term: Term, body: &Body) -> Result<(), InvalidMessage> {
+    term_in_range(term)?;
+    match body {
+        Body::PreVote(request) => {
+            term_in_range(request.campaign_term)?;
+            index_in_range(request.last_log.index)?;
+            let ordered = request.campaign_term > term && request.last_log.term <= term;
+            if ordered { Ok(()) } else { Err(InvalidMessage::InconsistentTerms) }
+        }
+        Body::PreVoteResponse(response) => term_in_range(response.campaign_term),
+        Body::RequestVote(request) => {
+            index_in_range(request.last_log.index)?;
+            let ordered = request.last_log.term < term;
+            if ordered { Ok(()) } else { Err(InvalidMessage::InconsistentTerms) }
+        }
+        Body::RequestVoteResponse(_) => Ok(()),
+        Body::AppendEntries(append) => {
+            index_in_range(append.commit)?;
+            let ordered = append.slice.last().term <= term;
+            if ordered { Ok(()) } else { Err(InvalidMessage::InconsistentTerms) }
+        }
+        Body::AppendEntriesResponse(response) => match response.outcome {
+            AppendOutcome::Matched { match_index } => index_in_range(match_index),
+            AppendOutcome::Rejected { prev_index, last_index, hint } => {
+                index_in_range(prev_index)?;
+                index_in_range(last_index)?;
+                let ordered = hint.index <= prev_index && hint.index <= last_index;
+                if ordered { Ok(()) } else { Err(InvalidMessage::InconsistentIndexes) }
+            }
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{
+        AppendEntries, AppendEntriesResponse, LogSlice, PreVote, RequestVote, RequestVoteResponse,
+    };
+    use super::*;
+    use crate::types::{LogId, LogIndex, Round};
+
+    fn id(index: u64, term: u64) -> LogId {
+        LogId::new(Term(term), LogIndex(index))
+    }
+
+    #[test]
+    fn terms_of_a_message_do_not_contradict_each_other() {
+        let pre_vote = |campaign, last| {
+            Body::PreVote(PreVote { campaign_term: Term(campaign), last_log: id(1, last) })
+        };
+        let vote = |last| {
+            Body::RequestVote(RequestVote { last_log: id(1, last), leadership_transfer: false })
+        };
+        let append = |prev| {
+            let slice = LogSlice::empty(id(1, prev));
+            Body::AppendEntries(AppendEntries { slice, commit: LogIndex(1), round: Round(1) })
+        };
+        for body in [pre_vote(8, 7), vote(6), append(7)] {
+            assert!(Rpc::new(Term(7), body).is_ok());
+        }
+        for body in [pre_vote(7, 7), pre_vote(8, 8), vote(7), append(8)] {
+            assert_eq!(Rpc::new(Term(7), body), Err(InvalidMessage::InconsistentTerms));
+        }
+    }
+
+    #[test]
+    fn a_hint_lies_within_what_was_rejected_and_what_is_there() {
+        let rejected = |prev_index, last_index, hint| {
+            let (prev_index, last_index) = (LogIndex(prev_index), LogIndex(last_index));
+            let outcome = AppendOutcome::Rejected { prev_index, last_index, hint: id(hint, 1) };
+            let response = AppendEntriesResponse { round: Round(1), outcome };
+            Rpc::new(Term(1), Body::AppendEntriesResponse(response))
+        };
+        assert!(rejected(9, 6, 6).is_ok());
+        assert_eq!(rejected(9, 6, 7), Err(InvalidMessage::InconsistentIndexes));
+        assert_eq!(rejected(5, 6, 6), Err(InvalidMessage::InconsistentIndexes));
+    }
+
+    #[test]
+    fn no_term_and_no_index_wraps() {
+        let vote = Body::RequestVoteResponse(RequestVoteResponse { granted: true });
+        assert_eq!(Rpc::new(Term(u64::MAX), vote), Err(InvalidMessage::NumberTooLarge));
+        let commit = AppendEntries {
+            slice: LogSlice::empty(LogId::ORIGIN),
+            commit: LogIndex(u64::MAX),
+            round: Round(1),
+        };
+        let commit = Rpc::new(Term(1), Body::AppendEntries(commit));
+        assert_eq!(commit, Err(InvalidMessage::NumberTooLarge));
+    }
+}
