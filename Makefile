@@ -11,7 +11,7 @@ export CARGO_TARGET_DIR := $(TARGET_DIR)
 SERVER := $(TARGET_DIR)/release/raft-server
 
 .DEFAULT_GOAL := help
-.PHONY: help prerequisites build demo test check fmt clippy docs no-std bench failover crashloop scenario-docs
+.PHONY: help prerequisites build demo test check fmt clippy docs no-std tidy bench failover crashloop scenario-docs
 
 help: ## What can be made
 	@echo "usage: make TARGET"
@@ -34,7 +34,7 @@ test: prerequisites ## Run every test
 	$(CARGO) test --release --workspace --lib --bins --examples
 	$(CARGO) test --release --workspace --test '*'
 
-check: fmt clippy docs no-std ## Format, lints, documentation, and that raft-core needs no std
+check: fmt clippy docs no-std tidy ## Format, lints, documentation, raft-core without std, rules of the repository
 
 fmt:
 	$(CARGO) fmt --all -- --check
@@ -44,6 +44,9 @@ clippy: prerequisites
 
 docs: prerequisites
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --workspace --no-deps
+
+tidy: prerequisites
+	$(CARGO) test --release --workspace --test main -- tidy::
 
 no-std:
 	@scripts/no_std.sh

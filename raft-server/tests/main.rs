@@ -9,3 +9,5 @@ mod kv;
 mod node;
 #[cfg(feature = "server")]
 mod process;
+#[cfg(feature = "server")]
+mod tidy;
