@@ -28,10 +28,6 @@ struct SourceFile {
 }
 
 impl SourceFile {
-    fn is_rust(&self) -> bool {
-        self.path.ends_with(".rs")
-    }
-
     /// Whether it holds tests only.
     fn is_test(&self) -> bool {
         self.path.contains("/tests/") || self.path.ends_with("/tests.rs")

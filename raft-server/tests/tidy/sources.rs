@@ -11,7 +11,10 @@ const TEST_LINES_MAX: usize = 600;
 const LONG_FILES: &[(&str, &str)] = &[];
 
 /// The only places where a test waits by time, each with its reason.
-const WAITS: &[(&str, &str)] = &[];
+const WAITS: &[(&str, &str)] = &[(
+    "raft-server/tests/process/poll.rs",
+    "polls other processes, which do not notify a test when their state changes",
+)];
 
 /// Code without the unit tests behind it.
 fn without_unit_tests(file: &SourceFile) -> &str {
