@@ -69,7 +69,7 @@ fn leads_somewhere(document: &Path, link: &str) -> bool {
     let target = if file.is_empty() {
         document.to_owned()
     } else {
-        document.parent().expect("a file lies in a directory").join(file)
+        document.parent().expect("a file is in a directory").join(file)
     };
     if anchor.is_empty() {
         return target.exists();

@@ -17,7 +17,7 @@ const SKIPPED_DIRECTORIES: &[&str] = &[".git", "target"];
 /// The root of the repository.
 fn root() -> PathBuf {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    package.parent().expect("every package lies in a directory of the repository").to_owned()
+    package.parent().expect("every package is in a directory of the repository").to_owned()
 }
 
 /// A text file of the repository.

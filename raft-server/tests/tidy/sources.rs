@@ -53,7 +53,7 @@ fn no_source_file_is_too_long() {
     report("files that are too long", &violations);
 }
 
-/// Functions are limited by a lint; this makes sure that it is on everywhere.
+/// Functions are limited by a lint; this checks that the lint is on in every crate.
 #[test]
 fn the_length_of_functions_is_limited_in_every_crate() {
     let mut violations = Vec::new();
