@@ -182,11 +182,12 @@ pub fn record(record: &Record) -> String {
             format!("duplicate of message {of} to {}: {}", node_name(view.to), message(view))
         }
         (RecordKind::MessageAltered, Some(view)) => {
-            format!("{} to {} altered: {}", node_name(view.from), node_name(view.to), message(view))
+            let (from, to) = (node_name(view.from), node_name(view.to));
+            format!("message {from} to {to} altered: {}", message(view))
         }
         (RecordKind::MessageLost { why }, Some(view)) => {
             let (from, to) = (node_name(view.from), node_name(view.to));
-            format!("{from} to {to} lost ({}): {}", loss(*why), message_label(view))
+            format!("message {from} to {to} lost ({}): {}", loss(*why), message_label(view))
         }
         (RecordKind::MessageRefused { why }, Some(view)) => {
             format!("refuses from {}: {} ({why})", node_name(view.from), message_label(view))

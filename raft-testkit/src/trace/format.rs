@@ -14,6 +14,7 @@ use super::view::TraceView;
 
 /// A format of a trace.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum Format {
     /// The table of events as JSON.
     EventTable,

@@ -1,7 +1,7 @@
-//! Traces: one list of records, drawn in many forms.
+//! Traces: what happened in a cluster, as a list of records.
 //!
-//! The cluster writes a [`record::Trace`]; every form below is drawn from it and from nothing
-//! else, so that a trace that was kept can be drawn again, and differently, at any time.
+//! A cluster records a [`record::Trace`]. Every [`format::Format`] is rendered from the records
+//! alone, so that a saved trace can be rendered at any time. `docs/traces.md` describes the formats.
 
 pub mod describe;
 pub mod diagram;

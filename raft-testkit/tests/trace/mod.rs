@@ -3,6 +3,7 @@
 mod browser;
 mod cli;
 mod compare;
+mod document;
 mod documents;
 mod event_table;
 mod hand_written;

@@ -25,7 +25,7 @@ function describe(sequence) {
   if (record.op === "s" && !record.text) return `sends to ${nodes[message.to]}: ${message.description}`;
   if (record.op === "h") return `handles from ${nodes[message.from]}: ${message.description}`;
   if (record.op === "l")
-    return `${nodes[message.from]} to ${nodes[message.to]} lost (${record.text}): ${message.label}`;
+    return `message ${nodes[message.from]} to ${nodes[message.to]} lost (${record.text}): ${message.label}`;
   return record.text;
 }
 

@@ -37,6 +37,7 @@ pub struct Record {
 /// What can happen.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum RecordKind {
     /// The node started for the first time.
     Started,
@@ -215,6 +216,7 @@ pub enum RecordKind {
 /// Why a message is lost.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Loss {
     /// The test dropped it.
     Dropped,
@@ -231,6 +233,7 @@ pub enum Loss {
 /// The outcome of a command.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum CommandOutcome {
     /// Applied, with the output of the state machine as text.
     Applied(String),

@@ -23,6 +23,7 @@ pub struct MessageView {
 /// The body of a message.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum BodyView {
     /// A pre-vote request (thesis §9.6).
     PreVote {
