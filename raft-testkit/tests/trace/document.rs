@@ -18,14 +18,14 @@ fn document() -> String {
 fn prepare(directory: &Path) {
     let scenarios = directory.join("raft-testkit/scenarios");
     let traces = directory.join("target/traces");
-    fs::create_dir_all(&scenarios).unwrap();
-    fs::create_dir_all(&traces).unwrap();
+    fs::create_dir_all(&scenarios).expect("the directory is writable");
+    fs::create_dir_all(&traces).expect("the directory is writable");
     let name = "stale_leader.raft";
     let scenario = root().join("raft-testkit/scenarios").join(name);
-    fs::copy(scenario, scenarios.join(name)).unwrap();
+    fs::copy(scenario, scenarios.join(name)).expect("the directory is writable");
     let trace = Format::Records.render(&super::hand_written::rewrite());
-    fs::write(traces.join("rewrite.jsonl"), &trace).unwrap();
-    fs::write(directory.join("other.jsonl"), trace).unwrap();
+    fs::write(traces.join("rewrite.jsonl"), &trace).expect("the directory is writable");
+    fs::write(directory.join("other.jsonl"), trace).expect("the directory is writable");
 }
 
 #[test]
