@@ -9,7 +9,7 @@ use crate::role::{Role, Transition, reject_stale_append};
 use crate::state::{DependsOn, IncarnationChange, NodeState};
 use crate::types::{NodeId, Term};
 
-/// Checks a message and passes it to its handler. An invalid message has no effect other than an
+/// Checks a message and passes it to its handler. A refused message has no effect other than an
 /// event.
 pub(super) fn on_message(
     role: &mut Role,
@@ -17,35 +17,43 @@ pub(super) fn on_message(
     message: Message,
 ) -> Option<Transition> {
     let (from, kind) = (message.from, message.body().kind());
-    let checked = check(role, state, &message);
-    let (term, body) = message.rpc.into_parts();
-    let handled = checked.and_then(|()| match body {
-        Body::PreVote(request) => {
-            on_pre_vote(role, state, from, term, request);
-            Ok(None)
+    match receive(role, state, message) {
+        Ok(next) => next,
+        Err(reason) => {
+            state.event(Event::MessageRefused { from, kind, reason });
+            None
         }
-        Body::PreVoteResponse(response) => {
-            Ok(on_pre_vote_response(role, state, from, term, response))
-        }
-        Body::RequestVote(request) => Ok(on_request_vote(role, state, from, term, request)),
-        Body::RequestVoteResponse(response) => {
-            Ok(on_request_vote_response(role, state, from, term, response))
-        }
-        Body::AppendEntries(append) => {
-            on_append_entries(role, state, from, term, append).map(|()| None)
-        }
-        Body::AppendEntriesResponse(response) => {
-            on_append_response(role, state, from, term, response).map(|()| None)
-        }
-    });
-    handled.unwrap_or_else(|reason| {
-        state.event(Event::MessageRefused { from, kind, reason });
-        None
-    })
+    }
 }
 
-/// Checks that the message is addressed to this node, and its sender against the incarnation of that
-/// peer.
+fn receive(
+    role: &mut Role,
+    state: &mut NodeState,
+    message: Message,
+) -> Result<Option<Transition>, MessageRefusal> {
+    check(role, state, &message)?;
+    let from = message.from;
+    let (term, body) = message.rpc.into_parts();
+    let mut next = None;
+    match body {
+        Body::PreVote(request) => on_pre_vote(role, state, from, term, request),
+        Body::PreVoteResponse(response) => {
+            next = on_pre_vote_response(role, state, from, term, response);
+        }
+        Body::RequestVote(request) => next = on_request_vote(role, state, from, term, request),
+        Body::RequestVoteResponse(response) => {
+            next = on_request_vote_response(role, state, from, term, response);
+        }
+        Body::AppendEntries(append) => on_append_entries(role, state, from, term, append)?,
+        Body::AppendEntriesResponse(response) => {
+            on_append_response(role, state, from, term, response)?;
+        }
+    }
+    Ok(next)
+}
+
+/// Checks that the message is addressed to this node, and that its sender runs with the latest
+/// incarnation of that peer.
 fn check(role: &mut Role, state: &mut NodeState, message: &Message) -> Result<(), MessageRefusal> {
     message.check_envelope(&state.config().identity)?;
     match state.record_incarnation(message.from, message.from_incarnation)? {

@@ -2,6 +2,7 @@
 
 use alloc::collections::BTreeMap;
 
+use crate::membership::Membership;
 use crate::message::MessageRefusal;
 use crate::types::{Incarnation, NodeId};
 
@@ -26,7 +27,7 @@ impl Incarnations {
         self.latest.get(&peer).copied()
     }
 
-    /// Checks the incarnation of a sender, and records it if the sender `is_member`: other senders
+    /// Checks the incarnation of a sender, and records it if the sender is a member: other senders
     /// must not make the map grow.
     ///
     /// Responses of a superseded incarnation acknowledge entries that the current one may lack
@@ -38,7 +39,7 @@ impl Incarnations {
         &mut self,
         peer: NodeId,
         incarnation: Incarnation,
-        is_member: bool,
+        membership: &Membership,
     ) -> Result<IncarnationChange, MessageRefusal> {
         let latest = self.latest(peer);
         match latest {
@@ -48,7 +49,7 @@ impl Incarnations {
             Some(latest) if latest == incarnation => return Ok(IncarnationChange::None),
             Some(_) | None => {}
         }
-        if is_member {
+        if membership.contains(peer) {
             self.latest.insert(peer, incarnation);
         }
         match latest {

@@ -275,8 +275,7 @@ impl NodeState {
         from: NodeId,
         incarnation: Incarnation,
     ) -> Result<IncarnationChange, MessageRefusal> {
-        let is_member = self.membership().contains(from);
-        self.incarnations.record(from, incarnation, is_member)
+        self.incarnations.record(from, incarnation, self.memberships.current())
     }
 }
 
