@@ -265,5 +265,17 @@ fn an_unregistered_feature_panics_with_the_nearest_one() {
     });
     let failure = catch_unwind(naming).unwrap_err();
     let text = failure.downcast_ref::<String>().expect("a message");
-    assert!(text.contains("did you mean \"leader_election/split_vote\""), "{text}");
+    assert!(text.contains("the nearest is \"leader_election/split_vote\""), "{text}");
+}
+
+#[test]
+fn the_state_of_a_cluster_is_read_only_after_it_starts() {
+    let c = Cluster::new(3).untraced();
+    let failure = catch_unwind(AssertUnwindSafe(|| c.status(1).term)).unwrap_err();
+    let text = failure.downcast_ref::<&str>().expect("a message");
+    assert!(text.contains("call `start` first"), "{text}");
+
+    let mut c = Cluster::new(3).untraced();
+    c.start();
+    assert_eq!((c.status(1).term, c.machine(1)), (c.status(2).term, c.machine(2)));
 }

@@ -51,5 +51,7 @@ fn known_bugs_are_found_and_reported_in_forty_lines() {
         assert!(rules.iter().any(|rule| report.contains(rule)), "{known_bug:?}:\n{report}");
         assert!(report.lines().count() <= 40, "{known_bug:?}:\n{report}");
         assert!(report.contains("RAFT_SWARM_SEED="), "{known_bug:?}:\n{report}");
+        let has_source = report.contains("(Raft ") || report.contains("(thesis ");
+        assert!(has_source, "{known_bug:?}:\n{report}");
     }
 }

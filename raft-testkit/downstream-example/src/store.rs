@@ -79,8 +79,8 @@ impl LogStore for VecStore {
             if !pages.terms().contains(up_to) {
                 return Err(StoreError::Invalid(format!("there is no entry {up_to}")));
             }
-            let gone = pages.entries.drain(..pages.offset(up_to.index.next()));
-            if let Some(membership) = gone.rev().find_map(|entry| membership_of(&entry)) {
+            let removed = pages.entries.drain(..pages.offset(up_to.index.next()));
+            if let Some(membership) = removed.rev().find_map(|entry| membership_of(&entry)) {
                 pages.base_membership = Some(membership);
             }
             pages.base = up_to;

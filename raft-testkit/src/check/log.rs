@@ -46,7 +46,7 @@ impl Checker {
         let keep = offset_of(from).unwrap_or(0);
         let leads = node.role == Some(RoleKind::Leader)
             && change.hard_state.is_none_or(|hard_state| hard_state.term == node.term);
-        let first_gone = ObservedNode::at(&node.log, from);
+        let first_removed = ObservedNode::at(&node.log, from);
         node.log.truncate(keep);
         if leads {
             let earlier = (format!("{id:?} leads term {}", node.term), record);
@@ -54,11 +54,11 @@ impl Checker {
             self.record_violation(Rule::LeaderAppendOnly, earlier, later);
             return;
         }
-        if let (Some(gone), Some(entry)) = (first_gone, self.committed.at(from))
-            && gone == entry.digest
+        if let (Some(removed), Some(entry)) = (first_removed, self.committed.at(from))
+            && removed == entry.digest
         {
             let earlier =
-                (format!("entry {from:?} of term {} is committed", gone.term), entry.record);
+                (format!("entry {from:?} of term {} is committed", removed.term), entry.record);
             let later = (format!("{id:?} removes it from its log"), record);
             self.record_violation(Rule::CommittedKept, earlier, later);
         }

@@ -147,7 +147,7 @@ impl<M: StateMachine, S: LogStore> Expectation<'_, M, S> {
         self.check("unknown", |outcome| *outcome == CommandOutcome::Unknown);
     }
 
-    /// The request was refused, for whatever reason: the command is not in the log.
+    /// The request was refused for any reason: the command is not in the log.
     pub fn is_refused(self) {
         self.check("refused", |outcome| {
             matches!(

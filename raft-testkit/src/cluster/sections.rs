@@ -82,8 +82,8 @@ impl<M: StateMachine, S: LogStore> SectionNotes<'_, M, S> {
 fn check_paths(paths: &[&str]) {
     for path in paths {
         if features::find(path).is_none() {
-            let meant = features::nearest(path).map_or("none like it", |feature| feature.path);
-            panic!("no feature has the path {path:?}; did you mean {meant:?}?");
+            let nearest = features::nearest(path).map_or("none", |feature| feature.path);
+            panic!("no feature has the path {path:?}; the nearest is {nearest:?}");
         }
     }
 }

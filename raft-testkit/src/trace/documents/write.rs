@@ -16,7 +16,7 @@ use crate::trace::view::TraceView;
 /// The directory of the diagrams, beside the pages.
 const DIAGRAMS_DIRECTORY: &str = "diagrams";
 
-/// What [`write`] has written.
+/// What [`write()`] has written.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Summary {
     /// The index page in Markdown.
