@@ -4,8 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use raft_core::Settings as RaftSettings;
-use raft_core::{ClusterId, NodeId};
+use raft_core::{ClusterId, NodeId, Settings as RaftSettings};
 use raft_transport_quic::tls::TlsFiles;
 
 use super::log::LogSettings;

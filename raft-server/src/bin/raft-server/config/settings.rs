@@ -4,8 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use raft_core::Settings as RaftSettings;
-use raft_core::{ApplyFailurePolicy, MEMBERS_MAX};
+use raft_core::{ApplyFailurePolicy, CommitNotification, MEMBERS_MAX, Settings as RaftSettings};
 use raft_server::kv::client_api::{
     CONNECTION_RESPONSE_BYTES_MAX_DEFAULT, IDENTITY_RESPONSE_BYTES_MAX_DEFAULT,
 };
@@ -141,7 +140,7 @@ settings! {
         #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
         commit_at_once: bool, "RAFT_SERVER_COMMIT_AT_ONCE", Boolean,
             |raft: &RaftSettings| {
-                given(raft.commit_notification == raft_core::CommitNotification::Immediate)
+                given(raft.commit_notification == CommitNotification::Immediate)
             },
             "-";
         /// Retry a command at which the state machine failed. Without it the node stops and marks

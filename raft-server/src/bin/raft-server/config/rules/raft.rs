@@ -111,21 +111,30 @@ fn above_frame(limits: &Limits) -> Vec<Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::quantity::Size;
+    use crate::config::settings::KEYS;
 
-    /// A rule that `raft-core` gains must get a message with keys here.
+    /// A message must name a key of the file, not a name of `raft-core`.
     #[test]
-    fn each_limit_of_the_configuration_has_a_key() {
-        for name in [
-            "append_entries_max",
-            "append_bytes_max",
-            "inflight_appends_max",
-            "inflight_bytes_max",
-            "command_bytes_max",
-            "unapplied_bytes_max",
-            "tail_bytes_max",
-        ] {
-            let key = key_of_limit(name).unwrap();
-            assert!(crate::config::settings::KEYS.contains(&key), "{key}");
-        }
+    fn zero_limits_are_reported_with_their_keys() {
+        let settings = Settings {
+            limit_append_entries: Some(0),
+            limit_append_bytes: Some(Size(0)),
+            limit_inflight_appends: Some(0),
+            limit_inflight_bytes: Some(Size(0)),
+            limit_command_bytes: Some(Size(0)),
+            limit_unapplied_bytes: Some(Size(0)),
+            limit_tail_bytes: Some(Size(0)),
+            ..Settings::default()
+        };
+        let mut findings = Findings::default();
+        raft(&settings, &mut findings);
+        let keys: Vec<_> = findings
+            .problems
+            .iter()
+            .filter_map(|problem| if let Problem::Zero(key) = problem { Some(*key) } else { None })
+            .collect();
+        assert_eq!(keys.len(), 7, "{keys:?}");
+        assert!(keys.iter().all(|key| KEYS.contains(key)), "{keys:?}");
     }
 }
