@@ -98,7 +98,8 @@ fn paths_in_documents_exist() {
     let mut violations = Vec::new();
     for document in documents().iter().filter(|document| document.path != "CHANGELOG.md") {
         for code in code_in(document) {
-            let is_path = code.text.contains('/') && !code.text.contains([' ', '<', '*', ':', '$'])
+            let is_path = code.text.contains('/')
+                && !code.text.contains([' ', '<', '*', ':', '$'])
                 && !code.text.starts_with('/');
             let exists = if top.iter().any(|directory| code.text.starts_with(directory.as_str())) {
                 code.text.contains('{') || root().join(&code.text).exists()
