@@ -1,24 +1,25 @@
-//! Decides which incoming connections may begin a handshake.
+//! Decides which incoming connections may start a handshake.
 //!
-//! Before a handshake is complete nothing is known of the other side but the address that its
-//! packets claim. So handshakes in progress are limited: in all, for each source address, and with
-//! a reserve for each address of a configured peer that no other address can use up. Where half of
-//! a limit is used, the source must first prove with a QUIC retry that it receives packets at its
-//! address (RFC 9000 §8.1), so that packets with forged sources never use up more than half.
+//! Before the handshake is complete, only the source address of the packets is known, and it may be
+//! forged. Handshakes in progress are therefore limited: in total, for each source, and with a
+//! reserve for each address of a configured peer, which handshakes from other addresses do not use
+//! up. While half of a limit or more is used, a source must prove with a QUIC retry that it
+//! receives packets at its address (RFC 9000 §8.1.2). So packets with forged addresses use up at
+//! most half of a limit.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// How many handshakes may be in progress.
+/// The limits of handshakes in progress.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AdmissionLimits {
-    /// From all addresses of nodes that are no configured peers.
+    /// From all addresses at which no configured peer is known to be.
     pub(crate) total: usize,
-    /// From one such address.
+    /// From one such source.
     pub(crate) per_source: usize,
-    /// From one address of a configured peer, beside `total`.
+    /// From one address of a configured peer, in addition to `total`.
     pub(crate) per_peer_address: usize,
 }
 
@@ -31,29 +32,29 @@ pub(crate) struct Admission {
 
 #[derive(Default, Debug)]
 struct InProgress {
-    /// Those that count against [`AdmissionLimits::total`].
+    /// The handshakes that count against [`AdmissionLimits::total`].
     total: usize,
     sources: HashMap<Source, usize>,
     peer_addresses: HashMap<Source, usize>,
 }
 
-/// What a source is counted by: an IPv4 address, or an IPv6 network of 64 bits, as hosts get at
-/// least that many addresses.
+/// A source of connections: an IPv4 address, or an IPv6 network of 64 bits, since one host usually
+/// has at least that many addresses.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Source(IpAddr);
 
-/// What to do with an incoming connection.
+/// The decision on an incoming connection.
 #[derive(Debug)]
 pub(crate) enum Decision {
-    /// Accept it. The handshake is in progress until the permit is dropped.
+    /// Accept it. The handshake counts as in progress until the permit is dropped.
     Accept(HandshakePermit),
-    /// Demand proof of the address first.
+    /// Require proof of the source address first.
     Validate,
-    /// A limit is reached.
+    /// Refuse it: a limit is reached.
     Refuse,
 }
 
-/// A handshake in progress.
+/// The permission for one handshake, which counts as in progress until this is dropped.
 #[derive(Debug)]
 pub(crate) struct HandshakePermit {
     admission: Arc<Admission>,
@@ -71,7 +72,7 @@ impl From<IpAddr> for Source {
     }
 }
 
-/// How much of a limit is used.
+/// The used part of a limit.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Level {
     Free,
@@ -97,8 +98,8 @@ impl Admission {
         Arc::new(Self { limits, in_progress: Mutex::default() })
     }
 
-    /// Decides on a connection from `source`. `is_peer_address` says whether a configured peer is
-    /// known to be there, `validated` whether the source has proved its address.
+    /// Decides on a connection from `source`: `is_peer_address` if a configured peer is known to be
+    /// there, `validated` if the source has proved its address.
     pub(crate) fn decide(
         self: &Arc<Self>,
         source: Source,
@@ -128,7 +129,7 @@ impl Admission {
     }
 
     fn lock(&self) -> MutexGuard<'_, InProgress> {
-        // Nothing can panic halfway through a change of the counts.
+        // No change of the counts can panic before it is complete.
         self.in_progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -171,7 +172,7 @@ mod tests {
         Source::from(IpAddr::from([10, 0, 0, last]))
     }
 
-    /// Begins handshakes until one is refused.
+    /// Starts handshakes until one is refused.
     fn fill(
         admission: &Arc<Admission>,
         source: Source,
@@ -198,12 +199,12 @@ mod tests {
     #[test]
     fn other_sources_do_not_use_the_reserve_of_a_peer_address() {
         let admission = Admission::new(LIMITS);
-        let strangers = [1, 2].map(|last| fill(&admission, source(last), false));
+        let others = [1, 2].map(|last| fill(&admission, source(last), false));
         assert!(matches!(admission.decide(source(3), false, true), Decision::Refuse));
         assert_eq!(fill(&admission, source(3), true).len(), 2);
         let peer = fill(&admission, source(3), true);
         assert_eq!(fill(&admission, source(4), true).len(), 2, "each address has its own reserve");
-        drop((strangers, peer));
+        drop((others, peer));
     }
 
     #[test]

@@ -1,26 +1,29 @@
-//! Keeps a connection to one peer: dials whenever there is none.
+//! Dials one peer whenever no connection to it is in use.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use quinn::Connection;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::endpoint::Shared;
-use crate::error::{CloseCode, describe_close};
+use crate::backoff::Backoff;
+use crate::close::describe_close;
+use crate::establish::{self, NewConnection};
 use crate::handshake::HandshakeRuntime;
-use crate::hello_exchange::{self, HelloError};
+use crate::hello_exchange::{HelloError, receive_hello, send_hello};
 use crate::log_limit::LogLimit;
 use crate::metrics::increment;
 use crate::peer::{Peer, Selection};
+use crate::shared::Shared;
 use crate::tls;
 
-/// Runs until aborted, which happens when the peer leaves the set or the transport is closed.
+/// Runs until aborted, which happens when the peer is removed from the set or the transport shuts
+/// down.
 pub(crate) async fn run(shared: Arc<Shared>, peer: Arc<Peer>) {
     let config = &shared.config;
     let mut connected = peer.connected();
     let mut backoff = Backoff::default();
+    let mut failures = FailureLog::default();
     loop {
         let waiting_since = Instant::now();
         if connected.wait_for(|connected| !connected).await.is_err() {
@@ -28,6 +31,7 @@ pub(crate) async fn run(shared: Arc<Shared>, peer: Arc<Peer>) {
         }
         if waiting_since.elapsed() >= config.stable_after {
             backoff.reset();
+            failures.reset();
         }
         if let Some(pause) = backoff.pause(config.redial_min, config.redial_max) {
             tokio::select! {
@@ -35,10 +39,11 @@ pub(crate) async fn run(shared: Arc<Shared>, peer: Arc<Peer>) {
                 _ = connected.wait_for(|connected| *connected) => continue,
             }
         }
-        backoff.dialled();
-        if let Err(why) = dial(&shared, &peer, backoff.dials()).await {
+        backoff.record_dial();
+        if let Err(error) = dial(&shared, &peer, backoff.dials()).await {
             increment(&peer.metrics.failed_dials);
-            backoff.report(&shared, &peer, why);
+            failures.log(&shared, &peer, backoff.dials(), &error);
+            peer.metrics.set_last_error(Some(error));
             if peer.mark_unreachable() {
                 shared.inbox.peer_unreachable(peer.node);
             }
@@ -47,12 +52,12 @@ pub(crate) async fn run(shared: Arc<Shared>, peer: Arc<Peer>) {
 }
 
 /// Dials once. Success means that a connection is in use, this one or another, or that the peer
-/// prefers one whose hello is still on its way.
+/// prefers another one whose hello has not arrived yet.
 async fn dial(shared: &Arc<Shared>, peer: &Arc<Peer>, attempt: u32) -> Result<(), String> {
     let Some(address) = peer.address() else { return Ok(()) };
-    let usable = resolve(&address, shared.local).await?;
-    peer.resolved(&usable);
-    // Each attempt takes another one.
+    let usable = resolve(&address, shared.local_addr).await?;
+    peer.record_resolved(&usable);
+    // Successive attempts try the resolved addresses in turn.
     let socket_address = usable[attempt as usize % usable.len()];
     let (handshake, connecting) = HandshakeRuntime::begin(|| {
         let client_config = shared.client_config.clone();
@@ -63,28 +68,28 @@ async fn dial(shared: &Arc<Shared>, peer: &Arc<Peer>, attempt: u32) -> Result<()
     let at = format!("at {address} (UDP {socket_address})");
     let limit = shared.config.handshake_timeout;
     let established = timeout(limit, async {
-        // The other side may get through first: then this dial is not needed any more.
+        // A connection that the peer dialled may come into use first. This dial is not needed then.
         let mut connected = peer.connected();
         let connection = tokio::select! {
-            connection = connecting => connection.map_err(|error| describe_close(&error))?,
+            connection = connecting => connection.map_err(|close| describe_close(&close))?,
             _ = connected.wait_for(|connected| *connected) => return Ok(()),
         };
         handshake.complete();
-        exchange_hellos(shared, peer, &connection).await
+        establish_dialled(shared, peer, &connection).await
     });
     match established.await {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(why)) => Err(format!("{at}: {why}")),
+        Ok(Err(error)) => Err(format!("{at}: {error}")),
         Err(_) => Err(format!(
-            "{at}: no answer within {} ms; is the node running, and does UDP get through?",
+            "{at}: no response within {} ms; check that the node runs and receives UDP packets",
             limit.as_millis()
         )),
     }
 }
 
-/// Makes sure that it is the right node, exchanges the first words, and takes the connection into
-/// use unless there is one already.
-async fn exchange_hellos(
+/// Checks the identity of the dialled node, exchanges hellos, and brings the connection into use
+/// unless another one is.
+async fn establish_dialled(
     shared: &Arc<Shared>,
     peer: &Arc<Peer>,
     connection: &Connection,
@@ -95,57 +100,63 @@ async fn exchange_hellos(
         return Err(refusal.to_string());
     }
     let mut connected = peer.connected();
-    // Lasts until the connection is in use or given up.
+    // Must be held until the connection is in use or given up.
     let Some(offer) = peer.offer() else {
-        hello_exchange::close_superfluous(connection);
+        establish::close_superfluous(connection);
         return Ok(());
     };
-    let exchanged = async {
-        let outgoing = hello_exchange::send_hello(shared, connection, offer.hello_sequence).await?;
-        Ok::<_, HelloError>((outgoing, hello_exchange::receive_hello(shared, connection).await?))
+    let exchange = async {
+        let outgoing = send_hello(shared, connection, offer.hello_sequence).await?;
+        Ok::<_, HelloError>((outgoing, receive_hello(shared, connection).await?))
     };
     let exchanged = tokio::select! {
-        exchanged = exchanged => exchanged,
-        // Happens at the higher node only. The lower node has chosen the other connection; if it
-        // read the hello on this one late, it could take it into use after the loss of the other.
+        exchanged = exchange => exchanged,
+        // Happens at the higher node only: the lower node has chosen another connection. Without
+        // this close, a lower node that reads the hello late could bring this connection into use
+        // after the loss of the other one.
         _ = connected.wait_for(|connected| *connected) => {
-            hello_exchange::close_superfluous(connection);
+            establish::close_superfluous(connection);
             return Ok(());
         }
     };
     let (outgoing, received) = match exchanged {
         Ok(parts) => parts,
-        // The other side prefers the connection that it has or offers.
-        Err(_) if hello_exchange::closed_as_superfluous(connection) => return Ok(()),
-        // What the other side had against us is worth more than where it struck.
+        // The peer prefers the connection that it uses or offers.
+        Err(_) if establish::was_replaced_by_peer(connection) => return Ok(()),
         Err(error) => {
-            if let Some(end) = connection.close_reason() {
-                return Err(describe_close(&end));
+            // The peer's reason for the close contains more than the error of the stream.
+            if let Some(close) = connection.close_reason() {
+                return Err(describe_close(&close));
             }
             connection.close(error.code().into(), error.to_string().as_bytes());
             return Err(error.to_string());
         }
     };
-    match hello_exchange::select(shared, peer, connection, &received, shared.config.node) {
-        (Selection::InUse { .. }, peer_connection) => {
-            hello_exchange::start(shared, peer, &peer_connection, outgoing, received)
+    let NewConnection { selection, peer_connection } =
+        establish::select(shared, peer, connection, &received, shared.config.node);
+    match selection {
+        Selection::InUse { .. } => {
+            establish::start(shared, peer, &peer_connection, outgoing, received);
+            Ok(())
         }
-        (Selection::Superfluous, _) => hello_exchange::close_superfluous(connection),
-        (Selection::Closed, _) => return hello_exchange::ended(connection),
-        (Selection::PeerRemoved, _) => {
-            connection.close(CloseCode::Removed.into(), b"this node is no peer any more");
-            return Err("it was taken out of the peer set".to_owned());
+        Selection::Superfluous => {
+            establish::close_superfluous(connection);
+            Ok(())
+        }
+        Selection::Closed => establish::closed_before_use(connection),
+        Selection::PeerRemoved => {
+            establish::close_removed(connection);
+            Err("the peer was removed from the peer set".to_owned())
         }
     }
-    Ok(())
 }
 
-/// The socket addresses that the address stands for now and that can be reached: at least one.
+/// Returns the socket addresses to which `address` resolves and that can be reached: at least one.
 async fn resolve(address: &str, local: SocketAddr) -> Result<Vec<SocketAddr>, String> {
     let resolved = tokio::net::lookup_host(address)
         .await
         .map_err(|error| format!("cannot resolve {address:?}: {error}"))?;
-    // A socket bound to an IPv4 address reaches no others.
+    // A socket that is bound to an IPv4 address reaches IPv4 addresses only.
     let usable: Vec<SocketAddr> =
         resolved.filter(|found| local.is_ipv6() || found.is_ipv4()).collect();
     if usable.is_empty() {
@@ -154,87 +165,30 @@ async fn resolve(address: &str, local: SocketAddr) -> Result<Vec<SocketAddr>, St
     Ok(usable)
 }
 
-/// The dials since a connection last lasted for a while, and the pauses between them. A connection
-/// that ends soon after it came into use is no reason to dial more often: the peer may be
-/// restarting in a loop, or may close every connection for a reason that stays.
+/// Logs failed dials: each new error, and a repeated one at every hundredth dial.
 #[derive(Default)]
-struct Backoff {
-    dials: u32,
-    /// What was logged last; a line is written at once when there is something new to say.
-    logged: Option<String>,
+struct FailureLog {
+    last: Option<String>,
+    /// The peer may determine the text of an error, so lines are limited by time as well.
     limit: LogLimit,
 }
 
-impl Backoff {
-    const fn dials(&self) -> u32 {
-        self.dials
-    }
-
-    const fn dialled(&mut self) {
-        self.dials = self.dials.saturating_add(1);
-    }
-
+impl FailureLog {
     fn reset(&mut self) {
-        self.dials = 0;
-        self.logged = None;
+        self.last = None;
     }
 
-    /// The same failure again is logged each hundredth time. The other side may choose the text,
-    /// so lines are limited by time as well.
-    fn report(&mut self, shared: &Shared, peer: &Peer, why: String) {
+    fn log(&mut self, shared: &Shared, peer: &Peer, dials: u32, error: &str) {
         const LOGGED_EACH: u32 = 100;
-        let is_new = self.logged.as_ref() != Some(&why);
-        if (is_new || self.dials.is_multiple_of(LOGGED_EACH))
+        let is_new = self.last.as_deref() != Some(error);
+        if (is_new || dials.is_multiple_of(LOGGED_EACH))
             && let Some(suppressed) = self.limit.allow()
         {
             tracing::warn!(
-                node = %shared.config.node, peer = %peer.node, dials = self.dials, suppressed,
-                "cannot connect to peer {}: {why}", peer.node
+                node = %shared.config.node, peer = %peer.node, dials, suppressed,
+                "cannot connect to peer {}: {error}", peer.node
             );
-            self.logged = Some(why.clone());
+            self.last = Some(error.to_owned());
         }
-        peer.metrics.set_last_error(Some(why));
-    }
-
-    /// None before the first dial. Then it doubles with each one, up to a limit; a random part of
-    /// up to a half is left out, so that nodes that lost each other do not dial in step.
-    fn pause(&self, min: Duration, max: Duration) -> Option<Duration> {
-        let doublings = self.dials.checked_sub(1)?.min(16);
-        let full = min.saturating_mul(1 << doublings).min(max);
-        Some(full.mul_f64(1.0 - fastrand::f64() / 2.0))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_double_up_to_a_limit_and_differ() {
-        let (min, max) = (Duration::from_millis(20), Duration::from_secs(1));
-        let pause = |dials| Backoff { dials, ..Backoff::default() }.pause(min, max);
-        assert_eq!(pause(0), None);
-        for (dials, full_ms) in [(1, 20), (2, 40), (3, 80), (6, 640), (7, 1000), (90, 1000)] {
-            let full = Duration::from_millis(full_ms);
-            for _ in 0..100 {
-                let pause = pause(dials).unwrap();
-                assert!(full / 2 <= pause && pause <= full, "{dials}: {pause:?}");
-            }
-        }
-        assert!((0..100).any(|_| pause(7) != pause(7)));
-    }
-
-    #[test]
-    fn only_a_stable_connection_resets_the_pauses() {
-        let mut backoff = Backoff::default();
-        let pause =
-            |backoff: &Backoff| backoff.pause(Duration::from_millis(20), Duration::from_secs(1));
-        // Whether these dials led to short connections or to none makes no difference.
-        for _ in 0..10 {
-            backoff.dialled();
-        }
-        assert!(pause(&backoff).unwrap() >= Duration::from_millis(500));
-        backoff.reset();
-        assert_eq!(pause(&backoff), None);
     }
 }

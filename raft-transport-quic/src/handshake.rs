@@ -1,11 +1,11 @@
 //! Runs handshakes on a thread of their own.
 //!
-//! A TLS handshake costs about a millisecond of computation, or more if the other side presents an
-//! expensive certificate chain, and quinn computes it in the connection's task. A storm of
-//! handshakes on the threads that carry established traffic, and Raft itself, would delay
-//! heartbeats until elections follow. [`HandshakeRuntime`] therefore runs the task of a new
-//! connection on a separate thread until the handshake is complete, and then moves it to the
-//! runtime of the caller, so that established traffic is served without changes of threads.
+//! A TLS handshake takes about a millisecond of computation, or more if the other side presents an
+//! expensive certificate chain, and quinn computes it in the task of the connection. Many
+//! handshakes on the threads of established connections, and of Raft itself, would delay heartbeats
+//! until elections follow. [`HandshakeRuntime`] therefore runs the task of a new connection on a
+//! separate thread until the handshake is complete, and then moves it to the runtime of the caller.
+//! Established connections do not use the separate thread.
 
 use std::fmt;
 use std::future::Future;
@@ -24,20 +24,21 @@ use tokio::time::{Sleep, sleep_until};
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 tokio::task_local! {
-    /// Marks the connection task that quinn spawns while a handshake is begun.
-    static BEGINNING: Handshake;
+    /// Set while quinn starts a connection: identifies the task of that connection.
+    static STARTING: Handshake;
 }
 
 /// A [`quinn::Runtime`] whose connection tasks run on a separate thread until their handshake is
-/// complete, and on the tokio runtime of the caller from then on.
+/// complete, and on the tokio runtime of the caller afterwards.
 pub struct HandshakeRuntime {
     established: Handle,
-    /// Its thread ends when this is dropped, which happens with the last connection.
+    /// Its thread stops when this is dropped, which happens with the last connection. Always set
+    /// before that.
     handshakes: Option<tokio::runtime::Runtime>,
 }
 
-/// A handshake in progress. Dropped before [`Handshake::complete`], it leaves the task of the
-/// failed connection where it is.
+/// A handshake in progress. If it is dropped without [`Handshake::complete`], the task of the
+/// connection stays on the thread of the handshakes.
 #[derive(Clone, Debug)]
 pub struct Handshake {
     progress: Arc<Progress>,
@@ -51,8 +52,8 @@ struct Progress {
 }
 
 impl HandshakeRuntime {
-    /// Starts the thread of the handshakes. Must be called inside the tokio runtime that shall
-    /// carry established traffic.
+    /// Starts the thread of the handshakes. Must be called inside the tokio runtime for established
+    /// connections.
     ///
     /// # Errors
     /// When the system refuses a thread.
@@ -76,17 +77,17 @@ impl HandshakeRuntime {
         }
     }
 
-    /// Calls `begin`, which has quinn accept or dial one connection. The task of that connection
-    /// runs on the thread of the handshakes until [`Handshake::complete`].
+    /// Calls `begin`, which makes quinn accept or dial one connection. The task of that connection
+    /// runs on the thread of the handshakes until [`Handshake::complete`] is called.
     pub fn begin<T>(begin: impl FnOnce() -> T) -> (Handshake, T) {
         let handshake = Handshake { progress: Arc::default() };
-        let begun = BEGINNING.sync_scope(handshake.clone(), begin);
+        let begun = STARTING.sync_scope(handshake.clone(), begin);
         (handshake, begun)
     }
 }
 
 impl Handshake {
-    /// Moves the task of the connection to where established traffic is served.
+    /// Moves the task of the connection to the runtime of established connections.
     pub fn complete(self) {
         self.progress.complete.store(true, Ordering::Release);
         let task = self.progress.lock().take();
@@ -97,10 +98,10 @@ impl Handshake {
 }
 
 impl Progress {
-    /// Whether the handshake is complete; if not, the task is woken when it is.
+    /// Returns whether the handshake is complete. If not, the task is woken when it is.
     fn poll_complete(&self, context: &Context<'_>) -> bool {
-        // The waker is stored before the flag is read: `complete` does it in the other order, so
-        // one of the two sees what the other did.
+        // The waker is stored before the flag is read, and `complete` sets the flag before it reads
+        // the waker. So the flag is seen here, or the waker there.
         let mut task = self.lock();
         if !task.as_ref().is_some_and(|task| task.will_wake(context.waker())) {
             *task = Some(context.waker().clone());
@@ -117,11 +118,11 @@ impl Progress {
 impl Runtime for HandshakeRuntime {
     fn new_timer(&self, at: Instant) -> Pin<Box<dyn AsyncTimer>> {
         let at = at.into();
-        Box::pin(Timer { home: Handle::current().id(), sleep: Box::pin(sleep_until(at)) })
+        Box::pin(Timer { runtime: Handle::current().id(), sleep: Box::pin(sleep_until(at)) })
     }
 
     fn spawn(&self, task: Task) {
-        match BEGINNING.try_with(Handshake::clone) {
+        match STARTING.try_with(Handshake::clone) {
             Ok(Handshake { progress }) => {
                 let established = self.established.clone();
                 self.spawn_handshake(Connecting { task: Some(task), progress, established });
@@ -144,7 +145,7 @@ impl Runtime for HandshakeRuntime {
 impl Drop for HandshakeRuntime {
     fn drop(&mut self) {
         if let Some(handshakes) = self.handshakes.take() {
-            // May happen inside a runtime, which must not be blocked.
+            // This may run inside a runtime, which must not be blocked.
             handshakes.shutdown_background();
         }
     }
@@ -156,20 +157,21 @@ impl fmt::Debug for HandshakeRuntime {
     }
 }
 
-/// A timer that moves with the task of its connection: a timer of tokio belongs to the runtime in
-/// which it was made, and must not be used once that one has ended.
+/// A timer that moves with the task of its connection. A timer of tokio belongs to the runtime in
+/// which it was created, and must not be used after that runtime has stopped.
 #[derive(Debug)]
 struct Timer {
-    home: Id,
+    /// The runtime in which `sleep` was created.
+    runtime: Id,
     sleep: Pin<Box<Sleep>>,
 }
 
 impl Timer {
-    /// The timer, at home in the current runtime.
+    /// The timer of the current runtime.
     fn sleep(&mut self) -> Pin<&mut Sleep> {
-        let here = Handle::current().id();
-        if self.home != here {
-            self.home = here;
+        let current = Handle::current().id();
+        if self.runtime != current {
+            self.runtime = current;
             self.sleep = Box::pin(sleep_until(self.sleep.deadline()));
         }
         self.sleep.as_mut()
@@ -188,7 +190,7 @@ impl AsyncTimer for Timer {
 
 /// The task of a connection during its handshake.
 struct Connecting {
-    /// `None` once it has moved.
+    /// `None` after the task has moved.
     task: Option<Task>,
     progress: Arc<Progress>,
     established: Handle,
@@ -204,7 +206,7 @@ impl Future for Connecting {
             return task.as_mut().poll(context);
         }
         if let Some(task) = self.task.take() {
-            // Its first poll there takes up everything that has happened until then.
+            // Its first poll there handles all events until then.
             self.established.spawn(task);
         }
         Poll::Ready(())

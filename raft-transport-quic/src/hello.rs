@@ -1,43 +1,45 @@
-//! The first frame on a connection, from both sides, before any message.
+//! The hello: the first frame on the control stream of each side.
 //!
-//! Each side's control stream begins with one frame of fields in big-endian order. The dialler
-//! sends first; the other side's hello means that it has taken the connection into use.
+//! The dialling node sends its hello first. The accepting node sends its own when it brings the
+//! connection into use.
 //!
 //! Both nodes of a pair may dial at the same time. The lower node sends its hello on one connection
 //! at a time and closes others with [`CloseCode::Replaced`](crate::CloseCode::Replaced); the higher
-//! node uses a connection once the lower node's hello has arrived on it. So both use the same one,
-//! and no message was sent on those that are closed.
+//! node uses a connection once the lower node's hello has arrived on it. So both use the same
+//! connection, and no message was sent on those that are closed.
 //!
-//! The fields below keep their places in every version. A later version only appends fields, and a
-//! reader ignores what follows the fields that it knows; so any two releases can read which
-//! versions the other one supports.
+//! The fields keep their positions in every version, in big-endian order. A later version only
+//! appends fields, and a reader ignores bytes after the fields that it knows. So any two releases
+//! can read which versions the other one supports.
 
 use bytes::{Buf, BufMut, Bytes};
 
 use crate::version::VersionRange;
 
-/// The versions of everything after the hello that this release supports.
+/// The supported versions of everything after the hello.
 pub(crate) const SUPPORTED: VersionRange = VersionRange::only(1);
+/// The size of the fields.
 const BYTES: usize = 2 + 2 + 8 + 8 + 4;
 
-/// What one side says of itself.
+/// The hello of one side.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Hello {
-    /// The protocol versions that this side supports.
+    /// The protocol versions that the sender supports.
     pub(crate) versions: VersionRange,
-    /// A random number for each start of the process: tells restarts apart.
+    /// A random number that the sender draws when it starts. It changes with a restart.
     pub(crate) instance: u64,
-    /// Rises with each hello of this process to the other side. A dialler sends its hello only
-    /// while it uses no connection, and the other side only when it takes one into use. So a hello
-    /// means that the sender has given up the connections on which its hello has a lower number.
+    /// Increases with each hello of the sender to the same peer. A dialling node sends its hello
+    /// only while it uses no connection, and an accepting node only when it brings one into use. So
+    /// a hello shows that the sender has given up all connections on which its hello has a lower
+    /// number.
     pub(crate) sequence: u64,
-    /// The longest frame that this side accepts.
+    /// The size in bytes of the largest frame that the sender accepts.
     pub(crate) frame_bytes_max: u32,
 }
 
 impl Hello {
-    /// The longest hello that is accepted.
-    pub(crate) const FRAME_BYTES_MAX: u32 = 1024;
+    /// The size in bytes of the largest hello that is accepted.
+    pub(crate) const FRAME_BYTES_MAX: usize = 1024;
 
     pub(crate) fn encode(self, buffer: &mut Vec<u8>) {
         buffer.put_u16(self.versions.lowest());
@@ -47,7 +49,7 @@ impl Hello {
         buffer.put_u32(self.frame_bytes_max);
     }
 
-    /// `None` if the bytes are no hello.
+    /// Decodes a hello; `None` if the bytes are none.
     pub(crate) fn decode(mut frame: Bytes) -> Option<Self> {
         if frame.len() < BYTES {
             return None;
@@ -65,6 +67,21 @@ impl Hello {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Keep in step with docs/peer-protocol.md.
+    #[test]
+    fn control_stream_begins_with_the_documented_bytes() {
+        let hello =
+            Hello { versions: SUPPORTED, instance: 7, sequence: 2, frame_bytes_max: 16 << 20 };
+        let mut bytes = Vec::new();
+        hello.encode(&mut bytes);
+        let fields = "0001 0001 0000000000000007 0000000000000002 01000000".replace(' ', "");
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!((hex, bytes.len()), (fields, 0x18));
+        let document = include_str!("../../docs/peer-protocol.md");
+        let line = "00  00000018  0001  0001  0000000000000007  0000000000000002  01000000";
+        assert!(document.contains(line));
+    }
 
     #[test]
     fn hello_round_trips_and_may_have_further_fields() {

@@ -1,27 +1,28 @@
-//! A [`raft_core::ports::Transport`] over QUIC with mutual TLS.
+//! A [`Transport`](raft_core::ports::Transport) over QUIC with mutual TLS.
 //!
-//! [`QuicTransport::start`] binds one UDP socket, over which a node reaches all its peers: one
-//! connection a pair, whichever side dialled it. Who a peer is stands in its certificate alone
-//! ([`tls`]); both sides check it before either reads a byte of Raft, and a node accepts
-//! connections from configured peers only. Elections and appends travel in lanes of their own,
-//! each a QUIC stream with a bounded queue that drops rather than blocks.
+//! [`QuicTransport::start`] binds one UDP socket for all peers. Each pair of nodes uses one
+//! connection. A node accepts connections of configured peers only, and both sides check the
+//! identity in the other side's certificate ([`tls`]) before they read any message.
 //!
-//! On the wire, a lane's stream begins with its number as one byte; frames follow, each four bytes
-//! of length (big-endian) and a message in the form of [`raft_core::wire`]. The first frame of the
-//! control lane is the hello: it carries the range of protocol versions that the sender supports,
-//! and the highest common one is in use from then on. Streams and kinds of messages that only a
-//! newer version knows are skipped and counted. A side that breaks these rules, or sends in
-//! another's name, has its connection closed with a [`CloseCode`] and a reason that both sides log.
+//! Messages are sent on two streams, one for elections and one for appends, each with a bounded
+//! queue. A message that does not fit into its queue is dropped; [`send`] never blocks.
 //!
-//! Handshakes are limited in number, for each source address too, and run on a thread of their
-//! own ([`HandshakeRuntime`]): neither strangers nor their cryptography delay established traffic.
+//! Handshakes are limited in number, in total and for each source address, and run on a thread of
+//! their own ([`HandshakeRuntime`]), so that they do not delay established connections.
+//!
+//! The bytes on the wire are described in `docs/peer-protocol.md`.
+//!
+//! [`send`]: raft_core::ports::Transport::send
 
 mod accept;
 mod admission;
+mod backoff;
+mod close;
 mod config;
+mod connection_context;
 mod dial;
-mod endpoint;
-pub mod error;
+mod error;
+mod establish;
 mod frame;
 mod handshake;
 mod hello;
@@ -30,14 +31,28 @@ mod log_limit;
 mod metrics;
 mod peer;
 mod peer_connection;
-mod streams;
+mod refusal_log;
+mod send_queue;
+mod shared;
+mod stream_kind;
+mod stream_reader;
+mod stream_tasks;
+mod stream_writer;
 pub mod tls;
+mod transport;
+mod tuning;
 mod version;
 
+pub use close::CloseCode;
 pub use config::{FRAME_BYTES_MAX_DEFAULT, QuicConfig};
-pub use endpoint::QuicTransport;
-pub use error::{CloseCode, TransportError};
+pub use error::TransportError;
+pub use frame::{FRAME_HEADER_BYTES, FrameReader, FrameTooLarge, write_frame};
 pub use handshake::{Handshake, HandshakeRuntime};
 pub use log_limit::LogLimit;
 pub use metrics::{AcceptCounts, PeerCounts, PeerStatus};
+pub use transport::QuicTransport;
 pub use version::{NoCommonVersion, VersionRange};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeDoctests;

@@ -1,11 +1,12 @@
-//! Limits how many lines about one kind of event are logged.
+//! A rate limit for log lines about one kind of event.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Limits the lines about one kind of event by time alone, so that nothing in their text, which
-/// the other side of a connection may choose, brings more of them into the log: at most ten at
-/// once, and one more every five seconds.
+/// A rate limit for log lines about events that the other side of a connection can cause at any
+/// rate: at most ten lines at once, and one more every five seconds. May be shared between threads.
+///
+/// The limit does not depend on the text of the lines, which the other side may determine.
 #[derive(Debug, Default)]
 pub struct LogLimit {
     state: Mutex<State>,
@@ -13,29 +14,29 @@ pub struct LogLimit {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Lines written since there was room for all of [`BURST`].
+    /// The lines that count against [`BURST`].
     used: u32,
-    /// Since when `used` has been counted down.
+    /// The time up to which `used` has been reduced.
     since: Option<Instant>,
-    /// Lines left out since the last one that was written.
+    /// The events since the last logged line that had no line.
     suppressed: u64,
 }
 
-/// How many lines may follow each other.
+/// The most lines at once.
 const BURST: u32 = 10;
-/// How long it takes until there is room for one more.
+/// The time after which one more line is permitted.
 const INTERVAL: Duration = Duration::from_secs(5);
 
 impl LogLimit {
-    /// Whether a line may be written now: then how many were left out since the last one, which
-    /// the line must say.
+    /// Returns the number of events without a line since the last line if a line may be logged now;
+    /// the line should state that number. Otherwise counts the event and returns `None`.
     #[must_use]
     pub fn allow(&self) -> Option<u64> {
         self.allow_at(Instant::now())
     }
 
     fn allow_at(&self, now: Instant) -> Option<u64> {
-        // Nothing can panic halfway through a change of the state.
+        // No change of the state can panic before it is complete.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let since = *state.since.get_or_insert(now);
         let intervals = now.saturating_duration_since(since).as_nanos() / INTERVAL.as_nanos();

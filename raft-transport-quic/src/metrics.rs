@@ -1,4 +1,4 @@
-//! What a transport can say of itself.
+//! The status and the counters of a transport.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -8,42 +8,60 @@ use raft_core::NodeId;
 
 use crate::log_limit::LogLimit;
 
-/// How it stands with one peer: counters since this transport was started.
+/// The status of one peer.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct PeerStatus {
-    /// Which peer.
+    /// The peer.
     pub node: NodeId,
-    /// Its configured address.
+    /// The configured address of the peer.
     pub address: String,
-    /// Whether a connection is in use now.
+    /// Whether a connection is in use.
     pub connected: bool,
-    /// The estimated round trip time of that connection.
+    /// The estimated round-trip time of the connection in use.
     pub rtt: Option<Duration>,
-    /// The protocol version that both sides of that connection agreed on.
+    /// The protocol version of the connection in use.
     pub version: Option<u16>,
-    /// The counters.
+    /// Counters since this transport was started.
     pub counts: PeerCounts,
-    /// Why the last connection ended or the last dial failed; kept until the next connection has
-    /// been made.
+    /// Why the last connection was lost or the last dial failed; `None` after the next connection
+    /// has come into use.
     pub last_error: Option<String>,
 }
 
-/// Counters of one peer.
+impl PeerStatus {
+    /// Creates the status of a peer without a connection and with counters of zero.
+    #[must_use]
+    pub fn new(node: NodeId, address: String) -> Self {
+        Self {
+            node,
+            address,
+            connected: false,
+            rtt: None,
+            version: None,
+            counts: PeerCounts::default(),
+            last_error: None,
+        }
+    }
+}
+
+/// Counters of one peer since the transport was started.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[non_exhaustive]
 pub struct PeerCounts {
-    /// Messages handed to QUIC.
+    /// Messages that were passed to QUIC.
     pub messages_sent: u64,
-    /// Their bytes, frame headers included.
+    /// The bytes of these messages, frame headers included.
     pub bytes_sent: u64,
-    /// Messages handed to the inbox.
+    /// Messages that were delivered to the inbox.
     pub messages_received: u64,
-    /// Their bytes.
+    /// The bytes of all received frames, frame headers included.
     pub bytes_received: u64,
-    /// Messages dropped for want of a connection.
+    /// Messages dropped because no connection was in use.
     pub dropped_unconnected: u64,
     /// Messages dropped because a queue was full.
     pub dropped_full: u64,
-    /// Messages dropped because they are longer than a frame may be.
+    /// Messages dropped because they exceed the largest frame.
     pub dropped_oversize: u64,
     /// Connections that came into use.
     pub connections: u64,
@@ -51,8 +69,8 @@ pub struct PeerCounts {
     pub losses: u64,
     /// Dials that failed.
     pub failed_dials: u64,
-    /// Connections closed because the peer sent what it must not: frames too long, bytes that are
-    /// no messages, messages in another's name.
+    /// Connections closed because the peer violated the protocol: frames that are too large,
+    /// malformed messages, messages in the name of another node, unknown or repeated streams.
     pub violations: u64,
     /// Messages of an unknown kind from a peer of a newer version that were skipped.
     pub skipped_messages: u64,
@@ -60,24 +78,25 @@ pub struct PeerCounts {
     pub skipped_streams: u64,
 }
 
-/// Counters of the connections that were made to this node.
+/// Counters of the connections that other addresses made to this node.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[non_exhaustive]
 pub struct AcceptCounts {
-    /// Handshakes that were begun.
+    /// Handshakes that were started.
     pub handshakes: u64,
-    /// Handshakes that failed and connections that were refused after one, for any reason.
+    /// Handshakes that failed, and connections that were refused after their handshake.
     pub failed: u64,
-    /// Those among `failed` that nodes of this cluster made which are not configured peers.
+    /// The connections among `failed` of nodes of this cluster that are not in the peer set.
     pub refused_not_a_peer: u64,
-    /// Connections refused before a handshake because a limit of handshakes was reached.
+    /// Connections refused before their handshake because a limit of handshakes was reached.
     pub refused_limit: u64,
-    /// Connections that had to prove their source address first.
+    /// Connections that were required to prove their source address first (RFC 9000 §8.1.2).
     pub address_checks: u64,
 }
 
 macro_rules! counters {
     ($metrics:ident, $counts:ident: $($name:ident),*; $($field:ident: $type:ty),*) => {
-        /// The same, as they are counted.
+        /// The counters in their shared form.
         #[derive(Default, Debug)]
         pub(crate) struct $metrics {
             $(pub(crate) $name: AtomicU64,)*
@@ -130,12 +149,12 @@ impl PeerMetrics {
     }
 }
 
-/// Counts one.
+/// Adds one to a counter.
 pub(crate) fn increment(counter: &AtomicU64) {
     add(counter, 1);
 }
 
-/// Counts some.
+/// Adds to a counter.
 pub(crate) fn add(counter: &AtomicU64, count: u64) {
     counter.fetch_add(count, Ordering::Relaxed);
 }

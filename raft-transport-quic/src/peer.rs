@@ -1,4 +1,4 @@
-//! What this node knows of one other node, and which connection to it is in use.
+//! One other node: its address, the connection in use, and the choice between connections.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,18 +8,18 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use crate::admission::Source;
-use crate::error::CloseCode;
+use crate::close::CloseCode;
 use crate::metrics::{PeerMetrics, PeerStatus, increment};
 use crate::peer_connection::PeerConnection;
-use crate::streams::PushError;
+use crate::send_queue::PushError;
 
-/// Another node.
+/// Another node of the cluster.
 #[derive(Debug)]
 pub(crate) struct Peer {
     pub(crate) node: NodeId,
     pub(crate) metrics: Arc<PeerMetrics>,
     state: Mutex<State>,
-    /// Follows `state.connection`: true while there is one. Changed while `state` is locked.
+    /// True while `state.connection` is set. Changed while `state` is locked.
     connected: watch::Sender<bool>,
 }
 
@@ -28,41 +28,42 @@ struct State {
     connection: Option<Arc<PeerConnection>>,
     /// The sequence number of the latest hello to the peer. Never falls.
     hello_sequence: u64,
-    /// There is an [`Offer`]: this node has sent its hello on a connection that it dialled, and the
-    /// peer has not answered yet.
+    /// There is an [`Offer`]: this node sends or has sent its hello on a connection that it
+    /// dialled, and that connection is neither in use nor given up.
     offered: bool,
-    /// Its configured address; `None` while it is not in the set.
+    /// The configured address; `None` while the peer is not in the set.
     address: Option<String>,
-    /// Where `address` leads, as far as it was resolved.
+    /// The sources to which `address` was last resolved.
     resolved: Vec<Source>,
-    /// Where the peer was last when it proved its identity.
+    /// The source at which the peer last proved its identity.
     authenticated: Option<Source>,
-    /// The inbox was told that this peer cannot be reached, and there was no connection since.
+    /// The inbox was notified that this peer is unreachable, and no connection came into use since.
     unreachable_reported: bool,
-    /// The task that keeps dialling it.
+    /// The task that dials the peer.
     dialler: Option<AbortHandle>,
-    /// Taken out of the peer set: nothing is accepted from it until it is back in.
+    /// The peer was removed from the set or the transport is shut down. No connection comes into
+    /// use until the peer is configured again.
     removed: bool,
 }
 
-/// What became of a new connection.
+/// The decision on a new connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Selection {
-    /// It is in use now.
+    /// It is in use.
     InUse {
         /// The sequence number of the hello that this node sends on it, if it has sent none yet.
         hello_sequence: u64,
     },
-    /// Another one of the same pair is, or may be soon; this one is to be closed.
+    /// Another connection of the pair is in use or is offered. The caller closes this one.
     Superfluous,
     /// It was closed before its hello was read.
     Closed,
-    /// The peer was taken out of the set.
+    /// The peer was removed from the set. The caller closes the connection.
     PeerRemoved,
 }
 
-/// The right to send the hello on a connection that this node dialled. There is at most one for
-/// each peer at a time, and it ends when it is dropped.
+/// The permission to send the hello on a connection that this node dialled. A peer has at most one
+/// offer at a time; it ends when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Offer {
     peer: Arc<Peer>,
@@ -85,8 +86,9 @@ impl Peer {
         }
     }
 
-    /// Leaves a message to the current connection, if there is one.
-    pub(crate) fn push(&self, message: Message) {
+    /// Queues a message on the connection in use. Drops and counts it if there is none or the queue
+    /// is full.
+    pub(crate) fn send(&self, message: Message) {
         let connection = self.lock().connection.clone();
         let dropped = match connection.map(|connection| connection.push(message)) {
             Some(Ok(())) => return,
@@ -97,7 +99,7 @@ impl Peer {
     }
 
     /// Permits the hello on a connection that this node dialled; `None` if that connection is not
-    /// needed, because another one is in use or offered, or the peer was removed.
+    /// needed, because another one is in use or offered, or if the peer was removed.
     pub(crate) fn offer(self: &Arc<Self>) -> Option<Offer> {
         let mut state = self.lock();
         if state.removed || state.offered || state.connection.is_some() {
@@ -107,47 +109,48 @@ impl Peer {
         Some(Offer { peer: self.clone(), hello_sequence: state.next_hello_sequence() })
     }
 
-    /// Takes a new connection into use after the peer's hello has arrived on it, unless another
+    /// Brings a new connection into use after the peer's hello has arrived on it, unless another
     /// one is preferred.
     ///
     /// The lower node of a pair decides between two connections that were made at the same time.
     /// It sends its hello on one connection at a time: while it offers one, it refuses those of
     /// the peer, and while one is in use, it offers none. The higher node uses a connection only
-    /// after the lower node's hello. So a connection that carries messages is replaced only after
-    /// the peer has restarted or given it up, which a hello with a higher sequence number shows.
+    /// after the lower node's hello. Therefore a connection that carries messages is replaced only
+    /// after the peer has restarted, which another instance number in its hello shows, or has given
+    /// the connection up, which a higher sequence number shows.
     pub(crate) fn select_connection(&self, own: NodeId, new: &Arc<PeerConnection>) -> Selection {
         let (replaced, hello_sequence) = {
             let mut state = self.lock();
             if state.removed {
                 return Selection::PeerRemoved;
             }
-            // A peer that shuts down must not be in use again, and lost again, after the loss of the
-            // connection to it was reported.
+            // A closed connection of a peer that shuts down must not come into use: the inbox would
+            // be notified a second time that the peer is unreachable.
             if new.quic.close_reason().is_some() {
                 return Selection::Closed;
             }
             let own_offer_decides = state.offered && own < self.node && new.dialled_by != own;
-            let present_stays =
-                state.connection.as_ref().is_some_and(|present| !takes_over(present, new));
-            if own_offer_decides || present_stays {
+            let current_stays =
+                state.connection.as_ref().is_some_and(|current| !takes_over(current, new));
+            if own_offer_decides || current_stays {
                 return Selection::Superfluous;
             }
             increment(&self.metrics.connections);
             self.metrics.set_last_error(None);
             state.unreachable_reported = false;
-            // Drawn together with the selection: what this node offered before is older than this
-            // hello, and what it offers after the loss of this connection is newer.
+            // Assigned under the same lock as the selection: earlier offers of this node have lower
+            // numbers, and offers after the loss of this connection have higher ones.
             let hello_sequence = state.next_hello_sequence();
             self.connected.send_replace(true);
             (state.connection.replace(new.clone()), hello_sequence)
         };
         if let Some(replaced) = replaced {
-            replaced.close(CloseCode::Replaced, "a newer connection took over");
+            replaced.close(CloseCode::Replaced, "a newer connection is in use");
         }
         Selection::InUse { hello_sequence }
     }
 
-    /// A connection has ended. Whether it was the one in use, and so a loss.
+    /// Records that a connection was closed. Returns whether it was the one in use.
     pub(crate) fn connection_lost(&self, ended: &Arc<PeerConnection>, why: String) -> bool {
         let mut state = self.lock();
         if !state.connection.as_ref().is_some_and(|connection| Arc::ptr_eq(connection, ended)) {
@@ -160,29 +163,30 @@ impl Peer {
         true
     }
 
-    /// Whether the inbox is to be told that this peer cannot be reached: once, until the next
-    /// connection, and never while there is one.
+    /// Returns whether the caller must notify the inbox that this peer is unreachable: once after
+    /// each use of a connection, and never while one is in use.
     pub(crate) fn mark_unreachable(&self) -> bool {
         let mut state = self.lock();
         state.connection.is_none() && !std::mem::replace(&mut state.unreachable_reported, true)
     }
 
-    /// Puts the peer into the set, at this address. The dialler, if one must be started.
-    pub(crate) fn configure(&self, address: &str, dialler: impl FnOnce() -> AbortHandle) {
+    /// Adds the peer to the set, with this address. `start_dialler` is called if no task dials the
+    /// peer.
+    pub(crate) fn configure(&self, address: &str, start_dialler: impl FnOnce() -> AbortHandle) {
         let mut state = self.lock();
         state.removed = false;
         if state.address.as_deref() != Some(address) {
             state.address = Some(address.to_owned());
-            // A name has to be resolved first; the dialler does that.
+            // The dialler resolves a host name.
             let literal = address.parse::<SocketAddr>();
             state.resolved = literal.into_iter().map(|found| found.ip().into()).collect();
         }
         if state.dialler.is_none() {
-            state.dialler = Some(dialler());
+            state.dialler = Some(start_dialler());
         }
     }
 
-    /// Takes the peer out of the set and closes its connection.
+    /// Removes the peer from the set and closes its connection.
     pub(crate) fn remove(&self) {
         let connection = {
             let mut state = self.lock();
@@ -197,15 +201,15 @@ impl Peer {
             state.connection.take()
         };
         if let Some(connection) = connection {
-            connection.close(CloseCode::Removed, "this node is no peer any more");
+            connection.close(CloseCode::Removed, "this node is no longer a peer");
         }
     }
 
-    /// Stops dialling and accepting, for good.
+    /// Stops dialling and closes the connection when the transport shuts down.
     pub(crate) fn shut_down(&self, reason: &str) {
         let connection = {
             let mut state = self.lock();
-            // A handshake that ends right now must not come into use.
+            // A connection whose handshake is in progress must not come into use.
             state.removed = true;
             if let Some(dialler) = state.dialler.take() {
                 dialler.abort();
@@ -221,17 +225,17 @@ impl Peer {
         self.lock().address.clone()
     }
 
-    /// The addresses that the configured one leads to now.
-    pub(crate) fn resolved(&self, addresses: &[SocketAddr]) {
+    /// Records the addresses to which the configured one was resolved.
+    pub(crate) fn record_resolved(&self, addresses: &[SocketAddr]) {
         self.lock().resolved = addresses.iter().map(|found| found.ip().into()).collect();
     }
 
-    /// The peer has proved its identity from this address.
+    /// Records that the peer has proved its identity at this address.
     pub(crate) fn authenticated_at(&self, address: IpAddr) {
         self.lock().authenticated = Some(address.into());
     }
 
-    /// Whether the peer is in the set and known to be at this source.
+    /// Whether the peer is in the set and known to use this source.
     pub(crate) fn is_at(&self, source: Source) -> bool {
         let state = self.lock();
         state.address.is_some()
@@ -242,12 +246,12 @@ impl Peer {
         self.lock().address.is_some()
     }
 
-    /// Follows whether there is a connection.
+    /// Reports whether a connection is in use, and changes of that.
     pub(crate) fn connected(&self) -> watch::Receiver<bool> {
         self.connected.subscribe()
     }
 
-    /// How it stands with this peer; `None` if it is not in the set.
+    /// The status of this peer; `None` if it is not in the set.
     pub(crate) fn status(&self) -> Option<PeerStatus> {
         let state = self.lock();
         Some(PeerStatus {
@@ -262,7 +266,7 @@ impl Peer {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing can panic halfway through a change of the state.
+        // No change of the state can panic before it is complete.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -274,9 +278,9 @@ impl State {
     }
 }
 
-/// Whether a new connection shows that the present one is over.
-fn takes_over(present: &PeerConnection, new: &PeerConnection) -> bool {
-    present.quic.close_reason().is_some()
-        || new.hello.instance != present.hello.instance
-        || new.hello.sequence > present.hello.sequence
+/// Whether the hello on a new connection shows that the peer no longer uses the current one.
+fn takes_over(current: &PeerConnection, new: &PeerConnection) -> bool {
+    current.quic.close_reason().is_some()
+        || new.hello.instance != current.hello.instance
+        || new.hello.sequence > current.hello.sequence
 }

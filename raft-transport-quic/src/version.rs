@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The versions of a protocol that one side supports, from the lowest to the highest.
+/// The versions of a protocol that one side supports: all from the lowest to the highest.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct VersionRange {
     lowest: u16,
@@ -29,7 +29,7 @@ impl VersionRange {
         Self { lowest: version, highest: version }
     }
 
-    /// The range from `lowest` to `highest`; `None` if that is no range.
+    /// The range from `lowest` to `highest`; `None` if `lowest` is above `highest`.
     #[must_use]
     pub const fn new(lowest: u16, highest: u16) -> Option<Self> {
         if lowest <= highest { Some(Self { lowest, highest }) } else { None }
@@ -47,7 +47,7 @@ impl VersionRange {
         self.highest
     }
 
-    /// The highest version that both sides support. Both sides compute the same one.
+    /// The highest version that both sides support. Both sides compute the same version.
     ///
     /// # Errors
     /// When the ranges have no version in common.

@@ -1,4 +1,4 @@
-//! Limits how often the log mentions events of one kind.
+//! A rate limit for log lines about one kind of event.
 
 use std::time::Duration;
 
@@ -7,8 +7,12 @@ use tokio::time::Instant;
 /// The shortest time between two lines.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Permits one log line a second for events that a peer or a failing state machine can cause at any
-/// rate. Each line says how many events before it had none.
+/// A rate limit for log lines about events that a peer or a failing state machine can cause at any
+/// rate: one line per second, with the number of events before it that had none.
+///
+/// One thread uses it, with the time that it has already read. The `LogLimit` of
+/// `raft-transport-quic` is shared between threads and permits bursts; that crate is not available
+/// here without the feature `server`.
 #[derive(Debug, Default)]
 pub(super) struct LogLimit {
     last: Option<Instant>,
@@ -33,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_line_a_second_says_how_many_events_had_none() {
+    fn one_line_per_second_contains_the_number_of_suppressed_events() {
         let start = Instant::now();
         let at = |millis| start + Duration::from_millis(millis);
         let mut limit = LogLimit::default();

@@ -13,6 +13,7 @@ use raft_server::kv::state_machine::{
     SessionSerial, Txn, TxnOp,
 };
 use raft_server::space::{NoSpace, SpaceLevel, SpaceReport};
+use raft_transport_quic::FrameTooLarge;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -137,7 +138,7 @@ fn length_beyond_the_limit_is_refused_before_memory_is_allocated() {
     let mut reader = FrameReader::default();
     reader.extend(&u32::MAX.to_be_bytes());
     let bytes = u32::MAX as usize;
-    let expected = FrameError::TooLarge { bytes, bytes_max: FRAME_BYTES_MAX };
+    let expected = FrameError::TooLarge(FrameTooLarge { bytes, bytes_max: FRAME_BYTES_MAX });
     assert_eq!(reader.next_frame(), Err(expected));
 }
 

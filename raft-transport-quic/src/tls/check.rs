@@ -1,55 +1,58 @@
-//! Decides whether the holder of a genuine certificate is the right one.
+//! Checks that the holder of a genuine certificate is the expected one.
 
 use quinn::Connection;
 use raft_core::{ClusterId, NodeId};
 
-use super::{IdentityError, PeerIdentity, Role, negotiated_role, peer_identity};
-use crate::error::CloseCode;
+use super::identity::{IdentityError, PeerIdentity};
+use super::negotiated::{negotiated_role, peer_identity};
+use super::role::Role;
+use crate::close::CloseCode;
 
-/// Why somebody with a genuine certificate is turned away.
+/// Why a connection with a genuine certificate is refused.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Refusal {
-    /// A client at the nodes' port.
-    #[error("this is the port that nodes use among themselves; clients use the client address")]
+    /// A client connected to the port for nodes.
+    #[error("this port is for connections between nodes; clients use the client address")]
     ClientAtPeerPort,
-    /// A node at the clients' port.
-    #[error("this is the port for clients; nodes use the peer address")]
+    /// A node connected to the port for clients.
+    #[error("this port is for clients; nodes use the peer address")]
     PeerAtClientPort,
-    /// The connection agreed on no protocol that is known here.
-    #[error("the connection agreed on no known protocol")]
+    /// The connection has negotiated no known protocol.
+    #[error("the connection has negotiated no known protocol")]
     NoProtocol,
-    /// The certificate does not say who its holder is.
+    /// The certificate contains no identity.
     #[error(transparent)]
     NoIdentity(#[from] IdentityError),
-    /// A certificate of another cluster.
-    #[error("wrong cluster: expected {expected}, but {found} is of another one")]
+    /// The holder belongs to another cluster.
+    #[error("wrong cluster: expected {expected}, but {found} belongs to another one")]
     WrongCluster {
-        /// The cluster here.
+        /// The cluster of this side.
         expected: ClusterId,
-        /// Who it was.
+        /// The identity in the certificate.
         found: PeerIdentity,
     },
-    /// Another node than the one that was dialled.
+    /// Another node than the dialled one responded.
     #[error(
         "wrong node: expected node {expected} at this address, found {found}; \
          check the peer addresses and which certificate each node uses"
     )]
     WrongNode {
-        /// Who should have answered.
+        /// The dialled node.
         expected: NodeId,
-        /// Who did.
+        /// The identity in the certificate.
         found: PeerIdentity,
     },
-    /// Somebody with our own node's certificate.
+    /// The other side presented the identity of this node.
     #[error(
-        "{found} is this node's own name: its certificate is in use elsewhere, or one of its peer \
-         addresses leads back to itself"
+        "{found} is the name of this node itself: its certificate is in use elsewhere, or one of \
+         its peer addresses leads back to it"
     )]
     OurOwnName {
-        /// Our name.
+        /// The identity in the certificate.
         found: PeerIdentity,
     },
-    /// A node that this node is not configured to exchange messages with.
+    /// The node is not in the peer set.
     #[error(
         "{found} is not among the configured peers of node {refused_by}; \
          check the members in its configuration"
@@ -60,16 +63,16 @@ pub enum Refusal {
         /// The node that refuses it.
         refused_by: NodeId,
     },
-    /// A client's certificate where only a node's will do.
+    /// The certificate is the one of a client where one of a node is required.
     #[error("expected the certificate of a node, found {found}")]
     NotANode {
-        /// Who it was.
+        /// The identity in the certificate.
         found: PeerIdentity,
     },
 }
 
 impl Refusal {
-    /// The code to close the connection with; the refusal's text is the reason that goes along.
+    /// The code to close the connection with. The text of the refusal is the reason of the close.
     #[must_use]
     pub const fn code(&self) -> CloseCode {
         match self {
@@ -84,17 +87,17 @@ impl Refusal {
         }
     }
 
-    /// Closes the connection, saying why.
+    /// Closes the connection with the code and the text of this refusal.
     pub fn close(&self, connection: &Connection) {
         connection.close(self.code().into(), self.to_string().as_bytes());
     }
 }
 
-/// Who came in at a port that speaks `port`, if it is somebody of this cluster who belongs there:
-/// at the nodes' port nodes only, at the clients' port clients and nodes.
+/// Returns the identity of the other side of an accepted connection if it belongs to `cluster` and
+/// may use a port for `port`: nodes may use both ports, clients only the port for clients.
 ///
 /// # Errors
-/// Why it must be turned away; close the connection with [`Refusal::close`].
+/// Why the connection must be refused. The caller closes it with [`Refusal::close`].
 pub fn accepted_identity(
     connection: &Connection,
     port: Role,
@@ -116,11 +119,10 @@ pub fn accepted_identity(
     Ok(found)
 }
 
-/// Which node answered a dial, if it is one of this cluster and, where the caller knows whom it
-/// wants, that one.
+/// Returns the dialled node if it belongs to `cluster` and is the expected one, if any is expected.
 ///
 /// # Errors
-/// Why it must not be talked to; close the connection with [`Refusal::close`].
+/// Why the connection must not be used. The caller closes it with [`Refusal::close`].
 pub fn dialled_identity(
     connection: &Connection,
     cluster: ClusterId,

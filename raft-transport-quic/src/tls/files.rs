@@ -1,4 +1,4 @@
-//! Certificates and keys from PEM files, checked when they are read.
+//! Certificates and keys in PEM files, which are checked when they are loaded.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,88 +10,50 @@ use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys, RootCertStore};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::verify::Holder;
-use super::{IdentityError, PeerIdentity};
+use super::crypto::provider;
+use super::error::TlsError;
+use super::holder::Holder;
+use super::identity::PeerIdentity;
 
-/// Where the three PEM files are.
+/// The paths of the three PEM files.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TlsFiles {
-    /// The trusted authorities: one or several certificates.
+    /// The certificates of the trusted authorities: at least one.
     pub ca: PathBuf,
-    /// The own certificate, then any intermediate ones.
+    /// The own certificate, followed by any intermediate ones.
     pub certificate: PathBuf,
     /// The own private key.
     pub key: PathBuf,
 }
 
-/// Why certificates cannot be used. Each names the file.
-#[derive(Debug, thiserror::Error)]
-pub enum TlsError {
-    /// A file cannot be read.
-    #[error("cannot read {what} {path}: {source}")]
-    Unreadable {
-        /// Which of the three.
-        what: &'static str,
-        /// Where.
-        path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// A file holds something else than it should.
-    #[error("{path} holds no {what} in PEM form: {detail}")]
-    NotPem {
-        /// What should be in it.
-        what: &'static str,
-        /// Where.
-        path: PathBuf,
-        /// What does not fit.
-        detail: String,
-    },
-    /// The two do not belong together.
-    #[error("the private key {key} does not belong to the certificate {certificate}")]
-    KeyMismatch {
-        /// The key's file.
-        key: PathBuf,
-        /// The certificate's file.
-        certificate: PathBuf,
-    },
-    /// The own certificate is too old.
-    #[error("our own certificate {path} ({subject}) expired on {not_after}")]
-    Expired {
-        /// Its file.
-        path: PathBuf,
-        /// Whose it is.
-        subject: String,
-        /// Its last day.
-        not_after: String,
-    },
-    /// The own certificate is for later.
-    #[error(
-        "our own certificate {path} ({subject}) is not valid before {not_before}; \
-         is the clock right?"
-    )]
-    NotYetValid {
-        /// Its file.
-        path: PathBuf,
-        /// Whose it is.
-        subject: String,
-        /// Its first day.
-        not_before: String,
-    },
-    /// The own certificate does not say whose it is.
-    #[error("our own certificate {path}: {source}")]
-    NoIdentity {
-        /// Its file.
-        path: PathBuf,
-        /// What is missing.
-        source: IdentityError,
-    },
-    /// The TLS library refuses them.
-    #[error("the certificates cannot be used: {0}")]
-    Unusable(String),
+impl TlsFiles {
+    /// A warning for operators if other users of the system have access to the private key.
+    #[cfg(unix)]
+    #[must_use]
+    pub fn key_warning(&self) -> Option<String> {
+        use std::os::unix::fs::PermissionsExt;
+
+        const OF_OTHER_USERS: u32 = 0o077;
+        let mode = std::fs::metadata(&self.key).ok()?.permissions().mode() & 0o7777;
+        (mode & OF_OTHER_USERS != 0).then(|| {
+            let path = self.key.display();
+            format!(
+                "the private key {path} has mode {mode:04o}: its group or all users of this \
+                 machine have access to it; run: chmod 600 {path}"
+            )
+        })
+    }
+
+    /// A warning for operators if other users of the system have access to the private key. Never
+    /// on this platform, whose permissions are not checked.
+    #[cfg(not(unix))]
+    #[must_use]
+    pub fn key_warning(&self) -> Option<String> {
+        None
+    }
 }
 
-/// Who we are towards others, with the proof, and whom we trust.
+/// The own certificate with its private key, and the trusted authorities.
 #[derive(Clone, Debug)]
 pub struct TlsIdentity {
     identity: PeerIdentity,
@@ -102,11 +64,11 @@ pub struct TlsIdentity {
 }
 
 impl TlsIdentity {
-    /// Reads the three files and checks that they fit together and are valid now. Logs a
-    /// warning if other users have access to the private key.
+    /// Reads the three files and checks that they belong together and are valid now. Logs a warning
+    /// if other users have access to the private key.
     ///
     /// # Errors
-    /// The first thing that does not fit, with the file it is in.
+    /// The first problem, with the file that has it.
     pub fn load(files: &TlsFiles) -> Result<Self, TlsError> {
         let ca = read("the CA file", &files.ca)?;
         let certificate = read("the certificate", &files.certificate)?;
@@ -117,7 +79,8 @@ impl TlsIdentity {
         Self::from_pem(files, &ca, &certificate, &key)
     }
 
-    /// As [`TlsIdentity::load`], from PEM text; `files` is for the messages.
+    /// As [`TlsIdentity::load`], from PEM text. Errors name the paths in `files`, which are not
+    /// read.
     ///
     /// # Errors
     /// As [`TlsIdentity::load`].
@@ -134,7 +97,7 @@ impl TlsIdentity {
             path: files.key.clone(),
             detail: error.to_string(),
         })?;
-        match CertifiedKey::from_der(chain.clone(), key.clone_key(), &super::provider()) {
+        match CertifiedKey::from_der(chain.clone(), key.clone_key(), &provider()) {
             Ok(_) => {}
             Err(Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
                 return Err(TlsError::KeyMismatch {
@@ -150,13 +113,13 @@ impl TlsIdentity {
         Ok(Self { identity, chain, key: Arc::new(key), roots: Arc::new(roots), not_after })
     }
 
-    /// Who our own certificate says we are.
+    /// The identity in the own certificate.
     #[must_use]
     pub const fn identity(&self) -> &PeerIdentity {
         &self.identity
     }
 
-    /// When our own certificate expires.
+    /// The end of the validity of the own certificate.
     #[must_use]
     pub const fn not_after(&self) -> SystemTime {
         self.not_after
@@ -183,7 +146,7 @@ fn read(what: &'static str, path: &Path) -> Result<Vec<u8>, TlsError> {
     })
 }
 
-/// At least one certificate.
+/// Parses certificates: at least one.
 fn certificates(
     what: &'static str,
     path: &Path,
@@ -208,7 +171,7 @@ fn roots(path: &Path, pem: &[u8]) -> Result<RootCertStore, TlsError> {
     Ok(roots)
 }
 
-/// Checks that a certificate is valid now, and says when it ceases to be.
+/// Checks that a certificate is valid now. Returns the end of its validity.
 fn check_dates(path: &Path, der: &[u8]) -> Result<SystemTime, TlsError> {
     let (_, certificate) = X509Certificate::from_der(der).map_err(|error| TlsError::NotPem {
         what: "certificate",
@@ -228,30 +191,4 @@ fn check_dates(path: &Path, der: &[u8]) -> Result<SystemTime, TlsError> {
     }
     let seconds = u64::try_from(validity.not_after.timestamp()).unwrap_or(0);
     Ok(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
-}
-
-impl TlsFiles {
-    /// What is wrong with the permissions of the private key, if other users have access to it.
-    #[cfg(unix)]
-    #[must_use]
-    pub fn key_warning(&self) -> Option<String> {
-        use std::os::unix::fs::PermissionsExt;
-
-        const OF_OTHER_USERS: u32 = 0o077;
-        let mode = std::fs::metadata(&self.key).ok()?.permissions().mode() & 0o7777;
-        (mode & OF_OTHER_USERS != 0).then(|| {
-            let path = self.key.display();
-            format!(
-                "the private key {path} has mode {mode:04o}: its group or all users of this \
-                 machine have access to it; run: chmod 600 {path}"
-            )
-        })
-    }
-
-    /// What is wrong with the permissions of the private key: not known on this system.
-    #[cfg(not(unix))]
-    #[must_use]
-    pub fn key_warning(&self) -> Option<String> {
-        None
-    }
 }

@@ -1,4 +1,4 @@
-//! Who a certificate says its holder is.
+//! The identity in a certificate.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,37 +7,37 @@ use raft_core::{ClusterId, NodeId};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-/// The holder of a certificate, as its one `raft://` subject alternative name says. This name is
-/// the only thing that says who a peer is: addresses, host names and what its messages claim count
-/// for nothing.
+/// The holder of a certificate: its only `raft://` subject alternative name. Addresses, host names
+/// and the contents of messages do not identify a node or a client.
 ///
-/// Its text form is the name itself: `raft://<cluster>/node/<id>` or
-/// `raft://<cluster>/client/<name>`, the cluster as 32 hexadecimal digits.
+/// The text form is `raft://<cluster>/node/<id>` or `raft://<cluster>/client/<name>`, with the
+/// cluster as 32 lower-case hexadecimal digits.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum PeerIdentity {
     /// A node of a cluster.
     Node {
-        /// Which cluster.
+        /// The cluster.
         cluster: ClusterId,
-        /// Which node of it.
+        /// The node.
         node: NodeId,
     },
-    /// Somebody who uses a cluster.
+    /// A client of a cluster.
     Client {
-        /// Which cluster.
+        /// The cluster.
         cluster: ClusterId,
-        /// A name for logs: letters, digits, `.`, `_` and `-`.
+        /// A name for logs and limits: 1 to 64 letters, digits, `.`, `_` and `-`.
         name: String,
     },
 }
 
-/// Why a certificate does not say who its holder is.
+/// Why a certificate contains no identity.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum IdentityError {
-    /// Not a certificate.
+    /// The bytes are not a certificate, or no certificate was presented.
     #[error("the certificate cannot be read: {0}")]
     Unreadable(String),
-    /// The name is missing.
+    /// The certificate contains no `raft://` name.
     #[error(
         "the certificate of {subject:?} has no subject alternative name like \
          raft://<cluster>/node/<id> or raft://<cluster>/client/<name>"
@@ -46,28 +46,28 @@ pub enum IdentityError {
         /// The certificate's subject.
         subject: String,
     },
-    /// Several names, and no way to choose.
+    /// The certificate contains several `raft://` names.
     #[error("the certificate of {subject:?} has several raft:// names, it must have one")]
     Ambiguous {
         /// The certificate's subject.
         subject: String,
     },
-    /// A name that says nothing.
+    /// The `raft://` name is malformed.
     #[error(
-        "{uri:?} is no name of a node or client: expected raft://<32 hexadecimal digits>/node/<id> \
-         or raft://<32 hexadecimal digits>/client/<name>"
+        "{uri:?} is not the name of a node or client: expected \
+         raft://<32 hexadecimal digits>/node/<id> or raft://<32 hexadecimal digits>/client/<name>"
     )]
     Malformed {
-        /// The name as it stands.
+        /// The name, shortened if it is long.
         uri: String,
     },
 }
 
 impl PeerIdentity {
-    /// Reads the identity out of a certificate in DER form.
+    /// Reads the identity from a certificate in DER form.
     ///
     /// # Errors
-    /// When it does not carry exactly one well-formed name.
+    /// When it does not contain exactly one `raft://` name, or that name is malformed.
     pub fn from_certificate(der: &[u8]) -> Result<Self, IdentityError> {
         let (_, certificate) = X509Certificate::from_der(der)
             .map_err(|error| IdentityError::Unreadable(error.to_string()))?;
@@ -143,7 +143,7 @@ fn parse(uri: &str) -> Option<PeerIdentity> {
     match kind {
         "node" => {
             let node: u64 = name.parse().ok()?;
-            // One spelling for each node: no zero, no leading zeros or plus sign.
+            // Each node has one spelling: no leading zeros, no plus sign. Node 0 does not exist.
             let canonical = node != 0 && node.to_string() == name;
             canonical.then_some(PeerIdentity::Node { cluster, node: NodeId(node) })
         }

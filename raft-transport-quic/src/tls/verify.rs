@@ -1,9 +1,9 @@
-//! Checks certificate chains, and says in words what is wrong with one.
+//! Verifies certificate chains and describes what is wrong with one.
 //!
-//! A chain must lead to one of the trusted authorities and be valid now. The name that QUIC's
-//! handshake asks for is not looked at: every node is asked for by the same one, and who the
-//! holder really is stands in the certificate's `raft://` name, which [`super::peer_identity`] reads
-//! and the caller must check before it sends or reads anything.
+//! A chain must lead to one of the trusted authorities and be valid now. The server name of the
+//! handshake is not verified: every dial requests the same one. The identity of the holder is the
+//! certificate's `raft://` name, which [`super::peer_identity`] reads and the caller must check
+//! before it sends or reads application data.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -19,18 +19,18 @@ use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, RootCertStore,
     SignatureScheme,
 };
-use x509_parser::prelude::{ASN1Time, FromDer, X509Certificate};
 
-use super::TlsError;
+use super::error::TlsError;
+use super::holder::Holder;
 
-/// Checks the chain of whoever was dialled.
+/// Verifies the chain of a dialled node.
 #[derive(Debug)]
 pub(super) struct ServerVerifier {
     roots: Arc<RootCertStore>,
     provider: Arc<CryptoProvider>,
 }
 
-/// Checks the chain of whoever dials; without a certificate nobody comes in.
+/// Verifies the chain of a dialling node or client. A connection without a certificate is refused.
 #[derive(Debug)]
 pub(super) struct ClientVerifier {
     webpki: Arc<dyn ClientCertVerifier>,
@@ -141,8 +141,8 @@ impl ClientCertVerifier for ClientVerifier {
     }
 }
 
-/// What is wrong with a chain, in words. Its text crosses the wire as the reason of the close, so
-/// that the refused side reads it too.
+/// What is wrong with a chain. The text is the reason of the close, so the refused side receives it
+/// too.
 struct ChainError(String);
 
 impl fmt::Display for ChainError {
@@ -168,7 +168,7 @@ fn explain(error: Error, certificate: &CertificateDer<'_>) -> Error {
 
 #[allow(
     clippy::wildcard_enum_match_arm,
-    reason = "an enum of another crate that grows; its own words do for the rest"
+    reason = "an enum of another crate that grows; the rest is described by its own text"
 )]
 fn describe(problem: &CertificateError, certificate: &CertificateDer<'_>) -> String {
     let holder = Holder::of(certificate);
@@ -191,49 +191,4 @@ fn describe(problem: &CertificateError, certificate: &CertificateDer<'_>) -> Str
         ),
         other => format!("the certificate of {subject} is not acceptable: {other}"),
     }
-}
-
-/// What a certificate says of itself, as text.
-pub(super) struct Holder {
-    pub(super) subject: String,
-    pub(super) issuer: String,
-    pub(super) not_before: String,
-    pub(super) not_after: String,
-}
-
-impl Holder {
-    pub(super) fn of(der: &[u8]) -> Self {
-        let Ok((_, certificate)) = X509Certificate::from_der(der) else {
-            let unknown = || "somebody unreadable".to_owned();
-            return Self {
-                subject: unknown(),
-                issuer: unknown(),
-                not_before: unknown(),
-                not_after: unknown(),
-            };
-        };
-        let name = match super::PeerIdentity::from_certificate(der) {
-            Ok(identity) => identity.to_string(),
-            Err(_) => printable(&certificate.subject().to_string()),
-        };
-        let validity = certificate.validity();
-        Self {
-            subject: name,
-            issuer: printable(&certificate.issuer().to_string()),
-            not_before: date(validity.not_before),
-            not_after: date(validity.not_after),
-        }
-    }
-}
-
-pub(super) fn date(time: ASN1Time) -> String {
-    time.to_rfc2822().unwrap_or_else(|_| time.timestamp().to_string())
-}
-
-/// Names come from strangers: nothing in them may end a log line or start a colour.
-fn printable(name: &str) -> String {
-    const SHOWN_CHARS_MAX: usize = 120;
-    let shown = name.chars().take(SHOWN_CHARS_MAX);
-    let shown: String = shown.map(|c| if c.is_control() { '?' } else { c }).collect();
-    if shown.is_empty() { "a nameless subject".to_owned() } else { format!("{shown:?}") }
 }

@@ -1,35 +1,29 @@
-//! Frames: a length of four bytes, big-endian, then that many bytes of postcard.
+//! Frames of the client protocol: each contains one message, encoded with postcard.
+//!
+//! The format of the frames is the one of `raft-transport-quic`.
 
+use bytes::Bytes;
+use raft_transport_quic::FrameTooLarge;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// The largest frame there is: an answer.
+/// The largest frame in bytes: a response.
 pub const FRAME_BYTES_MAX: usize = 8 << 20;
 
-/// The largest frame that a node accepts: no command may be that large, and a node holds one
-/// unfinished frame for each connection.
+/// The largest frame in bytes that a node accepts. Commands are smaller, and a node buffers one
+/// incomplete frame for each connection.
 pub const REQUEST_BYTES_MAX: usize = 4 << 20;
 
-/// The largest frame that a node accepts from a client that has not said hello yet.
+/// The largest frame in bytes that a node accepts before the hello of the client.
 pub(in crate::kv) const HELLO_BYTES_MAX: usize = 1 << 10;
 
-const LENGTH_BYTES: usize = 4;
-
-/// How much room a reader keeps between frames.
-const IDLE_BYTES_MAX: usize = 32 << 10;
-
-/// Why bytes are no frame, or a frame is no message.
+/// Why bytes are not a frame, or a frame does not contain a message.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum FrameError {
-    /// The length in front says more than is allowed; nothing was allocated for it.
-    #[error("a frame of {bytes} bytes is larger than the {bytes_max} that are allowed")]
-    TooLarge {
-        /// What the frame weighs.
-        bytes: usize,
-        /// What is allowed.
-        bytes_max: usize,
-    },
-    /// The bytes do not spell the message that is due.
+    /// The frame exceeds the limit. No memory was allocated for it.
+    #[error(transparent)]
+    TooLarge(#[from] FrameTooLarge),
+    /// The content is not a message of the expected type.
     #[error("malformed frame: {0}")]
     Malformed(String),
     /// The message ends before its frame does.
@@ -37,67 +31,52 @@ pub enum FrameError {
     TrailingBytes(usize),
 }
 
-/// Cuts a stream of bytes into frames. Holds one frame and one read at most.
+/// Reads frames from a byte stream.
+///
+/// It copies the received bytes. Those that are not read yet while too many requests are in flight
+/// thus occupy no packet buffers of QUIC, which may be much larger.
 #[derive(Debug)]
 pub struct FrameReader {
-    buffer: Vec<u8>,
-    start: usize,
-    bytes_max: usize,
+    frames: raft_transport_quic::FrameReader,
+    /// The frame that [`FrameReader::next_frame`] has returned.
+    frame: Bytes,
 }
 
 impl Default for FrameReader {
-    /// Takes frames up to [`FRAME_BYTES_MAX`].
+    /// Creates a reader of frames up to [`FRAME_BYTES_MAX`].
     fn default() -> Self {
-        Self { buffer: Vec::new(), start: 0, bytes_max: FRAME_BYTES_MAX }
+        Self { frames: raft_transport_quic::FrameReader::new(FRAME_BYTES_MAX), frame: Bytes::new() }
     }
 }
 
 impl FrameReader {
-    /// Takes frames up to this size from now on.
+    /// Changes the limit. It applies to frames whose length has not been read yet.
     pub const fn limit(&mut self, bytes_max: usize) {
-        self.bytes_max = bytes_max;
+        self.frames.set_bytes_max(bytes_max);
     }
 
-    /// Takes in what was read.
+    /// Appends received bytes.
     pub fn extend(&mut self, bytes: &[u8]) {
-        if self.start > 0 {
-            self.buffer.drain(..self.start);
-            self.start = 0;
-        }
-        self.buffer.extend_from_slice(bytes);
+        self.frames.push(Bytes::copy_from_slice(bytes));
     }
 
-    /// The body of the next frame, if it is whole.
+    /// Returns the content of the next frame; `None` if it has not been received completely.
     ///
     /// # Errors
-    /// When its length is beyond the limit; the stream is of no further use.
+    /// When its length exceeds the limit. The stream cannot be read any further.
     pub fn next_frame(&mut self) -> Result<Option<&[u8]>, FrameError> {
-        if self.start == self.buffer.len() {
-            // An idle connection keeps no room for a large frame that it once carried.
-            self.buffer.clear();
-            self.buffer.shrink_to(IDLE_BYTES_MAX);
-            self.start = 0;
-        }
-        let Some((length, rest)) = self.buffer[self.start..].split_first_chunk::<LENGTH_BYTES>()
-        else {
-            return Ok(None);
-        };
-        let bytes = u32::from_be_bytes(*length) as usize;
-        if bytes > self.bytes_max {
-            return Err(FrameError::TooLarge { bytes, bytes_max: self.bytes_max });
-        }
-        if rest.len() < bytes {
-            return Ok(None);
-        }
-        self.start += LENGTH_BYTES + bytes;
-        Ok(Some(&self.buffer[self.start - bytes..self.start]))
+        // An idle connection keeps no memory of its last frame.
+        self.frame = Bytes::new();
+        let Some(frame) = self.frames.next_frame()? else { return Ok(None) };
+        self.frame = frame;
+        Ok(Some(&self.frame))
     }
 }
 
 /// Appends a message as a frame.
 ///
 /// # Errors
-/// When it would be larger than [`FRAME_BYTES_MAX`]; `out` is as it was.
+/// When it is larger than [`FRAME_BYTES_MAX`]. `out` is unchanged then.
 pub fn write_frame<M: Serialize>(out: &mut Vec<u8>, message: &M) -> Result<(), FrameError> {
     write_frame_within(out, message, FRAME_BYTES_MAX)
 }
@@ -108,45 +87,36 @@ pub(in crate::kv) fn write_frame_within<M: Serialize>(
     message: &M,
     bytes_max: usize,
 ) -> Result<(), FrameError> {
-    let start = out.len();
-    out.extend_from_slice(&[0; LENGTH_BYTES]);
-    // A sink over `&mut Vec` keeps what was written before, and saves a buffer of its own.
-    let written = postcard::serialize_with_flavor(message, Appender(out));
-    if let Err(error) = written {
-        out.truncate(start);
-        return Err(FrameError::Malformed(error.to_string()));
-    }
-    let bytes = out.len() - start - LENGTH_BYTES;
-    let Some(length) = u32::try_from(bytes).ok().filter(|_| bytes <= bytes_max) else {
-        out.truncate(start);
-        return Err(FrameError::TooLarge { bytes, bytes_max });
-    };
-    out[start..start + LENGTH_BYTES].copy_from_slice(&length.to_be_bytes());
-    Ok(())
+    raft_transport_quic::write_frame(out, bytes_max, |out| {
+        // Appending in place saves a buffer for the message.
+        postcard::serialize_with_flavor(message, Appender(out))
+            .map_err(|error| FrameError::Malformed(error.to_string()))
+    })
 }
 
-/// Reads the message that fills a frame's body.
+/// Decodes the message that is the content of a frame.
 ///
 /// # Errors
-/// When the bytes are something else, or more than that.
-pub fn read_message<M: DeserializeOwned>(body: &[u8]) -> Result<M, FrameError> {
-    let (message, rest) = postcard::take_from_bytes(body)
+/// When the content is not such a message, or bytes follow it.
+pub fn read_message<M: DeserializeOwned>(content: &[u8]) -> Result<M, FrameError> {
+    let (message, rest) = postcard::take_from_bytes(content)
         .map_err(|error| FrameError::Malformed(error.to_string()))?;
     if rest.is_empty() { Ok(message) } else { Err(FrameError::TrailingBytes(rest.len())) }
 }
 
-/// Reads the message at the beginning of a frame's body. What follows it is ignored: later versions
-/// may append fields to a hello.
+/// Decodes the message at the beginning of a frame's content and ignores the bytes that follow it:
+/// later versions may append fields to a hello.
 ///
 /// # Errors
-/// When the bytes are something else.
-pub fn read_extensible<M: DeserializeOwned>(body: &[u8]) -> Result<M, FrameError> {
-    match postcard::take_from_bytes(body) {
+/// When the content does not begin with such a message.
+pub fn read_extensible<M: DeserializeOwned>(content: &[u8]) -> Result<M, FrameError> {
+    match postcard::take_from_bytes(content) {
         Ok((message, _)) => Ok(message),
         Err(error) => Err(FrameError::Malformed(error.to_string())),
     }
 }
 
+/// Appends to a vector without discarding its content.
 struct Appender<'a>(&'a mut Vec<u8>);
 
 impl postcard::ser_flavors::Flavor for Appender<'_> {

@@ -348,15 +348,7 @@ an index of the log. A test compares this document with the code.
 ";
 
     fn page() -> String {
-        let peer = PeerStatus {
-            node: NodeId(2),
-            address: String::new(),
-            connected: true,
-            version: None,
-            rtt: None,
-            last_error: None,
-            counts: PeerCounts::default(),
-        };
+        let peer = PeerStatus::new(NodeId(2), String::new());
         let scrape = Scrape {
             status: sample::healthy_node(),
             peers: vec![peer],

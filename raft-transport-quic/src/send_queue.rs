@@ -1,60 +1,22 @@
-//! The lanes of a connection: one QUIC stream each way and kind of traffic, so that what is long
-//! never holds up what is urgent.
+//! A bounded queue of messages between the caller of the transport and the writer of a stream.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use raft_core::{Body, Message};
 use tokio::sync::Notify;
 
-/// A kind of traffic. Its number is the first byte of its stream.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum StreamKind {
-    /// Elections. Sent before anything else.
-    Control = 0,
-    /// Appends, heartbeats among them, and their answers, in one order.
-    Append = 1,
-}
-
-impl StreamKind {
-    pub(crate) const ALL: [Self; 2] = [Self::Control, Self::Append];
-
-    pub(crate) const fn of(body: &Body) -> Self {
-        match body {
-            Body::PreVote(_)
-            | Body::PreVoteResponse(_)
-            | Body::RequestVote(_)
-            | Body::RequestVoteResponse(_) => Self::Control,
-            Body::AppendEntries(_) | Body::AppendEntriesResponse(_) => Self::Append,
-        }
-    }
-
-    pub(crate) fn from_tag(tag: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|&kind| kind.tag() == tag)
-    }
-
-    pub(crate) const fn tag(self) -> u8 {
-        self as u8
-    }
-
-    /// The stream's priority: higher goes first.
-    pub(crate) const fn priority(self) -> i32 {
-        match self {
-            Self::Control => 2,
-            Self::Append => 1,
-        }
-    }
-}
-
-/// Messages that wait for one lane's writer. Bounded; what does not fit is dropped, and what is
-/// already there is kept: of a run of appends, the first ones are worth most.
+/// The messages that wait for the writer of one stream. A full queue refuses new messages and keeps
+/// the waiting ones: a follower can use the first appends of a sequence without the later ones, but
+/// not the reverse.
 #[derive(Debug)]
 pub(crate) struct SendQueue {
     limits: QueueLimits,
     queue: Mutex<Queue>,
-    /// Wakes the writer when the queue was empty, and when the lane is closed.
+    /// Wakes the writer when a message arrives in the empty queue and when the queue is closed.
     filled: Notify,
 }
 
+/// The limits of one queue.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct QueueLimits {
     pub(crate) bytes_max: usize,
@@ -64,12 +26,13 @@ pub(crate) struct QueueLimits {
 #[derive(Default, Debug)]
 struct Queue {
     waiting: Vec<Message>,
-    /// What waits, and what the writer took and has not handed to QUIC yet.
+    /// The weight of the waiting messages and of those that the writer has taken and QUIC has not
+    /// accepted yet.
     bytes: usize,
     closed: bool,
 }
 
-/// Why a message did not get into a lane.
+/// Why a queue does not accept a message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum PushError {
     Full,
@@ -81,7 +44,7 @@ impl SendQueue {
         Self { limits, queue: Mutex::default(), filled: Notify::new() }
     }
 
-    /// Leaves a message to the writer. Never blocks.
+    /// Adds a message. Never blocks.
     pub(crate) fn push(&self, message: Message) -> Result<(), PushError> {
         let bytes = weight(&message);
         let was_empty = {
@@ -104,8 +67,8 @@ impl SendQueue {
         Ok(())
     }
 
-    /// Everything that waits, as soon as something does; `None` once the lane is closed. `batch`
-    /// must be empty; it comes back as the new queue's memory.
+    /// Moves all waiting messages into `batch`, which must be empty. Waits for a message if there
+    /// is none; returns `None` once the queue is closed.
     pub(crate) async fn take(&self, batch: &mut Vec<Message>) -> Option<()> {
         loop {
             {
@@ -122,13 +85,13 @@ impl SendQueue {
         }
     }
 
-    /// The writer is through with messages of this weight.
+    /// Records that QUIC has accepted messages of this weight.
     pub(crate) fn release(&self, bytes: usize) {
         let mut queue = self.lock();
         queue.bytes = queue.bytes.saturating_sub(bytes);
     }
 
-    /// Drops what waits and accepts nothing more.
+    /// Drops the waiting messages and accepts no more.
     pub(crate) fn close(&self) {
         {
             let mut queue = self.lock();
@@ -139,12 +102,12 @@ impl SendQueue {
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
-        // Nothing can panic halfway through a change of the queue.
+        // No change of the queue can panic before it is complete.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// About how many bytes a message takes, on the wire and in memory.
+/// About how many bytes a message occupies, in memory and on the wire.
 pub(crate) fn weight(message: &Message) -> usize {
     let entries_bytes = match message.body() {
         Body::AppendEntries(append) => {
@@ -159,6 +122,7 @@ pub(crate) fn weight(message: &Message) -> usize {
     ENVELOPE_BYTES.saturating_add(usize::try_from(entries_bytes).unwrap_or(usize::MAX))
 }
 
+/// What counts for a message in addition to its entries.
 const ENVELOPE_BYTES: usize = 128;
 
 #[cfg(test)]
@@ -167,9 +131,7 @@ mod tests {
     use std::pin::pin;
     use std::task::{Context, Poll, Waker};
 
-    use raft_core::{
-        ClusterId, GroupId, Incarnation, NodeId, PreVoteResponse, RequestVoteResponse, Rpc, Term,
-    };
+    use raft_core::{ClusterId, GroupId, Incarnation, NodeId, RequestVoteResponse, Rpc, Term};
 
     use super::*;
 
@@ -227,15 +189,5 @@ mod tests {
         queue.close();
         assert_eq!(queue.push(vote(2)), Err(PushError::Closed));
         assert_eq!(take_now(&queue, &mut Vec::new()), Poll::Ready(None));
-    }
-
-    #[test]
-    fn every_stream_kind_is_found_by_its_tag() {
-        for kind in StreamKind::ALL {
-            assert_eq!(StreamKind::from_tag(kind.tag()), Some(kind));
-        }
-        assert_eq!(StreamKind::from_tag(9), None);
-        let answer = PreVoteResponse { campaign_term: Term(1), granted: true };
-        assert_eq!(StreamKind::of(&Body::PreVoteResponse(answer)), StreamKind::Control);
     }
 }
