@@ -1,10 +1,10 @@
-//! Measures what a storm of handshakes costs the thread that carries Raft: a node's runtime has
-//! one thread, on which a task wants to run every millisecond, as the driver does; meanwhile
-//! strangers connect as fast as they can. Prints how late the task ran.
+//! Measures how far many handshakes delay the runtime of a node. The runtime has one thread, on
+//! which a task is due every millisecond, while a number of dialling endpoints connect and close in
+//! a loop. Prints how late the task ran.
 //!
 //! `cargo run --release -p raft-transport-quic --example handshake_storm`
 
-#![allow(clippy::print_stdout, reason = "a program that prints figures")]
+#![allow(clippy::print_stdout, reason = "a program that prints results")]
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -24,11 +24,11 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair,
 const CLUSTER: ClusterId = ClusterId(1);
 const PERIOD: Duration = Duration::from_millis(1);
 const PHASE: Duration = Duration::from_secs(5);
-const STRANGERS: usize = 200;
+const DIALLERS: usize = 200;
 
-struct Nothing;
+struct Discard;
 
-impl Inbox for Nothing {
+impl Inbox for Discard {
     fn deliver(&self, _message: Message) {}
     fn peer_unreachable(&self, _peer: NodeId) {}
 }
@@ -41,21 +41,21 @@ fn main() -> anyhow::Result<()> {
         let _inside = node.enter();
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let mut config = QuicConfig::new(CLUSTER, NodeId(1), listen, tls(&issuer, 1)?);
-        // Loopback is one source: nothing is refused for that.
-        config.handshakes_max = STRANGERS;
-        config.handshakes_per_source_max = STRANGERS;
-        QuicTransport::start(config, Arc::new(Nothing))?
+        // All diallers have the same source address; none may be refused.
+        config.handshakes_max = DIALLERS;
+        config.handshakes_per_source_max = DIALLERS;
+        QuicTransport::start(config, Arc::new(Discard))?
     };
     transport.set_peers(&[PeerAddress { node: NodeId(2), address: "192.0.2.1:1".to_owned() }]);
     report("quiet", &node, 0)?;
-    let strangers = tokio::runtime::Builder::new_multi_thread();
-    let strangers = { strangers }.worker_threads(1).enable_all().build()?;
+    let diallers = tokio::runtime::Builder::new_multi_thread();
+    let diallers = { diallers }.worker_threads(1).enable_all().build()?;
     let (stop, handshakes) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let address = transport.local_addr();
-    for _ in 0..STRANGERS {
+    for _ in 0..DIALLERS {
         let (stop, handshakes) = (stop.clone(), handshakes.clone());
         let config = client_config(&tls(&issuer, 3)?, Role::Peer)?;
-        strangers.spawn(async move {
+        diallers.spawn(async move {
             let Ok(endpoint) = Endpoint::client((Ipv4Addr::LOCALHOST, 0).into()) else { return };
             while !stop.load(Ordering::Relaxed) {
                 let dialled = endpoint.connect_with(config.clone(), address, SERVER_NAME);
@@ -72,7 +72,7 @@ fn main() -> anyhow::Result<()> {
     let count = handshakes.load(Ordering::Relaxed) - before;
     print("storm", lateness, count);
     stop.store(true, Ordering::Relaxed);
-    strangers.shutdown_timeout(Duration::from_secs(1));
+    diallers.shutdown_timeout(Duration::from_secs(1));
     node.shutdown_timeout(Duration::from_secs(1));
     Ok(())
 }
@@ -82,7 +82,7 @@ fn report(phase: &str, node: &tokio::runtime::Runtime, handshakes: u64) -> anyho
     Ok(())
 }
 
-/// How late a task on the node's thread ran, each time that it was due.
+/// Runs the periodic task on the node's thread and returns its delays in ascending order.
 fn measure(node: &tokio::runtime::Runtime) -> anyhow::Result<Vec<Duration>> {
     let ticks = async {
         let (started, mut lateness) = (Instant::now(), Vec::new());
@@ -94,7 +94,7 @@ fn measure(node: &tokio::runtime::Runtime) -> anyhow::Result<Vec<Duration>> {
         lateness.sort_unstable();
         lateness
     };
-    node.block_on(async { tokio::spawn(ticks).await }).context("the task that is measured")
+    node.block_on(async { tokio::spawn(ticks).await }).context("the measured task failed")
 }
 
 fn print(phase: &str, lateness: Vec<Duration>, handshakes: u64) {

@@ -1,4 +1,4 @@
-//! Who may begin a handshake, and how many at a time.
+//! Which connections may start a handshake, and how many at a time.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -24,23 +24,23 @@ async fn node_that_is_not_a_configured_peer_is_refused_with_a_reason() {
     let end = connection.unwrap().closed().await;
     let ConnectionError::ApplicationClosed(close) = &end else { panic!("{end}") };
     assert_eq!(close.error_code, CloseCode::NotAPeer.into(), "{end}");
-    let words = "node/3 is not among the configured peers of node 2";
-    assert!(end.to_string().contains(words), "{end}");
+    let reason = "node/3 is not among the configured peers of node 2";
+    assert!(end.to_string().contains(reason), "{end}");
     assert_eq!(two.accept_counts().refused_not_a_peer, 1);
     assert_eq!((inbox.messages(), two.status().len()), (0, 1));
 }
 
-/// Strangers whose handshakes never end.
-struct Strangers {
+/// Dials whose handshakes are never completed.
+struct StalledDials {
     endpoint: Endpoint,
-    /// Forwards packets to the node, and of the answers only demands for proof of the address.
+    /// Forwards packets to the node, and only Retry packets to the endpoint.
     relay: Arc<UdpSocket>,
     connections: Vec<quinn::Connecting>,
     tls: TlsIdentity,
 }
 
-impl Strangers {
-    fn at(source: [u8; 4], node: SocketAddr, tls: TlsIdentity) -> Self {
+impl StalledDials {
+    fn from(source: [u8; 4], node: SocketAddr, tls: TlsIdentity) -> Self {
         let endpoint = Endpoint::client((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
         let client = endpoint.local_addr().unwrap();
         let relay = Arc::new(UdpSocket::bind((IpAddr::from(source), 0)).unwrap());
@@ -49,7 +49,7 @@ impl Strangers {
             let mut packet = [0; 65_536];
             while let Ok((bytes, from)) = inner.recv_from(&mut packet) {
                 match bytes {
-                    // The end of the test.
+                    // Sent by `drop`.
                     0 => return,
                     _ if from != node => drop(inner.send_to(&packet[..bytes], node)),
                     _ if is_retry(packet[0]) => drop(inner.send_to(&packet[..bytes], client)),
@@ -70,18 +70,18 @@ impl Strangers {
     }
 }
 
-/// Whether this first byte is that of a retry packet (RFC 9000 §17.2.5).
+/// Whether a packet with this first byte is a Retry packet (RFC 9000 §17.2.5).
 const fn is_retry(first_byte: u8) -> bool {
     first_byte & 0xf0 == 0xf0
 }
 
-impl Drop for Strangers {
+impl Drop for StalledDials {
     fn drop(&mut self) {
         let _ = self.relay.send_to(&[], self.relay.local_addr().unwrap());
     }
 }
 
-/// Dials from one of the addresses of the loopback network.
+/// Dials from an address of the loopback network.
 async fn dial_from(
     source: [u8; 4],
     tls: &TlsIdentity,
@@ -100,7 +100,7 @@ fn node_with_limits(total: usize, per_source: usize, tls: TlsIdentity) -> Arc<Qu
     QuicTransport::start(config, Arc::new(Counting::default())).unwrap()
 }
 
-/// Waits until that many handshakes are in progress.
+/// Waits until this many handshakes were started.
 async fn until_in_progress(node: &QuicTransport, handshakes: u64) {
     let reached = async {
         while node.accept_counts().handshakes < handshakes {
@@ -110,15 +110,15 @@ async fn until_in_progress(node: &QuicTransport, handshakes: u64) {
     tokio::time::timeout(WAIT_MAX, reached).await.unwrap();
 }
 
-/// Strangers need no certificate to begin handshakes, and may prove many addresses.
+/// A handshake can be started without a certificate, from many validated addresses.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn handshakes_from_other_addresses_do_not_use_up_the_reserve_of_a_peer() {
     const PEER: [u8; 4] = [127, 0, 0, 1];
     let ca = Authority::new("ours");
     let two = node_with_limits(4, 4, ca.node(TWO));
     two.set_peers(&[PeerAddress { node: ONE, address: "127.0.0.1:1".to_owned() }]);
-    let mut strangers = Strangers::at([127, 0, 0, 3], two.local_addr(), ca.node(THREE));
-    strangers.connect(4);
+    let mut stalled = StalledDials::from([127, 0, 0, 3], two.local_addr(), ca.node(THREE));
+    stalled.connect(4);
     until_in_progress(&two, 4).await;
     assert!(two.accept_counts().address_checks >= 2, "{:?}", two.accept_counts());
     let refused = dial_from([127, 0, 0, 4], &ca.node(THREE), two.local_addr()).await;
@@ -132,10 +132,10 @@ async fn one_source_address_does_not_use_up_all_handshakes() {
     let ca = Authority::new("ours");
     let two = node_with_limits(16, 4, ca.node(TWO));
     two.set_peers(&[PeerAddress { node: ONE, address: "127.0.0.1:1".to_owned() }]);
-    let mut strangers = Strangers::at([127, 0, 0, 3], two.local_addr(), ca.node(THREE));
-    strangers.connect(20);
+    let mut stalled = StalledDials::from([127, 0, 0, 3], two.local_addr(), ca.node(THREE));
+    stalled.connect(20);
     until_in_progress(&two, 4).await;
-    // A peer behind another address than the configured one.
+    // The peer dials from another address than the configured one.
     dial_from([127, 0, 0, 4], &ca.node(ONE), two.local_addr()).await.unwrap();
     let refused = dial_from([127, 0, 0, 3], &ca.node(ONE), two.local_addr()).await;
     assert!(matches!(refused, Err(ConnectionError::ConnectionClosed(_))), "{refused:?}");

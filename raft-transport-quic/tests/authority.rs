@@ -15,7 +15,7 @@ pub(crate) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
 
-/// A certificate with its key, as PEM.
+/// A certificate with its key and the trusted authority, as PEM.
 pub(crate) struct Issued {
     pub(crate) ca: String,
     pub(crate) certificate: String,
@@ -35,7 +35,8 @@ impl Authority {
         self.issuer.pem()
     }
 
-    /// A certificate with these URIs as its names, valid from one year's start to another's.
+    /// A certificate with these URIs as its names, valid from the start of one year to the start of
+    /// another.
     pub(crate) fn issue_for_years(&self, uris: &[&str], first: i32, last: i32) -> Issued {
         let mut params = CertificateParams::new([]).unwrap();
         params.distinguished_name.push(DnType::CommonName, "under test");
@@ -66,8 +67,8 @@ impl Authority {
 }
 
 impl Issued {
-    /// Trusts another authority than the one that issued this certificate.
-    pub(crate) fn trusting(mut self, authority: &Authority) -> Self {
+    /// Replaces the trusted authority.
+    pub(crate) fn with_trusted(mut self, authority: &Authority) -> Self {
         self.ca = authority.pem();
         self
     }

@@ -1,4 +1,4 @@
-//! The suite that every transport passes.
+//! The conformance suite of transports.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -13,12 +13,12 @@ use tokio::runtime::Runtime;
 
 use crate::authority::{Authority, CLUSTER};
 
-/// Nodes on the loopback interface, on ports that the system chooses.
+/// Starts nodes on the loopback interface, on ports that the system chooses.
 struct Loopback {
     authority: Authority,
     runtime: Runtime,
     addresses: BTreeMap<NodeId, SocketAddr>,
-    /// Hold the ports of nodes that never were: packets vanish there.
+    /// Sockets of nodes that are not started. They receive packets and send none.
     silent: Vec<UdpSocket>,
 }
 
@@ -45,7 +45,8 @@ impl TransportFactory for Loopback {
         let transport = loop {
             match QuicTransport::start(config.clone(), inbox.clone()) {
                 Ok(transport) => break transport,
-                // quinn lets go of an earlier life's socket a little after its last connection.
+                // quinn closes the socket of an earlier transport shortly after its last
+                // connection.
                 Err(error) => assert!(started.elapsed() < WAIT_MAX, "{error}"),
             }
             std::thread::yield_now();

@@ -1,4 +1,4 @@
-//! How long a large append takes on a connection that has carried little before.
+//! The time of a large append on a connection that has been idle.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -17,15 +17,15 @@ use crate::authority::{Authority, CLUSTER};
 const ONE: NodeId = NodeId(1);
 const TWO: NodeId = NodeId(2);
 const WAIT_MAX: Duration = Duration::from_secs(60);
-/// What a leader sends to a follower that lags, with default limits.
+/// The append of a leader to a follower that lags, with default limits.
 const APPEND_BYTES: usize = 1 << 20;
 
-/// Passes on what arrives.
+/// Sends received messages to the test.
 struct Arrivals(Mutex<Sender<Message>>);
 
 impl Inbox for Arrivals {
     fn deliver(&self, message: Message) {
-        // A test that has ended does not receive.
+        // Fails after the test has ended.
         let _ = self.0.lock().unwrap().send(message);
     }
 
@@ -58,18 +58,19 @@ fn append(bytes: usize) -> Message {
     }
 }
 
-/// After the death of a leader the new one may have to send a megabyte to the other survivor, on
-/// a connection that has carried nothing but signs of life. Heartbeats wait behind it in the same
-/// stream, so a connection that begins slowly deposes the new leader: it took 300 to 500 ms.
+/// After the loss of a leader the new one may have to send a megabyte to the other follower, on a
+/// connection that has been idle. Heartbeats wait behind it in the same stream, so that a slow
+/// connection deposes the new leader. A regression took 300 to 500 ms.
 #[test]
 fn large_append_on_a_new_connection_takes_a_fraction_of_an_election_timeout() {
-    const TRIES: usize = 5;
+    const ATTEMPTS: usize = 5;
     const TIME_MAX: Duration = Duration::from_millis(100);
     let runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = { runtime }.worker_threads(2).enable_all().build().unwrap();
     let authority = Authority::new("test authority");
-    // A busy machine may delay one: the quickest of several shows what the connection can do.
-    let quickest = (0..TRIES).map(|_| {
+    // Load on the machine may delay an attempt. The quickest of several shows the time of the
+    // connection.
+    let quickest = (0..ATTEMPTS).map(|_| {
         let inside = runtime.enter();
         let (one, _) = start(&authority, ONE);
         let (two, arrivals) = start(&authority, TWO);

@@ -16,7 +16,7 @@ use crate::raw::{
     send_raw, start, vote,
 };
 
-/// Accepts the dials of the node under test in the place of its peer.
+/// An endpoint in the place of the peer, which accepts the dials of the node under test.
 fn listen(ca: &Authority, node: NodeId) -> Endpoint {
     let tls = server_config(&ca.node(node), Role::Peer).unwrap();
     Endpoint::server(tls, (std::net::Ipv4Addr::LOCALHOST, 0).into()).unwrap()
@@ -39,7 +39,7 @@ async fn receive_sequence(connection: &Connection) -> Result<u64, ConnectionErro
     // The tag of the control stream and the length come first.
     let mut hello = [0; 1 + 4 + HELLO_BYTES];
     stream.read_exact(&mut hello).await.unwrap();
-    // The stream must outlive the connection.
+    // Dropping the stream would stop it.
     std::mem::forget(stream);
     Ok(u64::from_be_bytes(hello[17..25].try_into().unwrap()))
 }
@@ -85,7 +85,7 @@ async fn lower_node_uses_no_other_connection_while_it_offers_its_own() {
     assert_eq!((connections, losses, failed_dials), (1, 0, 0));
 }
 
-/// Otherwise a peer that closes the offered connection, or never answers it, could not connect.
+/// Otherwise a peer that closes the offered connection, or never responds on it, could not connect.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lower_node_accepts_connections_again_after_its_offer_has_failed() {
     let ca = Authority::new("ours");

@@ -1,4 +1,4 @@
-//! Peers of a transport under test that a test plays byte by byte.
+//! Peers whose bytes a test writes itself.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Condvar, Mutex};
@@ -20,7 +20,7 @@ pub(crate) const ONE: NodeId = NodeId(1);
 pub(crate) const TWO: NodeId = NodeId(2);
 pub(crate) const WAIT_MAX: Duration = Duration::from_secs(60);
 
-/// Counts what arrives, and wakes the test that waits for it.
+/// Counts messages and reports, and wakes the test that waits for them.
 #[derive(Default)]
 pub(crate) struct Counting {
     seen: Mutex<Seen>,
@@ -50,10 +50,10 @@ impl Counting {
         let seen = self.seen.lock().unwrap();
         let (_seen, outcome) =
             self.changed.wait_timeout_while(seen, WAIT_MAX, |seen| !wanted(seen)).unwrap();
-        assert!(!outcome.timed_out(), "waited in vain for {what}");
+        assert!(!outcome.timed_out(), "timed out while waiting for {what}");
     }
 
-    /// As [`Counting::wait`], without a failure when the time has passed.
+    /// As [`Counting::wait`], without a failure after the timeout.
     pub(crate) fn wait_at_most(&self, time: Duration, wanted: impl Fn(&Seen) -> bool) {
         let seen = self.seen.lock().unwrap();
         drop(self.changed.wait_timeout_while(seen, time, |seen| !wanted(seen)).unwrap());
@@ -73,12 +73,12 @@ pub(crate) fn start(node: NodeId, tls: TlsIdentity) -> (Arc<QuicTransport>, Arc<
     (QuicTransport::start(config(node, tls), inbox.clone()).unwrap(), inbox)
 }
 
-/// Makes a node a configured peer. It is dialled where nothing answers.
+/// Adds a node to the peer set, with an address at which no node listens.
 pub(crate) fn configure(transport: &QuicTransport, peer: NodeId) {
     transport.set_peers(&[PeerAddress { node: peer, address: "127.0.0.1:1".to_owned() }]);
 }
 
-/// Dials with any certificate, or none, and accepts any.
+/// Dials with this certificate or none, and accepts any certificate.
 pub(crate) async fn raw_dial(
     issued: Option<&Issued>,
     ca: &Authority,
@@ -108,7 +108,7 @@ pub(crate) async fn raw_dial(
     endpoint.connect_with(config, to, "raft.internal").unwrap().await
 }
 
-/// The other side's words when it ends a connection, whether during or after the handshake.
+/// The reason with which the other side closes a connection, during or after the handshake.
 pub(crate) async fn close_reason(connection: Result<Connection, quinn::ConnectionError>) -> String {
     match connection {
         Ok(connection) => {
@@ -190,8 +190,7 @@ pub(crate) fn frame_of_unknown_kind() -> Vec<u8> {
     framed(&content)
 }
 
-/// The tag of the control stream, and a hello of this release, as the crate's documentation
-/// describes them.
+/// The tag of the control stream and a hello of this release (docs/peer-protocol.md).
 pub(crate) fn hello() -> Vec<u8> {
     hello_of(1, 1)
 }
@@ -225,7 +224,7 @@ pub(crate) async fn send_raw(
 ) -> Result<(), quinn::WriteError> {
     let mut stream = connection.open_uni().await?;
     stream.write_all(bytes).await?;
-    // The stream must outlive the connection: ending it is no part of what is tested.
+    // Dropping the stream would finish it.
     std::mem::forget(stream);
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! How often a peer is dialled.
+//! The pauses between dials.
 
 use std::time::{Duration, Instant};
 
@@ -10,8 +10,8 @@ use raft_transport_quic::{CloseCode, QuicTransport};
 use crate::authority::Authority;
 use crate::raw::{ONE, TWO, WAIT_MAX, config, hello, send_raw};
 
-/// The pauses grow over connections that came into use and ended at once. The bound is the least
-/// that the pauses add up to, however slow the machine is.
+/// The pauses grow although each connection comes into use. The bound is the least possible sum of
+/// the pauses; a slow machine only adds to it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pauses_between_dials_grow_while_the_peer_closes_every_connection() {
     const FIRST_PAUSE: Duration = Duration::from_millis(100);

@@ -1,4 +1,4 @@
-//! Who is turned away, and with which words on either side.
+//! Which connections are refused, and with which reason on either side.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::raw::{
     framed, hello, hello_of, raw_dial, send_raw, start, vote,
 };
 
-/// Node 1 dials an address that it takes for node 2's; returns how it stands once it has failed.
+/// Node 1 dials this address as the one of node 2. Returns its status after the dial has failed.
 fn failed_dial(tls: TlsIdentity, address: SocketAddr) -> PeerStatus {
     let (one, inbox) = start(ONE, tls);
     one.set_peers(&[PeerAddress { node: TWO, address: address.to_string() }]);
@@ -25,33 +25,33 @@ fn failed_dial(tls: TlsIdentity, address: SocketAddr) -> PeerStatus {
     status
 }
 
-fn assert_error_contains(status: &PeerStatus, words: &[&str]) {
+fn assert_error_contains(status: &PeerStatus, expected: &[&str]) {
     let error = status.last_error.as_deref().unwrap_or_default();
-    for word in words {
+    for word in expected {
         assert!(error.contains(word), "{word:?} is not in {error:?}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dialled_node_of_another_authority_is_refused_with_its_name() {
-    let (ours, other) = (Authority::new("ours"), Authority::new("the stranger's"));
+    let (ours, other) = (Authority::new("ours"), Authority::new("authority of others"));
     let (two, inbox) = start(TWO, other.node(TWO));
     let status = failed_dial(ours.node(ONE), two.local_addr());
     assert_error_contains(
         &status,
-        &["refused here", "not a trusted authority", "the stranger's", "node/2"],
+        &["refused here", "not a trusted authority", "authority of others", "node/2"],
     );
     assert_eq!(inbox.messages(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dialling_node_of_another_authority_receives_the_reason() {
-    let (ours, other) = (Authority::new("ours"), Authority::new("the stranger's"));
+    let (ours, other) = (Authority::new("ours"), Authority::new("authority of others"));
     let (two, _inbox) = start(TWO, ours.node(TWO));
-    // Trusts us, and is not trusted.
+    // Its certificate is issued by an authority that node 2 does not trust.
     let name = PeerIdentity::Node { cluster: CLUSTER, node: ONE };
-    let stranger = other.issue_to(&name).trusting(&ours).load().unwrap();
-    let status = failed_dial(stranger, two.local_addr());
+    let untrusted = other.issue_to(&name).with_trusted(&ours).load().unwrap();
+    let status = failed_dial(untrusted, two.local_addr());
     assert_error_contains(
         &status,
         &["refused by the other side", "not a trusted authority", "node/1"],
@@ -82,13 +82,13 @@ async fn expired_and_not_yet_valid_certificates_are_refused_with_their_dates() {
     let ca = Authority::new("ours");
     let (two, inbox) = start(TWO, ca.node(TWO));
     let uri = PeerIdentity::Node { cluster: CLUSTER, node: ONE }.to_string();
-    for (first, last, words) in
+    for (first, last, expected) in
         [(2001, 2002, ["expired on", "2002"]), (2400, 2500, ["not valid before", "2400"])]
     {
         let issued = ca.issue_for_years(&[&uri], first, last);
         let connection = raw_dial(Some(&issued), &ca, Role::Peer, two.local_addr()).await;
         let end = close_reason(connection).await;
-        for word in words.iter().chain(&["node/1"]) {
+        for word in expected.iter().chain(&["node/1"]) {
             assert!(end.contains(word), "{word:?} is not in {end:?}");
         }
     }
@@ -101,7 +101,7 @@ async fn connection_without_a_certificate_is_refused() {
     let (two, inbox) = start(TWO, ca.node(TWO));
     let connection = raw_dial(None, &ca, Role::Peer, two.local_addr()).await;
     if let Ok(connection) = &connection {
-        // Sent before the refusal has arrived: must not be read.
+        // These bytes are sent before the refusal has arrived, and must not be read.
         let _ = send_raw(connection, &[hello(), frame(&vote(ONE, TWO))].concat()).await;
     }
     let end = close_reason(connection).await;
@@ -122,7 +122,7 @@ async fn client_at_the_peer_port_is_refused_with_the_right_port() {
     let end = close_reason(connection).await;
     assert!(end.contains("clients use the client address"), "{end}");
 
-    // Nor does the other protocol help without a node's certificate.
+    // The right protocol with the certificate of a client.
     let issued = ca.issue_to(&client);
     let connection = raw_dial(Some(&issued), &ca, Role::Peer, two.local_addr()).await;
     let end = close_reason(connection).await;
@@ -149,7 +149,7 @@ async fn certificate_without_exactly_one_name_is_refused() {
     }
 }
 
-/// A genuine peer that breaks the rules: each case is one that a bug could produce.
+/// Each case is a violation by a peer with a genuine certificate that a bug could cause.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn protocol_violation_closes_the_connection_with_a_code_and_a_reason() {
     let ca = Authority::new("ours");
@@ -164,7 +164,7 @@ async fn protocol_violation_closes_the_connection_with_a_code_and_a_reason() {
         (vec![0xff; 5], CloseCode::FrameTooLarge, "a frame of 4294967295 bytes"),
         (framed(&[]), CloseCode::Malformed, "empty"),
         (framed(&[9, 9, 9]), CloseCode::Malformed, "format 9"),
-        (framed(&[wire::FORMAT_VERSION]), CloseCode::Malformed, "no message"),
+        (framed(&[wire::FORMAT_VERSION]), CloseCode::Malformed, "malformed message"),
         (frame_of_unknown_kind(), CloseCode::Malformed, "unknown kind of message: 6"),
         (framed(&trailing), CloseCode::Malformed, "1 bytes follow"),
         (frame(&vote(three, TWO)), CloseCode::WrongSender, "in the name of node 3"),
@@ -172,14 +172,14 @@ async fn protocol_violation_closes_the_connection_with_a_code_and_a_reason() {
         (frame(&foreign), CloseCode::WrongSender, "of cluster"),
     ];
     let count = cases.len();
-    for (bad, code, words) in cases {
+    for (bad, code, expected) in cases {
         let issued = ca.issue_to(&PeerIdentity::Node { cluster: CLUSTER, node: ONE });
         let connection = raw_dial(Some(&issued), &ca, Role::Peer, two.local_addr()).await.unwrap();
         send_raw(&connection, &[hello(), good.clone(), bad].concat()).await.unwrap();
         let end = tokio::time::timeout(WAIT_MAX, connection.closed()).await.unwrap();
         let quinn::ConnectionError::ApplicationClosed(close) = &end else { panic!("{end}") };
         assert_eq!(close.error_code, code.into(), "{end}");
-        assert!(end.to_string().contains(words), "{words:?} is not in {end}");
+        assert!(end.to_string().contains(expected), "{expected:?} is not in {end}");
     }
     inbox.wait("the good messages before the bad ones", |seen| seen.messages == count);
 }
@@ -189,7 +189,7 @@ async fn connection_that_does_not_begin_with_a_hello_is_closed() {
     let ca = Authority::new("ours");
     let (two, inbox) = start(TWO, ca.node(TWO));
     configure(&two, ONE);
-    for first_words in [
+    for first_bytes in [
         vec![1],
         vec![9],
         vec![0, 0, 0, 0, 1, 1],
@@ -198,7 +198,7 @@ async fn connection_that_does_not_begin_with_a_hello_is_closed() {
     ] {
         let issued = ca.issue_to(&PeerIdentity::Node { cluster: CLUSTER, node: ONE });
         let connection = raw_dial(Some(&issued), &ca, Role::Peer, two.local_addr()).await.unwrap();
-        send_raw(&connection, &first_words).await.unwrap();
+        send_raw(&connection, &first_bytes).await.unwrap();
         let end = close_reason(Ok(connection)).await;
         assert!(end.contains("did not begin the connection with a hello"), "{end}");
     }
@@ -221,9 +221,9 @@ async fn start_reports_a_taken_port_a_wrong_certificate_and_an_invalid_setting()
     assert!(matches!(error, TransportError::NotOurCertificate { .. }), "{error}");
     assert!(error.to_string().contains("this is node 2"), "{error}");
 
-    let mut hasty = config(TWO, ca.node(TWO));
-    hasty.idle_timeout = hasty.keep_alive;
-    let error = start(hasty).unwrap_err();
+    let mut invalid = config(TWO, ca.node(TWO));
+    invalid.idle_timeout = invalid.keep_alive;
+    let error = start(invalid).unwrap_err();
     assert!(error.to_string().contains("idle_timeout"), "{error}");
 }
 

@@ -19,7 +19,7 @@ fn only_status(transport: &QuicTransport) -> PeerStatus {
     statuses.into_iter().next().unwrap()
 }
 
-/// What a newer release sends beyond the agreed version is skipped, and what follows is received.
+/// Messages and streams that only newer versions know are skipped. Later messages are delivered.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn unknown_messages_and_streams_of_a_newer_peer_are_skipped_and_counted() {
     let ca = Authority::new("ours");
@@ -45,7 +45,7 @@ async fn unknown_messages_and_streams_of_a_newer_peer_are_skipped_and_counted() 
     assert_eq!(connection.close_reason(), None);
 }
 
-/// A hello of a later version has more fields.
+/// A hello of a later version may contain more fields.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hello_with_further_fields_is_accepted() {
     let ca = Authority::new("ours");
