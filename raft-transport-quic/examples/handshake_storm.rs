@@ -16,7 +16,7 @@ use quinn::Endpoint;
 use raft_core::ports::{Inbox, PeerAddress, Transport};
 use raft_core::{ClusterId, Message, NodeId};
 use raft_transport_quic::tls::{
-    PeerIdentity, Role, SERVER_NAME, TlsFiles, TlsIdentity, client_config,
+    PeerIdentity, Protocol, SERVER_NAME, TlsFiles, TlsIdentity, client_config,
 };
 use raft_transport_quic::{QuicConfig, QuicTransport};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, SanType};
@@ -54,7 +54,7 @@ fn main() -> anyhow::Result<()> {
     let address = transport.local_addr();
     for _ in 0..DIALLERS {
         let (stop, handshakes) = (stop.clone(), handshakes.clone());
-        let config = client_config(&tls(&issuer, 3)?, Role::Peer)?;
+        let config = client_config(&tls(&issuer, 3)?, Protocol::Peer)?;
         diallers.spawn(async move {
             let Ok(endpoint) = Endpoint::client((Ipv4Addr::LOCALHOST, 0).into()) else { return };
             while !stop.load(Ordering::Relaxed) {

@@ -14,7 +14,7 @@ use crate::metrics::increment;
 use crate::peer::{Peer, Selection};
 use crate::refusal_log::RemoteAddress;
 use crate::shared::Shared;
-use crate::tls::{self, PeerIdentity, Refusal, Role};
+use crate::tls::{self, PeerIdentity, Protocol, Refusal};
 
 /// Accepts connections until the endpoint is closed. Runs on the thread of the handshakes.
 pub(crate) async fn run(shared: Arc<Shared>) {
@@ -99,7 +99,7 @@ async fn authenticate(
 }
 
 fn identify(shared: &Shared, connection: &Connection) -> Result<Arc<Peer>, Refusal> {
-    let found = tls::accepted_identity(connection, Role::Peer, shared.config.cluster)?;
+    let found = tls::accepted_identity(connection, Protocol::Peer, shared.config.cluster)?;
     match found {
         // The certificate was copied, or a peer address leads back to this node.
         PeerIdentity::Node { node, .. } if node == shared.config.node => {

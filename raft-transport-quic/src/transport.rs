@@ -17,7 +17,7 @@ use crate::handshake::HandshakeRuntime;
 use crate::metrics::{AcceptCounts, AcceptMetrics, PeerStatus};
 use crate::refusal_log::RefusalLog;
 use crate::shared::Shared;
-use crate::tls::{self, PeerIdentity, Role};
+use crate::tls::{self, PeerIdentity, Protocol};
 use crate::{accept, dial, tuning};
 
 /// A [`Transport`] over QUIC with mutual TLS. It uses one connection for each pair of nodes.
@@ -47,7 +47,7 @@ impl QuicTransport {
         config.check()?;
         check_certificate(&config)?;
         let transport_config = tuning::transport_config(&config)?;
-        let mut client_config = tls::client_config(&config.tls, Role::Peer)?;
+        let mut client_config = tls::client_config(&config.tls, Protocol::Peer)?;
         client_config.transport_config(transport_config.clone());
         let server_config = tuning::server_config(&config, transport_config)?;
         let handshakes = HandshakeRuntime::start(&format!("raft-{}-peer-tls", config.node))

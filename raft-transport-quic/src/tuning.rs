@@ -15,7 +15,7 @@ use quinn::{
 
 use crate::config::QuicConfig;
 use crate::error::TransportError;
-use crate::tls::{self, Role};
+use crate::tls::{self, Protocol};
 
 /// The settings of a connection.
 pub(crate) fn transport_config(
@@ -52,7 +52,7 @@ pub(crate) fn server_config(
     config: &QuicConfig,
     transport: Arc<TransportConfig>,
 ) -> Result<ServerConfig, TransportError> {
-    let mut server_config = tls::server_config(&config.tls, Role::Peer)?;
+    let mut server_config = tls::server_config(&config.tls, Protocol::Peer)?;
     server_config
         .transport_config(transport)
         .max_incoming(INCOMING_MAX)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use quinn::{Connection, ConnectionError, Endpoint};
 use raft_core::NodeId;
 use raft_core::ports::{PeerAddress, Transport};
-use raft_transport_quic::tls::{PeerIdentity, Role, SERVER_NAME, TlsIdentity, client_config};
+use raft_transport_quic::tls::{PeerIdentity, Protocol, SERVER_NAME, TlsIdentity, client_config};
 use raft_transport_quic::{CloseCode, QuicTransport};
 
 use crate::authority::{Authority, CLUSTER};
@@ -20,7 +20,7 @@ async fn node_that_is_not_a_configured_peer_is_refused_with_a_reason() {
     let (two, inbox) = start(TWO, ca.node(TWO));
     configure(&two, ONE);
     let issued = ca.issue_to(&PeerIdentity::Node { cluster: CLUSTER, node: THREE });
-    let connection = raw_dial(Some(&issued), &ca, Role::Peer, two.local_addr()).await;
+    let connection = raw_dial(Some(&issued), &ca, Protocol::Peer, two.local_addr()).await;
     let end = connection.unwrap().closed().await;
     let ConnectionError::ApplicationClosed(close) = &end else { panic!("{end}") };
     assert_eq!(close.error_code, CloseCode::NotAPeer.into(), "{end}");
@@ -62,7 +62,7 @@ impl StalledDials {
 
     fn connect(&mut self, count: usize) {
         for _ in 0..count {
-            let config = client_config(&self.tls, Role::Peer).unwrap();
+            let config = client_config(&self.tls, Protocol::Peer).unwrap();
             let relay = self.relay.local_addr().unwrap();
             let connecting = self.endpoint.connect_with(config, relay, SERVER_NAME).unwrap();
             self.connections.push(connecting);
@@ -88,7 +88,7 @@ async fn dial_from(
     node: SocketAddr,
 ) -> Result<Connection, ConnectionError> {
     let endpoint = Endpoint::client((IpAddr::from(source), 0).into()).unwrap();
-    let config = client_config(tls, Role::Peer).unwrap();
+    let config = client_config(tls, Protocol::Peer).unwrap();
     endpoint.connect_with(config, node, SERVER_NAME).unwrap().await
 }
 

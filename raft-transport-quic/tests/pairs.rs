@@ -6,7 +6,7 @@ use std::time::Duration;
 use quinn::{Connection, ConnectionError, Endpoint};
 use raft_core::ports::{PeerAddress, Transport};
 use raft_core::{Message, NodeId};
-use raft_transport_quic::tls::{PeerIdentity, Role, server_config};
+use raft_transport_quic::tls::{PeerIdentity, Protocol, server_config};
 use raft_transport_quic::{CloseCode, PeerCounts, QuicTransport};
 use tokio::time::timeout;
 
@@ -18,7 +18,7 @@ use crate::raw::{
 
 /// An endpoint in the place of the peer, which accepts the dials of the node under test.
 fn listen(ca: &Authority, node: NodeId) -> Endpoint {
-    let tls = server_config(&ca.node(node), Role::Peer).unwrap();
+    let tls = server_config(&ca.node(node), Protocol::Peer).unwrap();
     Endpoint::server(tls, (std::net::Ipv4Addr::LOCALHOST, 0).into()).unwrap()
 }
 
@@ -29,7 +29,7 @@ async fn accept(endpoint: &Endpoint) -> Connection {
 
 async fn dial(ca: &Authority, node: NodeId, to: &QuicTransport) -> Connection {
     let issued = ca.issue_to(&PeerIdentity::Node { cluster: CLUSTER, node });
-    raw_dial(Some(&issued), ca, Role::Peer, to.local_addr()).await.unwrap()
+    raw_dial(Some(&issued), ca, Protocol::Peer, to.local_addr()).await.unwrap()
 }
 
 /// The sequence number in the hello of the node under test; an error if it closes the connection.

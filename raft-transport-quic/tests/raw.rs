@@ -9,7 +9,7 @@ use raft_core::ports::{Inbox, PeerAddress, Transport};
 use raft_core::{
     Body, GroupId, Incarnation, Message, NodeId, RequestVoteResponse, Rpc, Term, wire,
 };
-use raft_transport_quic::tls::{Role, TlsIdentity};
+use raft_transport_quic::tls::{Protocol, TlsIdentity};
 use raft_transport_quic::{QuicConfig, QuicTransport};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -82,7 +82,7 @@ pub(crate) fn configure(transport: &QuicTransport, peer: NodeId) {
 pub(crate) async fn raw_dial(
     issued: Option<&Issued>,
     ca: &Authority,
-    role: Role,
+    protocol: Protocol,
     to: SocketAddr,
 ) -> Result<Connection, quinn::ConnectionError> {
     let mut roots = rustls::RootCertStore::empty();
@@ -101,7 +101,7 @@ pub(crate) async fn raw_dial(
         }
         None => builder.with_no_client_auth(),
     };
-    config.alpn_protocols = vec![role.alpn().to_vec()];
+    config.alpn_protocols = vec![protocol.alpn().to_vec()];
     let crypto = quinn::crypto::rustls::QuicClientConfig::try_from(config).unwrap();
     let config = quinn::ClientConfig::new(Arc::new(crypto));
     let endpoint = Endpoint::client((Ipv4Addr::LOCALHOST, 0).into()).unwrap();

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use quinn::Endpoint;
 use raft_core::ports::{PeerAddress, Transport};
-use raft_transport_quic::tls::{Role, server_config};
+use raft_transport_quic::tls::{Protocol, server_config};
 use raft_transport_quic::{CloseCode, QuicTransport};
 
 use crate::authority::Authority;
@@ -16,7 +16,7 @@ use crate::raw::{ONE, TWO, WAIT_MAX, config, hello, send_raw};
 async fn pauses_between_dials_grow_while_the_peer_closes_every_connection() {
     const FIRST_PAUSE: Duration = Duration::from_millis(100);
     let ca = Authority::new("ours");
-    let tls = server_config(&ca.node(TWO), Role::Peer).unwrap();
+    let tls = server_config(&ca.node(TWO), Protocol::Peer).unwrap();
     let two = Endpoint::server(tls, (std::net::Ipv4Addr::LOCALHOST, 0).into()).unwrap();
     let mut config = config(ONE, ca.node(ONE));
     (config.redial_min, config.redial_max) = (FIRST_PAUSE, 100 * FIRST_PAUSE);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use quinn::Endpoint;
 use raft_core::ports::{PeerAddress, Transport};
 use raft_core::{ClusterId, Message, NodeId, wire};
-use raft_transport_quic::tls::{PeerIdentity, Role, TlsError, TlsIdentity, client_config};
+use raft_transport_quic::tls::{PeerIdentity, Protocol, TlsError, TlsIdentity, client_config};
 use raft_transport_quic::{CloseCode, PeerStatus, QuicTransport, TransportError};
 
 use crate::authority::{Authority, CLUSTER, Issued};
@@ -86,7 +86,7 @@ async fn expired_and_not_yet_valid_certificates_are_refused_with_their_dates() {
         [(2001, 2002, ["expired on", "2002"]), (2400, 2500, ["not valid before", "2400"])]
     {
         let issued = ca.issue_for_years(&[&uri], first, last);
-        let connection = raw_dial(Some(&issued), &ca, Role::Peer, two.local_addr()).await;
+        let connection = raw_dial(Some(&issued), &ca, Protocol::Peer, two.local_addr()).await;
         let end = close_reason(connection).await;
         for word in expected.iter().chain(&["node/1"]) {
             assert!(end.contains(word), "{word:?} is not in {end:?}");
@@ -99,7 +99,7 @@ async fn expired_and_not_yet_valid_certificates_are_refused_with_their_dates() {
 async fn connection_without_a_certificate_is_refused() {
     let ca = Authority::new("ours");
     let (two, inbox) = start(TWO, ca.node(TWO));
-    let connection = raw_dial(None, &ca, Role::Peer, two.local_addr()).await;
+    let connection = raw_dial(None, &ca, Protocol::Peer, two.local_addr()).await;
     if let Ok(connection) = &connection {
         // These bytes are sent before the refusal has arrived, and must not be read.
         let _ = send_raw(connection, &[hello(), frame(&vote(ONE, TWO))].concat()).await;
@@ -116,7 +116,7 @@ async fn client_at_the_peer_port_is_refused_with_the_right_port() {
     let client = PeerIdentity::Client { cluster: CLUSTER, name: "ops".to_owned() };
     let identity = ca.issue_to(&client).load().unwrap();
     let endpoint = Endpoint::client((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
-    let dialled = client_config(&identity, Role::Client).unwrap();
+    let dialled = client_config(&identity, Protocol::Client).unwrap();
     let connection =
         endpoint.connect_with(dialled, two.local_addr(), "raft.internal").unwrap().await;
     let end = close_reason(connection).await;
@@ -124,7 +124,7 @@ async fn client_at_the_peer_port_is_refused_with_the_right_port() {
 
     // The right protocol with the certificate of a client.
     let issued = ca.issue_to(&client);
-    let connection = raw_dial(Some(&issued), &ca, Role::Peer, two.local_addr()).await;
+    let connection = raw_dial(Some(&issued), &ca, Protocol::Peer, two.local_addr()).await;
     let end = close_reason(connection).await;
     assert!(end.contains("expected the certificate of a node"), "{end}");
     assert_eq!(inbox.messages(), 0);
@@ -141,7 +141,7 @@ async fn certificate_without_exactly_one_name_is_refused() {
         [(vec![], "has no subject"), (vec![uri.as_str(), &other], "several"), (vec![bad], bad)]
     {
         let issued = ca.issue(&uris);
-        let connection = raw_dial(Some(&issued), &ca, Role::Peer, two.local_addr()).await;
+        let connection = raw_dial(Some(&issued), &ca, Protocol::Peer, two.local_addr()).await;
         let end = close_reason(connection).await;
         assert!(end.contains(word), "{word:?} is not in {end:?}");
         let error = issued.load().unwrap_err();
@@ -174,7 +174,8 @@ async fn protocol_violation_closes_the_connection_with_a_code_and_a_reason() {
     let count = cases.len();
     for (bad, code, expected) in cases {
         let issued = ca.issue_to(&PeerIdentity::Node { cluster: CLUSTER, node: ONE });
-        let connection = raw_dial(Some(&issued), &ca, Role::Peer, two.local_addr()).await.unwrap();
+        let connection =
+            raw_dial(Some(&issued), &ca, Protocol::Peer, two.local_addr()).await.unwrap();
         send_raw(&connection, &[hello(), good.clone(), bad].concat()).await.unwrap();
         let end = tokio::time::timeout(WAIT_MAX, connection.closed()).await.unwrap();
         let quinn::ConnectionError::ApplicationClosed(close) = &end else { panic!("{end}") };
@@ -197,7 +198,8 @@ async fn connection_that_does_not_begin_with_a_hello_is_closed() {
         [&[0], frame(&vote(ONE, TWO)).as_slice()].concat(),
     ] {
         let issued = ca.issue_to(&PeerIdentity::Node { cluster: CLUSTER, node: ONE });
-        let connection = raw_dial(Some(&issued), &ca, Role::Peer, two.local_addr()).await.unwrap();
+        let connection =
+            raw_dial(Some(&issued), &ca, Protocol::Peer, two.local_addr()).await.unwrap();
         send_raw(&connection, &first_bytes).await.unwrap();
         let end = close_reason(Ok(connection)).await;
         assert!(end.contains("did not begin the connection with a hello"), "{end}");

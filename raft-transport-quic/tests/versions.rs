@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use quinn::{ConnectionError, Endpoint};
 use raft_core::ports::{PeerAddress, Transport};
-use raft_transport_quic::tls::{PeerIdentity, Role, server_config};
+use raft_transport_quic::tls::{PeerIdentity, Protocol, server_config};
 use raft_transport_quic::{CloseCode, PeerStatus, QuicTransport};
 
 use crate::authority::{Authority, CLUSTER};
@@ -26,7 +26,7 @@ async fn unknown_messages_and_streams_of_a_newer_peer_are_skipped_and_counted() 
     let (two, inbox) = start(TWO, ca.node(TWO));
     configure(&two, ONE);
     let issued = ca.issue_to(&PeerIdentity::Node { cluster: CLUSTER, node: ONE });
-    let connection = raw_dial(Some(&issued), &ca, Role::Peer, two.local_addr()).await.unwrap();
+    let connection = raw_dial(Some(&issued), &ca, Protocol::Peer, two.local_addr()).await.unwrap();
     let known = frame(&vote(ONE, TWO));
     let bytes = [hello_of(1, 2), known.clone(), frame_of_unknown_kind(), known].concat();
     send_raw(&connection, &bytes).await.unwrap();
@@ -52,7 +52,7 @@ async fn hello_with_further_fields_is_accepted() {
     let (two, inbox) = start(TWO, ca.node(TWO));
     configure(&two, ONE);
     let issued = ca.issue_to(&PeerIdentity::Node { cluster: CLUSTER, node: ONE });
-    let connection = raw_dial(Some(&issued), &ca, Role::Peer, two.local_addr()).await.unwrap();
+    let connection = raw_dial(Some(&issued), &ca, Protocol::Peer, two.local_addr()).await.unwrap();
     let mut hello = hello_of(1, 2);
     hello.extend([7; 40]);
     hello[4] += 40;
@@ -66,7 +66,7 @@ async fn accepted_connection_without_a_common_version_is_closed_with_both_ranges
     let (two, inbox) = start(TWO, ca.node(TWO));
     configure(&two, ONE);
     let issued = ca.issue_to(&PeerIdentity::Node { cluster: CLUSTER, node: ONE });
-    let connection = raw_dial(Some(&issued), &ca, Role::Peer, two.local_addr()).await.unwrap();
+    let connection = raw_dial(Some(&issued), &ca, Protocol::Peer, two.local_addr()).await.unwrap();
     let bytes = [hello_of(2, 3), frame(&vote(ONE, TWO))].concat();
     send_raw(&connection, &bytes).await.unwrap();
     let end = tokio::time::timeout(WAIT_MAX, connection.closed()).await.unwrap();
@@ -80,7 +80,7 @@ async fn accepted_connection_without_a_common_version_is_closed_with_both_ranges
 async fn dial_without_a_common_version_reports_both_ranges() {
     let ca = Authority::new("ours");
     let newer = Endpoint::server(
-        server_config(&ca.node(TWO), Role::Peer).unwrap(),
+        server_config(&ca.node(TWO), Protocol::Peer).unwrap(),
         (std::net::Ipv4Addr::LOCALHOST, 0).into(),
     )
     .unwrap();

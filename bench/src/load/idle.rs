@@ -10,7 +10,7 @@ use raft_server::kv::protocol::{
     ClientHello, FrameReader, SUPPORTED_VERSIONS, ServerHello, negotiate, read_extensible,
     write_frame,
 };
-use raft_transport_quic::tls::{self, Role, SERVER_NAME, TlsIdentity};
+use raft_transport_quic::tls::{self, Protocol, SERVER_NAME, TlsIdentity};
 use tokio::task::JoinSet;
 
 /// Concurrent handshakes.
@@ -33,7 +33,7 @@ impl IdleConnections {
         tls: &TlsIdentity,
     ) -> anyhow::Result<Self> {
         let endpoint = Endpoint::client(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
-        let mut config = tls::client_config(tls, Role::Client)?;
+        let mut config = tls::client_config(tls, Protocol::Client)?;
         let mut transport = TransportConfig::default();
         transport.keep_alive_interval(Some(KEEP_ALIVE_INTERVAL));
         config.transport_config(Arc::new(transport));

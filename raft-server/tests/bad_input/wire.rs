@@ -7,19 +7,19 @@ use quinn::{Connection, ConnectionError, Endpoint};
 use raft_server::kv::client::Client;
 use raft_server::kv::state_machine::Put;
 use raft_transport_quic::CloseCode;
-use raft_transport_quic::tls::{Role, SERVER_NAME, TlsFiles, TlsIdentity, client_config};
+use raft_transport_quic::tls::{Protocol, SERVER_NAME, TlsFiles, TlsIdentity, client_config};
 
 use super::block_on;
 use crate::process::cluster::Cluster;
 use crate::process::poll::PATIENCE;
 
 /// Connects to a port with the certificate of a holder, in one of the two protocols.
-async fn dial(cluster: &Cluster, holder: &str, role: Role, to: SocketAddr) -> Connection {
+async fn dial(cluster: &Cluster, holder: &str, protocol: Protocol, to: SocketAddr) -> Connection {
     let file = |kind: &str| cluster.path(&format!("{holder}.{kind}"));
     let files = TlsFiles { ca: cluster.path("ca.pem"), certificate: file("pem"), key: file("key") };
     let identity = TlsIdentity::load(&files).unwrap();
     let endpoint = Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
-    let config = client_config(&identity, role).unwrap();
+    let config = client_config(&identity, protocol).unwrap();
     endpoint.connect_with(config, to, SERVER_NAME).unwrap().await.unwrap()
 }
 
@@ -46,7 +46,7 @@ fn client_at_the_peer_port_is_refused_with_the_right_port() {
     block_on(async {
         let mut cluster = Cluster::started(1);
         put(&cluster.client()).await;
-        let connection = dial(&cluster, "client", Role::Client, cluster.ports(1).peer).await;
+        let connection = dial(&cluster, "client", Protocol::Client, cluster.ports(1).peer).await;
         let (code, reason) = refusal(&connection).await;
         assert_eq!(code, CloseCode::WrongPort as u64);
         assert!(reason.contains("clients use the client address"), "{reason}");
@@ -61,7 +61,7 @@ fn node_at_the_client_port_is_refused_with_the_right_port() {
     block_on(async {
         let mut cluster = Cluster::started(1);
         put(&cluster.client()).await;
-        let connection = dial(&cluster, "node-1", Role::Peer, cluster.ports(1).client).await;
+        let connection = dial(&cluster, "node-1", Protocol::Peer, cluster.ports(1).client).await;
         let (code, reason) = refusal(&connection).await;
         assert_eq!(code, CloseCode::WrongPort as u64);
         assert!(reason.contains("nodes use the peer address"), "{reason}");
@@ -83,12 +83,12 @@ fn invalid_bytes_at_either_port_close_the_connection_and_the_node_continues() {
         let client = cluster.client();
         put(&client).await;
         for bytes in invalid_bytes() {
-            for (holder, role, to) in [
-                ("client", Role::Client, cluster.ports(1).client),
-                ("node-2", Role::Peer, cluster.ports(1).peer),
+            for (holder, protocol, to) in [
+                ("client", Protocol::Client, cluster.ports(1).client),
+                ("node-2", Protocol::Peer, cluster.ports(1).peer),
             ] {
-                let connection = dial(&cluster, holder, role, to).await;
-                send(&connection, role, &bytes).await;
+                let connection = dial(&cluster, holder, protocol, to).await;
+                send(&connection, protocol, &bytes).await;
                 put(&client).await;
             }
         }
@@ -119,12 +119,12 @@ fn invalid_bytes() -> Vec<Vec<u8>> {
 }
 
 /// Sends bytes on the first stream of a protocol and waits until the peer closes the connection.
-async fn send(connection: &Connection, role: Role, bytes: &[u8]) {
-    let mut stream = match role {
-        Role::Client => connection.open_bi().await.unwrap().0,
-        Role::Peer => connection.open_uni().await.unwrap(),
+async fn send(connection: &Connection, protocol: Protocol, bytes: &[u8]) {
+    let mut stream = match protocol {
+        Protocol::Client => connection.open_bi().await.unwrap().0,
+        Protocol::Peer => connection.open_uni().await.unwrap(),
     };
-    if role == Role::Peer {
+    if protocol == Protocol::Peer {
         // The number of a stream that exists.
         let _ = stream.write_all(&[0]).await;
     }
@@ -132,5 +132,5 @@ async fn send(connection: &Connection, role: Role, bytes: &[u8]) {
     let _ = stream.write_all(bytes).await;
     let _ = stream.finish();
     let closed = tokio::time::timeout(PATIENCE, connection.closed()).await;
-    assert!(closed.is_ok(), "the connection stays open after {role:?} {bytes:?}");
+    assert!(closed.is_ok(), "the connection stays open after {protocol:?} {bytes:?}");
 }

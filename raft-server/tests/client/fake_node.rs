@@ -9,7 +9,7 @@ use raft_server::kv::protocol::{
     SUPPORTED_VERSIONS, ServerHello, write_frame,
 };
 use raft_server::kv::state_machine::{Outcome, Output, Revision, SessionId};
-use raft_transport_quic::tls::{self, Role};
+use raft_transport_quic::tls::{self, Protocol};
 
 use super::raw_client::read_message_from;
 use super::tls::{CLUSTER, Issuer};
@@ -32,7 +32,7 @@ pub(super) struct FakeConnection {
 
 impl FakeNode {
     pub(super) fn new(issuer: &Issuer, node: u64) -> Self {
-        let config = tls::server_config(&issuer.node(node), Role::Client).unwrap();
+        let config = tls::server_config(&issuer.node(node), Protocol::Client).unwrap();
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         Self { endpoint: Endpoint::server(config, any).unwrap(), node }
     }

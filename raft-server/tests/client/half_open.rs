@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use quinn::Endpoint;
 use raft_server::kv::client::{Client, ClientConfig};
-use raft_transport_quic::tls::{Role, SERVER_NAME, client_config};
+use raft_transport_quic::tls::{Protocol, SERVER_NAME, client_config};
 
 use super::cluster::{CONNECTIONS_MAX, Cluster};
 use super::setup::within;
@@ -57,7 +57,7 @@ async fn half_open_handshakes_do_not_count_as_connections() {
     let cluster = Cluster::led().await;
     let node = cluster.members[0].api.address();
     let unauthenticated = Endpoint::client((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
-    let config = client_config(&Issuer::new().client(), Role::Client).unwrap();
+    let config = client_config(&Issuer::new().client(), Protocol::Client).unwrap();
     let mut stalled = Vec::new();
     for _ in 0..CONNECTIONS_MAX {
         let (begun, begins): (_, Receiver<()>) = channel();

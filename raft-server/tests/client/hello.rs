@@ -8,7 +8,7 @@ use raft_server::kv::protocol::{
     ClientHello, REQUEST_BYTES_MAX, Request, RequestBody, Response, ResponseBody,
     SUPPORTED_VERSIONS, ServerHello,
 };
-use raft_transport_quic::tls::{self, Role, SERVER_NAME, TlsIdentity};
+use raft_transport_quic::tls::{self, Protocol, SERVER_NAME, TlsIdentity};
 use raft_transport_quic::{CloseCode, VersionRange};
 
 use super::cluster::Cluster;
@@ -17,7 +17,7 @@ use super::setup::within;
 use super::tls::{CLUSTER, Issuer};
 
 async fn connect(cluster: &Cluster, identity: &TlsIdentity) -> Connection {
-    dial(cluster.members[0].api.address(), identity, Role::Client).await
+    dial(cluster.members[0].api.address(), identity, Protocol::Client).await
 }
 
 /// Sends bytes on a new stream and returns the code and reason of the node's close.
@@ -121,7 +121,7 @@ async fn malformed_frame_closes_its_connection_and_no_other() {
 async fn node_at_the_client_port_is_refused_with_the_port_to_use() {
     let cluster = Cluster::led().await;
     let address = cluster.members[0].api.address();
-    let connection = dial(address, &cluster.issuer.node(2), Role::Peer).await;
+    let connection = dial(address, &cluster.issuer.node(2), Protocol::Peer).await;
     let (closed, reason) = close_after(connection, &[]).await;
     assert_eq!(closed, CloseCode::WrongPort as u64);
     assert!(reason.contains("nodes use the peer address"), "{reason}");
@@ -141,7 +141,7 @@ async fn client_with_a_certificate_of_another_cluster_is_refused() {
 async fn client_with_a_certificate_of_another_authority_fails_the_handshake() {
     let cluster = Cluster::led().await;
     let endpoint = Endpoint::client((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
-    let config = tls::client_config(&Issuer::new().client(), Role::Client).unwrap();
+    let config = tls::client_config(&Issuer::new().client(), Protocol::Client).unwrap();
     let address = cluster.members[0].api.address();
     let connected = within(endpoint.connect_with(config, address, SERVER_NAME).unwrap()).await;
     assert!(matches!(connected, Err(ConnectionError::TransportError(_))), "{connected:?}");

@@ -287,7 +287,7 @@ fn numbers_of_the_document_are_those_of_the_code() {
     let bytes = |number: usize| grouped(number as u64);
     for expected in [
         format!("This page describes version {PROTOCOL_VERSION}."),
-        format!("| ALPN | `{}` |", String::from_utf8_lossy(tls::Role::Client.alpn())),
+        format!("| ALPN | `{}` |", String::from_utf8_lossy(tls::Protocol::Client.alpn())),
         format!("| client to node, requests | {} |", bytes(REQUEST_BYTES_MAX)),
         format!("| node to client | {} |", bytes(FRAME_BYTES_MAX)),
         format!("connections are at their limit ({})", bytes(port.connections_max)),

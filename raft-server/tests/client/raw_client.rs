@@ -6,7 +6,7 @@ use quinn::{Connection, Endpoint, RecvStream, SendStream};
 use raft_server::kv::protocol::{
     ClientHello, FrameReader, SUPPORTED_VERSIONS, ServerHello, read_message, write_frame,
 };
-use raft_transport_quic::tls::{self, Role, SERVER_NAME, TlsIdentity};
+use raft_transport_quic::tls::{self, Protocol, SERVER_NAME, TlsIdentity};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -28,7 +28,7 @@ pub(super) struct RawClient {
 impl RawClient {
     /// Connects to a client port and opens the stream of requests. Sends nothing.
     pub(super) async fn connect(address: SocketAddr, identity: &TlsIdentity) -> Self {
-        Self::on(dial(address, identity, Role::Client).await).await
+        Self::on(dial(address, identity, Protocol::Client).await).await
     }
 
     /// As [`RawClient::connect`], and exchanges hellos.
@@ -61,10 +61,14 @@ impl RawClient {
 }
 
 /// Connects to a port with a protocol.
-pub(super) async fn dial(address: SocketAddr, identity: &TlsIdentity, role: Role) -> Connection {
+pub(super) async fn dial(
+    address: SocketAddr,
+    identity: &TlsIdentity,
+    protocol: Protocol,
+) -> Connection {
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let endpoint = Endpoint::client(any).unwrap();
-    let config = tls::client_config(identity, role).unwrap();
+    let config = tls::client_config(identity, protocol).unwrap();
     let connecting = endpoint.connect_with(config, address, SERVER_NAME).unwrap();
     within(connecting).await.unwrap()
 }

@@ -4,8 +4,8 @@ use quinn::Connection;
 use raft_core::{ClusterId, NodeId};
 
 use super::identity::{IdentityError, PeerIdentity};
-use super::negotiated::{negotiated_role, peer_identity};
-use super::role::Role;
+use super::negotiated::{negotiated_protocol, peer_identity};
+use super::protocol::Protocol;
 use crate::close::CloseCode;
 
 /// Why a connection with a genuine certificate is refused.
@@ -100,20 +100,20 @@ impl Refusal {
 /// Why the connection must be refused. The caller closes it with [`Refusal::close`].
 pub fn accepted_identity(
     connection: &Connection,
-    port: Role,
+    port: Protocol,
     cluster: ClusterId,
 ) -> Result<PeerIdentity, Refusal> {
-    match (port, negotiated_role(connection)) {
-        (Role::Peer, Some(Role::Peer)) | (Role::Client, Some(Role::Client)) => {}
-        (Role::Peer, Some(Role::Client)) => return Err(Refusal::ClientAtPeerPort),
-        (Role::Client, Some(Role::Peer)) => return Err(Refusal::PeerAtClientPort),
+    match (port, negotiated_protocol(connection)) {
+        (Protocol::Peer, Some(Protocol::Peer)) | (Protocol::Client, Some(Protocol::Client)) => {}
+        (Protocol::Peer, Some(Protocol::Client)) => return Err(Refusal::ClientAtPeerPort),
+        (Protocol::Client, Some(Protocol::Peer)) => return Err(Refusal::PeerAtClientPort),
         (_, None) => return Err(Refusal::NoProtocol),
     }
     let found = peer_identity(connection)?;
     if found.cluster() != cluster {
         return Err(Refusal::WrongCluster { expected: cluster, found });
     }
-    if port == Role::Peer && found.node().is_none() {
+    if port == Protocol::Peer && found.node().is_none() {
         return Err(Refusal::NotANode { found });
     }
     Ok(found)

@@ -8,19 +8,19 @@ use quinn::{ClientConfig, ServerConfig};
 use super::crypto::provider;
 use super::error::TlsError;
 use super::files::TlsIdentity;
-use super::role::Role;
+use super::protocol::Protocol;
 use super::verify::{ClientVerifier, ServerVerifier};
 
 /// The server name that every dial requests. It is a placeholder: identities are not host names.
 pub const SERVER_NAME: &str = "raft.internal";
 
-/// Creates the configuration of a port for `role`. It completes handshakes for the other role too:
-/// [`accepted_identity`](super::accepted_identity) then refuses the connection with a reason that
-/// names the right port.
+/// Creates the configuration of a port for `protocol`. It completes handshakes for the other
+/// protocol too: [`accepted_identity`](super::accepted_identity) then refuses the connection with a
+/// reason that names the right port.
 ///
 /// # Errors
 /// When the certificates cannot be used for this.
-pub fn server_config(identity: &TlsIdentity, role: Role) -> Result<ServerConfig, TlsError> {
+pub fn server_config(identity: &TlsIdentity, protocol: Protocol) -> Result<ServerConfig, TlsError> {
     let provider = provider();
     let verifier = ClientVerifier::new(identity.roots(), provider.clone())?;
     let mut config = rustls::ServerConfig::builder_with_provider(provider)
@@ -29,7 +29,7 @@ pub fn server_config(identity: &TlsIdentity, role: Role) -> Result<ServerConfig,
         .with_client_cert_verifier(Arc::new(verifier))
         .with_single_cert(identity.chain().to_vec(), identity.key())
         .map_err(unusable)?;
-    config.alpn_protocols = vec![role.alpn().to_vec(), role.other().alpn().to_vec()];
+    config.alpn_protocols = vec![protocol.alpn().to_vec(), protocol.other().alpn().to_vec()];
     // Every connection presents its certificate: no resumption, no data before the handshake.
     config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
@@ -39,12 +39,12 @@ pub fn server_config(identity: &TlsIdentity, role: Role) -> Result<ServerConfig,
     Ok(ServerConfig::with_crypto(Arc::new(crypto)))
 }
 
-/// Creates the configuration for dialling a port for `role`. The caller must check the dialled node
-/// with [`dialled_identity`](super::dialled_identity) before it sends anything.
+/// Creates the configuration for dialling a port for `protocol`. The caller must check the dialled
+/// node with [`dialled_identity`](super::dialled_identity) before it sends anything.
 ///
 /// # Errors
 /// When the certificates cannot be used for this.
-pub fn client_config(identity: &TlsIdentity, role: Role) -> Result<ClientConfig, TlsError> {
+pub fn client_config(identity: &TlsIdentity, protocol: Protocol) -> Result<ClientConfig, TlsError> {
     let provider = provider();
     let verifier = ServerVerifier::new(identity.roots(), provider.clone());
     let mut config = rustls::ClientConfig::builder_with_provider(provider)
@@ -54,7 +54,7 @@ pub fn client_config(identity: &TlsIdentity, role: Role) -> Result<ClientConfig,
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_client_auth_cert(identity.chain().to_vec(), identity.key())
         .map_err(unusable)?;
-    config.alpn_protocols = vec![role.alpn().to_vec()];
+    config.alpn_protocols = vec![protocol.alpn().to_vec()];
     config.resumption = rustls::client::Resumption::disabled();
     config.enable_early_data = false;
     let crypto =

@@ -14,7 +14,7 @@ mod files;
 mod holder;
 mod identity;
 mod negotiated;
-mod role;
+mod protocol;
 mod verify;
 
 pub use check::{Refusal, accepted_identity, dialled_identity};
@@ -22,5 +22,5 @@ pub use config::{SERVER_NAME, client_config, server_config};
 pub use error::TlsError;
 pub use files::{TlsFiles, TlsIdentity};
 pub use identity::{IdentityError, PeerIdentity};
-pub use negotiated::{negotiated_role, peer_identity};
-pub use role::Role;
+pub use negotiated::{negotiated_protocol, peer_identity};
+pub use protocol::Protocol;

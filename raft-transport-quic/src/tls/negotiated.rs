@@ -5,7 +5,7 @@ use quinn::crypto::rustls::HandshakeData;
 use rustls::pki_types::CertificateDer;
 
 use super::identity::{IdentityError, PeerIdentity};
-use super::role::Role;
+use super::protocol::Protocol;
 
 /// The identity in the certificate of the other side of an established connection.
 ///
@@ -23,8 +23,8 @@ pub fn peer_identity(connection: &Connection) -> Result<PeerIdentity, IdentityEr
 
 /// The protocol that an established connection has negotiated; `None` if it is not known here.
 #[must_use]
-pub fn negotiated_role(connection: &Connection) -> Option<Role> {
+pub fn negotiated_protocol(connection: &Connection) -> Option<Protocol> {
     let data = connection.handshake_data()?.downcast::<HandshakeData>().ok()?;
     let protocol = data.protocol?;
-    Role::ALL.into_iter().find(|role| role.alpn() == protocol)
+    Protocol::ALL.into_iter().find(|known| known.alpn() == protocol)
 }

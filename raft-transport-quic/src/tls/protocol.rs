@@ -2,14 +2,14 @@
 
 /// The protocol of a port or of a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Role {
+pub enum Protocol {
     /// Between nodes.
     Peer,
     /// Between clients and nodes.
     Client,
 }
 
-impl Role {
+impl Protocol {
     pub(super) const ALL: [Self; 2] = [Self::Peer, Self::Client];
 
     /// The identifier with which TLS negotiates the protocol (ALPN, RFC 7301).

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use quinn::{ConnectError, Connection, ConnectionError, Endpoint, IdleTimeout, TransportConfig};
 use raft_transport_quic::CloseCode;
-use raft_transport_quic::tls::{self, Role, SERVER_NAME};
+use raft_transport_quic::tls::{self, Protocol, SERVER_NAME};
 use tokio::time::Instant;
 
 use super::addresses::{self, FailedAttempt, connect_to_any};
@@ -55,7 +55,7 @@ pub(super) struct Dialler {
 
 impl Dialler {
     pub(super) fn new(config: &ClientConfig) -> Result<Self, Error> {
-        let mut client = tls::client_config(&config.tls, Role::Client)?;
+        let mut client = tls::client_config(&config.tls, Protocol::Client)?;
         let mut transport = TransportConfig::default();
         let idle = IdleTimeout::try_from(IDLE_TIMEOUT).map_err(|e| Error::Config(e.to_string()))?;
         transport
@@ -297,7 +297,7 @@ mod tests {
         // Receives packets and never responds.
         let unresponsive = UdpSocket::bind(any).unwrap();
         let endpoint =
-            Endpoint::server(tls::server_config(&node, Role::Client).unwrap(), any).unwrap();
+            Endpoint::server(tls::server_config(&node, Protocol::Client).unwrap(), any).unwrap();
         let resolved = [unresponsive.local_addr().unwrap(), endpoint.local_addr().unwrap()];
         let config = ClientConfig::new(Vec::new(), client);
         let dialler = Dialler::new(&config).unwrap();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::{Connecting, Connection, Endpoint, Incoming};
-use raft_transport_quic::tls::{self, PeerIdentity, Role};
+use raft_transport_quic::tls::{self, PeerIdentity, Protocol};
 use raft_transport_quic::{CloseCode, Handshake, HandshakeRuntime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tracing::{debug, warn};
@@ -92,7 +92,7 @@ async fn authenticate(
     connecting: Connecting,
 ) -> Result<(Connection, PeerIdentity, ConnectionSlot), String> {
     let connection = connecting.await.map_err(|error| error.to_string())?;
-    let identity = tls::accepted_identity(&connection, Role::Client, context.config.cluster)
+    let identity = tls::accepted_identity(&connection, Protocol::Client, context.config.cluster)
         .map_err(|refusal| {
             refusal.close(&connection);
             refusal.to_string()

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use quinn::{Endpoint, EndpointConfig, IdleTimeout, TransportConfig, VarInt};
 use raft_core::NodeId;
-use raft_transport_quic::tls::{self, Role};
+use raft_transport_quic::tls::{self, Protocol};
 use raft_transport_quic::{CloseCode, HandshakeRuntime};
 use tokio::sync::watch;
 use tracing::{debug, info};
@@ -61,7 +61,7 @@ impl ClientApi {
         node: NodeHandle,
         reader: KvReader,
     ) -> Result<Self, ClientApiError> {
-        let mut server = tls::server_config(&config.tls, Role::Client)?;
+        let mut server = tls::server_config(&config.tls, Protocol::Client)?;
         server
             .transport_config(Arc::new(transport_config()))
             .max_incoming(INCOMING_MAX)
