@@ -161,7 +161,7 @@ impl NodeHandle {
 
     /// Shuts the node down and waits until it has [stopped](Self::stopped). New requests are
     /// refused. Pending ones may finish for at most twice
-    /// [`election_timeout_min`](raft_core::Config::election_timeout_min); after that they return
+    /// [`election_timeout_min`](raft_core::Settings::election_timeout_min); after that they return
     /// `Unknown` or `Stopped`. Then the threads finish the work that they have. A leader does not
     /// step down first; [`step_down`](Self::step_down) lets the others elect a leader sooner.
     ///
