@@ -1,4 +1,4 @@
-//! What a node wants done.
+//! Effects: what a node requests from its host.
 
 use alloc::vec::Vec;
 
@@ -10,34 +10,37 @@ use crate::message::Message;
 use crate::ports::Persist;
 use crate::types::{FetchId, LogIndex, NodeId, RequestId};
 
-/// One thing for the shell to do. Effects of one kind are carried out in the order in which they
-/// were emitted; between kinds there is no order.
+/// A request of a node to its host. The host executes the effects of one variant in the order in
+/// which they were emitted. Effects of different variants may be executed in any order and at the
+/// same time.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Effect {
-    /// Make this durable, then say [`Input::Persisted`](crate::Input::Persisted). Several may be
-    /// made durable together with one sync; then only the last number needs to be reported.
+    /// Make this change durable, then report it with [`Input::Persisted`](crate::Input::Persisted).
+    /// Several changes may be made durable with one sync; a report of the last one covers them all.
+    /// If the store fails, the host stops the node; it does not retry.
     Persist(Persist),
-    /// Send this; it may be lost.
+    /// Send this message. It may be lost, but must not be altered.
     Send(Message),
-    /// Read entries back from the log store, then say
-    /// [`Input::EntriesFetched`](crate::Input::EntriesFetched). Every entry asked for is durable.
-    /// Each request is answered once; at most one for the state machine and one for each follower
-    /// are unanswered at any time.
+    /// Read entries from the log store, then report them with
+    /// [`Input::EntriesFetched`](crate::Input::EntriesFetched). All requested entries are durable.
+    /// Every fetch is reported exactly once, also a failed one. At most one fetch for the state
+    /// machine and one for each follower are pending at any time.
     FetchEntries(FetchEntries),
-    /// Hand these to the state machine, then say [`Input::Applied`](crate::Input::Applied) or
-    /// [`Input::ApplyFailed`](crate::Input::ApplyFailed). After a failure, the `Apply` effects
-    /// that are still queued behind it are dropped: the core emits them again when it retries.
+    /// Apply these entries to the state machine in this order, then report with
+    /// [`Input::Applied`](crate::Input::Applied) or
+    /// [`Input::ApplyFailed`](crate::Input::ApplyFailed). After a failure the host drops the
+    /// `Apply` effects that it has not executed yet: the node emits their entries again.
     Apply(Vec<CommittedEntry>),
-    /// A request has ended here.
+    /// Complete a request.
     Respond(Response),
-    /// Something worth a log line or a metric.
+    /// An event for logs, metrics and traces. May be ignored.
     Event(Event),
-    /// Stop this node: it ignores every input from now on. The reason is durable only if a
-    /// [`Persist`] with a broken mark came with it.
+    /// Stop this node. From now on it refuses requests and ignores all other inputs. If a
+    /// [`Persist`] with a broken mark was emitted in the same step, make it durable first.
     Halt(HaltReason),
 }
 
-/// Which entries to read back.
+/// The entries to read from the log store.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FetchEntries {
     /// Its number, returned with the entries.
@@ -46,44 +49,46 @@ pub struct FetchEntries {
     pub from: LogIndex,
     /// The last index.
     pub last: LogIndex,
-    /// Stop after the entry that reaches this weight; at least one entry is delivered.
+    /// Stop after the entry that reaches this weight ([`Entry::weight_bytes`]); at least one entry
+    /// is returned.
     pub bytes_max: u64,
 }
 
-/// A committed entry on its way to the state machine.
+/// A committed entry, to be applied.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CommittedEntry {
     /// The entry.
     pub entry: Entry,
-    /// The request that proposed it, if that was made at this node and its caller still waits:
-    /// the shell answers it with the state machine's output, or with the state machine's error.
+    /// The proposal of this node that created the entry, if it is still pending. The host completes
+    /// it with the output of the state machine, or with its error.
     pub request: Option<RequestId>,
 }
 
-/// How a request ended, as far as the core decides it.
+/// The outcome of a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Response {
-    /// Which request.
+    /// The request.
     pub id: RequestId,
-    /// How it ended.
+    /// Its outcome.
     pub outcome: Outcome,
 }
 
-/// How a request ended. A proposal that was applied has no variant here: its caller is answered
-/// with the state machine's output (see [`CommittedEntry::request`]).
+/// How a request ended. An applied proposal has no variant here: the host completes it with the
+/// output of the state machine (see [`CommittedEntry::request`]).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Outcome {
-    /// It was refused and is not in the log: asking again is safe.
+    /// Refused. The command is not in the log: a retry is safe.
     Refused(Refusal),
-    /// Leadership was lost on the way: the command may or may not take effect. Ask again with
-    /// the same session and serial, or read first.
+    /// Leadership was lost while the command was in the log and not committed: it may or may not
+    /// take effect. Before a retry the caller needs a session and serial that make duplicates
+    /// detectable, or must read the state (thesis §6.3).
     Unknown {
-        /// Who might lead now.
+        /// The new leader, if it is known.
         leader: Option<NodeId>,
     },
-    /// A read may be answered from the state machine as it is now.
+    /// The read may be executed on the state machine as it is now.
     ReadReady {
-        /// What was committed when the read was confirmed; applied here by now.
+        /// The commit index when the read was confirmed. The state machine has applied it.
         read_index: LogIndex,
     },
 }
@@ -91,28 +96,28 @@ pub enum Outcome {
 /// Why a request was refused, and what to do next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, thiserror::Error)]
 pub enum Refusal {
-    /// Another node leads: ask that one.
+    /// Another node leads: retry there.
     #[error("not the leader; node {leader} leads")]
     NotLeader {
         /// The leader of this node's term.
         leader: NodeId,
     },
-    /// Nobody is known to lead: ask again after a while, here or elsewhere.
+    /// No leader is known: retry after a pause, at this or another node.
     #[error("no leader is known; try again shortly")]
     NoLeader,
-    /// Leads, but has not committed an entry of its own term yet, so that it cannot know what is
-    /// committed (Raft §8): ask again shortly.
+    /// The node leads, but has not committed an entry of its own term yet, so that it does not know
+    /// the commit index of the cluster (Raft §8): retry after a short pause.
     #[error("the leader has not committed in its term yet; try again shortly")]
     NotReady,
-    /// Too many commands wait to be committed or applied at the leader: slow down.
-    #[error("too many commands are under way; slow down and try again")]
+    /// Too many commands are not committed or not applied yet: retry after a pause, and send fewer.
+    #[error("too many commands are in progress; slow down and try again")]
     Busy,
-    /// The command is larger than a log entry may be.
-    #[error("a command of {bytes} bytes is larger than the {bytes_max} that fit in an entry")]
+    /// The command exceeds [`Limits::command_bytes_max`](crate::Limits::command_bytes_max).
+    #[error("a command of {bytes} bytes is larger than the limit of {bytes_max}")]
     TooLarge {
-        /// What it weighs.
+        /// The length of the command.
         bytes: u64,
-        /// What is allowed.
+        /// The limit.
         bytes_max: u64,
     },
     /// The node has stopped.
@@ -122,13 +127,15 @@ pub enum Refusal {
 
 /// Why a node stopped itself.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum HaltReason {
-    /// The state machine failed at an entry and commands are not idempotent.
+    /// The state machine failed at an entry, and the policy is
+    /// [`ApplyFailurePolicy::Halt`](crate::ApplyFailurePolicy::Halt).
     #[error("the state machine failed at entry {index}: {reason}")]
     ApplyFailed {
         /// The entry.
         index: LogIndex,
-        /// What the state machine said.
+        /// The error of the state machine.
         reason: alloc::string::String,
     },
 }

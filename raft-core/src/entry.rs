@@ -1,4 +1,4 @@
-//! What the log holds.
+//! Log entries.
 
 use bytes::Bytes;
 
@@ -8,30 +8,29 @@ use crate::types::{LogId, LogIndex, Term};
 /// One position of the replicated log (Raft §5.3).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Entry {
-    /// Where it stands and the term that created it.
+    /// Its index, and the term of the leader that created it.
     pub id: LogId,
-    /// What it carries.
+    /// Its payload.
     pub payload: Payload,
 }
 
-/// What an entry carries.
+/// The payload of an entry.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Payload {
-    /// Nothing: the entry with which a leader begins its term (Raft §8).
+    /// None. A leader begins its term with such an entry (Raft §8).
     Empty,
-    /// A command for the state machine. Opaque here, shared by reference count.
+    /// A command for the state machine, opaque to the core. Clones share its bytes.
     Command(Bytes),
     /// A configuration of the cluster, in force from the moment it is appended (thesis §4.1).
     Membership(Membership),
 }
 
 impl Entry {
-    /// What a command weighs beside its own bytes: the entry itself, and the allocation in which
-    /// `Bytes` counts references, which is a pointer, a capacity, a count and what an allocator
-    /// adds to them.
+    /// The weight of a command besides its own bytes: the entry itself, and the allocation for the
+    /// reference count of `Bytes` (a pointer, a capacity, a count and the allocator's overhead).
     pub const COMMAND_OVERHEAD_BYTES: u64 = size_of::<Self>() as u64 + 32;
 
-    /// An entry at the start of a leader's term.
+    /// An entry without a payload.
     #[must_use]
     pub const fn empty(id: LogId) -> Self {
         Self { id, payload: Payload::Empty }
@@ -43,25 +42,25 @@ impl Entry {
         Self { id, payload: Payload::Command(command) }
     }
 
-    /// The entry's position.
+    /// The index of the entry.
     #[must_use]
     pub const fn index(&self) -> LogIndex {
         self.id.index
     }
 
-    /// The term that created the entry.
+    /// The term of the leader that created the entry.
     #[must_use]
     pub const fn term(&self) -> Term {
         self.id.term
     }
 
-    /// What the entry weighs in budgets: about the bytes of memory that it takes, which is more
-    /// than its encoded form has. That is the entry itself, its payload, and for a command the
-    /// allocation in which `Bytes` counts references. Spare capacity of the queue that holds the
-    /// entry is not included.
+    /// The weight of the entry in limits: approximately the bytes of memory that it takes, and more
+    /// than its encoded form has. It includes the entry itself, its payload, and for a command the
+    /// allocation for the reference count of `Bytes`. It excludes spare capacity of the queue that
+    /// holds the entry.
     #[must_use]
     pub fn weight_bytes(&self) -> u64 {
-        /// What an id takes in the nodes of a set, which are at least half full.
+        /// The memory of an id in the nodes of a set, which are at least half full.
         const MEMBER_BYTES: u64 = 24;
         let fixed_bytes = size_of::<Self>() as u64;
         match &self.payload {
@@ -83,7 +82,7 @@ mod tests {
     use crate::types::NodeId;
     use crate::wire::encode_payload;
 
-    /// A budget of entries is a budget of memory: small commands weigh mostly their overhead.
+    /// A limit on entries bounds memory: the weight of a small command is mostly overhead.
     #[test]
     fn the_weight_of_an_entry_covers_its_size_in_memory() {
         let weight = |command: Bytes| Entry::command(LogId::ORIGIN, command).weight_bytes();

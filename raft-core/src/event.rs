@@ -1,23 +1,24 @@
-//! What happened inside, for logs, metrics and traces. Nothing depends on anyone listening.
+//! Events for logs, metrics and traces. A host may ignore them.
 
 use alloc::string::String;
 
 use crate::message::MessageRefusal;
 use crate::types::{LogId, LogIndex, NodeId, Term};
 
-/// Something that happened inside a node.
+/// An event inside a node.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum Event {
-    /// The node took a role, possibly the one it had, in a new campaign.
+    /// The node entered a role, possibly the same one again, for a new campaign.
     RoleChanged {
-        /// The role it has now.
+        /// The new role.
         role: RoleKind,
         /// Its term.
         term: Term,
-        /// Why.
+        /// The cause.
         cause: RoleCause,
     },
-    /// A follower learned who leads.
+    /// A follower received from the leader of its term for the first time.
     LeaderDiscovered {
         /// The leader.
         leader: NodeId,
@@ -26,28 +27,28 @@ pub enum Event {
     },
     /// A suffix of the log that conflicts with the leader's was removed (Raft §5.3).
     Truncated {
-        /// The first entry that went.
+        /// The first removed entry.
         from: LogIndex,
-        /// The last entry that went.
+        /// The last removed entry.
         last: LogId,
     },
-    /// A message was refused before it had any effect.
+    /// A message was refused; it had no effect.
     MessageRefused {
-        /// The sender it names.
+        /// The sender named in the message.
         from: NodeId,
-        /// Its kind.
+        /// The kind of the message ([`Body::kind`](crate::Body::kind)).
         kind: &'static str,
-        /// What is wrong with it.
+        /// Why it was refused.
         reason: MessageRefusal,
     },
     /// The state machine failed at an entry.
     ApplyFailed {
         /// The entry.
         index: LogIndex,
-        /// What the state machine said.
+        /// The error of the state machine.
         reason: String,
     },
-    /// A failed entry is handed to the state machine again.
+    /// A failed entry is applied again.
     ApplyRetried {
         /// The entry.
         index: LogIndex,
@@ -57,42 +58,43 @@ pub enum Event {
 /// The four roles.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum RoleKind {
-    /// Answers; never asks (Raft §5.1).
+    /// Responds to requests of other nodes and sends none (Raft §5.1).
     Follower,
-    /// Asks whether an election would be won (thesis §9.6).
+    /// Requests pre-votes (thesis §9.6).
     PreCandidate,
-    /// Asks for votes (Raft §5.2).
+    /// Requests votes (Raft §5.2).
     Candidate,
-    /// Replicates its log.
+    /// Replicates its log to the followers (Raft §5.3).
     Leader,
 }
 
 /// Why a role changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum RoleCause {
-    /// The node came up.
+    /// The node started.
     Started,
-    /// No leader was heard from for an election timeout.
+    /// The node had no contact with a leader for an election timeout.
     ElectionTimeout,
-    /// The shell asked for it.
+    /// The host requested it.
     Requested,
-    /// A quorum would vote.
+    /// A quorum granted a pre-vote.
     PreVoteWon,
-    /// A quorum voted.
+    /// A quorum granted its vote.
     ElectionWon,
-    /// A quorum refused.
+    /// So many voters refused that no quorum remains.
     ElectionLost,
-    /// It voted for another node while asking around for itself.
+    /// The node granted its vote to another one while it was a pre-candidate.
     VoteGranted,
     /// A message carried a higher term.
     HigherTerm,
-    /// The leader of this term showed itself.
+    /// An append of the leader of this term arrived.
     LeaderDiscovered,
-    /// A leader heard from no quorum for an election timeout (check-quorum, thesis §6.2).
+    /// The leader had no contact with a quorum for an election timeout (check-quorum, thesis §6.2).
     QuorumLost,
     /// The node's own disk made no progress for
     /// [`Config::storage_stall_timeout`](crate::Config::storage_stall_timeout).
     StorageStalled,
-    /// A test put the node there.
+    /// A test set the role.
     Forced,
 }

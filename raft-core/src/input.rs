@@ -1,4 +1,4 @@
-//! What a node can be told.
+//! Inputs: what a host reports to a node.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -9,61 +9,66 @@ use crate::entry::Entry;
 use crate::message::Message;
 use crate::types::{FetchId, LogIndex, NodeId, PersistId, RequestId};
 
-/// Everything that can happen to a node. The sequence of (time, input) is its whole history.
+/// What happens to a node. The sequence of (time, input) pairs determines all effects.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Input {
-    /// Time has passed; useful at [`Node::deadline`](crate::Node::deadline), harmless earlier.
+    /// Time has passed. Due at [`Node::deadline`](crate::Node::deadline); an earlier one is
+    /// harmless.
     Tick,
-    /// A message arrived.
+    /// A message has arrived. The transport has authenticated its sender as `message.from`.
     Message(Message),
-    /// Clients want these commands in the log, in this order. A batch costs one append a follower
-    /// and one persist, however long it is.
+    /// Append these commands to the log, in this order. A batch costs one append for each follower
+    /// and one persist, whatever its size. Every proposal ends in exactly one way: with an
+    /// [`Effect::Respond`](crate::Effect::Respond), or as the `request` of a
+    /// [`CommittedEntry`](crate::CommittedEntry).
     Propose(Vec<Proposal>),
-    /// Clients want to read what is committed now (thesis §6.4). A batch shares one confirmation.
+    /// Confirm that these requests may read the state machine (thesis §6.4). A batch shares one
+    /// confirmation. Each request ends with an [`Effect::Respond`](crate::Effect::Respond).
     Read(Vec<RequestId>),
-    /// Start an election now, as if the election timeout had passed. Without effect at a leader, a
-    /// member without a vote, and a node whose disk is stalled.
+    /// Start an election now, as if the election timeout had passed. No effect at a leader, at a
+    /// member without a vote, and while the disk is stalled.
     Campaign,
-    /// Give up leadership or candidacy and become a follower in the same term.
+    /// Give up leadership or candidacy and follow in the same term.
     StepDown,
-    /// This persist, and every one with a smaller number, is durable.
+    /// This persist and all earlier ones are durable.
     Persisted(PersistId),
-    /// The answer to [`Effect::FetchEntries`](crate::Effect::FetchEntries).
+    /// The result of an [`Effect::FetchEntries`](crate::Effect::FetchEntries).
     EntriesFetched(EntriesFetched),
-    /// The state machine has applied every entry up to here.
+    /// The state machine has applied every entry up to this index. A host with a durable state
+    /// machine reports its applied index before any other input.
     Applied(LogIndex),
-    /// The state machine failed at an entry; everything before it is applied.
+    /// The state machine failed at an entry. All entries before it are applied.
     ApplyFailed(ApplyFailure),
-    /// The transport cannot reach a peer at present: what was sent to it may be lost.
+    /// The transport has lost its connection to this peer: messages sent to it may be lost.
     PeerUnreachable(NodeId),
 }
 
 /// One command for the log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Proposal {
-    /// Returned with the outcome.
+    /// Identifies the proposal in the response and in the committed entry.
     pub id: RequestId,
-    /// What the state machine will see.
+    /// The command, opaque to the node.
     pub command: Bytes,
 }
 
-/// Entries read back from the log store.
+/// Entries read from the log store.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct EntriesFetched {
-    /// The request that is answered.
+    /// The number of the fetch.
     pub id: FetchId,
-    /// The first index that was asked for.
+    /// The first index of the fetch.
     pub from: LogIndex,
-    /// Contiguous entries from `from` on; fewer than requested is fine. None means that the store
-    /// could not deliver: the core requests them again with a later heartbeat.
+    /// Contiguous entries from `from` on, possibly fewer than requested. Empty after a failure: the
+    /// node fetches again after the next append or heartbeat.
     pub entries: Vec<Entry>,
 }
 
-/// A state machine's failure at one entry.
+/// A failure of the state machine at one entry.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ApplyFailure {
     /// The entry that failed.
     pub index: LogIndex,
-    /// What the state machine said.
+    /// The error of the state machine.
     pub reason: String,
 }

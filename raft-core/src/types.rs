@@ -44,47 +44,50 @@ macro_rules! number {
 }
 
 number!(
-    /// A logical clock: at most one leader a term (Raft §5.1). Zero comes before every election.
+    /// A term: a logical clock with at most one leader for each value (Raft §5.1). Zero precedes
+    /// the first election.
     Term, "t"
 );
 number!(
-    /// A position in the log, from 1; zero is the position before the first entry (Raft §5.3).
+    /// An index in the log, from 1. Zero is the index before the first entry (Raft §5.3).
     LogIndex, "i"
 );
 number!(
-    /// Names a node within its cluster. Chosen by the operator, never zero.
+    /// Identifies a node within its cluster. Chosen by the operator, never zero.
     NodeId, "n"
 );
 number!(
-    /// Counts the lives of a node's disk: a node whose data was wiped returns as a new one.
+    /// The incarnation of a node: rises each time its data directory is created anew, so that
+    /// messages of a node with lost data are distinguished from those of its predecessor.
     Incarnation, "inc"
 );
 number!(
-    /// Names one Raft group among several that share the same nodes.
+    /// Identifies one Raft group among several that share the same nodes.
     GroupId, "g"
 );
 number!(
-    /// Names one request (a proposal or a read) between a shell and its core. Chosen by the
-    /// shell, unique within the life of a [`Node`](crate::Node).
+    /// Identifies one request (a proposal or a read). Chosen by the host, unique for one
+    /// [`Node`](crate::Node).
     RequestId, "r"
 );
 number!(
-    /// Numbers the [`Persist`](crate::Persist) effects of one [`Node`](crate::Node) in the order
-    /// they were emitted, from 1.
+    /// Numbers the [`Persist`](crate::Persist) effects of one [`Node`](crate::Node) in the order of
+    /// their emission, from 1.
     PersistId, "p"
 );
 number!(
     /// Numbers the [`FetchEntries`](crate::FetchEntries) effects of one [`Node`](crate::Node) in
-    /// the order they were emitted, from 1.
+    /// the order of their emission, from 1.
     FetchId, "f"
 );
 number!(
-    /// Numbers the exchanges of one leader's term: an append carries it, the answer returns it.
+    /// Numbers the rounds of appends in one leader's term: an append carries the number, the
+    /// response returns it.
     Round, "round"
 );
 
 impl Term {
-    /// The term after this one. Saturates, so that no peer's number can make it wrap.
+    /// The next term. Saturates, so that no number of a peer makes it wrap.
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
@@ -92,22 +95,22 @@ impl Term {
 }
 
 impl LogIndex {
-    /// The position before the first entry.
+    /// The index before the first entry.
     pub const ZERO: Self = Self(0);
 
-    /// The next position. Saturates.
+    /// The next index. Saturates.
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }
 
-    /// The position before; zero stays zero.
+    /// The previous index; zero stays zero.
     #[must_use]
     pub const fn previous(self) -> Self {
         Self(self.0.saturating_sub(1))
     }
 
-    /// How many entries lie in `(earlier, self]`; zero if `earlier` is not earlier.
+    /// The number of entries in `(earlier, self]`; zero if `earlier` is not less.
     #[must_use]
     pub const fn distance_from(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
@@ -134,7 +137,7 @@ impl Round {
     }
 }
 
-/// Names a cluster: 128 random bits, written at its birth, shown as 32 hexadecimal digits.
+/// Identifies a cluster: 128 random bits, displayed as 32 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ClusterId(pub u128);
@@ -159,23 +162,23 @@ impl core::str::FromStr for ClusterId {
     }
 }
 
-/// An entry's place and the term it was created in. Ordered by term, then index: the order that
-/// decides whose log is more up to date (Raft §5.4.1).
+/// The index of an entry and the term of the leader that created it. Ordered by term, then index:
+/// the order that decides which log is more up to date (Raft §5.4.1).
 #[derive(
     Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, Debug,
 )]
 pub struct LogId {
-    /// The term in which a leader created the entry.
+    /// The term of the leader that created the entry.
     pub term: Term,
-    /// The entry's position.
+    /// The index of the entry.
     pub index: LogIndex,
 }
 
 impl LogId {
-    /// The place before the first entry of an empty log.
+    /// The log id before the first entry.
     pub const ORIGIN: Self = Self { term: Term(0), index: LogIndex(0) };
 
-    /// Puts the two numbers together.
+    /// A log id with this term and index.
     #[must_use]
     pub const fn new(term: Term, index: LogIndex) -> Self {
         Self { term, index }
@@ -188,36 +191,35 @@ impl fmt::Display for LogId {
     }
 }
 
-/// A point in time as nanoseconds since some start that the shell picks. Only differences count;
-/// it must never run backwards, and a core treats one that does as standing still.
+/// A point in time: nanoseconds since a start that the host chooses. Only differences matter. Must
+/// not decrease; a [`Node`](crate::Node) treats an earlier time as the latest one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
 pub struct Timestamp(pub u64);
 
 impl Timestamp {
-    /// The point this long after `self`. Saturates.
+    /// The time `duration` after `self`. Saturates.
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {
         let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         Self(self.0.saturating_add(nanos))
     }
 
-    /// How long ago `earlier` was; zero if it lies ahead.
+    /// The time from `earlier` to `self`; zero if `earlier` is later.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 }
 
-/// Who a node is: what the envelope of each of its messages says of the sender, and what its
-/// data directory must agree with.
+/// The identity of a node. It is in the envelope of each of its messages and in its data directory.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Identity {
-    /// The cluster it belongs to.
+    /// The cluster.
     pub cluster: ClusterId,
     /// The Raft group within the cluster.
     pub group: GroupId,
-    /// Its name within the cluster.
+    /// The node within the cluster.
     pub node: NodeId,
-    /// Which life of its disk this is.
+    /// The incarnation of the node.
     pub incarnation: Incarnation,
 }

@@ -1,4 +1,4 @@
-//! The envelope: who sends what to whom.
+//! The envelope of a message.
 
 use super::body::Body;
 use super::refusal::MessageRefusal;

@@ -16,7 +16,8 @@ use crate::types::{LogId, LogIndex};
 /// 3. Every configuration in it passes [`Membership::check`](crate::Membership::check).
 ///
 /// [`LogSlice::new`] establishes them for entries from outside; code that holds a `LogSlice` relies
-/// on them. The entries' terms are compared with the sender's term by [`Rpc::new`](super::Rpc::new).
+/// on them. The entries' terms are compared with the sender's term by
+/// [`Rpc::new`](super::Rpc::new).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LogSlice {
     prev: LogId,
@@ -127,8 +128,8 @@ mod tests {
 
     #[test]
     fn configurations_in_a_slice_are_valid() {
-        let nobody = Payload::Membership(Membership::default());
-        let entry = Entry { id: id(1, 1), payload: nobody };
+        let no_voters = Payload::Membership(Membership::default());
+        let entry = Entry { id: id(1, 1), payload: no_voters };
         let slice = LogSlice::new(LogId::ORIGIN, vec![entry]);
         assert_eq!(slice, Err(InvalidMessage::InvalidMembership));
     }

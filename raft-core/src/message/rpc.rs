@@ -12,7 +12,7 @@ use crate::types::Term;
 /// 2. A pre-vote is about a term after its own, and its last entry is not from after its own.
 /// 3. The last entry of a vote request is from before its term.
 /// 4. The entries of an append are a [`LogSlice`](super::LogSlice) that ends in its term or before.
-/// 5. The hint of a rejected append lies neither past the rejected index nor past the last index.
+/// 5. The hint of a rejected append exceeds neither the rejected index nor the last index.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Rpc {
     term: Term,
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hint_lies_within_what_was_rejected_and_what_is_there() {
+    fn hint_exceeds_neither_the_rejected_nor_the_last_index() {
         let rejected = |prev_index, last_index, hint| {
             let (prev_index, last_index) = (LogIndex(prev_index), LogIndex(last_index));
             let outcome = AppendOutcome::Rejected { prev_index, last_index, hint: id(hint, 1) };

@@ -1,7 +1,8 @@
-//! The doors to the world: what a shell provides around a [`Node`](crate::Node).
+//! Traits that an embedder implements around a [`Node`](crate::Node), and the data they exchange.
 //!
-//! All ports are synchronous. Each runs on a thread (or in a loop) of its own; the docs of each
-//! say which calls may overlap and what is durable when.
+//! A node calls none of them: its host executes effects with them. All methods are synchronous. The
+//! documentation of each trait states its threads, which calls may overlap, and what is durable on
+//! return.
 
 mod log_store;
 mod state_machine;

@@ -1,4 +1,4 @@
-//! The user's state machine.
+//! The state machine.
 
 use alloc::string::String;
 
@@ -6,30 +6,29 @@ use bytes::Bytes;
 
 use crate::types::{LogId, LogIndex};
 
-/// Why a command could not be applied. A command that is merely refused (a failed comparison, a
-/// bad argument) is no error: encode that in the output.
+/// Why a command could not be applied. A command with a negative result (a failed comparison, an
+/// invalid argument) is not an error: encode that result in the output.
 ///
-/// The three variants need three different reactions, so that a state machine must not report one
-/// as another.
+/// The node reacts differently to each variant, so a state machine must not report one as another.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ApplyError {
-    /// The state machine cannot execute this command: a defect. The node does what its
-    /// [`ApplyFailurePolicy`](crate::ApplyFailurePolicy) says: try again, or mark its log broken
-    /// and stop.
+    /// The state machine cannot execute this command: a defect. The node follows its
+    /// [`ApplyFailurePolicy`](crate::ApplyFailurePolicy): it retries, or marks its log as broken
+    /// and stops.
     #[error("{reason}")]
     Command {
-        /// What went wrong, for logs and for the caller.
+        /// The cause, for logs and for the caller.
         reason: String,
     },
-    /// The command is of a version that this release does not know. Going on without it would
-    /// make this node's state differ from the others': the node stops. Its log is not marked; a
-    /// release that knows the version goes on from there.
+    /// This release does not support the version of the command. Without it the state of this node
+    /// would differ from that of the others: the node stops. Its log is not marked; a release that
+    /// supports the version continues from there.
     #[error("{reason}")]
     Unsupported {
-        /// Which version was found, and which ones are known.
+        /// The version of the command, and the supported versions.
         reason: String,
     },
-    /// The state machine's own storage failed; no command is at fault.
+    /// The storage of the state machine failed; the command is not the cause.
     #[error(transparent)]
     Storage(#[from] StorageFailure),
 }
@@ -40,27 +39,27 @@ pub enum ApplyError {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{reason}")]
 pub struct StorageFailure {
-    /// What was being done, to what, and how it failed.
+    /// The operation, its object and the error.
     pub reason: String,
 }
 
-/// Why a query could not be answered.
+/// Why a query failed.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{reason}")]
 pub struct QueryError {
-    /// What went wrong, for the caller.
+    /// The cause, for the caller.
     pub reason: String,
 }
 
-/// What the cluster replicates. Deterministic: the same commands in the same order give the same
-/// outputs and the same state on every node, whatever the release and the configuration of the
-/// node. A constant that decides what a command does belongs into the command, into the replicated
-/// state, or to a version that the command names.
+/// The replicated state machine. It is deterministic: the same commands in the same order give the
+/// same outputs and the same state on every node, whatever its release and configuration. A
+/// constant that affects the result of a command belongs in the command, in the replicated state,
+/// or in the rules of a version that the command names.
 ///
-/// One thread calls all of it.
+/// One thread calls all methods.
 pub trait StateMachine: Send + 'static {
-    /// The last entry whose effect is durable here; zero for a state machine that keeps its state
-    /// in memory. Called once, at the start; entries after it are applied again.
+    /// The index of the last entry whose effect is durable in the state machine; zero for one that
+    /// keeps its state in memory. Called once, at the start; entries after it are applied again.
     ///
     /// # Errors
     /// When the state cannot be read.
@@ -70,30 +69,30 @@ pub trait StateMachine: Send + 'static {
     /// [`StateMachine::flush`].
     ///
     /// # Errors
-    /// When this node cannot apply it now; the entry counts as not applied, and must have left
-    /// nothing behind. [`ApplyError`] says what the node does then.
+    /// When this node cannot apply the command now. The entry then counts as not applied and must
+    /// have had no effect. [`ApplyError`] states the reaction of the node.
     fn apply(&mut self, id: LogId, command: &Bytes) -> Result<Bytes, ApplyError>;
 
-    /// Ends a batch: every entry up to `applied` went through [`StateMachine::apply`] or carried
-    /// no command. A durable state machine writes the state and `applied` in one atomic batch; it
-    /// need not sync, as lost batches are applied again from the log. Outputs are reported to
-    /// callers only after this returns.
+    /// Ends a batch: every entry up to `applied` was passed to [`StateMachine::apply`] or carries
+    /// no command. A durable state machine writes the state and `applied` in one atomic batch. It
+    /// need not sync: a lost batch is applied again from the log. Callers receive outputs only
+    /// after this returns.
     ///
     /// # Errors
-    /// When the batch could not be written. The node stops and calls nothing more; none of the
-    /// batch counts as applied.
+    /// When the batch could not be written. No entry of it counts as applied, and the node stops
+    /// without a further call.
     fn flush(&mut self, applied: LogId) -> Result<(), StorageFailure>;
 
-    /// Memory that the effects held back since the last flush take up, in bytes, approximately.
-    /// The node flushes early when this exceeds its bound. Called after every command, so it must
-    /// be cheap. Zero, the default, suits a state machine that holds nothing back.
+    /// The approximate memory of the effects since the last flush that are not written yet, in
+    /// bytes. The node flushes early when this exceeds its limit. Called after every command, so it
+    /// must be cheap. Zero, the default, is for a state machine that writes its effects at once.
     fn staged_bytes(&self) -> u64 {
         0
     }
 
-    /// Answers a query from the state as it is; never changes it.
+    /// Executes a query on the current state, which it does not change.
     ///
     /// # Errors
-    /// When the query makes no sense or the state cannot be read.
+    /// When the query is invalid or the state cannot be read.
     fn query(&mut self, query: &Bytes) -> Result<Bytes, QueryError>;
 }

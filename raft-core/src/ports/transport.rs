@@ -1,4 +1,4 @@
-//! Moving messages between nodes.
+//! The transport of messages between nodes.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -6,47 +6,47 @@ use alloc::vec::Vec;
 use crate::message::Message;
 use crate::types::NodeId;
 
-/// Where a peer is.
+/// The address of a peer.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PeerAddress {
-    /// Who.
+    /// The peer.
     pub node: NodeId,
-    /// Where, in the transport's own notation (`host:port` for QUIC).
+    /// Its address in the notation of the transport (`host:port` for QUIC).
     pub address: String,
 }
 
-/// Sends messages to peers. Called from the node's driver loop.
+/// Sends messages to peers. The thread that steps the node calls it.
 pub trait Transport: Send + Sync + 'static {
-    /// Sends a message to `message.to`. Never blocks; may drop, in silence, but what it delivers
-    /// arrives whole and unaltered. Messages of one kind between two nodes keep their order while
-    /// a connection lasts.
+    /// Sends a message to `message.to`. Never blocks. May drop the message without a report, but
+    /// delivers none incomplete or altered. Messages of one kind between two nodes keep their order
+    /// for the lifetime of a connection.
     fn send(&self, message: Message);
 
-    /// Replaces the set of peers: the only nodes that messages are sent to and accepted from.
-    /// Connections to peers that are gone are closed. The set covers every node that may take part
-    /// according to any configuration in the log, so that a message from the leader of a newer
-    /// configuration is not lost (thesis §4.2.3).
+    /// Replaces the set of peers: the only nodes to which messages are sent and from which they are
+    /// accepted. Connections to other nodes are closed. The set contains the members of every
+    /// configuration in the log, so that messages of the leader of a newer configuration are
+    /// accepted (thesis §4.2.3).
     fn set_peers(&self, peers: &[PeerAddress]);
 
-    /// The longest message that it delivers, in bytes of its [encoded](crate::wire::encode) form;
-    /// `None` if there is no limit. A node whose limits permit longer ones does not start.
+    /// The length of the longest [encoded](crate::wire::encode) message that it delivers, in bytes;
+    /// `None` without a limit. Pass it to
+    /// [`Config::check_transport`](crate::Config::check_transport) before the node starts.
     fn message_bytes_max(&self) -> Option<u64> {
         None
     }
 }
 
-/// Where a transport hands over what arrives. Called from the transport's threads, several at a
-/// time.
+/// Receives messages from a transport. Several threads of the transport call it at the same time.
 pub trait Inbox: Send + Sync + 'static {
-    /// A message arrived whose sender was authenticated as `message.from`. Never blocks; a full
-    /// inbox drops.
+    /// Takes a message whose sender is authenticated as `message.from`. Never blocks; a full inbox
+    /// drops the message.
     fn deliver(&self, message: Message);
 
-    /// The transport lost its connection to a peer or cannot establish one. Said once a loss,
-    /// not once a message.
+    /// The transport has lost its connection to a peer or cannot establish one. Called once for
+    /// each loss, not for each message.
     fn peer_unreachable(&self, peer: NodeId);
 
-    /// Several messages arrived together. Overridden by inboxes that gain from one wake-up.
+    /// Takes several messages that arrived together. Override it to wake the host once for all.
     fn deliver_all(&self, messages: Vec<Message>) {
         for message in messages {
             self.deliver(message);

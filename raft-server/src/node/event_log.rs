@@ -62,6 +62,7 @@ impl EventLog {
                     tracing::info!(%index, suppressed, "the failed entry is retried");
                 }
             }
+            _ => {}
         }
     }
 }

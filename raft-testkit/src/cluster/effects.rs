@@ -65,7 +65,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
                 RecordKind::MessageRefused { why: reason.to_string() }
             }
             // The failure has a record already: the one of its input.
-            Event::ApplyFailed { .. } | Event::LeaderDiscovered { .. } => return,
+            Event::ApplyFailed { .. } | Event::LeaderDiscovered { .. } | _ => return,
         };
         self.record_at(at, kind, Some(record));
     }
@@ -188,5 +188,6 @@ const fn cause_text(cause: RoleCause) -> &'static str {
         RoleCause::QuorumLost => "no contact with a quorum",
         RoleCause::StorageStalled => "disk stalled",
         RoleCause::Forced => "forced by the test",
+        _ => "another cause",
     }
 }
