@@ -7,7 +7,7 @@
 use std::env;
 
 use raft_core::ports::LogStore;
-use raft_core::{Entry, HardState, LogIndex, NodeId, Payload, Persist, Recovered, Term};
+use raft_core::{Entry, HardState, LogIndex, NodeId, Payload, Persist, Prng, Recovered, Term};
 
 use super::StoreFactory;
 use super::changes::{entry, id, membership, nothing, open, read};
@@ -21,7 +21,7 @@ pub fn any_sequence_of_operations_matches_the_model<F: StoreFactory>(factory: &m
     let given = env::var("LOG_STORE_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed = given.unwrap_or(0x5eed_0001);
     let seed_printer = PrintSeedOnPanic(seed);
-    let mut generator = Generator(seed);
+    let mut generator = Prng::new(seed);
     let mut model = Model::default();
     let (mut store, recovered) = open(factory);
     model.check_recovered(&recovered);
@@ -60,7 +60,7 @@ impl Model {
     }
 
     /// A random valid change, applied to the model.
-    fn change(&mut self, generator: &mut Generator) -> Persist {
+    fn change(&mut self, generator: &mut Prng) -> Persist {
         let mut change = nothing();
         let last_term = self.entries.last().map_or(1, |entry| entry.term().get());
         let term = self.hard_state.term.get().max(last_term) + u64::from(generator.below(4) == 0);
@@ -77,7 +77,7 @@ impl Model {
                 1 + generator.below(4)
             };
             change.entries =
-                (first..first + count).map(|index| generator.entry(term, index)).collect();
+                (first..first + count).map(|index| random_entry(generator, term, index)).collect();
             self.entries.extend(change.entries.iter().cloned());
         }
         if change.entries.is_empty() || term > self.hard_state.term.get() {
@@ -94,7 +94,7 @@ impl Model {
         change
     }
 
-    fn compact(&mut self, generator: &mut Generator, store: &mut impl LogStore) {
+    fn compact(&mut self, generator: &mut Prng, store: &mut impl LogStore) {
         if self.base == self.last() {
             return;
         }
@@ -104,7 +104,7 @@ impl Model {
         self.base = up_to;
     }
 
-    fn check_read(&self, generator: &mut Generator, store: &impl LogStore) {
+    fn check_read(&self, generator: &mut Prng, store: &impl LogStore) {
         let from = self.base + 1 + generator.below(self.last() - self.base + 2);
         let last = from + generator.below(80);
         let bytes_max = generator.below(4_000);
@@ -147,34 +147,17 @@ impl Model {
     }
 }
 
-/// A generator whose sequence is fixed by its seed (splitmix64).
-struct Generator(u64);
-
-impl Generator {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// A number below the bound, which is not zero.
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    fn entry(&mut self, term: u64, index: u64) -> Entry {
-        match self.below(30) {
-            0 => membership(term, index, &[1, 2, 3 + self.below(3)]),
-            1 => Entry::empty(id(term, index)),
-            2 => {
-                let bytes_max = 20_000;
-                let bytes = vec![self.next().to_le_bytes()[0]; self.below(bytes_max) as usize];
-                Entry::command(id(term, index), bytes.into())
-            }
-            _ => entry(term, index),
+/// A random entry, mostly a small command.
+fn random_entry(generator: &mut Prng, term: u64, index: u64) -> Entry {
+    match generator.below(30) {
+        0 => membership(term, index, &[1, 2, 3 + generator.below(3)]),
+        1 => Entry::empty(id(term, index)),
+        2 => {
+            let bytes_max = 20_000;
+            let byte = generator.below(256) as u8;
+            Entry::command(id(term, index), vec![byte; generator.below(bytes_max) as usize].into())
         }
+        _ => entry(term, index),
     }
 }
 
