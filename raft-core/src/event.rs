@@ -93,7 +93,7 @@ pub enum RoleCause {
     /// The leader had no contact with a quorum for an election timeout (check-quorum, thesis §6.2).
     QuorumLost,
     /// The node's own disk made no progress for
-    /// [`Config::storage_stall_timeout`](crate::Config::storage_stall_timeout).
+    /// [`Settings::storage_stall_timeout`](crate::Settings::storage_stall_timeout).
     StorageStalled,
     /// A test set the role.
     Forced,

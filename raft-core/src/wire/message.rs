@@ -88,7 +88,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for WireEntries<'a> {
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                // The claimed length is not trusted: the list grows with the entries that are there.
+                // The claimed length is not trusted: the list grows with the entries that exist.
                 const TRUSTED_LENGTH_MAX: usize = 64;
                 let claimed = seq.size_hint().unwrap_or(0);
                 let mut entries = Vec::with_capacity(claimed.min(TRUSTED_LENGTH_MAX));
