@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::error::Error;
 
 use raft_core::{
-    ClusterId, Config, Effect, EntriesFetched, Entry, Event, GroupId, HardState, Identity,
-    Incarnation, Input, LogId, LogIndex, Membership, Node, NodeId, Payload, Persist, Proposal,
-    Recovered, RequestId, RoleKind, Settings, TermRuns, Timestamp,
+    BrokenMark, ClusterId, Config, Effect, EntriesFetched, Entry, Event, GroupId, HardState,
+    Identity, Incarnation, Input, LogId, LogIndex, Membership, Node, NodeId, Payload, Persist,
+    Proposal, Recovered, RequestId, RoleKind, Settings, TermRuns, Timestamp,
 };
 
 /// A log store in memory. It survives a crash of its node, as a disk does.
@@ -17,6 +17,7 @@ use raft_core::{
 struct Store {
     hard_state: HardState,
     log: Vec<Entry>,
+    broken: Option<BrokenMark>,
 }
 
 impl Store {
@@ -26,19 +27,29 @@ impl Store {
         }
         self.log.extend(change.entries);
         self.hard_state = change.hard_state.unwrap_or(self.hard_state);
+        self.broken = change.broken.or_else(|| self.broken.take());
     }
 
     fn read(&self, from: LogIndex, last: LogIndex) -> Vec<Entry> {
-        let wanted = self.log.iter().filter(|entry| (from..=last).contains(&entry.index()));
-        wanted.cloned().collect()
+        let requested = self.log.iter().filter(|entry| (from..=last).contains(&entry.index()));
+        requested.cloned().collect()
     }
 
     fn recover(&self) -> Recovered {
-        let mut terms = TermRuns::starting_after(LogId::ORIGIN);
+        let mut recovered = Recovered {
+            hard_state: self.hard_state,
+            base: LogId::ORIGIN, // nothing is compacted
+            terms: TermRuns::starting_after(LogId::ORIGIN),
+            memberships: Vec::new(),
+            broken: self.broken.clone(),
+        };
         for entry in &self.log {
-            terms.push(entry.id).expect("the log is contiguous");
+            recovered.terms.push(entry.id).expect("the log is contiguous");
+            if let Payload::Membership(membership) = &entry.payload {
+                recovered.memberships.push((entry.index(), membership.clone()));
+            }
         }
-        Recovered { hard_state: self.hard_state, terms, ..Recovered::default() }
+        recovered
     }
 }
 
@@ -178,10 +189,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     cluster.propose(second, 3, "c");
 
     cluster.start(first)?;
-    while cluster.host(first).text != "abc" {
+    while cluster.hosts.values().any(|host| host.text.len() < "abc".len()) {
         cluster.tick();
     }
-    println!("node {first} has applied abc again");
+    for (id, host) in &cluster.hosts {
+        println!("node {id} has applied {:?}", host.text);
+        assert_eq!(host.text, "abc");
+    }
+    assert!(cluster.running().all(|(_, node)| node.leader() == Some(second)));
     Ok(())
 }
 

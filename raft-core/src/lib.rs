@@ -21,62 +21,128 @@
 //! is one with threads, RocksDB and QUIC. The traits in [`ports`] are the interfaces between hosts
 //! and stores, state machines and transports. A host may use others: the node calls none of them.
 //!
-//! # Effects
-//!
-//! | effect | what the host does | what it reports |
-//! | --- | --- | --- |
-//! | [`Persist`](Effect::Persist) | makes one atomic change durable | [`Input::Persisted`]; one report may cover several changes |
-//! | [`Send`](Effect::Send) | sends a message; it may be lost | nothing; [`Input::PeerUnreachable`] if the connection is lost |
-//! | [`FetchEntries`](Effect::FetchEntries) | reads entries from the log store | [`Input::EntriesFetched`], exactly once, also after a failure |
-//! | [`Apply`](Effect::Apply) | applies committed entries and completes their requests | [`Input::Applied`] or [`Input::ApplyFailed`] |
-//! | [`Respond`](Effect::Respond) | completes a request | nothing |
-//! | [`Event`](Effect::Event) | writes a log line or a metric | nothing |
-//! | [`Halt`](Effect::Halt) | executes the persists of the step and stops the node | nothing |
-//!
 //! # Inputs
 //!
-//! Requests ([`Input::Propose`], [`Input::Read`]) may be passed to any node: a node that does not
-//! lead refuses them and names the leader, if it knows it. Every proposal and every read ends
-//! exactly once, while the node runs: with [`Effect::Respond`], or, for an applied command, with
-//! the output of the state machine ([`CommittedEntry::request`]). Messages come from a transport
-//! that has authenticated the sender; [`wire::decode`] checks their contents. [`Input::Campaign`]
-//! and [`Input::StepDown`] are for operators and tests.
+//! | input | the host reports it when | may be omitted |
+//! | --- | --- | --- |
+//! | [`Tick`] | the deadline has passed; harmless at any time | no |
+//! | [`Message`] | a message of an authenticated peer has arrived | yes, as if it were lost |
+//! | [`Propose`] | callers submit commands | yes, if the host refuses the callers |
+//! | [`Read`] | callers request linearizable reads | yes, if the host refuses the callers |
+//! | [`Campaign`] | an operator or a test starts an election | yes |
+//! | [`StepDown`] | an operator or a test ends a leadership | yes |
+//! | [`Persisted`] | a persist and all earlier ones are durable | if a later one is reported |
+//! | [`EntriesFetched`] | a fetch has ended, also without entries | no: exactly once per fetch |
+//! | [`Applied`] | all entries up to an index are applied | if a later one is reported |
+//! | [`ApplyFailed`] | a command failed; all entries before it are applied | no |
+//! | [`PeerUnreachable`] | the connection to a peer is lost | yes |
 //!
-//! # Order and durability
+//! Proposals and reads may be passed to any node: a node that does not lead refuses them and names
+//! the leader, if it knows it. While the node runs, each of them ends exactly once: with
+//! [`Effect::Respond`], or, for a command that is applied or fails, with the result of the state
+//! machine ([`CommittedEntry::request`]). When the node stops, the host ends those that are
+//! pending; the outcome of such a proposal is unknown. [`wire::decode`] checks the contents of
+//! messages. A report of a persist that was not emitted, or of an applied index past the log,
+//! panics; a repeated report has no effect.
+//!
+//! # Effects
+//!
+//! | effect | the host | and reports | may be dropped |
+//! | --- | --- | --- | --- |
+//! | [`Persist`] | makes one atomic change durable | [`Persisted`] | no |
+//! | [`Send`] | sends a message | nothing | yes |
+//! | [`FetchEntries`] | reads durable entries from the log store | [`EntriesFetched`] | no |
+//! | [`Apply`] | applies committed entries | [`Applied`] or [`ApplyFailed`] | after a failure |
+//! | [`Respond`] | completes a request | nothing | no: a caller waits |
+//! | [`Event`](Effect::Event) | writes a log line or a metric | nothing | yes |
+//! | [`Halt`] | makes the persists of the step durable, then stops the node | nothing | no |
+//!
+//! - Several persists may share one sync; the report of the last covers all. If one fails, the host
+//!   stops the node without a report and without a retry. A false report breaks the guarantees of
+//!   Raft.
+//! - Messages may be lost, delayed, duplicated and reordered, but not altered. Loss and reordering
+//!   cost retransmissions.
+//! - A fetch may return fewer entries than requested, or none: the node requests the others later.
+//! - Entries without a [`Payload::Command`] carry nothing for the state machine; they count as
+//!   applied. When a command fails, the host drops the rest of its batch and the queued `Apply`
+//!   effects before it reports the failure. Depending on the [`ApplyFailurePolicy`], the node emits
+//!   these entries again, or halts. If the storage of the state machine fails, the host stops the
+//!   node instead.
+//! - [`Outcome::ReadReady`] permits a read of the current state: the state machine has applied
+//!   every entry that the read depends on.
+//!
+//! # Order and overlap
 //!
 //! Effects of one variant are executed in their order; effects of different variants in any order
-//! and at the same time. The host need not wait for a persist before it sends: the node emits a
-//! message that depends on persisted state only after that state is reported durable. A leader's
-//! appends do not depend on its own disk; its own copy of an entry counts towards the quorum once
-//! it is durable. Committed entries are applied once they are durable in the node's own log. A
-//! report of durability that is false breaks the guarantees of Raft.
+//! and at the same time, also during later steps. The host need not wait for a persist before it
+//! sends: the node emits a message that depends on persisted state only after that state is
+//! reported durable. A leader's appends do not depend on its own disk; its own copy of an entry
+//! counts towards the quorum once it is durable. A node applies committed entries once they are
+//! durable in its own log.
 //!
 //! # Restart
 //!
 //! A crash loses the node; the store keeps what was persisted. [`Node::new`] takes what
-//! [`ports::LogStore::recover`] returns and starts a follower. Entries after the applied index of
-//! the state machine are applied again. Requests of the earlier process end without a response. A
-//! node that lost its store must not return under its old [`Incarnation`]. If a persist fails, the
-//! host stops the node and does not retry.
+//! [`ports::LogStore::recover`] returns and starts a follower. The bootstrap configuration stays
+//! the same; the seed should change. A host with a durable state machine reports its applied index
+//! with [`Applied`] before any other input; a state machine in memory begins at index 0. The
+//! entries after that index are applied again. Numbers of persists, fetches and requests begin
+//! again. A node that lost its store must not return under its old [`NodeId`], not even with a
+//! higher [`Incarnation`]: it has lost its vote and the entries that it acknowledged.
 //!
-//! # Threads, time and cost
+//! # Halting
+//!
+//! With [`ApplyFailurePolicy::Halt`] a failed command causes a [`Halt`] and, in the same step, a
+//! persist with a [`BrokenMark`]. A halted node refuses requests and ignores all other inputs; its
+//! deadline no longer changes. [`Node::new`] fails until an operator has removed the mark. After a
+//! panic in a step the host drops the node; it may restart it from its store.
+//!
+//! # Threads and time
 //!
 //! A [`Node`] is `Send`; one thread at a time steps it. A step never blocks. It allocates for its
 //! effects and shares the bytes of commands. `now` is monotonic time from a start that the host
-//! chooses. [`Node::deadline`] changes with each step: read it after each one. A late
-//! [`Input::Tick`] delays elections and heartbeats, but is always safe. [`Limits`] bound the memory
-//! of a node: a leader refuses commands beyond them with [`Refusal::Busy`].
+//! chooses; a step with an earlier time counts as at the same time. [`Node::deadline`] may change
+//! with each step: read it after each one. Late ticks cause or delay elections; safety does not
+//! depend on time.
+//!
+//! # Sizes and back-pressure
+//!
+//! [`Limits`] bound each command, the commands that are proposed and not yet applied (a leader
+//! refuses further ones with [`Refusal::Busy`]), the appends in flight to each follower, the
+//! durable entries in memory, and the entries that are passed to the state machine and not yet
+//! applied. The host bounds the number of reads and its own queues: a full queue may drop messages
+//! and refuse requests, but never drops a report. [`Config::check_transport`] compares the limits
+//! with the longest message that a transport delivers.
 //!
 //! # What it does not do
 //!
-//! It does not retry requests, detect duplicates (thesis §6.3), encode commands, take snapshots, or
-//! read its store. It does not change the membership of a running cluster yet: the configuration is
-//! the one that the cluster is bootstrapped with.
+//! It does not retry requests, detect duplicates (thesis §6.3), encode commands, authenticate
+//! peers, take snapshots, transfer leadership, or read its store. It does not change the membership
+//! of a running cluster yet: the configuration is the one that the cluster is bootstrapped with. A
+//! host that compacts its log keeps all entries that a follower or its state machine still needs.
 //!
 //! # Sources
 //!
 //! Sources are cited as *Raft* (Ongaro and Ousterhout, "In Search of an Understandable Consensus
 //! Algorithm", extended version) and *thesis* (Ongaro, "Consensus: Bridging Theory and Practice").
+//!
+//! [`Tick`]: Input::Tick
+//! [`Message`]: Input::Message
+//! [`Propose`]: Input::Propose
+//! [`Read`]: Input::Read
+//! [`Campaign`]: Input::Campaign
+//! [`StepDown`]: Input::StepDown
+//! [`Persisted`]: Input::Persisted
+//! [`EntriesFetched`]: Input::EntriesFetched
+//! [`Applied`]: Input::Applied
+//! [`ApplyFailed`]: Input::ApplyFailed
+//! [`PeerUnreachable`]: Input::PeerUnreachable
+//! [`Persist`]: Effect::Persist
+//! [`Send`]: Effect::Send
+//! [`FetchEntries`]: Effect::FetchEntries
+//! [`Apply`]: Effect::Apply
+//! [`Respond`]: Effect::Respond
+//! [`Halt`]: Effect::Halt
 #![no_std]
 
 extern crate alloc;
