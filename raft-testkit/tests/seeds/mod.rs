@@ -12,7 +12,7 @@ mod slow_voter;
 use raft_core::ApplyFailurePolicy;
 use raft_testkit::{Cluster, Selector, append, append_response, heartbeat};
 
-/// Three nodes, one entry an append, one append under way to a follower.
+/// Three nodes, at most one entry in an append and one append in flight to each follower.
 fn cluster(name: &str, title: &str) -> Cluster {
     Cluster::new(3)
         .scenario(title)
