@@ -65,13 +65,13 @@ pub fn commit_sent(index: u64) -> Condition {
     Condition::of(ConditionKind::CommitSent(index))
 }
 
-/// All outboxes are empty, except for messages that are held.
+/// All outboxes are empty, except for messages that are held or wait for a cut link.
 #[must_use]
 pub fn all_sent() -> Condition {
     Condition::of(ConditionKind::AllSent)
 }
 
-/// All outboxes and the wire are empty, except for messages that are held.
+/// All outboxes and the wire are empty, except for messages that are held or wait for a cut link.
 #[must_use]
 pub fn all_handled() -> Condition {
     Condition::of(ConditionKind::AllHandled)
@@ -107,8 +107,8 @@ pub fn applied_at(node: u64, index: u64) -> Condition {
     Condition::of(ConditionKind::AppliedAt(node, index))
 }
 
-/// An election is complete: one leader has committed an entry of its term, every node that is up
-/// and connected to it follows it, and no message is left to move.
+/// An election is complete: one leader has committed its whole log, up to an entry of its term,
+/// every node that is up and connected to it follows it, and no message is left to move.
 #[must_use]
 pub fn election_settled() -> Condition {
     Condition::of(ConditionKind::Settled)

@@ -94,7 +94,7 @@ impl<M: StateMachine, S: LogStore> SimNode<M, S> {
             return Err(StoreError::Poisoned("the test made the disk fail".to_owned()));
         }
         self.unreported = Some((last.id, *record));
-        let store = self.store.as_mut().expect("a store is away only while its node restarts");
+        let store = self.store.as_mut().expect("a store is absent only while its node restarts");
         match written.as_slice() {
             [(change, _)] => store.persist(std::slice::from_ref(change))?,
             several => {
@@ -109,7 +109,7 @@ impl<M: StateMachine, S: LogStore> SimNode<M, S> {
     /// Completes the oldest fetch from the store. A failed read returns no entries.
     pub(crate) fn fetch(&mut self) -> Option<(EntriesFetched, u64)> {
         let (request, record) = self.fetches.pop_front()?;
-        let store = self.store.as_ref().expect("a store is away only while its node restarts");
+        let store = self.store.as_ref().expect("a store is absent only while its node restarts");
         let entries = if std::mem::take(&mut self.read_fault) {
             Vec::new()
         } else {

@@ -29,7 +29,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     /// The log store of a node.
     #[must_use]
     pub fn store(&self, node: u64) -> &S {
-        self.node(node).store.as_ref().expect("a store is away only while its node restarts")
+        self.node(node).store.as_ref().expect("a store is absent only while its node restarts")
     }
 
     /// The commands in the durable log of a node, in order, as text.

@@ -63,12 +63,11 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     }
 
     /// Moves messages until none is left. All outboxes are sent, then the oldest message on the
-    /// wire is handled, and so on. Messages that are held, and messages to or from a blocked node,
-    /// stay. Returns the number of the handled messages.
+    /// wire is handled, and so on. Messages that are held or wait for a cut link stay, and so do
+    /// messages to or from a blocked node. Returns the number of the handled messages.
     ///
     /// # Panics
-    /// After 20,000 messages and 200 more for each message that waited: the nodes do not come to
-    /// rest.
+    /// After 20,000 messages and 200 more for each message that waited.
     pub fn deliver_all(&mut self) -> u64 {
         self.start();
         let outboxes = self.network.outboxes.iter().map(|outbox| outbox.len() as u64);
@@ -83,7 +82,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
             handled += 1;
             if handled == events_max {
                 self.fail(&format!(
-                    "{handled} messages were handled and the nodes did not come to rest"
+                    "{handled} messages were handled and the nodes still send messages"
                 ));
             }
         }

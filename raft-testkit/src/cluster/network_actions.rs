@@ -124,8 +124,8 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         self.network.loss_rules.iter().any(|selector| selector.matches(message))
     }
 
-    /// Splits the nodes into groups. Messages between groups are lost. Nodes that are not listed
-    /// form one more group.
+    /// Splits the nodes into groups. Messages between groups are lost. Links inside a group work,
+    /// also those that were cut before. Nodes that are not listed form one more group.
     ///
     /// # Panics
     /// If there is no such node.

@@ -199,7 +199,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
             self.crash(node, Crash::LoseUnsynced);
         }
         let slot = &mut self.nodes[at];
-        let store = slot.store.take().expect("a store is away only while its node restarts");
+        let store = slot.store.take().expect("a store is absent only while its node restarts");
         let mut store = (self.factory.reopen)(node, store);
         let recovered = store.recover().expect("the store opens again");
         slot.store = Some(store);
@@ -254,7 +254,7 @@ impl<M: StateMachine> Cluster<M, MemLogStore> {
         self.record_at(at, RecordKind::TestAction { action: format!("set term {term}") }, None);
         let slot = &mut self.nodes[at];
         let id = slot.id;
-        let store = slot.store.as_mut().expect("a store is away only while its node restarts");
+        let store = slot.store.as_mut().expect("a store is absent only while its node restarts");
         let commit = store.hard_state().commit;
         let hard_state = HardState { term: Term(term), voted_for: None, commit };
         store.force_hard_state(hard_state);
@@ -270,7 +270,7 @@ impl<M: StateMachine> Cluster<M, MemLogStore> {
     pub fn mark_fixed(&mut self, node: u64) -> bool {
         let at = self.slot(node);
         let store = self.nodes[at].store.as_mut();
-        store.expect("a store is away only while its node restarts").mark_fixed().is_some()
+        store.expect("a store is absent only while its node restarts").mark_fixed().is_some()
     }
 }
 

@@ -56,7 +56,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     }
 
     /// Writes the trace in every format into the directory `traces` of cargo's target directory.
-    /// Returns the path of the facts.
+    /// Returns the path of the JSON file.
     ///
     /// # Panics
     /// If it cannot be written.

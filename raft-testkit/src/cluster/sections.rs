@@ -87,5 +87,3 @@ fn check_paths(paths: &[&str]) {
         }
     }
 }
-
-impl<M: StateMachine, S: LogStore> Cluster<M, S> {}

@@ -24,7 +24,7 @@ const CELLS_MAX: usize = 10;
 const REMOVED_CELLS_MAX: usize = 5;
 /// The most characters of a text on a lifeline.
 const PILL_CHARACTERS_MAX: usize = 36;
-/// The part of its way after which a lost message is drawn as lost.
+/// The fraction of the way to the receiver at which the arrow of a lost message ends.
 const LOST_AT: f64 = 0.62;
 
 /// Draws the whole trace.

@@ -126,9 +126,8 @@ fn state_json(state: &NodeState) -> Value {
     ])
 }
 
-/// What a record changes in the log of its node: `["w", persist, truncate, entries]` a write
-/// starts,
-/// `["d", persist]` writes are durable, `["c", kept]` a crash, `["t", from, last]` a truncation.
+/// What a record changes in the log of its node: `["w", persist, truncate, entries]` the start of a
+/// write, `["d", persist]` durable writes, `["c", kept]` a crash, `["t", from, last]` a truncation.
 fn log_json(kind: &RecordKind) -> Value {
     if let RecordKind::PersistStarted { persist, truncate_from, entries, .. } = kind {
         let from = truncate_from.map_or(0, raft_core::LogIndex::get);

@@ -71,7 +71,7 @@ pub enum RecordKind {
         /// The cause.
         why: String,
     },
-    /// Virtual time reached the deadline of the node.
+    /// The node received a tick: virtual time reached its deadline, or the test gave it a tick.
     TimerFired,
     /// The test performed an action on the node.
     TestAction {
@@ -175,7 +175,8 @@ pub enum RecordKind {
     NetSplit,
     /// The node is no longer in a minority.
     NetJoin,
-    /// The link from `node` to a peer is cut: messages on it are lost.
+    /// The link from `node` to a peer is cut: messages on it are lost, or wait until the link works
+    /// again.
     LinkCut {
         /// The peer.
         to: NodeId,
@@ -224,7 +225,7 @@ pub enum Loss {
     Network,
     /// A partition or a cut link separates sender and receiver.
     CutOff,
-    /// The sender crashed before it was sent, or is blocked.
+    /// The sender crashed before it was sent.
     SenderDown,
     /// The receiver is down.
     ReceiverDown,

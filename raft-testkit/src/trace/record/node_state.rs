@@ -16,7 +16,7 @@ pub struct NodeState {
     pub term: Term,
     /// The candidate it voted for in that term.
     pub voted_for: Option<NodeId>,
-    /// The leader of that term, as far as it knows.
+    /// The leader of that term; `None` if the node knows none.
     pub leader: Option<NodeId>,
     /// The index before its first entry.
     pub base: LogIndex,
