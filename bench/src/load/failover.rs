@@ -19,7 +19,7 @@ use crate::timeline::{self, Event};
 /// Clients that write during the failovers.
 const WRITERS: usize = 16;
 /// The pause before each round.
-const CALM: Duration = Duration::from_millis(500);
+const PAUSE: Duration = Duration::from_millis(500);
 /// The message of the log line that marks a kill.
 const KILLED: &str = "leader killed";
 
@@ -95,8 +95,8 @@ pub(crate) async fn run(
     let logs: Vec<_> = logs.iter().map(|(name, path)| (name.clone(), path.as_path())).collect();
     let mut found = Vec::new();
     for round in 0..rounds {
-        write(&client, format!("calm-{round}")).await?;
-        tokio::time::sleep(CALM).await;
+        write(&client, format!("pause-{round}")).await?;
+        tokio::time::sleep(PAUSE).await;
         let leader = cluster.leader(&client).await?;
         let killed = Instant::now();
         tracing::info!(round, node = leader + 1, "{KILLED}");
