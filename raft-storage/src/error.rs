@@ -8,8 +8,8 @@ use raft_core::ports::StoreError;
 
 use crate::data_directory::DirectoryError;
 
-/// Why a data directory cannot be opened. The attempt wrote nothing unless the directory was unlocked,
-/// of a supported format and of this node.
+/// Why a data directory cannot be opened. The attempt wrote nothing unless the directory was
+/// unlocked, of a supported format and of this node.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {

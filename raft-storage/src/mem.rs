@@ -42,8 +42,8 @@ impl MemLogStore {
         Self::default()
     }
 
-    /// A store on the same memory, as after a restart of the process. The previous store must not be
-    /// used any more.
+    /// A store on the same memory, as after a restart of the process. The previous store must not
+    /// be used any more.
     #[must_use]
     pub fn restarted(&self) -> Self {
         Self { disk: Arc::clone(&self.disk), poisoned: None }
@@ -84,8 +84,8 @@ impl MemLogStore {
         self.disk().broken.take()
     }
 
-    /// Sets the hard state without the checks of [`LogStore::persist`], for tests that need a certain
-    /// initial state, such as a node with an old term.
+    /// Sets the hard state without the checks of [`LogStore::persist`], for tests that need a
+    /// certain initial state, such as a node with an old term.
     pub fn force_hard_state(&mut self, hard_state: HardState) {
         self.disk().outline.hard_state = hard_state;
     }

@@ -5,8 +5,8 @@ use raft_core::{HardState, LogId, LogIndex, Persist, TermRuns};
 
 /// The log without its payloads. Every change is validated here before it is written.
 ///
-/// Guarantees: entries are contiguous from the base, terms never decrease along the log, the term of
-/// the hard state never decreases, and a vote never changes within a term.
+/// Guarantees: entries are contiguous from the base, terms never decrease along the log, the term
+/// of the hard state never decreases, and a vote never changes within a term.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LogOutline {
     /// The term of every index after the base.

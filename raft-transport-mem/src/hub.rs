@@ -46,8 +46,8 @@ impl Hub {
         Self::default()
     }
 
-    /// Joins as `node`, which delivers received messages to `inbox`. If the node has joined before, the
-    /// new transport replaces the earlier one, which then neither sends nor receives.
+    /// Joins as `node`, which delivers received messages to `inbox`. If the node has joined before,
+    /// the new transport replaces the earlier one, which then neither sends nor receives.
     #[must_use]
     pub fn join(&self, node: NodeId, inbox: Arc<dyn Inbox>) -> MemTransport {
         let link = Arc::new(Link::new(inbox));
@@ -64,15 +64,15 @@ impl Hub {
         MemTransport { hub: self.clone(), node, join }
     }
 
-    /// Drops all messages between the two nodes, in both directions, until [`Hub::heal`]. Both inboxes
-    /// are notified that the other node is unreachable.
+    /// Drops all messages between the two nodes, in both directions, until [`Hub::heal`]. Both
+    /// inboxes are notified that the other node is unreachable.
     pub fn cut(&self, one: NodeId, other: NodeId) {
         self.cut_one_way(one, other);
         self.cut_one_way(other, one);
     }
 
-    /// Drops all messages from `from` to `to` until [`Hub::heal`]. The inbox of `from` is notified that
-    /// `to` is unreachable.
+    /// Drops all messages from `from` to `to` until [`Hub::heal`]. The inbox of `from` is notified
+    /// that `to` is unreachable.
     pub fn cut_one_way(&self, from: NodeId, to: NodeId) {
         let sender = {
             let mut network = self.write();
@@ -127,7 +127,8 @@ impl Hub {
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Network> {
-        // No inbox runs while the lock is held, and every change is complete before anything can panic.
+        // No inbox runs while the lock is held, and every change is complete before anything can
+        // panic.
         self.network.read().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -137,8 +138,8 @@ impl Hub {
 }
 
 impl Network {
-    /// Whether a message from one node reaches the other: both have joined, each is a configured peer of
-    /// the other, and the direction is not cut.
+    /// Whether a message from one node reaches the other: both have joined, each is a configured
+    /// peer of the other, and the direction is not cut.
     fn connects(&self, from: NodeId, to: NodeId) -> bool {
         let (Some(sender), Some(receiver)) = (self.endpoints.get(&from), self.endpoints.get(&to))
         else {

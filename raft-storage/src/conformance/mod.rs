@@ -1,6 +1,7 @@
 //! A suite of tests for any log store.
 //!
-//! Implement [`StoreFactory`], which opens a store and reopens it on the same data, and add one line:
+//! Implement [`StoreFactory`], which opens a store and reopens it on the same data, and add one
+//! line:
 //!
 //! ```
 //! use raft_storage::MemLogStore;
@@ -38,8 +39,8 @@ pub trait StoreFactory {
     /// The store under test.
     type Store: LogStore;
 
-    /// The first call opens an empty store. Every later call opens the data that the previous store made
-    /// durable, as after a restart. The previous store and its readers have been dropped.
+    /// The first call opens an empty store. Every later call opens the data that the previous store
+    /// made durable, as after a restart. The previous store and its readers have been dropped.
     fn open(&mut self) -> Self::Store;
 }
 
@@ -83,8 +84,8 @@ macro_rules! __each_log_store_rule {
     };
 }
 
-/// Expands to one `#[test]` for each rule. The argument is evaluated once for each test and returns a
-/// new [`StoreFactory`]. Use the macro at most once in a module.
+/// Expands to one `#[test]` for each rule. The argument is evaluated once for each test and returns
+/// a new [`StoreFactory`]. Use the macro at most once in a module.
 #[macro_export]
 macro_rules! log_store_suite {
     ($fresh:expr) => {

@@ -19,8 +19,8 @@ pub(super) struct BaseRecord {
 
 /// Makes an entry of the log its base.
 ///
-/// Only whole files are dropped, which leaves no tombstones for readers to skip. Compacted entries in
-/// a file with remaining entries stay until the base has passed that file.
+/// Only whole files are dropped, which leaves no tombstones for readers to skip. Compacted entries
+/// in a file with remaining entries stay until the base has passed that file.
 pub(super) fn compact(shared: &Shared, log: &mut Log, up_to: LogId) -> Result<(), StoreError> {
     let newest = log.memberships.partition_point(|&(index, _)| index <= up_to.index);
     let record = BaseRecord { base: up_to, membership: log.memberships[..newest].last().cloned() };

@@ -79,11 +79,11 @@ use crate::outline::LogOutline;
 /// Memory and disk usage of a [`RocksLogStore`]. No value weakens durability.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RocksOptions {
-    /// Bytes of entries that are kept in memory and in the write-ahead log before they are written to
-    /// a table file. A larger value means fewer files and a longer recovery after a crash.
+    /// Bytes of entries that are kept in memory and in the write-ahead log before they are written
+    /// to a table file. A larger value means fewer files and a longer recovery after a crash.
     pub write_buffer_bytes: usize,
-    /// A persist starts a new record once the current one has reached this number of bytes. A read or
-    /// truncation in the middle of a record costs as much as the whole record.
+    /// A persist starts a new record once the current one has reached this number of bytes. A read
+    /// or truncation in the middle of a record costs as much as the whole record.
     pub record_bytes_max: usize,
 }
 
@@ -107,8 +107,8 @@ pub struct RocksLogStore {
 /// Shared by the store and its readers.
 struct Shared {
     db: DB,
-    /// The base. Entries up to it may still be on disk, but are no longer part of the log. Increased
-    /// before files are dropped.
+    /// The base. Entries up to it may still be on disk, but are no longer part of the log.
+    /// Increased before files are dropped.
     base: AtomicU64,
     /// The error after which the store refuses all calls.
     poison: OnceLock<String>,

@@ -40,8 +40,8 @@ impl RocksLogStore {
         let database = directory.join(DATABASE_DIRECTORY);
         let db = match stage {
             Some(Stage::Ready) => {
-                // Every database has the file `CURRENT`, which names the newest manifest. Without it,
-                // `create_if_missing` would create an empty database.
+                // Every database has the file `CURRENT`, which names the newest manifest. Without
+                // it, `create_if_missing` would create an empty database.
                 if !database.join("CURRENT").exists() {
                     return Err(OpenError::Damaged {
                         path: directory.to_owned(),
@@ -73,8 +73,8 @@ impl RocksLogStore {
         Ok(Self { shared: Arc::new(shared), options, log: None })
     }
 
-    /// The identity of the log in a directory; `None` if there is no log. Writes nothing and acquires no
-    /// lock.
+    /// The identity of the log in a directory; `None` if there is no log. Writes nothing and
+    /// acquires no lock.
     ///
     /// # Errors
     /// When the directory cannot be read, is damaged, or is of a newer format.
@@ -82,8 +82,8 @@ impl RocksLogStore {
         Ok(identity_file(directory.as_ref()).read()?.map(|(identity, _)| identity))
     }
 
-    /// Removes the broken mark from a log and returns it, for operators that have fixed the cause. The
-    /// node must not be running.
+    /// Removes the broken mark from a log and returns it, for operators that have fixed the cause.
+    /// The node must not be running.
     ///
     /// # Errors
     /// When the directory is in use, contains no log, or cannot be read or written.
@@ -201,14 +201,14 @@ fn small_records_options() -> Options {
 
 fn log_options(chosen: &RocksOptions) -> Options {
     let mut options = Options::default();
-    // Commands are not compressed: the log is written once, rarely read, and dropped. A state machine
-    // may compress its commands.
+    // Commands are not compressed: the log is written once, rarely read, and dropped. A state
+    // machine may compress its commands.
     options.set_compression_type(DBCompressionType::None);
     options.set_write_buffer_size(chosen.write_buffer_bytes);
     // A second buffer accepts writes while the first is flushed, a third if the disk is slow.
     options.set_max_write_buffer_number(3);
-    // Files cover disjoint ranges, so that moving them below level 0 does not rewrite them. Only below
-    // level 0 can a compaction of the log drop them as a whole.
+    // Files cover disjoint ranges, so that moving them below level 0 does not rewrite them. Only
+    // below level 0 can a compaction of the log drop them as a whole.
     options.set_level_zero_file_num_compaction_trigger(2);
     options.set_target_file_size_base(chosen.write_buffer_bytes as u64);
     options.set_max_bytes_for_level_base(4 * chosen.write_buffer_bytes as u64);

@@ -74,8 +74,8 @@ impl Shared {
         Ok(entries)
     }
 
-    /// The first index and the new value of the record that contains both `from` and the entry before
-    /// it; `None` if no record does.
+    /// The first index and the new value of the record that contains both `from` and the entry
+    /// before it; `None` if no record does.
     pub(super) fn head_of_record_before(
         &self,
         from: LogIndex,
@@ -88,8 +88,8 @@ impl Shared {
         Ok(record.head_before(from)?.map(|head| (record.first(), head)))
     }
 
-    /// The records beginning with the one that contains `index`, or with an earlier one if none does.
-    /// The iterator reads a snapshot of this moment.
+    /// The records beginning with the one that contains `index`, or with an earlier one if none
+    /// does. The iterator reads a snapshot of this moment.
     pub(super) fn records_from(&self, index: LogIndex) -> Records<'_> {
         let options = ReadOptions::default();
         let mut iterator = self.db.raw_iterator_cf_opt(self.log_family(), options);

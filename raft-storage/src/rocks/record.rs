@@ -63,8 +63,8 @@ impl RecordWriter {
         self.bytes.len()
     }
 
-    /// The first index and the bytes of the record; `None` if no entry was added. Afterwards the writer
-    /// is empty and keeps its buffer.
+    /// The first index and the bytes of the record; `None` if no entry was added. Afterwards the
+    /// writer is empty and keeps its buffer.
     pub(super) fn finish(&mut self) -> Option<(LogIndex, &[u8])> {
         if self.count == 0 {
             return None;
@@ -135,8 +135,8 @@ impl<'a> Record<'a> {
     }
 }
 
-/// Iterates over the frames of a record by their lengths. The lengths are within the record, but not
-/// verified before [`Frame::check`].
+/// Iterates over the frames of a record by their lengths. The lengths are within the record, but
+/// not verified before [`Frame::check`].
 #[derive(Debug)]
 pub(super) struct Frames<'a> {
     record: Record<'a>,

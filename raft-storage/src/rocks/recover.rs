@@ -95,9 +95,9 @@ fn check_membership(membership: &Membership, frame: &CheckedFrame<'_>) -> Result
     membership.check().map_err(|error| contradiction(format!("entry {}: {error}", frame.id)))
 }
 
-/// A node stores a term before, or together with, entries of that term, and a commit index only after
-/// the committed entries. So the term is not below the last entry's, and the commit index is not
-/// above the last entry.
+/// A node stores a term before, or together with, entries of that term, and a commit index only
+/// after the committed entries. So the term is not below the last entry's, and the commit index is
+/// not above the last entry.
 fn check_hard_state(recovered: &Recovered) -> Result<(), StoreError> {
     let HardState { term, voted_for: _, commit } = recovered.hard_state;
     let last = recovered.terms.last();

@@ -1,5 +1,5 @@
-//! The rules: one function each. A function takes a new factory and panics if the store violates the
-//! rule.
+//! The rules: one function each. A function takes a new factory and panics if the store violates
+//! the rule.
 
 mod compaction;
 mod reads;
