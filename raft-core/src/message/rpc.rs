@@ -71,6 +71,8 @@ fn check(term: Term, body: &Body) -> Result<(), InvalidMessage> {
         }
         Body::RequestVoteResponse(_) => Ok(()),
         Body::AppendEntries(append) => {
+            // `LogSlice::empty` does not check its argument.
+            index_in_range(append.prev().index)?;
             index_in_range(append.commit)?;
             let ordered = append.slice.last().term <= term;
             if ordered { Ok(()) } else { Err(InvalidMessage::InconsistentTerms) }
@@ -143,5 +145,12 @@ mod tests {
         };
         let commit = Rpc::new(Term(1), Body::AppendEntries(commit));
         assert_eq!(commit, Err(InvalidMessage::NumberTooLarge));
+        let prev = AppendEntries {
+            slice: LogSlice::empty(id(u64::MAX, 1)),
+            commit: LogIndex(1),
+            round: Round(1),
+        };
+        let prev = Rpc::new(Term(1), Body::AppendEntries(prev));
+        assert_eq!(prev, Err(InvalidMessage::NumberTooLarge));
     }
 }
