@@ -46,13 +46,13 @@ pub enum OpenError {
         path: PathBuf,
         /// The format of the directory.
         found: u32,
-        /// The newest format that this build reads.
+        /// The newest format that this release reads.
         supported: u32,
     },
     /// The directory belongs to another node.
     #[error(
-        "{} holds the log of {}, but this is {}; use the directory that belongs to this node, or an \
-         empty one with a new incarnation",
+        "{} holds the log of {}, but this is {}; use the directory that belongs to this node, or \
+         an empty one with a new incarnation",
         path.display(),
         name(found),
         name(expected)

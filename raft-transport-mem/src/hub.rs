@@ -46,8 +46,8 @@ impl Hub {
         Self::default()
     }
 
-    /// Joins as `node`, which delivers received messages to `inbox`. If the node has joined before,
-    /// the new transport replaces the earlier one, which then neither sends nor receives.
+    /// Joins as `node`; messages to it are delivered to `inbox`. If the node has joined before, the
+    /// new transport replaces the earlier one, which then neither sends nor receives.
     #[must_use]
     pub fn join(&self, node: NodeId, inbox: Arc<dyn Inbox>) -> MemTransport {
         let link = Arc::new(Link::new(inbox));
@@ -64,15 +64,15 @@ impl Hub {
         MemTransport { hub: self.clone(), node, join }
     }
 
-    /// Drops all messages between the two nodes, in both directions, until [`Hub::heal`]. Both
-    /// inboxes are notified that the other node is unreachable.
+    /// Drops all messages between the two nodes, in both directions, until [`Hub::heal`]. If they
+    /// were connected, both inboxes are notified that the other node is unreachable.
     pub fn cut(&self, one: NodeId, other: NodeId) {
         self.cut_one_way(one, other);
         self.cut_one_way(other, one);
     }
 
-    /// Drops all messages from `from` to `to` until [`Hub::heal`]. The inbox of `from` is notified
-    /// that `to` is unreachable.
+    /// Drops all messages from `from` to `to` until [`Hub::heal`]. If messages reached `to` before,
+    /// the inbox of `from` is notified that `to` is unreachable.
     pub fn cut_one_way(&self, from: NodeId, to: NodeId) {
         let sender = {
             let mut network = self.write();

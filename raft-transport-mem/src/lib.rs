@@ -2,8 +2,9 @@
 //! a whole cluster in one process.
 //!
 //! Each node joins a [`Hub`] and gets a [`MemTransport`], which delivers messages to the other
-//! nodes' inboxes on the sender's thread. The crate uses no threads, timers or sockets. Messages
-//! between nodes can be cut ([`Hub::cut`]) and healed ([`Hub::heal`]).
+//! nodes' inboxes: on the sender's thread, or on that of a sender that is already delivering to the
+//! same inbox. The crate uses no threads, timers or sockets. The connection between two nodes can
+//! be cut ([`Hub::cut`]) and restored ([`Hub::heal`]).
 //!
 //! ```
 //! use std::sync::Arc;

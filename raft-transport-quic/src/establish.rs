@@ -1,4 +1,4 @@
-//! Brings a connection into use after both sides know each other.
+//! Brings a connection into use after the hello of the peer has arrived on it.
 
 use std::sync::Arc;
 

@@ -19,7 +19,7 @@ fn only_status(transport: &QuicTransport) -> PeerStatus {
     statuses.into_iter().next().unwrap()
 }
 
-/// Messages and streams that only newer versions know are skipped. Later messages are delivered.
+/// Messages and streams that only newer versions support are skipped. Later messages are delivered.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn unknown_messages_and_streams_of_a_newer_peer_are_skipped_and_counted() {
     let ca = Authority::new("ours");

@@ -20,7 +20,7 @@ pub struct Settings {
     /// How long a persist may be outstanding while none completes before the disk counts as
     /// stalled. A leader with a stalled disk steps down: followers commit without its disk, but it
     /// applies nothing and completes no request. A candidate whose own vote is not durable by then
-    /// gives up, and the node starts no election before its disk makes progress. A slow disk that
+    /// steps down, and the node starts no election before its disk makes progress. A slow disk that
     /// completes a write within this time does not count as stalled, and a slow state machine has
     /// no effect. At least twice `election_timeout_min`. Default: `None`, five times
     /// `election_timeout_min`.
@@ -31,7 +31,7 @@ pub struct Settings {
     /// followers with recent contact with a leader refuse to vote (thesis §6.2, §4.2.3).
     /// Default: `true`.
     pub check_quorum: bool,
-    /// When followers learn a new commit index. Default: with the next message.
+    /// When a leader sends a new commit index to its followers. Default: with the next message.
     pub commit_notification: CommitNotification,
     /// What happens when the state machine fails at a command. Default: the node halts.
     pub apply_failure: ApplyFailurePolicy,

@@ -9,8 +9,8 @@ use crate::role::{Role, Transition, reject_stale_append};
 use crate::state::{DependsOn, IncarnationChange, NodeState};
 use crate::types::{NodeId, Term};
 
-/// Checks a message and passes it to its handler. A refused message has no effect other than an
-/// event.
+/// Checks a message and passes it to its handler. A refused message is reported in an event. It gets
+/// no response and does not change the log; if it passes `check`, its term may still take effect.
 pub(super) fn on_message(
     role: &mut Role,
     state: &mut NodeState,
@@ -67,8 +67,8 @@ fn check(role: &mut Role, state: &mut NodeState, message: &Message) -> Result<()
     Ok(())
 }
 
-/// Responds whether this node would vote for the sender (thesis §9.6). Nothing changes here except,
-/// possibly, the term.
+/// Responds whether this node would vote for the sender (thesis §9.6). The only possible change is
+/// that the node follows the sender into a later term.
 fn on_pre_vote(role: &mut Role, state: &mut NodeState, from: NodeId, term: Term, request: PreVote) {
     let protected = role.protects_leader(state);
     if term > state.term() && !protected {

@@ -29,7 +29,7 @@ pub struct Status {
     pub last_log: LogId,
     /// The last entry that is durable.
     pub persisted_index: LogIndex,
-    /// The last entry that it knows to be committed.
+    /// The last entry that is known here to be committed.
     pub commit_index: LogIndex,
     /// The highest commit index that the leader of this term has sent in an append, or
     /// [`Status::commit_index`] if that is higher. Beyond `commit_index` it covers entries that
@@ -55,7 +55,7 @@ pub struct Status {
     pub progress: BTreeMap<NodeId, ProgressStatus>,
 }
 
-/// How far one follower is replicated, as far as its leader knows.
+/// How far one follower is replicated, according to its responses to the leader.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ProgressStatus {
     /// How entries are sent to it.

@@ -36,7 +36,7 @@ pub(super) fn index_of(key: &[u8]) -> Result<LogIndex, StoreError> {
 /// Encodes a small record: its checksum, then the payload.
 pub(super) fn encode<T: Serialize>(key: &[u8], value: &T) -> Vec<u8> {
     let mut bytes = postcard::to_extend(value, vec![0; CRC_BYTES])
-        .expect("our records always serialise into a growing buffer");
+        .expect("a small record always serializes into a growing buffer");
     let crc = checksum(key, &bytes[CRC_BYTES..]);
     bytes[..CRC_BYTES].copy_from_slice(&crc.to_le_bytes());
     bytes

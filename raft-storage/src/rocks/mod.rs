@@ -37,10 +37,10 @@
 //! A checksum covers the index, so that an entry at a wrong position is detected. It is computed
 //! when the entry is persisted and verified whenever the entry is read.
 //!
-//! Records contain contiguous entries and never overlap: a record begins with the index after the
-//! last index of the record before it. A persist packs its entries into records of up to
-//! [`RocksOptions::record_bytes_max`], because an insertion costs the database more than the bytes
-//! of an entry. A truncation inside a record rewrites the head of the record in the same batch.
+//! Records contain contiguous entries. From the record with the base on they do not overlap: a
+//! record begins with the index after the last index of the record before it. A persist packs its
+//! entries into records of about [`RocksOptions::record_bytes_max`], because an insertion costs the
+//! database more than the bytes of an entry. A truncation inside a record rewrites the head of the record in the same batch.
 //!
 //! # Durability
 //! [`persist`](LogStore::persist) merges all its changes into one write batch, written with one

@@ -144,8 +144,8 @@ pub(super) fn gap(missing: LogIndex, found: LogIndex) -> StoreError {
     StoreError::Corrupt {
         what: "the log".to_owned(),
         detail: format!(
-            "entry {missing} is missing, the next one is {found}; empty the data directory and join \
-             as a new incarnation"
+            "entry {missing} is missing, the next one is {found}; empty the data directory and \
+             join as a new incarnation"
         ),
     }
 }

@@ -45,7 +45,7 @@ impl RecordWriter {
                 self.bytes.push(KIND_MEMBERSHIP);
                 let bytes = std::mem::take(&mut self.bytes);
                 self.bytes = postcard::to_extend(membership, bytes)
-                    .expect("a membership always serialises into a growing buffer");
+                    .expect("a membership always serializes into a growing buffer");
             }
         }
         let payload_bytes = self.bytes.len() - start - FRAME_HEADER_BYTES;

@@ -254,7 +254,8 @@ fn directory_without_its_database_or_identity_is_refused() {
 
 #[test]
 fn interrupted_creation_of_a_directory_is_completed() {
-    // Cut off after the file that announces the database, and before the one that vouches for it.
+    // Interrupted after the identity file was written in the state `creating`, and before it was
+    // written in the state `ready`.
     let whole = TempDir::new().expect("a temporary directory");
     drop(open(whole.path()).expect("opens"));
     let ready = fs::read_to_string(whole.path().join("IDENTITY")).unwrap();

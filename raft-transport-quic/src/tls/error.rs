@@ -56,7 +56,7 @@ pub enum TlsError {
         path: PathBuf,
         /// The holder of the certificate.
         subject: String,
-        /// The begin of its validity.
+        /// The start of its validity.
         not_before: String,
     },
     /// The own certificate contains no identity.

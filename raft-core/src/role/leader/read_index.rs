@@ -32,7 +32,7 @@ impl ReadQueue {
         self.confirming.is_none() && !self.waiting.is_empty()
     }
 
-    /// Confirms every read that waits with this round.
+    /// Begins to confirm every waiting read with this round.
     pub(super) fn begin_round(&mut self, round: Round, read_index: LogIndex) {
         assert!(self.confirming.is_none(), "one round of reads is in progress at a time");
         let requests = core::mem::take(&mut self.waiting);

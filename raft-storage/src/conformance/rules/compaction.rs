@@ -38,7 +38,7 @@ pub fn compaction_inside_an_append_keeps_later_entries<F: StoreFactory>(factory:
     assert_log(&store, &recovered, &entries(2, 12, 13));
 }
 
-/// What is compacted already needs no more doing.
+/// A compaction up to the base or to an entry before it has no effect.
 pub fn compacting_twice_or_backwards_changes_nothing<F: StoreFactory>(factory: &mut F) {
     let mut store = open_with(factory, &[append(entries(1, 1, 6))]);
     for up_to in [id(1, 4), id(1, 4), id(1, 2)] {
