@@ -30,7 +30,7 @@ pub enum DirectoryError {
         source: io::Error,
     },
     /// Another process, or another store of this process, holds the lock.
-    #[error("{} is locked by another process", path.display())]
+    #[error("{} is locked by another process or store", path.display())]
     Locked {
         /// The lock file.
         path: PathBuf,

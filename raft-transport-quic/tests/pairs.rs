@@ -62,8 +62,8 @@ fn set_peer(transport: &QuicTransport, node: NodeId, address: std::net::SocketAd
     transport.set_peers(&[PeerAddress { node, address: address.to_string() }]);
 }
 
-/// Node 1 took the connection that node 2 had dialled into use, and replaced it, together with the
-/// messages on it, when the hello of node 2 arrived on the one that node 1 itself had dialled.
+/// Otherwise node 1 would use the connection that node 2 dialled, and replace it, together with the
+/// messages on it, when the hello of node 2 arrives on the one that node 1 itself dialled.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lower_node_uses_no_other_connection_while_it_offers_its_own() {
     let ca = Authority::new("ours");
@@ -125,8 +125,8 @@ async fn higher_node_drops_its_dial_when_the_lower_node_offers_a_connection() {
     assert_eq!((connections, losses, failed_dials), (1, 0, 0));
 }
 
-/// Of two connections that were made at the same time, the one that the lower node had dialled
-/// replaced the other one, on which messages were in flight.
+/// Otherwise a connection that was made at the same time would replace the one in use, on which
+/// messages are in flight.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_a_later_hello_replaces_a_connection_in_use() {
     let ca = Authority::new("ours");

@@ -63,7 +63,7 @@ impl Follower {
     }
 
     /// The leader of the current term sent an append: the election timeout begins again, and the
-    /// entries are taken into the log (Raft §5.3).
+    /// entries are appended to the log (Raft §5.3).
     ///
     /// # Errors
     /// When another node leads this term, or when the append contradicts the committed log. The log

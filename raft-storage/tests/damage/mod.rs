@@ -375,7 +375,7 @@ fn compaction_frees_disk_space() {
     store.recover().expect("recovers");
     let bytes_on_disk = || {
         let files = fs::read_dir(directory.path().join("db")).expect("the database's directory");
-        // The database removes files meanwhile: one that is gone takes no space.
+        // The database removes files meanwhile: a removed file takes no space.
         let sizes = files.filter_map(|file| file.ok()?.metadata().ok());
         sizes.map(|metadata| metadata.len()).sum::<u64>()
     };
