@@ -9,8 +9,9 @@ use crate::role::{Role, Transition, reject_stale_append};
 use crate::state::{DependsOn, IncarnationChange, NodeState};
 use crate::types::{NodeId, Term};
 
-/// Checks a message and passes it to its handler. A refused message is reported in an event. It gets
-/// no response and does not change the log; if it passes `check`, its term may still take effect.
+/// Checks a message and passes it to its handler. A refused message is reported in an event. It
+/// gets no response and does not change the log; if it passes `check`, its term may still take
+/// effect.
 pub(super) fn on_message(
     role: &mut Role,
     state: &mut NodeState,

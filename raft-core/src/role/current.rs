@@ -129,8 +129,8 @@ impl Role {
         }
     }
 
-    /// Makes a candidate or pre-candidate a follower of this leader of the current term. Returns the
-    /// follower; `None` if this node leads the term itself.
+    /// Makes a candidate or pre-candidate a follower of this leader of the current term. Returns
+    /// the follower; `None` if this node leads the term itself.
     pub(crate) fn follow_leader(
         &mut self,
         state: &mut NodeState,

@@ -40,7 +40,8 @@
 //! Records contain contiguous entries. From the record with the base on they do not overlap: a
 //! record begins with the index after the last index of the record before it. A persist packs its
 //! entries into records of about [`RocksOptions::record_bytes_max`], because an insertion costs the
-//! database more than the bytes of an entry. A truncation inside a record rewrites the head of the record in the same batch.
+//! database more than the bytes of an entry. A truncation inside a record rewrites the head of the
+//! record in the same batch.
 //!
 //! # Durability
 //! [`persist`](LogStore::persist) merges all its changes into one write batch, written with one
