@@ -3,7 +3,8 @@
 use crate::types::{Incarnation, NodeId};
 
 /// Why a node refuses a message. Either the message is addressed to another receiver, or it
-/// contradicts the node's state. A refused message has no effect and no response.
+/// contradicts the node's state. A refused message gets no response and changes neither log nor vote;
+/// a higher term in it may have been taken over before.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MessageRefusal {

@@ -38,7 +38,7 @@ pub struct BrokenMark {
 pub struct Persist {
     /// Its number, reported when the change is durable.
     pub id: PersistId,
-    /// The hard state, if it changed.
+    /// The hard state to store; `None` keeps the stored one. The core sets it in every persist.
     pub hard_state: Option<HardState>,
     /// Remove this entry and all after it. Then `entries` is not empty and begins at this index.
     pub truncate_from: Option<LogIndex>,
@@ -57,7 +57,7 @@ pub struct Recovered {
     pub base: LogId,
     /// The term of every index in the store, contiguous from `base`.
     pub terms: TermRuns,
-    /// Every configuration in the log with its index, ascending. The first may be that of `base`.
+    /// Every membership in the log with its index, ascending. The first may be that of `base`.
     pub memberships: Vec<(LogIndex, Membership)>,
     /// The broken mark, if there is one.
     pub broken: Option<BrokenMark>,
