@@ -32,7 +32,7 @@ pub enum Event {
         /// The last removed entry.
         last: LogId,
     },
-    /// A message was refused; it had no effect.
+    /// A message was refused. Neither the log nor the vote changed.
     MessageRefused {
         /// The sender named in the message.
         from: NodeId,
