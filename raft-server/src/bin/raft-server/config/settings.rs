@@ -214,7 +214,8 @@ settings! {
                 "half the number of cores, at least 1 and at most {RUNTIME_THREADS_DEFAULT_MAX}"
             )),
             format!("1 to {RUNTIME_THREADS_MAX}");
-        /// The time limit of an orderly shutdown. The process exits after it.
+        /// The time limit of an orderly shutdown, and of the wait for background work that follows.
+        /// Then the process exits.
         shutdown_grace: Span, "RAFT_SERVER_SHUTDOWN_GRACE", Duration, value(Span(SHUTDOWN_GRACE)),
             "-";
     }
