@@ -12,10 +12,10 @@ use super::watched::Watched;
 use super::{metrics, probe, status};
 
 /// The node that the pages describe; empty until it has started.
-pub(super) type Shown = Arc<OnceLock<Watched>>;
+pub(super) type StartedNode = Arc<OnceLock<Watched>>;
 
 /// The router of all pages.
-pub(super) fn router(shown: Shown) -> Router {
+pub(super) fn router(started: StartedNode) -> Router {
     Router::new()
         .route("/", get(index))
         .route("/livez", get(livez))
@@ -28,7 +28,7 @@ pub(super) fn router(shown: Shown) -> Router {
                 "no such page; the pages are /livez /readyz /metrics /v1/status\n",
             )
         })
-        .with_state(shown)
+        .with_state(started)
 }
 
 async fn index() -> &'static str {
@@ -36,15 +36,15 @@ async fn index() -> &'static str {
 }
 
 /// A node that recovers its data is live.
-async fn livez(State(shown): State<Shown>) -> Response {
-    verdict_response(match shown.get() {
+async fn livez(State(started): State<StartedNode>) -> Response {
+    verdict_response(match started.get() {
         Some(watched) => probe::live(&watched.node.status().await),
         None => Ok(()),
     })
 }
 
-async fn readyz(State(shown): State<Shown>) -> Response {
-    verdict_response(match shown.get() {
+async fn readyz(State(started): State<StartedNode>) -> Response {
+    verdict_response(match started.get() {
         Some(watched) => probe::ready(&watched.node.status().await),
         None => Err(STARTING.to_owned()),
     })
@@ -57,16 +57,16 @@ fn verdict_response(verdict: Result<(), String>) -> Response {
     }
 }
 
-async fn metrics_page(State(shown): State<Shown>) -> Response {
-    let Some(watched) = shown.get() else { return verdict_response(Err(STARTING.to_owned())) };
+async fn metrics_page(State(started): State<StartedNode>) -> Response {
+    let Some(watched) = started.get() else { return verdict_response(Err(STARTING.to_owned())) };
     match metrics::page(watched).await {
         Ok(text) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
         Err(std::fmt::Error) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
 
-async fn status_page(State(shown): State<Shown>) -> Response {
-    match shown.get() {
+async fn status_page(State(started): State<StartedNode>) -> Response {
+    match started.get() {
         Some(watched) => Json(status::view(watched).await).into_response(),
         None => verdict_response(Err(STARTING.to_owned())),
     }

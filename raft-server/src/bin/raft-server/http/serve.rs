@@ -14,7 +14,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
-use super::pages::{Shown, router};
+use super::pages::{StartedNode, router};
 
 /// Concurrent connections; further ones wait in the system's queue.
 const CONNECTIONS_MAX: usize = 128;
@@ -70,9 +70,9 @@ impl HttpPort {
     }
 
     /// Serves until the task is dropped.
-    pub(crate) async fn serve(self, shown: Shown) {
+    pub(crate) async fn serve(self, started: StartedNode) {
         let loopback = self.address.ip().is_loopback();
-        let mut pages = router(shown);
+        let mut pages = router(started);
         if loopback {
             pages = pages.layer(middleware::from_fn_with_state(self.address.ip(), local_host_only));
         }
