@@ -11,11 +11,11 @@ use super::histogram::{DurationHistogram, DurationRecorder};
 pub struct NodeCounters {
     /// Proposals that the driver took from its queue, whatever their outcome.
     pub proposals: u64,
-    /// Proposals among them whose caller got an error.
+    /// Proposals among them without an output: refused, failed, cancelled or of unknown outcome.
     pub proposals_failed: u64,
     /// Reads that the driver took from its queue, local ones included.
     pub reads: u64,
-    /// Reads among them whose caller got an error.
+    /// Reads among them without a result: refused, failed or cancelled.
     pub reads_failed: u64,
     /// Calls of [`LogStore::persist`](raft_core::ports::LogStore::persist), each with one sync.
     pub persist_batches: u64,

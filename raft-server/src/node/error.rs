@@ -19,7 +19,10 @@ pub enum ProposeError {
     /// The command entered the log, and then the node lost leadership or stopped: the command may
     /// or may not take effect. A retry may apply it twice, unless the state machine detects
     /// duplicates (thesis §6.3).
-    #[error("the outcome is unknown: leadership was lost while the command was in progress")]
+    #[error(
+        "the outcome is unknown: the node lost leadership or stopped while the command was in \
+         progress"
+    )]
     Unknown {
         /// The leader, if the node knows it.
         leader: Option<NodeId>,

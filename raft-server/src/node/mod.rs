@@ -36,7 +36,6 @@ mod pending_requests;
 mod persister;
 mod queue_limits;
 mod request;
-
 mod shared;
 mod start;
 mod status;

@@ -201,7 +201,7 @@ impl Caller {
             | ResponseBody::Members(_)
             | ResponseBody::Pong => {
                 match target {
-                    Target::Leader => self.nodes.is_leader(node),
+                    Target::Leader => self.nodes.responded_as_leader(node),
                     Target::AnyNode => self.nodes.responded(node),
                 }
                 return Ok(Some(response));

@@ -8,17 +8,17 @@ use raft_transport_quic::tls::TlsIdentity;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ClientConfig {
-    /// Client addresses of some of the nodes, `host:port` (UDP). The client learns the others from
-    /// the nodes.
+    /// Client addresses of some of the nodes, `host:port` (UDP). The nodes report the
+    /// addresses of the others.
     pub endpoints: Vec<String>,
     /// The certificate of the client, its key and the trusted authorities. The certificate names
     /// the cluster.
     pub tls: TlsIdentity,
     /// The most time that a call may take, retries included.
     pub timeout: Duration,
-    /// The connection to a node is closed if the node owes a response and nothing was received
-    /// from it for this long, not even the response to a ping. Also the time after which a call
-    /// tries another node while a connection is being established.
+    /// The connection to a node is closed if a response is outstanding and nothing was received
+    /// from the node for this long, not even the response to a ping. Also the time after which a
+    /// call tries another node while a connection is being established.
     pub silence_timeout: Duration,
     /// The most time that establishing a connection may take.
     pub dial_timeout: Duration,

@@ -231,7 +231,9 @@ async fn read(connection: Arc<NodeConnection>, mut receive: RecvStream, mut read
             {
                 Ok(Some(response)) => connection.complete(response),
                 Ok(None) => break,
-                Err(error) => return connection.close(&format!("the node sent a {error}")),
+                Err(error) => {
+                    return connection.close(&format!("invalid data from the node: {error}"));
+                }
             }
         }
         match receive.read_chunks(&mut chunks).await {
@@ -254,8 +256,8 @@ async fn read_pings(connection: Arc<NodeConnection>, mut receive: RecvStream) {
     }
 }
 
-/// Closes the connection if the node owes responses and nothing is received from it, which QUIC
-/// itself detects only after its longer idle timeout. A node that is merely slow responds to pings.
+/// Closes the connection if responses are outstanding and nothing is received from the node. QUIC
+/// detects that only after its longer idle timeout. A node that is only slow responds to pings.
 async fn watch_liveness(connection: Arc<NodeConnection>, silence_timeout: Duration) {
     const INTERVALS: u32 = 4;
     let interval = silence_timeout / INTERVALS;

@@ -146,7 +146,7 @@ impl Nodes {
     }
 
     /// Records a response that only a leader sends.
-    pub(super) fn is_leader(&self, index: NodeIndex) {
+    pub(super) fn responded_as_leader(&self, index: NodeIndex) {
         let mut state = self.state();
         state.leader = Some(index.0);
         state.entries[index.0].succeeded();
@@ -185,7 +185,7 @@ impl Nodes {
                 entry.dial(&self.dialler, now);
             }
         }
-        state.turn_away_from(index.0);
+        state.deselect(index.0);
         false
     }
 
@@ -193,7 +193,7 @@ impl Nodes {
     pub(super) fn avoid(&self, index: NodeIndex) {
         let now = Instant::now();
         let mut state = self.updated_state(now);
-        state.turn_away_from(index.0);
+        state.deselect(index.0);
         state.entries[index.0].failed(now);
     }
 
@@ -273,7 +273,7 @@ impl State {
         by_address.or(by_id)
     }
 
-    fn turn_away_from(&mut self, index: usize) {
+    fn deselect(&mut self, index: usize) {
         if self.leader == Some(index) {
             self.leader = None;
         }

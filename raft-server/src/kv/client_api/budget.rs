@@ -1,7 +1,7 @@
 //! Budgets for the memory of responses, from before they are produced until they are written.
 //!
 //! A request whose response may be large is charged its largest possible response before anything
-//! is read or proposed for it, and the size of its response as soon as that is entry; a single key
+//! is read or proposed for it, and the size of its response as soon as that is known; a single key
 //! that is in memory is charged its size when it is read. The charge ends when the response is
 //! written to the stream. While a budget is exhausted, requests wait. Waiting requests count as
 //! requests in flight, so that the node soon stops reading from a connection whose client does not

@@ -1,7 +1,7 @@
 //! Responds to pings on a stream of their own.
 //!
 //! The stream of requests is not read while too many requests are in flight. A ping on that stream
-//! would wait for the disk, and a slow node would look unreachable to the client.
+//! would wait for the disk, and the client would treat a slow node as unreachable.
 
 use quinn::{Connection, ReadError, RecvStream, SendStream, WriteError};
 

@@ -85,7 +85,7 @@ pub enum OpenError {
         "{path} is in use by another process: stop that one, or give this node its own directory"
     )]
     Locked {
-        /// The database's directory.
+        /// The lock file, or the directory of the database.
         path: PathBuf,
     },
     /// A later release wrote it.

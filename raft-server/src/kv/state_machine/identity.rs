@@ -13,10 +13,14 @@ const KIND: &str = "raft-kv";
 const FORMAT: u32 = 1;
 const DATABASE_DIRECTORY: &str = "db";
 
-/// Locks a directory, and checks that it belongs to this node and has a supported format. An empty or
-/// missing directory becomes this node's. Returns the directory of the database.
+/// Locks a directory, and checks that it belongs to this node and has a supported format. An empty
+/// or missing directory becomes this node's. Returns the lock and the directory of the database.
 ///
 /// A directory with another identity or a newer format is not changed.
+///
+/// # Errors
+/// When the directory belongs to another node, has a newer format, is in use, is damaged, or cannot
+/// be read or created.
 pub(super) fn claim(
     directory: &Path,
     expected: &Identity,

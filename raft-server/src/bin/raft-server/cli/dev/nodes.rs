@@ -120,7 +120,7 @@ impl Nodes {
 
 async fn wait(id: u64, mut child: Child, end_sender: mpsc::UnboundedSender<Ended>) {
     let status = child.wait().await.ok();
-    // The receiver is gone when this process exits.
+    // The receiver is dropped when this process exits.
     let _ = end_sender.send(Ended { id, status });
 }
 
