@@ -1,8 +1,13 @@
 //! Liveness and readiness of a node, with the reason where one is missing.
 
+use std::time::Duration;
+
 use raft_core::LogIndex;
 use raft_server::NodeStatus;
 
+/// The age of the status from which the node counts as unresponsive. A node that responds publishes
+/// a status on each request; `NodeHandle::status` waits a second for it.
+const STATUS_AGE_MAX: Duration = Duration::from_secs(1);
 /// The most committed entries that a ready node has not applied.
 const APPLY_LAG_MAX: u64 = 10_000;
 
@@ -14,10 +19,14 @@ pub(super) fn live(status: &NodeStatus) -> Result<(), String> {
     }
 }
 
-/// A node is ready if it is live, knows a leader, has applied an entry, and lags at most
-/// [`APPLY_LAG_MAX`] entries behind the highest commit index that the leader of the term reported.
+/// A node is ready if it is live and responds, knows a leader, has applied an entry, and lags at
+/// most [`APPLY_LAG_MAX`] entries behind the highest commit index that the leader of the term
+/// reported.
 pub(super) fn ready(status: &NodeStatus) -> Result<(), String> {
     live(status)?;
+    if status.raft_age >= STATUS_AGE_MAX {
+        return Err(format!("the node has not responded for {:?}", status.raft_age));
+    }
     let raft = &status.raft;
     if let Some(index) = raft.apply_failed_at {
         return Err(format!("the state machine failed at entry {index}"));
@@ -73,6 +82,15 @@ mod tests {
         let mut failed = healthy();
         failed.raft.apply_failed_at = Some(LogIndex(7));
         assert!(ready(&failed).unwrap_err().contains("failed at entry 7"));
+    }
+
+    /// The last published status may still name a leader.
+    #[test]
+    fn node_that_does_not_respond_is_not_ready() {
+        let mut unresponsive = healthy();
+        unresponsive.raft_age = STATUS_AGE_MAX;
+        assert_eq!(live(&unresponsive), Ok(()));
+        assert!(ready(&unresponsive).unwrap_err().contains("has not responded"));
     }
 
     #[test]
