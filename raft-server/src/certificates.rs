@@ -49,7 +49,7 @@ pub enum CertificateError {
         /// The error of the library.
         source: rcgen::Error,
     },
-    /// A file could not be written or read.
+    /// A file could not be written.
     #[error("cannot {operation} {}: {source}", path.display())]
     File {
         /// The operation that failed.
@@ -98,6 +98,9 @@ impl Authority {
     ///
     /// # Errors
     /// When the key or the certificate cannot be made.
+    ///
+    /// # Panics
+    /// When a year of `validity` is outside of the range of dates (-9999 to 9999).
     pub fn issue(
         &self,
         holder: &PeerIdentity,
@@ -117,7 +120,7 @@ impl Authority {
 }
 
 impl Issued {
-    /// Writes the two files. The key file has mode 0600.
+    /// Writes the two files. A new key file has mode 0600; an existing one keeps its mode.
     ///
     /// # Errors
     /// When a file cannot be written.

@@ -195,8 +195,10 @@ impl SpaceMonitor {
         Ok(())
     }
 
-    /// Samples at intervals on a blocking thread, until the returned future is dropped. Needs a
-    /// tokio runtime.
+    /// Samples at intervals on a blocking thread, until the returned future is dropped.
+    ///
+    /// # Panics
+    /// Outside of a Tokio runtime with timers.
     pub async fn watch(self: Arc<Self>) {
         let mut interval = tokio::time::interval(SAMPLE_INTERVAL);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -32,8 +32,8 @@ pub struct Revisioned<T> {
 }
 
 impl Client {
-    /// Creates a client. Needs a tokio runtime. Connections are established when they are first
-    /// needed: a cluster that is unreachable is not an error here.
+    /// Creates a client. Connections are established when they are first needed: a cluster that is
+    /// unreachable is not an error here. The calls need a Tokio runtime with timers.
     ///
     /// # Errors
     /// When the configuration is invalid.

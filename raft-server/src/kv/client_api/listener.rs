@@ -51,11 +51,13 @@ pub struct ClientApi {
 }
 
 impl ClientApi {
-    /// Opens the port and serves clients. `reader` reads the store of the same node. Must be called
-    /// in a tokio runtime.
+    /// Opens the port and serves clients. `reader` reads the store of the same node.
     ///
     /// # Errors
     /// When the port cannot be opened or the certificates cannot be used.
+    ///
+    /// # Panics
+    /// Outside of a Tokio runtime.
     pub fn start(
         config: ClientApiConfig,
         node: NodeHandle,

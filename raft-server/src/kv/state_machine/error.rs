@@ -66,7 +66,7 @@ impl From<DamagedRecord> for OperationError {
     }
 }
 
-/// Why the store could not be opened. Nothing was written, unless the directory was empty before.
+/// Why the store could not be opened. Existing data was not changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
