@@ -17,13 +17,14 @@ pub enum Input {
     Tick,
     /// A message has arrived. The transport has authenticated its sender as `message.from`.
     Message(Message),
-    /// Append these commands to the log, in this order. A batch costs one append for each follower
-    /// and one persist, whatever its size. Every proposal ends in exactly one way: with an
+    /// Append these commands to the log, in this order. A batch costs one persist and, within the
+    /// limits of an append, one message for each follower. Every proposal ends in exactly one way: with an
     /// [`Effect::Respond`](crate::Effect::Respond), or as the `request` of a
     /// [`CommittedEntry`](crate::CommittedEntry).
     Propose(Vec<Proposal>),
     /// Confirm that these requests may read the state machine (thesis §6.4). A batch shares one
-    /// confirmation. Each request ends with an [`Effect::Respond`](crate::Effect::Respond).
+    /// confirmation. Each request ends with an [`Effect::Respond`](crate::Effect::Respond),
+    /// unless the node halts before it has applied the read index.
     Read(Vec<RequestId>),
     /// Start an election now, as if the election timeout had passed. No effect at a leader, at a
     /// member without a vote, and while the disk is stalled.
