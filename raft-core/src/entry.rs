@@ -44,12 +44,14 @@ impl Entry {
 
     /// The index of the entry.
     #[must_use]
+    #[inline]
     pub const fn index(&self) -> LogIndex {
         self.id.index
     }
 
     /// The term of the leader that created the entry.
     #[must_use]
+    #[inline]
     pub const fn term(&self) -> Term {
         self.id.term
     }
@@ -59,6 +61,7 @@ impl Entry {
     /// allocation for the reference count of `Bytes`. It excludes spare capacity of the queue that
     /// holds the entry.
     #[must_use]
+    #[inline]
     pub fn weight_bytes(&self) -> u64 {
         /// The memory of an id in the nodes of a set, which are at least half full.
         const MEMBER_BYTES: u64 = 24;

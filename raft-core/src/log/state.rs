@@ -46,18 +46,22 @@ impl Log {
         }
     }
 
+    #[inline]
     pub(crate) const fn terms(&self) -> &TermRuns {
         &self.terms
     }
 
+    #[inline]
     pub(crate) fn last(&self) -> LogId {
         self.terms.last()
     }
 
+    #[inline]
     pub(crate) fn term_at(&self, index: LogIndex) -> Option<Term> {
         self.terms.term_at(index)
     }
 
+    #[inline]
     pub(crate) const fn persisted(&self) -> LogIndex {
         self.persisted
     }
@@ -73,6 +77,7 @@ impl Log {
     }
 
     /// Appends the next entry.
+    #[inline]
     pub(crate) fn append(&mut self, entry: Entry) {
         let pushed = self.terms.push(entry.id);
         assert!(pushed.is_ok(), "an entry continues the log it is appended to");
@@ -124,6 +129,7 @@ impl Log {
     }
 
     /// Recent entries within limits; `None` if `from` is no longer in memory.
+    #[inline]
     pub(crate) fn slice(
         &self,
         from: LogIndex,

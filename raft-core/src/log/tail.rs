@@ -31,6 +31,7 @@ impl Tail {
         self.bytes
     }
 
+    #[inline]
     pub(super) fn push(&mut self, entry: Entry) {
         let next = self.first + self.entries.len() as u64;
         assert!(entry.index() == next, "the tail holds contiguous entries");

@@ -33,6 +33,7 @@ impl TermRuns {
 
     /// The last covered entry, or the base.
     #[must_use]
+    #[inline]
     pub fn last(&self) -> LogId {
         match self.runs.last() {
             Some(&(_, term)) => LogId::new(term, self.last),
@@ -44,6 +45,7 @@ impl TermRuns {
     ///
     /// # Errors
     /// Returns `id` if it does not continue the log or its term is lower than the last.
+    #[inline]
     pub fn push(&mut self, id: LogId) -> Result<(), LogId> {
         let last = self.last();
         if id.index != self.last.next() || id.term < last.term {

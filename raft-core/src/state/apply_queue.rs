@@ -58,11 +58,13 @@ struct ProposedEntry {
 /// Entries: committed, dispatched, applied.
 impl ApplyQueue {
     /// The last entry that the state machine has applied.
+    #[inline]
     pub(crate) const fn applied(&self) -> LogIndex {
         self.applied
     }
 
     /// The last entry that was dispatched to the state machine.
+    #[inline]
     pub(crate) const fn dispatched(&self) -> LogIndex {
         self.dispatched
     }
@@ -199,6 +201,7 @@ impl ApplyQueue {
 /// Requests that wait for the state machine.
 impl ApplyQueue {
     /// The weight of the entries that were proposed at this node and wait to be applied here.
+    #[inline]
     pub(crate) const fn unapplied_bytes(&self) -> u64 {
         self.proposed_bytes
     }

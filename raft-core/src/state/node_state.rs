@@ -154,6 +154,7 @@ impl NodeState {
 
 /// Settings, identity and time.
 impl NodeState {
+    #[inline]
     pub(crate) const fn config(&self) -> &Config {
         &self.config
     }
@@ -178,6 +179,7 @@ impl NodeState {
 
 /// Term, vote, leader and commit index.
 impl NodeState {
+    #[inline]
     pub(crate) const fn term(&self) -> Term {
         self.term.hard_state().term
     }
@@ -191,6 +193,7 @@ impl NodeState {
         self.term.leader()
     }
 
+    #[inline]
     pub(crate) const fn commit_index(&self) -> LogIndex {
         self.term.hard_state().commit
     }
@@ -229,6 +232,7 @@ impl NodeState {
 
 /// Log and configurations.
 impl NodeState {
+    #[inline]
     pub(crate) const fn log(&self) -> &Log {
         &self.log
     }
@@ -239,6 +243,7 @@ impl NodeState {
     }
 
     /// Appends the next entry.
+    #[inline]
     pub(crate) fn append(&mut self, entry: Entry) {
         if let Payload::Membership(membership) = &entry.payload {
             self.memberships.push(entry.index(), membership.clone());
@@ -256,6 +261,7 @@ impl NodeState {
     }
 
     /// The configuration in force.
+    #[inline]
     pub(crate) fn membership(&self) -> &Membership {
         self.memberships.current()
     }
@@ -390,6 +396,7 @@ impl NodeState {
 
 /// The state machine, and the requests that wait for it.
 impl NodeState {
+    #[inline]
     pub(crate) const fn apply(&self) -> &ApplyQueue {
         &self.apply
     }
@@ -442,6 +449,7 @@ impl NodeState {
     }
 
     /// Appends a command whose caller waits for the outcome.
+    #[inline]
     pub(crate) fn append_proposed(&mut self, entry: Entry, request: RequestId) {
         self.apply.register_proposed(&entry, request);
         self.append(entry);
