@@ -118,3 +118,32 @@ fn applying_an_applied_entry_panics() {
     let command = store.commands().remove(0);
     let _ = store.machine().apply(LogId::new(Term(1), LogIndex(1)), &command);
 }
+
+/// A directory of an earlier build opens, and its identity file gets the current form.
+#[test]
+fn identity_file_of_the_earlier_form_is_rewritten() {
+    let mut store = Store::new();
+    store.run(put("a", "1"));
+    store.close();
+    let path = store.dir.path().join("IDENTITY");
+    let current = fs::read_to_string(&path).unwrap();
+    let body = format!(
+        "raft-server key-value store\nformat = 1\ncluster = {}\ngroup = {}\nnode = {}\n\
+         incarnation = {}\n",
+        IDENTITY.cluster, IDENTITY.group, IDENTITY.node, IDENTITY.incarnation
+    );
+    let earlier = format!("{body}crc32c = {:08x}\n", crc32c::crc32c(body.as_bytes()));
+
+    fs::write(&path, earlier.replace("node = ", "node = 9")).unwrap();
+    let error = KvStateMachine::open(store.dir.path(), IDENTITY, &OPTIONS).unwrap_err();
+    assert!(matches!(error, OpenError::DamagedIdentity { .. }), "{error}");
+    fs::write(&path, &earlier).unwrap();
+    let other = Identity { node: NodeId(2), ..IDENTITY };
+    let error = KvStateMachine::open(store.dir.path(), other, &OPTIONS).unwrap_err();
+    assert!(matches!(error, OpenError::OtherIdentity { found: IDENTITY, .. }), "{error}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), earlier);
+
+    store.open();
+    assert_eq!(store.get("a").unwrap().value, bytes("1"));
+    assert_eq!(fs::read_to_string(&path).unwrap(), current);
+}

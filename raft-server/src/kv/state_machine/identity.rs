@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use raft_core::Identity;
 use raft_storage::data_directory::{self, DirectoryError, DirectoryLock, IdentityFile, Stage};
 
+use super::earlier_identity;
 use super::error::OpenError;
 
 /// The first word of the identity file.
@@ -13,8 +14,16 @@ const KIND: &str = "raft-kv";
 const FORMAT: u32 = 1;
 const DATABASE_DIRECTORY: &str = "db";
 
+/// The form of an identity file.
+enum Form {
+    Current,
+    /// As in [`earlier_identity`].
+    Earlier,
+}
+
 /// Locks a directory, and checks that it belongs to this node and has a supported format. An empty
-/// or missing directory becomes this node's. Returns the lock and the directory of the database.
+/// or missing directory becomes this node's; an identity file of the earlier form is rewritten.
+/// Returns the lock and the directory of the database.
 ///
 /// A directory with another identity or a newer format is not changed.
 ///
@@ -31,25 +40,32 @@ pub(super) fn claim(
     check(&file, expected)?;
     data_directory::create(directory)?;
     let lock = DirectoryLock::acquire(directory)?;
-    if !check(&file, expected)? {
-        if database.exists() {
+    match check(&file, expected)? {
+        Some(Form::Current) => {}
+        None if database.exists() => {
             let detail = "it is missing, but there is a database".to_owned();
             return Err(OpenError::DamagedIdentity { path: file.path(), detail });
         }
-        file.write(expected, Stage::Ready)?;
+        None | Some(Form::Earlier) => file.write(expected, Stage::Ready)?,
     }
     Ok((lock, database))
 }
 
-/// Whether there is an identity file, which must then contain the expected identity.
-fn check(file: &IdentityFile, expected: &Identity) -> Result<bool, OpenError> {
-    match file.read()? {
-        Some((found, _)) if found != *expected => {
-            Err(OpenError::OtherIdentity { path: file.path(), found, expected: *expected })
+/// The form of the identity file, which must contain the expected identity; `None` if there is none.
+fn check(file: &IdentityFile, expected: &Identity) -> Result<Option<Form>, OpenError> {
+    let (found, form) = match file.read() {
+        Ok(Some((found, _))) => (found, Form::Current),
+        Ok(None) => return Ok(None),
+        Err(damaged @ DirectoryError::Damaged { .. }) => {
+            let text = std::fs::read_to_string(file.path()).unwrap_or_default();
+            (earlier_identity::parse(&text).ok_or(damaged)?, Form::Earlier)
         }
-        Some(_) => Ok(true),
-        None => Ok(false),
+        Err(error) => return Err(error.into()),
+    };
+    if found != *expected {
+        return Err(OpenError::OtherIdentity { path: file.path(), found, expected: *expected });
     }
+    Ok(Some(form))
 }
 
 impl From<DirectoryError> for OpenError {

@@ -19,6 +19,7 @@ mod cached;
 mod command;
 mod cursor;
 mod database;
+mod earlier_identity;
 mod encoding;
 mod error;
 mod hash;
