@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -18,14 +18,19 @@ use super::history::{Acknowledged, History};
 
 /// The directory with the mounts; set in the process that has a mount namespace of its own.
 const MOUNTS: &str = "RAFT_TEST_SMALL_FILE_SYSTEMS";
-const FILE_SYSTEM_BYTES: u64 = 64 << 20;
+/// Too small for the write-ahead logs that RocksDB allocates in advance, about 70 MiB each, so that
+/// every write needs free space.
+const SMALL_BYTES: u64 = 64 << 20;
+/// Holds the two of a node. An allocation that fails takes all free space for a moment, which a node
+/// could sample.
+const SPACIOUS_BYTES: u64 = 256 << 20;
 /// Exit codes of `raft-server`.
 const EXIT_STORAGE: i32 = 74;
 
 /// Runs a test with two small file systems, `a` and `b`, in a directory. They need a mount namespace
 /// of their own, in which the test runs itself again. Without the permission to create one it is
 /// skipped.
-fn with_small_file_systems(test_name: &str, test: impl FnOnce(&Path)) {
+fn with_small_file_systems(test_name: &str, bytes: u64, test: impl FnOnce(&Path)) {
     if let Some(mounts) = std::env::var_os(MOUNTS) {
         return test(Path::new(&mounts));
     }
@@ -34,7 +39,7 @@ fn with_small_file_systems(test_name: &str, test: impl FnOnce(&Path)) {
     for flags in ["-m", "-rm"] {
         let mount = format!(
             "for name in a b; do mkdir -p \"${MOUNTS}/$name\" && \
-             mount -t tmpfs -o size={FILE_SYSTEM_BYTES} tmpfs \"${MOUNTS}/$name\" || exit 9; done"
+             mount -t tmpfs -o size={bytes} tmpfs \"${MOUNTS}/$name\" || exit 9; done"
         );
         let unshare = |script: &str, arguments: &[OsString]| {
             let mut command = Command::new("unshare");
@@ -62,14 +67,25 @@ fn with_small_file_systems(test_name: &str, test: impl FnOnce(&Path)) {
 struct Ballast(PathBuf);
 
 impl Ballast {
-    /// Leaves about this many bytes free, and at no time fewer.
+    /// Leaves about this many bytes free, and at no time fewer. RocksDB may allocate a write-ahead
+    /// log at the same time; then it starts again.
     fn leaving(free_bytes: u64, file_system: &Path) -> Self {
-        let status = rustix::fs::statvfs(file_system).unwrap();
-        let excess_bytes = (status.f_bavail * status.f_frsize).checked_sub(free_bytes).unwrap();
         let path = file_system.join("ballast");
-        let mut file = File::create(&path).unwrap();
-        std::io::copy(&mut std::io::repeat(0).take(excess_bytes), &mut file).unwrap();
-        Self(path)
+        for _ in 0..1000 {
+            let status = rustix::fs::statvfs(file_system).unwrap();
+            let Some(bytes) = (status.f_bavail * status.f_frsize).checked_sub(free_bytes) else {
+                continue;
+            };
+            let mut file = File::create(&path).unwrap();
+            match std::io::copy(&mut std::io::repeat(0).take(bytes), &mut file) {
+                Ok(_) => return Self(path),
+                Err(error) if error.kind() == ErrorKind::StorageFull => {
+                    fs::remove_file(&path).unwrap();
+                }
+                Err(error) => panic!("{}: {error}", path.display()),
+            }
+        }
+        panic!("the free space of {} does not settle", file_system.display());
     }
 
     fn remove(self) {
@@ -77,13 +93,13 @@ impl Ballast {
     }
 }
 
-fn configure(cluster: &Cluster, node: u64, reserve_bytes: u64, data_dir: &Path) {
+/// Adds the data directory and further keys of the top level to a node's configuration.
+fn configure(cluster: &Cluster, node: u64, data_dir: &Path, keys: &str) {
     let text = cluster.config_text(node);
     let plain = format!("data_dir = \"node-{node}\"");
     assert!(text.contains(&plain), "{text}");
     let text = text.replace(&plain, &format!("data_dir = {data_dir:?}"));
-    let top = format!("bootstrap = true\nstorage_reserve_bytes = {reserve_bytes}\n");
-    fs::write(cluster.config(node), top + &text).unwrap();
+    fs::write(cluster.config(node), format!("bootstrap = true\n{keys}\n{text}")).unwrap();
 }
 
 async fn write(client: &Client, number: u64, bytes: usize, history: &mut History) {
@@ -105,6 +121,7 @@ async fn write(client: &Client, number: u64, bytes: usize, history: &mut History
 fn node_whose_disk_is_full_stops_with_a_storage_error_and_starts_again() {
     with_small_file_systems(
         "process::full_disk::node_whose_disk_is_full_stops_with_a_storage_error_and_starts_again",
+        SMALL_BYTES,
         |mounts| tokio::runtime::Runtime::new().unwrap().block_on(fill_up(mounts)),
     );
 }
@@ -117,7 +134,7 @@ async fn fill_up(mounts: &Path) {
     fs::create_dir_all(mounts.join("b/store")).unwrap();
     std::os::unix::fs::symlink(mounts.join("b/store"), data[1].join("store")).unwrap();
     for (node, data) in (1..).zip(&data) {
-        configure(&cluster, node, 0, data);
+        configure(&cluster, node, data, "storage_reserve_bytes = 0");
         cluster.start(node);
     }
     let client = cluster.client();
@@ -173,6 +190,7 @@ async fn fill_up(mounts: &Path) {
 fn leader_below_its_reserve_refuses_writes_and_nothing_else() {
     with_small_file_systems(
         "process::full_disk::leader_below_its_reserve_refuses_writes_and_nothing_else",
+        SPACIOUS_BYTES,
         |mounts| tokio::runtime::Runtime::new().unwrap().block_on(fall_below_the_reserve(mounts)),
     );
 }
@@ -182,7 +200,12 @@ async fn fall_below_the_reserve(mounts: &Path) {
     let mut cluster = Cluster::new(3);
     let data = [mounts.join("a/data"), mounts.join("b/data"), cluster.data_dir(3)];
     for (node, data) in (1..).zip(&data) {
-        configure(&cluster, node, if node == 3 { 0 } else { RESERVE_BYTES }, data);
+        // A busy machine must not move the leadership, to node 3 least of all, which has space.
+        let (reserve_bytes, timeout) =
+            if node == 3 { (0, "15s") } else { (RESERVE_BYTES, "1500ms") };
+        let keys =
+            format!("storage_reserve_bytes = {reserve_bytes}\nelection_timeout = \"{timeout}\"");
+        configure(&cluster, node, data, &keys);
     }
     // One of the two nodes with small disks is the leader.
     for node in [1, 2] {
@@ -191,8 +214,14 @@ async fn fall_below_the_reserve(mounts: &Path) {
     let client = cluster.client();
     let leader = cluster.leader(&client).await;
     cluster.start(3);
+    // RocksDB allocates a write-ahead log with its first write. A node that applies the second
+    // command has written the first one to both databases.
     for key in ["a", "b"] {
         client.put(put(key, "1")).await.unwrap();
+        let last = cluster.until(&client, leader, |_| true).await.last_log.index;
+        for node in [1, 2] {
+            cluster.until(&client, node, |report| report.applied_index >= last).await;
+        }
     }
 
     let level = |wanted| {
