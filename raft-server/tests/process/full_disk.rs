@@ -228,8 +228,11 @@ async fn fall_below_the_reserve(mounts: &Path) {
         move |report: &StatusReport| report.space.is_some_and(|space| space.level == wanted)
     };
     let fill = || ["a", "b"].map(|name| Ballast::leaving(RESERVE_BYTES / 2, &mounts.join(name)));
+    let is_short =
+        |report: &StatusReport| report.space.is_some_and(|space| space.level != SpaceLevel::Ample);
     let ballast = fill();
     cluster.until(&client, leader, level(SpaceLevel::Low)).await;
+    cluster.until(&client, 3 - leader, is_short).await;
     let refused = client.put(put("a", "2")).await;
     assert!(matches!(refused, Err(Error::NoSpace(_))), "{refused:?}");
     println!("{}", refused.unwrap_err());
@@ -252,8 +255,6 @@ async fn fall_below_the_reserve(mounts: &Path) {
     // Elections work below the reserve, and a node starts below it.
     // RocksDB may use more of what is left meanwhile.
     let _ballast = fill();
-    let is_short =
-        |report: &StatusReport| report.space.is_some_and(|space| space.level != SpaceLevel::Ample);
     for node in [1, 2] {
         cluster.until(&client, node, is_short).await;
     }

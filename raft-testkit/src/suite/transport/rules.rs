@@ -9,7 +9,7 @@ use bytes::Bytes;
 use raft_core::ports::Transport;
 use raft_core::{
     AppendEntries, AppendEntriesResponse, AppendOutcome, Body, Entry, LogId, LogIndex, LogSlice,
-    Membership, Message, NodeId, Payload, PreVote, PreVoteResponse, RequestVote,
+    Membership, Message, NodeId, Payload, PreVote, PreVoteResponse, Prng, RequestVote,
     RequestVoteResponse, Round, Term,
 };
 
@@ -324,13 +324,8 @@ fn every_kind() -> Vec<Body> {
 
 /// Pseudorandom bytes.
 fn pattern(length: usize, seed: u64) -> Bytes {
-    let mut state = seed;
-    let bytes = std::iter::repeat_with(|| {
-        state =
-            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        state.to_le_bytes()[7]
-    });
-    bytes.take(length).collect()
+    let mut generator = Prng::new(seed);
+    std::iter::repeat_with(|| generator.next_u64().to_le_bytes()[7]).take(length).collect()
 }
 
 /// Bytes that are counted until they are dropped.
