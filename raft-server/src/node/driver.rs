@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use raft_core::ports::Transport;
 use raft_core::{Effect, HaltReason, Input, Timestamp};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::arrivals::Arrivals;
@@ -38,6 +39,8 @@ pub(super) struct Driver {
     arrivals: Arrivals,
     /// Empty between steps.
     effects: Vec<Effect>,
+    /// Notified at the end of the cycle in which the core has taken their admin commands.
+    taken_commands: Vec<oneshot::Sender<()>>,
     requests: PendingRequests,
     transport: Arc<dyn Transport>,
     threads: Threads,
@@ -75,6 +78,7 @@ impl Driver {
             timer: Timer::new(),
             arrivals: Arrivals::default(),
             effects: Vec::new(),
+            taken_commands: Vec::new(),
             requests,
             transport,
             threads,
@@ -202,7 +206,7 @@ impl Driver {
     fn step_admin_commands(&mut self, arrivals: &mut Arrivals) {
         for command in arrivals.admin_commands.drain(..) {
             self.step(command.input);
-            let _ = command.taken.send(());
+            self.taken_commands.push(command.taken);
         }
     }
 
@@ -246,7 +250,8 @@ impl Driver {
         }
     }
 
-    /// Publishes the leadership if it has changed, and the status if it was requested.
+    /// Publishes the leadership if it has changed, and the status if it was requested. Admin
+    /// commands return after that, so that their callers find the leadership that they cause.
     fn publish(&mut self, arrivals: &mut Arrivals) {
         self.counters.pending.set(self.requests.len() as u64);
         let leadership = Leadership::of(&self.core);
@@ -260,8 +265,8 @@ impl Driver {
         if !arrivals.status_requests.is_empty() {
             self.shared.status.send_replace(PublishedStatus::of(&self.core));
         }
-        for published in arrivals.status_requests.drain(..) {
-            let _ = published.send(());
+        for waiting in arrivals.status_requests.drain(..).chain(self.taken_commands.drain(..)) {
+            let _ = waiting.send(());
         }
     }
 

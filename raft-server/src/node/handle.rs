@@ -138,12 +138,14 @@ impl NodeHandle {
 
     /// Starts an election as if the election timeout had passed. Has no effect at a leader, at a
     /// node that is no voter, and while its disk is stalled. Returns when the core has taken the
-    /// command; [`subscribe`](Self::subscribe) shows the result of the election.
+    /// command and [`leadership`](Self::leadership) shows the campaign;
+    /// [`subscribe`](Self::subscribe) shows the result of the election.
     pub async fn campaign(&self) {
         self.admin(Input::Campaign).await;
     }
 
-    /// Gives up leadership or candidacy. Returns when the core has taken the command.
+    /// Gives up leadership or candidacy. Returns when the core has taken the command and
+    /// [`leadership`](Self::leadership) shows the change.
     pub async fn step_down(&self) {
         self.admin(Input::StepDown).await;
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use raft_core::ports::{PeerAddress, Transport};
-use raft_core::{Config, GroupId, Identity, Incarnation, Membership, NodeId, Settings};
+use raft_core::{Config, GroupId, Identity, Incarnation, Membership, NodeId, RoleKind, Settings};
 use raft_server::kv::client::{Client, ClientConfig, Error};
 use raft_server::kv::client_api::{ClientApi, ClientApiConfig, MemberAddresses};
 use raft_server::kv::protocol::{Consistency, Role};
@@ -87,13 +87,33 @@ impl Cluster {
         cluster
     }
 
-    /// Makes a node the leader.
+    /// Makes a node the leader, whose log is at least as up to date as those of a quorum.
     pub(super) async fn elect(&self, node: usize) {
         let handle = &self.members[node - 1].node;
         let mut leadership = handle.subscribe();
         handle.campaign().await;
-        let led = leadership.wait_for(|now| now.role == raft_core::RoleKind::Leader);
+        let led = leadership.wait_for(|now| now.role == RoleKind::Leader);
         within(led).await.unwrap();
+    }
+
+    /// Makes any node except `former`, which has stepped down, the leader, and returns it. A node
+    /// whose log is behind loses its election, so the nodes campaign in turn.
+    async fn elect_another(&self, former: usize) -> usize {
+        /// Elections before the test fails. More than one each are needed only while entries of the
+        /// former leader arrive.
+        const ELECTIONS_MAX: usize = 100;
+        let others = (1..=self.members.len()).filter(|&node| node != former);
+        for node in others.cycle().take(ELECTIONS_MAX) {
+            let handle = &self.members[node - 1].node;
+            let mut leadership = handle.subscribe();
+            handle.campaign().await;
+            let is_over = |role| matches!(role, RoleKind::Leader | RoleKind::Follower);
+            let ended = within(leadership.wait_for(|now| is_over(now.role))).await.unwrap().role;
+            if ended == RoleKind::Leader {
+                return node;
+            }
+        }
+        panic!("no node has won any of {ELECTIONS_MAX} elections");
     }
 
     pub(super) fn address(&self, node: usize) -> String {
@@ -238,13 +258,11 @@ async fn writes_in_sessions_are_applied_once_when_leaders_change() {
             }
         });
     }
-    let mut round = 0;
+    let mut leader = 1;
     while !writers.is_empty() {
         within(writers.join_next()).await.unwrap().unwrap();
-        let leader = round % 3;
-        cluster.members[leader].node.step_down().await;
-        cluster.elect((leader + 1) % 3 + 1).await;
-        round += 1;
+        cluster.members[leader - 1].node.step_down().await;
+        leader = cluster.elect_another(leader).await;
     }
     for writer in 0..WRITERS {
         let kv = within(client.get(format!("w{writer}").into())).await.unwrap().value.unwrap();
@@ -267,7 +285,7 @@ async fn closing_port_responds_to_requests_in_flight() {
     let leader = cluster.members.remove(0);
     leader.api.shutdown(Duration::from_secs(20)).await;
     leader.node.step_down().await;
-    cluster.elect(1).await;
+    cluster.elect_another(0).await;
     for written in within(writers.join_all()).await {
         written.unwrap();
     }

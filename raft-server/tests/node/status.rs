@@ -27,6 +27,18 @@ async fn a_status_covers_every_response_before_it() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_returns_when_the_leadership_that_it_causes_is_published() {
+    let cluster = Cluster::with_leader(Setup::single_member()).await;
+    let node = cluster.leader();
+    for _ in 0..500 {
+        node.handle.step_down().await;
+        assert_eq!(node.handle.leadership().role, RoleKind::Follower);
+        node.handle.campaign().await;
+        within(node.known_leader(node.id)).await;
+    }
+}
+
 #[tokio::test]
 async fn a_stopped_node_reports_its_last_state() {
     let cluster = Cluster::with_leader(Setup::single_member()).await;
