@@ -66,13 +66,22 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    /// Three nodes of which the first leads.
+    /// Three nodes of which the first leads. Elections happen only when a test starts one.
     pub(super) async fn led() -> Self {
+        Self::led_with_timeout(Duration::from_secs(600)).await
+    }
+
+    /// Three nodes of which the first leads until it is deposed or fails.
+    async fn led_with_elections() -> Self {
+        Self::led_with_timeout(Duration::from_millis(500)).await
+    }
+
+    async fn led_with_timeout(election_timeout_min: Duration) -> Self {
         let issuer = Issuer::new();
         let hub = Hub::new();
         let mut members = Vec::new();
         for node in 1..=NODES {
-            members.push(member(&issuer, &hub, node).await);
+            members.push(member(&issuer, &hub, node, election_timeout_min).await);
         }
         let addresses = |(node, member): (u64, &Member)| {
             let client = member.api.address().to_string();
@@ -87,7 +96,7 @@ impl Cluster {
         cluster
     }
 
-    /// Makes a node the leader, whose log is at least as up to date as those of a quorum.
+    /// Makes a node the leader. Its log must be as up to date as those of a quorum.
     pub(super) async fn elect(&self, node: usize) {
         let handle = &self.members[node - 1].node;
         let mut leadership = handle.subscribe();
@@ -96,24 +105,13 @@ impl Cluster {
         within(led).await.unwrap();
     }
 
-    /// Makes any node except `former`, which has stepped down, the leader, and returns it. A node
-    /// whose log is behind loses its election, so the nodes campaign in turn.
-    async fn elect_another(&self, former: usize) -> usize {
-        /// Elections before the test fails. More than one each are needed only while entries of the
-        /// former leader arrive.
-        const ELECTIONS_MAX: usize = 100;
-        let others = (1..=self.members.len()).filter(|&node| node != former);
-        for node in others.cycle().take(ELECTIONS_MAX) {
-            let handle = &self.members[node - 1].node;
-            let mut leadership = handle.subscribe();
-            handle.campaign().await;
-            let is_over = |role| matches!(role, RoleKind::Leader | RoleKind::Follower);
-            let ended = within(leadership.wait_for(|now| is_over(now.role))).await.unwrap().role;
-            if ended == RoleKind::Leader {
-                return node;
-            }
-        }
-        panic!("no node has won any of {ELECTIONS_MAX} elections");
+    /// Deposes the leader, and returns the node that leads next.
+    async fn change_leader(&self, leader: NodeId) -> NodeId {
+        let handle = &self.members[usize::try_from(leader.get()).unwrap() - 1].node;
+        let mut leadership = handle.subscribe();
+        handle.step_down().await;
+        let led = within(leadership.wait_for(|now| now.leader.is_some())).await;
+        led.unwrap().leader.unwrap()
     }
 
     pub(super) fn address(&self, node: usize) -> String {
@@ -128,7 +126,7 @@ impl Cluster {
     }
 }
 
-async fn member(issuer: &Issuer, hub: &Hub, node: u64) -> Member {
+async fn member(issuer: &Issuer, hub: &Hub, node: u64, election_timeout_min: Duration) -> Member {
     let data = tempfile::tempdir().unwrap();
     let identity = Identity {
         cluster: CLUSTER,
@@ -136,9 +134,8 @@ async fn member(issuer: &Issuer, hub: &Hub, node: u64) -> Member {
         node: NodeId(node),
         incarnation: Incarnation(1),
     };
-    // Elections happen only when a test starts one.
     let mut settings = Settings::default();
-    settings.election_timeout_min = Duration::from_secs(600);
+    settings.election_timeout_min = election_timeout_min;
     settings.heartbeat_interval = Duration::from_millis(20);
     let config = Config::new(identity, node, settings).unwrap();
     let machine = KvStateMachine::open(data.path(), identity, &KV).unwrap();
@@ -247,7 +244,7 @@ async fn request_above_a_limit_is_refused_before_it_is_in_the_log() {
 async fn writes_in_sessions_are_applied_once_when_leaders_change() {
     const WRITERS: u64 = 8;
     const WRITES: u64 = 40;
-    let cluster = Cluster::led().await;
+    let cluster = Cluster::led_with_elections().await;
     let client = cluster.client(3);
     let mut writers = tokio::task::JoinSet::new();
     for writer in 0..WRITERS {
@@ -258,11 +255,10 @@ async fn writes_in_sessions_are_applied_once_when_leaders_change() {
             }
         });
     }
-    let mut leader = 1;
+    let mut leader = NodeId(1);
     while !writers.is_empty() {
         within(writers.join_next()).await.unwrap().unwrap();
-        cluster.members[leader - 1].node.step_down().await;
-        leader = cluster.elect_another(leader).await;
+        leader = cluster.change_leader(leader).await;
     }
     for writer in 0..WRITERS {
         let kv = within(client.get(format!("w{writer}").into())).await.unwrap().value.unwrap();
@@ -274,7 +270,7 @@ async fn writes_in_sessions_are_applied_once_when_leaders_change() {
 /// node.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn closing_port_responds_to_requests_in_flight() {
-    let mut cluster = Cluster::led().await;
+    let mut cluster = Cluster::led_with_elections().await;
     let client = cluster.client(1);
     within(client.put(put("a", "0"))).await.unwrap();
     let mut writers = tokio::task::JoinSet::new();
@@ -284,8 +280,7 @@ async fn closing_port_responds_to_requests_in_flight() {
     }
     let leader = cluster.members.remove(0);
     leader.api.shutdown(Duration::from_secs(20)).await;
-    leader.node.step_down().await;
-    cluster.elect_another(0).await;
+    within(leader.node.shutdown()).await;
     for written in within(writers.join_all()).await {
         written.unwrap();
     }
