@@ -213,6 +213,7 @@ impl<L: Log> Side<L> {
         Persist {
             id: PersistId(first),
             hard_state: None,
+            reset: None,
             truncate_from: None,
             entries: (first..=self.last).map(entry).collect(),
             broken: None,

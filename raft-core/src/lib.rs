@@ -179,7 +179,7 @@ pub use message::{
     MessageRefusal, PreVote, PreVoteResponse, RequestVote, RequestVoteResponse, Rpc,
 };
 pub use node::{Node, ProgressKind, ProgressStatus, Status};
-pub use ports::{BrokenMark, HardState, Persist, Recovered};
+pub use ports::{BrokenMark, HardState, LogReset, Persist, Recovered};
 pub use prng::Prng;
 pub use quorum::{MEMBERS_MAX, majority_of};
 pub use recovery::RecoveryError;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use raft_core::ports::{LogReader, LogStore, StoreError};
+use raft_core::ports::{LogReader, LogReset, LogStore, StoreError};
 use raft_core::{
     BrokenMark, Entry, HardState, LogId, LogIndex, Membership, Payload, Persist, Recovered,
 };
@@ -144,8 +144,12 @@ impl Disk {
         let mut outline = self.outline.clone();
         changes.iter().try_for_each(|change| outline.admit(change))?;
         for change in changes {
+            if let Some(reset) = &change.reset {
+                self.reset(reset);
+            }
             if let Some(from) = change.truncate_from {
-                self.entries.truncate(self.offset_of(from));
+                let keep = self.entries.partition_point(|entry| entry.index() < from);
+                self.entries.truncate(keep);
             }
             self.entries.extend(change.entries.iter().cloned());
             if let Some(broken) = &change.broken {
@@ -154,6 +158,17 @@ impl Disk {
         }
         self.outline = outline;
         Ok(())
+    }
+
+    /// Executes a validated reset. The outline may still be that of the log before it.
+    fn reset(&mut self, reset: &LogReset) {
+        let LogReset { base, membership, keeps_later_entries } = reset;
+        if *keeps_later_entries {
+            self.entries.retain(|entry| entry.index() > base.index);
+        } else {
+            self.entries.clear();
+        }
+        self.base_membership = Some(membership.clone());
     }
 
     fn compact(&mut self, up_to: LogId) -> Result<(), StoreError> {

@@ -1,6 +1,6 @@
 //! Validation of changes against the log.
 
-use raft_core::ports::StoreError;
+use raft_core::ports::{LogReset, StoreError};
 use raft_core::{HardState, LogId, LogIndex, Persist, TermRuns};
 
 /// The log without its payloads. Every change is validated here before it is written.
@@ -19,6 +19,9 @@ impl LogOutline {
     /// Applies a change, or returns the rule that it violates. After an error the value is partly
     /// updated and must be discarded.
     pub(crate) fn admit(&mut self, change: &Persist) -> Result<(), StoreError> {
+        if let Some(reset) = &change.reset {
+            self.reset(reset)?;
+        }
         if let Some(from) = change.truncate_from {
             self.truncate(from, change)?;
         }
@@ -46,6 +49,29 @@ impl LogOutline {
         Err(StoreError::Invalid(format!(
             "cannot compact up to {up_to}: the log from {base} to {last} does not hold that entry"
         )))
+    }
+
+    fn reset(&mut self, reset: &LogReset) -> Result<(), StoreError> {
+        let LogReset { base, membership: (membership_index, _), keeps_later_entries } = reset;
+        let (old_base, last) = (self.terms.base(), self.terms.last());
+        if base.index < old_base.index || *membership_index > base.index {
+            return Err(StoreError::Invalid(format!(
+                "cannot reset the log to {base} with a membership of index {membership_index}: its \
+                 base is {old_base}"
+            )));
+        }
+        if !keeps_later_entries {
+            self.terms = TermRuns::starting_after(*base);
+            return Ok(());
+        }
+        if !self.terms.contains(*base) {
+            return Err(StoreError::Invalid(format!(
+                "cannot keep the entries after {base}: the log from {old_base} to {last} does not \
+                 hold that entry"
+            )));
+        }
+        self.terms.compact(base.index);
+        Ok(())
     }
 
     fn truncate(&mut self, from: LogIndex, change: &Persist) -> Result<(), StoreError> {
@@ -93,6 +119,7 @@ mod tests {
         Persist {
             id: PersistId(1),
             hard_state: None,
+            reset: None,
             truncate_from: None,
             entries: ids.iter().map(|pair| Entry::empty(id(pair))).collect(),
             broken: None,

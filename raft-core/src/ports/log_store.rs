@@ -33,13 +33,29 @@ pub struct BrokenMark {
     pub reason: String,
 }
 
-/// One atomic change: truncate, then append, then set the hard state and the broken mark.
+/// Replaces a prefix of the log, or all of it, by a base: the entries up to there are in a snapshot
+/// (Raft §7), or the log is that of a new cluster and holds its first configuration.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LogReset {
+    /// The new base: the last entry that the snapshot covers; [`LogId::ORIGIN`] in a new cluster.
+    pub base: LogId,
+    /// The configuration in force at the base, and its index, which is not after the base.
+    pub membership: (LogIndex, Membership),
+    /// Whether the entries after the base stay. Then the log holds the entry `base`, or ends at its
+    /// base, which is `base`. Otherwise every entry is removed.
+    pub keeps_later_entries: bool,
+}
+
+/// One atomic change: reset, then truncate, then append, then set the hard state and the broken
+/// mark.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Persist {
     /// Its number, reported when the change is durable.
     pub id: PersistId,
     /// The hard state to store; `None` keeps the stored one. The core sets it in every persist.
     pub hard_state: Option<HardState>,
+    /// The new base of the log, if it is reset.
+    pub reset: Option<LogReset>,
     /// Remove this entry and all after it. Then `entries` is not empty and begins at this index.
     pub truncate_from: Option<LogIndex>,
     /// Contiguous entries that continue the log.

@@ -8,6 +8,8 @@ mod log_store;
 mod state_machine;
 mod transport;
 
-pub use log_store::{BrokenMark, HardState, LogReader, LogStore, Persist, Recovered, StoreError};
+pub use log_store::{
+    BrokenMark, HardState, LogReader, LogReset, LogStore, Persist, Recovered, StoreError,
+};
 pub use state_machine::{ApplyError, QueryError, StateMachine, StorageFailure};
 pub use transport::{Inbox, PeerAddress, Transport};

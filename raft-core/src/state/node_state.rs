@@ -130,6 +130,7 @@ impl NodeState {
             id,
             // In every persist: it carries the commit index, from which a restart proceeds.
             hard_state: Some(self.term.hard_state()),
+            reset: None,
             truncate_from,
             entries,
             broken: self.broken.take(),

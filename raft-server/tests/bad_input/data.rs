@@ -57,6 +57,7 @@ fn broken_mark_stays_until_an_operator_removes_it() {
     let mark = Persist {
         id: PersistId(1),
         hard_state: None,
+        reset: None,
         truncate_from: None,
         entries: Vec::new(),
         broken: Some(broken),

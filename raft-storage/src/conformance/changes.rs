@@ -32,6 +32,7 @@ pub(super) const fn nothing() -> Persist {
     Persist {
         id: PersistId(1),
         hard_state: None,
+        reset: None,
         truncate_from: None,
         entries: Vec::new(),
         broken: None,

@@ -22,6 +22,9 @@ pub(super) fn persist(
     record_bytes_max: usize,
 ) -> Result<(), StoreError> {
     let durable_last = log.outline.terms.last().index;
+    if changes.iter().any(|change| change.reset.is_some()) {
+        return Err(StoreError::Invalid("this store cannot reset its log".to_owned()));
+    }
     changes.iter().try_for_each(|change| log.outline.admit(change))?;
     let change = Change::merge(changes, durable_last);
     if change.is_empty() {
@@ -156,6 +159,7 @@ mod tests {
         Persist {
             id: PersistId(1),
             hard_state: None,
+            reset: None,
             truncate_from: truncate_from.map(LogIndex),
             entries: ids.iter().map(entry).collect(),
             broken: None,

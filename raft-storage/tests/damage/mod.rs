@@ -40,6 +40,7 @@ fn append(first: u64, last: u64) -> Persist {
     Persist {
         id: PersistId(1),
         hard_state: Some(HardState { term: Term(1), ..HardState::default() }),
+        reset: None,
         truncate_from: None,
         entries: (first..=last).map(entry).collect(),
         broken: None,

@@ -38,6 +38,7 @@ impl Scenario {
         let change = Persist {
             id: PersistId(record),
             hard_state: None,
+            reset: None,
             truncate_from: (from <= held).then_some(LogIndex(from)),
             entries: entries.collect(),
             broken: None,
@@ -56,6 +57,7 @@ impl Scenario {
         let change = Persist {
             id: PersistId(record),
             hard_state: Some(hard_state),
+            reset: None,
             truncate_from: None,
             entries: Vec::new(),
             broken: None,
@@ -168,6 +170,7 @@ fn logs_that_share_an_entry_are_equal_up_to_it() {
     let other = Persist {
         id: PersistId(1),
         hard_state: None,
+        reset: None,
         truncate_from: None,
         entries: vec![entry(1, 1, b"sub 1")],
         broken: None,
