@@ -128,6 +128,8 @@ features! {
         "A delayed append that ends before the last entry of the follower removes no matching entry.";
     DUPLICATE_APPEND = "log_replication/duplicate_append", "A duplicate append", "Raft §5.5",
         "A second copy of an append changes nothing.";
+    EARLIER_RESPONSE_IGNORED = "log_replication/earlier_response_ignored", "Responses of an earlier term", "Raft §5.1, §5.3",
+        "A response counts only in the term of its append, and not before the round of the follower's progress began.";
     PIPELINE = "log_replication/pipeline", "Several appends in flight", "thesis §10.2.1",
         "The leader sends further appends before it has the response to the first, within a window.";
     OLD_TERM_NOT_COUNTED = "log_replication/old_term_not_counted", "Entries of older terms are not committed by counting", "Raft §5.4.2, figure 8",

@@ -1,6 +1,6 @@
 //! The outboxes of the nodes, the wire and the links.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use raft_core::{Message, NodeId};
 
@@ -40,6 +40,8 @@ pub(crate) struct Network {
     /// Messages that one of these matches are lost when they are sent.
     pub(crate) loss_rules: Vec<Selector>,
     links: Vec<Link>,
+    /// The links that were cut one by one, and not by a partition, by the positions of their ends.
+    pub(crate) cut_links: BTreeSet<(usize, usize)>,
     size: usize,
     last_id: u64,
 }
@@ -56,6 +58,7 @@ impl Network {
             wire: VecDeque::new(),
             loss_rules: Vec::new(),
             links: vec![Link::Open; size * size],
+            cut_links: BTreeSet::new(),
             size,
             last_id: 0,
         }

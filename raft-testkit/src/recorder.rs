@@ -13,6 +13,7 @@ pub(crate) struct Recorder {
     records: Vec<Record>,
     enabled: bool,
     last: u64,
+    violated: bool,
 }
 
 /// A record without its number and time.
@@ -35,7 +36,7 @@ impl Recorder {
             nodes,
             seed: 0,
         };
-        Self { header, records: Vec::new(), enabled: true, last: 0 }
+        Self { header, records: Vec::new(), enabled: true, last: 0, violated: false }
     }
 
     pub(crate) const fn set_enabled(&mut self, enabled: bool) {
@@ -57,6 +58,7 @@ impl Recorder {
         if self.enabled {
             let NewRecord { node, kind, cause, message, state } = new;
             let time = now.0;
+            self.violated |= matches!(kind, RecordKind::Violation { .. });
             self.records.push(Record {
                 sequence: self.last,
                 time,
@@ -73,6 +75,17 @@ impl Recorder {
     pub(crate) fn last_section(&mut self) -> Option<&mut Record> {
         let is_section = |record: &&mut Record| matches!(record.kind, RecordKind::Section { .. });
         self.records.iter_mut().rev().find(is_section)
+    }
+
+    /// The record with this number.
+    pub(crate) fn record(&self, sequence: u64) -> Option<&Record> {
+        let at = usize::try_from(sequence.checked_sub(1)?).ok()?;
+        self.records.get(at)
+    }
+
+    /// Whether a violation is recorded.
+    pub(crate) const fn has_violation(&self) -> bool {
+        self.violated
     }
 
     pub(crate) fn records(&self) -> &[Record] {

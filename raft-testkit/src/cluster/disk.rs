@@ -7,7 +7,7 @@ use raft_core::{Input, Persist, PersistId};
 
 use super::sim_cluster::Cluster;
 use crate::sim_node::{CommandFault, Completion};
-use crate::trace::record::{Liveness, RecordKind};
+use crate::trace::record::{Liveness, RecordKind, command_text};
 
 /// Which of the changes that are not durable survive a crash.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -131,15 +131,16 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     pub fn fail_commands(&mut self, node: u64) {
         let at = self.slot(node);
         self.nodes[at].command_fault = Some(CommandFault::Every);
-        self.record_at(at, RecordKind::TestAction { action: "fail commands".to_owned() }, None);
+        self.record_at(at, RecordKind::TestAction { action: "fail all commands".to_owned() }, None);
     }
 
     /// From now on the node's state machine fails at every command that equals this one.
     pub fn fail_command(&mut self, node: u64, command: impl AsRef<[u8]>) {
         let at = self.slot(node);
         let command = bytes::Bytes::copy_from_slice(command.as_ref());
+        let action = format!("fail command: {}", command_text(&command));
         self.nodes[at].command_fault = Some(CommandFault::Matching(command));
-        self.record_at(at, RecordKind::TestAction { action: "fail commands".to_owned() }, None);
+        self.record_at(at, RecordKind::TestAction { action }, None);
     }
 
     /// Ends [`Cluster::fail_commands`] and [`Cluster::fail_command`].

@@ -65,7 +65,8 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
                 RecordKind::MessageRefused { why: reason.to_string() }
             }
             // The failure has a record already: the one of its input.
-            Event::ApplyFailed { .. } | Event::LeaderDiscovered { .. } | _ => return,
+            Event::ApplyFailed { .. } | Event::LeaderDiscovered { .. } => return,
+            unknown => self.fail(&format!("this event has no record in traces: {unknown:?}")),
         };
         self.record_at(at, kind, Some(record));
     }
@@ -188,6 +189,6 @@ const fn cause_text(cause: RoleCause) -> &'static str {
         RoleCause::QuorumLost => "no contact with a quorum",
         RoleCause::StorageStalled => "disk stalled",
         RoleCause::Forced => "forced by the test",
-        _ => "another cause",
+        _ => panic!("this cause of a role has no text in traces"),
     }
 }

@@ -155,8 +155,11 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         for from in 0..size {
             for to in 0..size {
                 if from != to {
-                    let open = group_of[from] == group_of[to];
-                    self.network.set_link(from, to, if open { Link::Open } else { link });
+                    if group_of[from] == group_of[to] {
+                        self.open_link(from, to);
+                    } else {
+                        self.network.set_link(from, to, link);
+                    }
                 }
             }
         }
@@ -194,6 +197,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         };
         let (from_at, to_at) = (self.slot(from), self.slot(to));
         self.network.set_link(from_at, to_at, link);
+        self.network.cut_links.insert((from_at, to_at));
         self.record_at(from_at, RecordKind::LinkCut { to: NodeId(to) }, None);
     }
 
@@ -201,6 +205,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     pub fn reconnect(&mut self, from: u64, to: u64) {
         let (from_at, to_at) = (self.slot(from), self.slot(to));
         self.network.set_link(from_at, to_at, Link::Open);
+        self.network.cut_links.remove(&(from_at, to_at));
         self.record_at(from_at, RecordKind::LinkHealed { to: NodeId(to) }, None);
     }
 
@@ -210,12 +215,8 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         let size = self.nodes.len();
         for from in 0..size {
             for to in 0..size {
-                if from != to && self.network.link_at(from, to) != Link::Open {
-                    self.network.set_link(from, to, Link::Open);
-                    if self.nodes[from].side == self.nodes[to].side {
-                        let to = self.nodes[to].id;
-                        self.record_at(from, RecordKind::LinkHealed { to }, None);
-                    }
+                if from != to {
+                    self.open_link(from, to);
                 }
             }
         }
@@ -237,6 +238,15 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
             self.drop_id(id, Loss::CutOff);
         }
         self.heal();
+    }
+
+    /// Opens a link. The trace has a record of it if it has one of the cut.
+    fn open_link(&mut self, from: usize, to: usize) {
+        self.network.set_link(from, to, Link::Open);
+        if self.network.cut_links.remove(&(from, to)) {
+            let to = self.nodes[to].id;
+            self.record_at(from, RecordKind::LinkHealed { to }, None);
+        }
     }
 
     fn set_side(&mut self, at: usize, side: Side) {

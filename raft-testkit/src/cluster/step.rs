@@ -4,6 +4,8 @@ use raft_core::ports::{LogStore, StateMachine};
 use raft_core::{Effect, Input};
 
 use super::sim_cluster::Cluster;
+use crate::check::Violation;
+use crate::network::slot_of;
 use crate::recorder::NewRecord;
 use crate::trace::record::{MessageView, RecordKind};
 
@@ -81,13 +83,31 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         self.recorder.push(self.now, new)
     }
 
-    /// Panics with the report if a rule is violated, unless [`Cluster::without_panic`] is set.
+    /// If a rule is violated: records that, and panics with the report unless
+    /// [`Cluster::without_panic`] is set.
     pub(crate) fn panic_if_violated(&mut self) {
-        if self.settings.panic_on_violation
-            && let Some(violation) = self.checker.violation()
-        {
-            let violation = violation.clone();
+        let Some(violation) = self.checker.violation() else { return };
+        let violation = violation.clone();
+        self.record_violation(&violation);
+        if self.settings.panic_on_violation {
             self.fail(&violation.to_string());
+        }
+    }
+
+    /// Records a violation, once, at the node of the later observation.
+    fn record_violation(&mut self, violation: &Violation) {
+        if !self.recorder.is_enabled() || self.recorder.has_violation() {
+            return;
+        }
+        let Violation { rule, earlier, later } = violation;
+        let text = format!("{}; {}", earlier.text, later.text);
+        let kind = RecordKind::Violation { rule: rule.name().to_owned(), text };
+        let observed = self.recorder.record(later.record);
+        let cause = observed.map(|record| record.sequence);
+        if let Some(node) = observed.and_then(|record| record.node) {
+            self.record_at(slot_of(node), kind, cause);
+        } else {
+            self.record_cluster(kind);
         }
     }
 }

@@ -127,6 +127,15 @@ impl ScenarioRun {
                     ));
                 }
             }
+            Expectation::Durable { node, index } => {
+                let durable = cluster.status(*node).persisted_index;
+                if durable.get() != *index {
+                    return Err(format!(
+                        "expected the log of node {node} to be durable up to {index}\nit is up to \
+                         {durable}"
+                    ));
+                }
+            }
             Expectation::Total { node, total } => {
                 let actual = cluster.machine(*node).total();
                 if actual != *total {
@@ -218,6 +227,7 @@ fn inject(cluster: &mut Cluster, fault: &Fault) {
         Fault::Machine { node, by_hand: false } => cluster.apply_at_once(*node),
         Fault::Persist { node, count: None } => cluster.complete_all_persists(*node),
         Fault::Persist { node, count: Some(count) } => cluster.complete_persists(*node, *count),
+        Fault::Fetch(node) => cluster.complete_fetch(*node),
         Fault::Apply(node) => cluster.complete_apply(*node),
         Fault::FailCommands(node) => cluster.fail_commands(*node),
         Fault::FailCommand(node, text) => cluster.fail_command(*node, text),

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::describe::{self, Category, clip};
-use super::record::{Header, NodeState, Record, Trace};
+use super::record::{Header, NodeState, Record, RecordKind, Trace};
 use super::table::terminal::{WIDTH_MAX, record_lines};
 use super::view::TraceView;
 
@@ -81,7 +81,10 @@ fn observation_lines(observations: &[Observation<'_>]) -> Vec<String> {
 /// The chains of causes of the observations, and the faults and role changes of the nodes in them.
 fn causal_records<'t>(view: &TraceView<'t>, observations: &[Observation<'_>]) -> Vec<&'t Record> {
     let records = &view.trace.records;
-    let last = records.last().map(|record| record.sequence);
+    // The observations are the violation in full.
+    let is_violation = |record: &Record| matches!(record.kind, RecordKind::Violation { .. });
+    let last = records.iter().rev().find(|record| !is_violation(record));
+    let last = last.map(|record| record.sequence);
     let roots = observations.iter().filter_map(|observation| observation.record).chain(last);
     let mut chosen: BTreeSet<u64> = BTreeSet::new();
     for root in roots {
@@ -93,6 +96,7 @@ fn causal_records<'t>(view: &TraceView<'t>, observations: &[Observation<'_>]) ->
     let node_events = records.iter().filter(|record| {
         record.sequence <= until
             && record.message.is_none()
+            && !is_violation(record)
             && record.node.is_some_and(|node| nodes_involved.contains(&node))
             && matches!(
                 describe::category(&record.kind),

@@ -19,6 +19,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     "expect",
     "fail_command",
     "fail_commands",
+    "fetch",
     "handle",
     "heal",
     "heartbeat",
@@ -72,7 +73,7 @@ const JOINS: &[&str] = &["and", "or", "then", "within"];
 
 /// The first word of every expectation, except a node's number and the name of a command.
 pub(super) const EXPECTATIONS: &[&str] =
-    &["applied", "commit", "converged", "follower", "last", "leader", "no", "total"];
+    &["applied", "commit", "converged", "durable", "follower", "last", "leader", "no", "total"];
 
 /// The roles.
 pub(super) const ROLES: &[&str] = &["candidate", "follower", "leader", "pre_candidate"];

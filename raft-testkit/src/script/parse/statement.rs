@@ -69,6 +69,7 @@ fn fault(tokens: &mut Tokens<'_>, keyword: &str) -> Result<Fault, ParseError> {
             let count = if all { None } else { Some(tokens.count("a number of writes")?) };
             Fault::Persist { node, count }
         }
+        "fetch" => Fault::Fetch(node(tokens)?),
         "apply" => Fault::Apply(node(tokens)?),
         "fail_commands" => Fault::FailCommands(node(tokens)?),
         "fail_command" => {

@@ -205,7 +205,8 @@ pub enum RecordKind {
         /// The text.
         text: String,
     },
-    /// A rule of Raft is violated. The last record of its trace.
+    /// A rule of Raft is violated, for the first time in this trace. `node` is where the later
+    /// observation was made; its record is the cause.
     Violation {
         /// The name of the rule.
         rule: String,
