@@ -35,9 +35,8 @@ fn cut_link_that_a_partition_restores_has_a_record() {
     c.cut(1, 2);
     c.partition(&[&[1, 2], &[3]]);
     let healed = |c: &Cluster| {
-        let of_link = |kind: &&RecordKind| {
-            matches!(kind, RecordKind::LinkHealed { to } if *to == NodeId(2))
-        };
+        let of_link =
+            |kind: &&RecordKind| matches!(kind, RecordKind::LinkHealed { to } if *to == NodeId(2));
         kinds(c).filter(of_link).count()
     };
     assert_eq!(healed(&c), 1);

@@ -8,15 +8,27 @@ use raft_testkit::script::{self, RunError, Scenario};
 #[test]
 fn every_scenario_file_passes() {
     let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("scenarios");
-    let mut ran = 0;
+    let files = fs::read_dir(directory).unwrap().map(|file| file.unwrap().path());
+    let is_scenario = |path: &PathBuf| path.extension().is_some_and(|is| is == "raft");
+    let files: Vec<PathBuf> = files.filter(is_scenario).collect();
+    assert!(files.len() >= 22, "only {} scenario files", files.len());
+    let failures: Vec<String> =
+        files.iter().filter_map(|path| Some(script::run_file(path).err()?.to_string())).collect();
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// A page without a description or features shows events and no reason for them.
+#[test]
+fn every_scenario_file_says_what_it_shows_and_which_features_it_tests() {
+    let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("scenarios");
     for file in fs::read_dir(directory).unwrap() {
         let path = file.unwrap().path();
-        if path.extension().is_some_and(|extension| extension == "raft") {
-            script::run_file(&path).unwrap_or_else(|error| panic!("{error}"));
-            ran += 1;
+        let text = fs::read_to_string(&path).unwrap();
+        for line in ["# title: ", "# description: ", "--- ", "tests ", "expect "] {
+            let found = text.lines().any(|other| other.starts_with(line));
+            assert!(found, "{} has no line {line:?}", path.display());
         }
     }
-    assert!(ran >= 6, "only {ran} scenario files");
 }
 
 #[test]

@@ -10,7 +10,10 @@ fn a_command_with_its_features_has_the_recorded_rows() {
 }
 
 pub(super) fn run() -> Cluster {
-    let mut c = cluster("test_feature_defs_3", TITLE);
+    let mut c = cluster("test_feature_defs_3", TITLE).described(
+        "A command from the client to the state machines, with a redirect, a retry and a crash. \
+         Each section names the features of Raft that it relies on and those that it tests.",
+    );
     c.section("An election, until every node has its first entry")
         .uses(&["log_replication"])
         .tests(&["leader_election/all_yes_votes_with_pre_vote"]);

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use raft_testkit::Cluster;
 use raft_testkit::script;
 use raft_testkit::trace::event_table::{EventTable, Row};
+use raft_testkit::trace::record::{RecordKind, Trace};
 
 type Run = fn() -> Cluster;
 
@@ -20,7 +21,9 @@ fn scenario_files_have_the_rows_of_the_scenarios_in_rust() {
     for (name, run) in scenarios {
         let path = directory().join(format!("{name}.raft"));
         let from_file = script::run_file(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
-        let (from_file, from_rust) = (rows(&from_file), rows(&run()));
+        let from_rust = run();
+        assert_eq!(documentation(&from_file), documentation(&from_rust), "{name}");
+        let (from_file, from_rust) = (rows(&from_file), rows(&from_rust));
         for (number, (file, rust)) in (1..).zip(from_file.iter().zip(&from_rust)) {
             assert_eq!(file, rust, "{name}, section {number}");
         }
@@ -30,6 +33,17 @@ fn scenario_files_have_the_rows_of_the_scenarios_in_rust() {
 
 fn directory() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("scenarios")
+}
+
+/// The title, the description, and the sections with the features that they use and test. The pages
+/// of a scenario are the same, whichever of its two forms ran last.
+fn documentation(cluster: &Cluster) -> Vec<String> {
+    let Trace { header, records } = cluster.trace();
+    let sections = records.into_iter().filter_map(|record| {
+        let RecordKind::Section { title, uses, tests, .. } = record.kind else { return None };
+        Some(format!("{title} {uses:?} {tests:?}"))
+    });
+    [header.title, header.description].into_iter().chain(sections).collect()
 }
 
 /// The rows of each section, without the numbers of the records.

@@ -10,7 +10,10 @@ fn votes_of_an_earlier_election_are_ignored() {
 }
 
 pub(super) fn run() -> Cluster {
-    let mut c = cluster("test_slow_voter", TITLE).pre_vote(false);
+    let mut c = cluster("test_slow_voter", TITLE).pre_vote(false).described(
+        "A candidate campaigns a second time before it has the votes of its first election. Those \
+         votes arrive late and are of an earlier term: only the votes of the second election count.",
+    );
     c.start();
     c.section("An election").uses(&["log_replication"]).tests(&["leader_election/all_yes_votes"]);
     c.campaign(3);
