@@ -9,6 +9,9 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use raft_core::{GroupId, Identity, Incarnation, NodeId};
 
@@ -104,6 +107,23 @@ impl DirectoryLock {
         write_holder(&mut file).map_err(io_error("write", &path))?;
         Ok(Self { _file: file })
     }
+}
+
+/// Waits until no store holds the lock of a directory, at most for `timeout`. Returns whether that
+/// is so; also true for a directory without a lock file. Blocks.
+///
+/// A process that exits while a database is open may abort. Call this before the exit if other
+/// threads may still be closing the stores.
+#[must_use]
+pub fn wait_until_unlocked(directory: &Path, timeout: Duration) -> bool {
+    let Ok(file) = File::open(directory.join(LOCK_FILE)) else { return true };
+    let (sender, unlocked) = mpsc::channel();
+    // The system has no request for a lock with a time limit.
+    let waiting = thread::Builder::new().name("wait-for-lock".to_owned()).spawn(move || {
+        // The receiver does not wait any more after the time limit.
+        let _ = sender.send(file.lock().is_ok());
+    });
+    waiting.is_ok() && unlocked.recv_timeout(timeout).unwrap_or(false)
 }
 
 /// The identity file of a data directory of one kind.
@@ -259,6 +279,20 @@ mod tests {
 
     fn file() -> IdentityFile {
         IdentityFile::new(Path::new("x"), "raft-test", 1)
+    }
+
+    #[test]
+    fn waiting_for_a_lock_ends_with_its_release_or_at_the_time_limit() {
+        let directory = tempfile::tempdir().unwrap();
+        let wait = |timeout| wait_until_unlocked(directory.path(), timeout);
+        assert!(wait(Duration::ZERO), "no store was ever opened");
+        let lock = DirectoryLock::acquire(directory.path()).unwrap();
+        assert!(!wait(Duration::ZERO), "the lock is held");
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| wait(Duration::from_secs(60)));
+            drop(lock);
+            assert!(waiting.join().unwrap(), "the lock is released");
+        });
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub(super) fn run(args: ServeArgs) -> Result<(), Failure> {
     for warning in &warnings {
         tracing::warn!("{warning}");
     }
-    let grace = config.shutdown_grace;
+    let (grace, data_dir) = (config.shutdown_grace, config.data_dir.clone());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.runtime_threads)
         .enable_all()
@@ -45,9 +45,9 @@ pub(super) fn run(args: ServeArgs) -> Result<(), Failure> {
             None => Ok(()),
         }
     });
-    // Tasks and blocking reads keep the stores open. A store that is in use when the process exits
-    // aborts the process, and the exit code is lost.
+    // Tasks and blocking reads keep the stores open, here and on the threads of the handshakes.
     runtime.shutdown_timeout(grace);
+    server::wait_until_closed(&data_dir, grace);
     outcome
 }
 

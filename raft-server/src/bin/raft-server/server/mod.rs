@@ -6,5 +6,5 @@ mod run;
 mod start;
 
 pub(crate) use failure::open_failure;
-pub(crate) use open::LOG_DIRECTORY;
+pub(crate) use open::{LOG_DIRECTORY, wait_until_closed};
 pub(crate) use start::start;

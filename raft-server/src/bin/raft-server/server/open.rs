@@ -1,7 +1,11 @@
 //! The data of a node: the log and the key-value store in its data directory.
 
+use std::path::Path;
+use std::time::{Duration, Instant};
+
 use raft_core::{GroupId, Identity, Incarnation};
 use raft_server::kv::state_machine::{KvOptions, KvStateMachine};
+use raft_storage::data_directory::wait_until_unlocked;
 use raft_storage::{RocksLogStore, RocksOptions};
 
 use super::failure::{open_failure, store_failure};
@@ -13,6 +17,18 @@ use crate::exit::{Exit, Failure};
 pub(crate) const LOG_DIRECTORY: &str = "log";
 /// The directory of the key-value store inside the data directory.
 const STORE_DIRECTORY: &str = "store";
+
+/// Waits until the stores in a data directory are closed, at most for `timeout`. A store that is
+/// open when the process exits aborts the process, and the exit code is lost.
+pub(crate) fn wait_until_closed(data_dir: &Path, timeout: Duration) {
+    let deadline = Instant::now() + timeout;
+    for directory in [LOG_DIRECTORY, STORE_DIRECTORY].map(|name| data_dir.join(name)) {
+        let remaining = deadline.saturating_duration_since(Instant::now());
+        if !wait_until_unlocked(&directory, remaining) {
+            tracing::warn!(directory = %directory.display(), "exiting while this store is open");
+        }
+    }
+}
 
 /// The opened data of a node.
 pub(super) struct Opened {
