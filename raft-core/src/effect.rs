@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::entry::Entry;
-use crate::event::Event;
+use crate::event::{Event, TransferFailure};
 use crate::message::Message;
 use crate::ports::Persist;
 use crate::types::{FetchId, LogIndex, NodeId, RequestId};
@@ -91,6 +91,13 @@ pub enum Outcome {
         /// The commit index when the read was confirmed. The state machine has applied it.
         read_index: LogIndex,
     },
+    /// The leadership is transferred: this node leads a later term, and this one follows it.
+    Transferred {
+        /// The target of the transfer.
+        leader: NodeId,
+    },
+    /// The transfer began, and its target does not lead.
+    TransferFailed(TransferFailure),
 }
 
 /// Why a request was refused, and what to do next.
@@ -120,6 +127,23 @@ pub enum Refusal {
         /// The limit.
         bytes_max: u64,
     },
+    /// The leader transfers its leadership: retry after a short pause, at this or the named node.
+    /// Refuses proposals and further transfers.
+    #[error("leadership is being transferred to node {to}; try again shortly")]
+    TransferInProgress {
+        /// The target of the transfer.
+        to: NodeId,
+    },
+    /// The node cannot be the target of a transfer: it is no voter, or it is the leader itself.
+    #[error("node {node} is not another voter: leadership cannot be transferred to it")]
+    InvalidTarget {
+        /// The node.
+        node: NodeId,
+    },
+    /// Neither the requested target nor, if none was requested, any other voter has recent contact
+    /// with the leader: retry after a pause.
+    #[error("no voter that could take over has recent contact with the leader; try again shortly")]
+    NoTarget,
     /// The node has stopped.
     #[error("the node has stopped")]
     Stopped,

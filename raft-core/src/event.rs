@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 
-use crate::message::MessageRefusal;
+use crate::message::{DeclineReason, MessageRefusal};
 use crate::types::{LogId, LogIndex, NodeId, Term};
 
 /// An event inside a node.
@@ -53,6 +53,25 @@ pub enum Event {
         /// The entry.
         index: LogIndex,
     },
+    /// The leader began to transfer its leadership.
+    TransferStarted {
+        /// The target.
+        to: NodeId,
+    },
+    /// The target of a transfer leads.
+    TransferCompleted {
+        /// The target.
+        leader: NodeId,
+        /// The term that it leads.
+        term: Term,
+    },
+    /// A transfer ended, and its target does not lead.
+    TransferFailed {
+        /// The target.
+        to: NodeId,
+        /// Why.
+        failure: TransferFailure,
+    },
 }
 
 /// The four roles.
@@ -78,6 +97,8 @@ pub enum RoleCause {
     ElectionTimeout,
     /// The host requested it.
     Requested,
+    /// The leader requested it, to transfer its leadership (thesis §3.10).
+    TransferRequested,
     /// A quorum granted a pre-vote.
     PreVoteWon,
     /// A quorum granted its vote.
@@ -97,4 +118,26 @@ pub enum RoleCause {
     StorageStalled,
     /// A test set the role.
     Forced,
+}
+
+/// Why the target of a transfer does not lead. A retry is safe.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TransferFailure {
+    /// The target did not lead within an election timeout. This node leads on and accepts proposals
+    /// again.
+    #[error("the target did not take over within an election timeout")]
+    TimedOut,
+    /// The target declined. This node leads on and accepts proposals again.
+    #[error("the target declined: {0}")]
+    Declined(DeclineReason),
+    /// The target is no longer a voter. This node leads on and accepts proposals again.
+    #[error("the target is no longer a voter")]
+    NotVoter,
+    /// This node lost its leadership, and the target did not win it.
+    #[error("the leadership was lost, and the target did not win it")]
+    LeadershipLost {
+        /// The leader that was elected instead, if it is known; this node included.
+        leader: Option<NodeId>,
+    },
 }

@@ -31,6 +31,17 @@ pub enum Input {
     Campaign,
     /// Give up leadership or candidacy and follow in the same term.
     StepDown,
+    /// Transfer the leadership to another voter (thesis §3.10). The leader refuses proposals until
+    /// the transfer ends: the other node leads, or an election timeout has passed. The request ends
+    /// with an [`Effect::Respond`](crate::Effect::Respond). A graceful shutdown of a leader
+    /// transfers first and stops when the request has ended.
+    TransferLeadership {
+        /// Identifies the request in its response.
+        id: RequestId,
+        /// The voter that is to lead; `None` for the one with the longest durable log of those with
+        /// recent contact.
+        to: Option<NodeId>,
+    },
     /// This persist and all earlier ones are durable.
     Persisted(PersistId),
     /// The result of an [`Effect::FetchEntries`](crate::Effect::FetchEntries).

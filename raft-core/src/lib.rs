@@ -31,14 +31,15 @@
 //! | [`Read`] | callers request linearizable reads | yes, if the host refuses the callers |
 //! | [`Campaign`] | an operator or a test starts an election | yes |
 //! | [`StepDown`] | an operator or a test ends a leadership | yes |
+//! | [`TransferLeadership`] | an operator or a shutdown moves the leadership to another voter | yes |
 //! | [`Persisted`] | a persist and all earlier ones are durable | if a later one is reported |
 //! | [`EntriesFetched`] | a fetch has ended, also without entries | no: exactly once per fetch |
 //! | [`Applied`] | all entries up to an index are applied | if a later one is reported |
 //! | [`ApplyFailed`] | a command failed; all entries before it are applied | no |
 //! | [`PeerUnreachable`] | the connection to a peer is lost | yes |
 //!
-//! Proposals and reads may be passed to any node: a node that does not lead refuses them and names
-//! the leader, if it knows it. While the node runs, each of them ends exactly once: with
+//! Proposals, reads and transfers may be passed to any node: a node that does not lead refuses them
+//! and names the leader, if it knows it. While the node runs, each of them ends exactly once: with
 //! [`Effect::Respond`], or, for a command that is applied or fails, with the result of the state
 //! machine ([`CommittedEntry::request`]). When the node stops, the host ends those that are
 //! pending; the outcome of such a proposal is unknown. [`wire::decode`] checks the contents of
@@ -117,7 +118,7 @@
 //! # What it does not do
 //!
 //! It does not retry requests, detect duplicates (thesis §6.3), encode commands, authenticate
-//! peers, take snapshots, transfer leadership, or read its store. It does not change the membership
+//! peers, take snapshots, or read its store. It does not change the membership
 //! of a running cluster yet: the configuration is the one that the cluster is bootstrapped with. A
 //! host that compacts its log keeps all entries that a follower or its state machine still needs.
 //!
@@ -132,6 +133,7 @@
 //! [`Read`]: Input::Read
 //! [`Campaign`]: Input::Campaign
 //! [`StepDown`]: Input::StepDown
+//! [`TransferLeadership`]: Input::TransferLeadership
 //! [`Persisted`]: Input::Persisted
 //! [`EntriesFetched`]: Input::EntriesFetched
 //! [`Applied`]: Input::Applied
@@ -170,13 +172,14 @@ pub mod wire;
 pub use config::{ApplyFailurePolicy, CommitNotification, Config, ConfigError, Limits, Settings};
 pub use effect::{CommittedEntry, Effect, FetchEntries, HaltReason, Outcome, Refusal, Response};
 pub use entry::{Entry, Payload};
-pub use event::{Event, RoleCause, RoleKind};
+pub use event::{Event, RoleCause, RoleKind, TransferFailure};
 pub use input::{ApplyFailure, EntriesFetched, Input, Proposal};
 pub use log::TermRuns;
 pub use membership::{Membership, MembershipError};
 pub use message::{
-    AppendEntries, AppendEntriesResponse, AppendOutcome, Body, InvalidMessage, LogSlice, Message,
-    MessageRefusal, PreVote, PreVoteResponse, RequestVote, RequestVoteResponse, Rpc,
+    AppendEntries, AppendEntriesResponse, AppendOutcome, Body, DeclineReason, InvalidMessage,
+    LogSlice, Message, MessageRefusal, PreVote, PreVoteResponse, RequestVote, RequestVoteResponse,
+    Rpc, TimeoutNow, TimeoutNowResponse,
 };
 pub use node::{Node, ProgressKind, ProgressStatus, Status};
 pub use ports::{BrokenMark, HardState, LogReset, Persist, Recovered};

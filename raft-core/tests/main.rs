@@ -12,3 +12,4 @@ mod reads;
 mod slow_disks;
 mod stalled_disks;
 mod state_machine;
+mod transfer;

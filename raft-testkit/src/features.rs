@@ -155,6 +155,18 @@ features! {
 
     LEADERSHIP_TRANSFER = "leadership_transfer", "Leadership transfer", "thesis §3.10",
         "A leader transfers its leadership to a follower that has its whole log.";
+    TRANSFER_WITHOUT_PRE_VOTE = "leadership_transfer/without_pre_vote", "The target campaigns at once", "thesis §3.10, §4.2.3",
+        "The target campaigns without a pre-vote, and voters with recent contact with the leader vote for it.";
+    TRANSFER_CATCHES_UP = "leadership_transfer/target_catches_up", "The target catches up first", "thesis §3.10",
+        "The leader refuses commands and sends the missing entries before it requests the target to campaign.";
+    TRANSFER_TIMES_OUT = "leadership_transfer/times_out", "The leader gives up", "thesis §3.10",
+        "After an election timeout the leader ends the transfer and accepts commands again.";
+    TRANSFER_REFUSED = "leadership_transfer/refused", "Targets that cannot lead", "thesis §3.10",
+        "A leader refuses targets that are no voters; a target that cannot campaign declines.";
+    TRANSFER_INTERRUPTED = "leadership_transfer/interrupted", "The leadership is lost meanwhile", "thesis §3.10",
+        "A transfer ends with its leadership: a node that leads again begins without one.";
+    LATE_TIMEOUT_NOW = "leadership_transfer/late_timeout_now", "Late requests to campaign", "thesis §3.10",
+        "A request of an older term, or one that the leader has given up since, starts no election.";
     MEMBERSHIP_CHANGE = "membership_change", "Membership changes", "Raft §6; thesis §4",
         "Nodes are added and removed while the cluster works; the majorities of consecutive configurations overlap.";
     SNAPSHOTS = "snapshots", "Snapshots and compaction", "Raft §7; thesis §5",

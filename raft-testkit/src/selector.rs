@@ -15,6 +15,8 @@ enum Kind {
     Append,
     Heartbeat,
     AppendResponse,
+    TimeoutNow,
+    TimeoutNowResponse,
 }
 
 type Predicate = Arc<dyn Fn(&Message) -> bool + Send + Sync>;
@@ -84,6 +86,18 @@ pub fn pre_vote() -> Selector {
 #[must_use]
 pub fn pre_vote_response() -> Selector {
     Selector::of(Kind::PreVoteResponse)
+}
+
+/// Requests of a leader to campaign at once, which transfer its leadership.
+#[must_use]
+pub fn timeout_now() -> Selector {
+    Selector::of(Kind::TimeoutNow)
+}
+
+/// Responses of nodes that decline to campaign.
+#[must_use]
+pub fn timeout_now_response() -> Selector {
+    Selector::of(Kind::TimeoutNowResponse)
 }
 
 impl Selector {
@@ -188,6 +202,8 @@ const fn is_kind(kind: Kind, body: &Body) -> bool {
                 || (matches!(kind, Kind::Heartbeat) && append.entries().is_empty())
         }
         Body::AppendEntriesResponse(_) => matches!(kind, Kind::AppendResponse),
+        Body::TimeoutNow(_) => matches!(kind, Kind::TimeoutNow),
+        Body::TimeoutNowResponse(_) => matches!(kind, Kind::TimeoutNowResponse),
     }
 }
 
@@ -224,6 +240,8 @@ impl fmt::Display for Selector {
             Some(Kind::Append) => "append",
             Some(Kind::Heartbeat) => "heartbeat",
             Some(Kind::AppendResponse) => "append_resp",
+            Some(Kind::TimeoutNow) => "timeout_now",
+            Some(Kind::TimeoutNowResponse) => "timeout_now_resp",
         };
         f.write_str(kind)?;
         match (self.from, self.to) {

@@ -117,7 +117,9 @@ pub(crate) fn weight(message: &Message) -> usize {
         | Body::PreVoteResponse(_)
         | Body::RequestVote(_)
         | Body::RequestVoteResponse(_)
-        | Body::AppendEntriesResponse(_) => 0,
+        | Body::AppendEntriesResponse(_)
+        | Body::TimeoutNow(_)
+        | Body::TimeoutNowResponse(_) => 0,
     };
     ENVELOPE_BYTES.saturating_add(usize::try_from(entries_bytes).unwrap_or(usize::MAX))
 }

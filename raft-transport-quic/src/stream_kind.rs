@@ -8,7 +8,8 @@ use raft_core::Body;
 pub(crate) enum StreamKind {
     /// The hello, then the messages of elections. It has the highest priority.
     Control = 0,
-    /// Appends, which include heartbeats, and the responses to them, in one sequence.
+    /// Appends, which include heartbeats, and the responses to them, in one sequence. A request to
+    /// campaign follows the appends that it depends on.
     Append = 1,
 }
 
@@ -21,7 +22,10 @@ impl StreamKind {
             | Body::PreVoteResponse(_)
             | Body::RequestVote(_)
             | Body::RequestVoteResponse(_) => Self::Control,
-            Body::AppendEntries(_) | Body::AppendEntriesResponse(_) => Self::Append,
+            Body::AppendEntries(_)
+            | Body::AppendEntriesResponse(_)
+            | Body::TimeoutNow(_)
+            | Body::TimeoutNowResponse(_) => Self::Append,
         }
     }
 

@@ -21,6 +21,11 @@ pub enum Body {
     AppendEntries(AppendEntries),
     /// The response to an append.
     AppendEntriesResponse(AppendEntriesResponse),
+    /// Requests the receiver to campaign at once: the leader transfers its leadership (thesis
+    /// §3.10).
+    TimeoutNow(TimeoutNow),
+    /// The response of a node that does not campaign. One that campaigns sends vote requests.
+    TimeoutNowResponse(TimeoutNowResponse),
 }
 
 /// Requests a pre-vote: whether the receiver would vote for the sender in `campaign_term`. The
@@ -102,6 +107,33 @@ pub enum AppendOutcome {
     },
 }
 
+/// Requests the target of a transfer to campaign, without a pre-vote, in the term after the
+/// message's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct TimeoutNow {
+    /// The leader's last entry. A target whose log does not end with it ignores the request: it
+    /// would lose the election, or the request is late and the leader accepts commands again.
+    pub last_log: LogId,
+}
+
+/// Declines to campaign, in the message's term.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct TimeoutNowResponse {
+    /// Why the target does not campaign.
+    pub reason: DeclineReason,
+}
+
+/// Why the target of a transfer does not campaign.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, thiserror::Error)]
+pub enum DeclineReason {
+    /// It is no voter in the configuration in force at the target.
+    #[error("it is no voter by its own log")]
+    NotVoter,
+    /// Its disk makes no progress, so that its vote for itself would not become durable.
+    #[error("its disk is stalled")]
+    StorageStalled,
+}
+
 impl Body {
     /// A stable short name, for logs, metrics and traces.
     #[must_use]
@@ -113,6 +145,8 @@ impl Body {
             Self::RequestVoteResponse(_) => "request_vote_response",
             Self::AppendEntries(_) => "append_entries",
             Self::AppendEntriesResponse(_) => "append_entries_response",
+            Self::TimeoutNow(_) => "timeout_now",
+            Self::TimeoutNowResponse(_) => "timeout_now_response",
         }
     }
 }

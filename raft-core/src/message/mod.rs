@@ -12,8 +12,8 @@ mod refusal;
 mod rpc;
 
 pub use body::{
-    AppendEntries, AppendEntriesResponse, AppendOutcome, Body, PreVote, PreVoteResponse,
-    RequestVote, RequestVoteResponse,
+    AppendEntries, AppendEntriesResponse, AppendOutcome, Body, DeclineReason, PreVote,
+    PreVoteResponse, RequestVote, RequestVoteResponse, TimeoutNow, TimeoutNowResponse,
 };
 pub use envelope::Message;
 pub use invalid::InvalidMessage;

@@ -26,7 +26,7 @@ pub enum MessageRefusal {
     /// It names this node, or node 0, as its sender.
     #[error("its sender is this node or node 0")]
     InvalidSender,
-    /// It is an append of a second leader in one term.
+    /// It is an append, or a request to campaign, of a second leader in one term.
     #[error("its sender claims to lead a term that another node leads")]
     SecondLeader,
     /// Its entries conflict with committed ones.

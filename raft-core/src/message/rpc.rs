@@ -13,6 +13,7 @@ use crate::types::Term;
 /// 3. The last entry of a vote request is from before its term.
 /// 4. The entries of an append are a [`LogSlice`](super::LogSlice) that ends in its term or before.
 /// 5. The hint of a rejected append exceeds neither the rejected index nor the last index.
+/// 6. The last entry in a request to campaign is of its term: a leader's log ends in its own term.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Rpc {
     term: Term,
@@ -29,7 +30,7 @@ impl Rpc {
         Ok(Self { term, body })
     }
 
-    /// What this node sends. Guarantees 2 to 5 hold by construction. Guarantee 1 is left to the
+    /// What this node sends. Guarantees 2 to 6 hold by construction. Guarantee 1 is left to the
     /// receiver, so that an extreme term, accepted from a peer, does not stop this node.
     pub(crate) const fn of_this_node(term: Term, body: Body) -> Self {
         Self { term, body }
@@ -86,6 +87,12 @@ fn check(term: Term, body: &Body) -> Result<(), InvalidMessage> {
                 if ordered { Ok(()) } else { Err(InvalidMessage::InconsistentIndexes) }
             }
         },
+        Body::TimeoutNow(request) => {
+            index_in_range(request.last_log.index)?;
+            let of_term = request.last_log.term == term;
+            if of_term { Ok(()) } else { Err(InvalidMessage::InconsistentTerms) }
+        }
+        Body::TimeoutNowResponse(_) => Ok(()),
     }
 }
 
@@ -93,6 +100,7 @@ fn check(term: Term, body: &Body) -> Result<(), InvalidMessage> {
 mod tests {
     use super::super::{
         AppendEntries, AppendEntriesResponse, LogSlice, PreVote, RequestVote, RequestVoteResponse,
+        TimeoutNow,
     };
     use super::*;
     use crate::types::{LogId, LogIndex, Round};
@@ -113,10 +121,13 @@ mod tests {
             let slice = LogSlice::empty(id(1, prev));
             Body::AppendEntries(AppendEntries { slice, commit: LogIndex(1), round: Round(1) })
         };
-        for body in [pre_vote(8, 7), vote(6), append(7)] {
+        let timeout_now = |last| Body::TimeoutNow(TimeoutNow { last_log: id(1, last) });
+        for body in [pre_vote(8, 7), vote(6), append(7), timeout_now(7)] {
             assert!(Rpc::new(Term(7), body).is_ok());
         }
-        for body in [pre_vote(7, 7), pre_vote(8, 8), vote(7), append(8)] {
+        let inconsistent =
+            [pre_vote(7, 7), pre_vote(8, 8), vote(7), append(8), timeout_now(6), timeout_now(8)];
+        for body in inconsistent {
             assert_eq!(Rpc::new(Term(7), body), Err(InvalidMessage::InconsistentTerms));
         }
     }

@@ -117,6 +117,10 @@ impl Node {
         while let Some(transition) = next {
             next = self.role.enter(&mut self.state, transition);
         }
+        if self.halted {
+            // A halted node does not learn of the next leader.
+            self.state.end_transfer();
+        }
         self.state.finish_step(effects);
         invariants::check(&self.state);
         if self.role.as_leader().is_some() {
@@ -127,11 +131,8 @@ impl Node {
     /// When a [`Input::Tick`] is next useful.
     #[must_use]
     pub fn deadline(&self) -> Timestamp {
-        let role_deadline = self.role.deadline();
-        match self.state.apply_retry_deadline() {
-            Some(retry) => role_deadline.min(retry),
-            None => role_deadline,
-        }
+        let others = [self.state.apply_retry_deadline(), self.state.transfer_deadline()];
+        others.into_iter().flatten().fold(self.role.deadline(), Timestamp::min)
     }
 
     /// Passes an input to its handler. Returns the change of role that it causes, if any.
@@ -144,6 +145,7 @@ impl Node {
             Input::Read(requests) => role.on_read(state, requests),
             Input::Campaign => return role.on_campaign(state),
             Input::StepDown => return role.on_step_down(),
+            Input::TransferLeadership { id, to } => role.on_transfer_leadership(state, id, to),
             Input::Persisted(id) => return role.on_persisted(state, id),
             Input::EntriesFetched(fetched) => role.on_entries_fetched(state, &fetched),
             Input::Applied(index) => state.on_applied(index),
@@ -172,6 +174,7 @@ fn refuse_after_halt(input: Input, effects: &mut Vec<Effect>) {
             effects.extend(proposals.into_iter().map(|proposal| refused(proposal.id)));
         }
         Input::Read(requests) => effects.extend(requests.into_iter().map(refused)),
+        Input::TransferLeadership { id, .. } => effects.push(refused(id)),
         Input::Tick
         | Input::Message(_)
         | Input::Campaign

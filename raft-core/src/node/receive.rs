@@ -2,8 +2,8 @@
 
 use crate::event::{Event, RoleCause};
 use crate::message::{
-    AppendEntries, AppendEntriesResponse, Body, Message, MessageRefusal, PreVote, PreVoteResponse,
-    RequestVote, RequestVoteResponse,
+    AppendEntries, AppendEntriesResponse, Body, DeclineReason, Message, MessageRefusal, PreVote,
+    PreVoteResponse, RequestVote, RequestVoteResponse, TimeoutNow, TimeoutNowResponse,
 };
 use crate::role::{Role, Transition, reject_stale_append};
 use crate::state::{DependsOn, IncarnationChange, NodeState};
@@ -48,6 +48,10 @@ fn receive(
         Body::AppendEntries(append) => on_append_entries(role, state, from, term, append)?,
         Body::AppendEntriesResponse(response) => {
             on_append_response(role, state, from, term, response)?;
+        }
+        Body::TimeoutNow(request) => next = on_timeout_now(role, state, from, term, request)?,
+        Body::TimeoutNowResponse(response) => {
+            on_timeout_now_response(role, state, from, term, response);
         }
     }
     Ok(next)
@@ -192,6 +196,59 @@ fn on_append_response(
     match role {
         Role::Leader(leader) => leader.on_append_response(state, from, response),
         Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => Ok(()),
+    }
+}
+
+/// The leader transfers its leadership to this node (thesis §3.10). Only the leader of the current
+/// term can: a late message of an earlier term has no effect, and neither has one whose term this
+/// node has no leader in (it restarted, or campaigns already).
+fn on_timeout_now(
+    role: &mut Role,
+    state: &mut NodeState,
+    from: NodeId,
+    term: Term,
+    request: TimeoutNow,
+) -> Result<Option<Transition>, MessageRefusal> {
+    if term > state.term() {
+        role.follow_later_term(state, term);
+    }
+    if term < state.term() {
+        return Ok(None);
+    }
+    match state.leader() {
+        Some(leader) if leader == from => {}
+        Some(_) => return Err(MessageRefusal::SecondLeader),
+        None => return Ok(None),
+    }
+    let reason = if !state.membership().is_voter(state.id()) {
+        DeclineReason::NotVoter
+    } else if state.storage_is_stalled() {
+        DeclineReason::StorageStalled
+    } else if state.log().last() == request.last_log {
+        // No pre-vote: the voters have recent contact with the leader and would refuse it.
+        return Ok(Some(Transition::Candidate { cause: RoleCause::TransferRequested }));
+    } else {
+        // The leader gave up and accepts commands again, or this node lost entries at a restart.
+        return Ok(None);
+    };
+    let response = Body::TimeoutNowResponse(TimeoutNowResponse { reason });
+    state.send_when_durable(from, response, DependsOn::HardState);
+    Ok(None)
+}
+
+fn on_timeout_now_response(
+    role: &mut Role,
+    state: &mut NodeState,
+    from: NodeId,
+    term: Term,
+    response: TimeoutNowResponse,
+) {
+    if !is_current_response(role, state, term) {
+        return;
+    }
+    match role {
+        Role::Leader(leader) => leader.on_transfer_declined(state, from, response.reason),
+        Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => {}
     }
 }
 

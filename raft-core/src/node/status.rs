@@ -6,7 +6,7 @@ use core::time::Duration;
 use crate::event::RoleKind;
 use crate::membership::Membership;
 use crate::progress::{Progress, ReplicationMode};
-use crate::role::Role;
+use crate::role::{Leader, Role};
 use crate::state::NodeState;
 use crate::types::{LogId, LogIndex, NodeId, Term};
 
@@ -23,6 +23,8 @@ pub struct Status {
     pub voted_for: Option<NodeId>,
     /// The leader of this term, if known; this node included.
     pub leader: Option<NodeId>,
+    /// At a leader: the target of the transfer of leadership in progress.
+    pub transfer_target: Option<NodeId>,
     /// The first entry that its log still holds.
     pub first_index: LogIndex,
     /// Its last entry, durable or not.
@@ -88,6 +90,7 @@ impl Status {
             term: state.term(),
             voted_for: state.voted_for(),
             leader: state.leader(),
+            transfer_target: role.as_leader().and_then(Leader::transfer_target),
             first_index: state.log().terms().base().index.next(),
             last_log: state.log().last(),
             persisted_index: state.log().persisted(),

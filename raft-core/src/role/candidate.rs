@@ -122,8 +122,9 @@ enum OwnVote {
 
 impl Candidate {
     /// Requests votes once the node's own vote is durable.
-    pub(crate) fn begin(state: &mut NodeState) -> Self {
-        let request = RequestVote { last_log: state.log().last(), leadership_transfer: false };
+    pub(crate) fn begin(state: &mut NodeState, cause: RoleCause) -> Self {
+        let leadership_transfer = cause == RoleCause::TransferRequested;
+        let request = RequestVote { last_log: state.log().last(), leadership_transfer };
         for peer in other_voters(state) {
             // A vote request implies that its sender has voted for itself in that term.
             state.send_when_durable(peer, Body::RequestVote(request), DependsOn::HardState);

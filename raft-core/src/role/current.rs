@@ -92,7 +92,7 @@ impl Role {
             Transition::Candidate { cause } => {
                 state.enter_term(state.term().next());
                 state.vote_for(state.id());
-                (Self::Candidate(Candidate::begin(state)), cause, None)
+                (Self::Candidate(Candidate::begin(state, cause)), cause, None)
             }
             Transition::Leader(proof) => {
                 state.set_leader(Some(state.id()));
@@ -104,7 +104,7 @@ impl Role {
             if cause == RoleCause::StorageStalled {
                 state.end_requests_that_wait_for_storage();
             }
-            leader.refuse_unconfirmed_reads(state);
+            leader.end(state);
         }
         state.event(Event::RoleChanged { role: self.kind(), term: state.term(), cause });
         next
@@ -162,6 +162,7 @@ impl Role {
 impl Role {
     pub(crate) fn on_tick(&mut self, state: &mut NodeState) -> Option<Transition> {
         state.retry_failed_apply();
+        state.expire_transfer();
         match self {
             Self::Follower(follower) => follower.on_tick(state),
             Self::PreCandidate(candidate) => candidate.on_tick(state),
@@ -189,6 +190,20 @@ impl Role {
             for id in requests {
                 state.refuse(id, refusal);
             }
+        }
+    }
+
+    pub(crate) fn on_transfer_leadership(
+        &mut self,
+        state: &mut NodeState,
+        id: RequestId,
+        to: Option<NodeId>,
+    ) {
+        if let Self::Leader(leader) = self {
+            leader.on_transfer_leadership(state, id, to);
+        } else {
+            let refusal = state.not_leader();
+            state.refuse(id, refusal);
         }
     }
 

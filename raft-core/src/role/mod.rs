@@ -9,4 +9,5 @@ mod votes;
 
 pub(crate) use current::Role;
 pub(crate) use follower::reject_stale_append;
+pub(crate) use leader::Leader;
 pub(crate) use transition::Transition;

@@ -12,7 +12,8 @@ pub(crate) enum Transition {
     Follower { leader: Option<NodeId>, cause: RoleCause },
     /// Find out whether an election would be won.
     PreCandidate { cause: RoleCause },
-    /// Enter the next term and request votes.
+    /// Enter the next term and request votes. With [`RoleCause::TransferRequested`] the requests of
+    /// this campaign, and of no later one, carry the flag of a transfer.
     Candidate { cause: RoleCause },
     /// Lead the current term; the proof is a quorum of its votes.
     Leader(QuorumOfVotes),

@@ -11,7 +11,9 @@ mod node_state;
 mod outbox;
 mod persists;
 mod term;
+mod transfer;
 
 pub(crate) use incarnations::IncarnationChange;
 pub(crate) use node_state::NodeState;
 pub(crate) use outbox::DependsOn;
+pub(crate) use transfer::TransferRequest;

@@ -1,5 +1,7 @@
 //! The parts of a node that outlast its roles, and how they act together.
 
+mod ending_transfer;
+
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -10,6 +12,7 @@ use super::memberships::Memberships;
 use super::outbox::{DependsOn, Outbox};
 use super::persists::{CarriesHardState, Persists};
 use super::term::TermState;
+use super::transfer::EndingTransfer;
 use crate::config::{ApplyFailurePolicy, Config};
 use crate::effect::{Effect, HaltReason, Outcome, Refusal, Response};
 use crate::entry::{Entry, Payload};
@@ -37,6 +40,7 @@ pub(crate) struct NodeState {
     fetches: Fetches,
     outbox: Outbox,
     persists: Persists,
+    transfer: EndingTransfer,
     /// The mark that the next persist carries.
     broken: Option<BrokenMark>,
     /// The effects of the current step.
@@ -86,6 +90,7 @@ impl NodeState {
             fetches: Fetches::default(),
             outbox: Outbox::default(),
             persists: Persists::default(),
+            transfer: EndingTransfer::default(),
             broken: None,
             effects: Vec::new(),
         })
@@ -215,8 +220,11 @@ impl NodeState {
     }
 
     /// Sets the leader of this term; `None` if it is not known.
-    pub(crate) const fn set_leader(&mut self, leader: Option<NodeId>) {
+    pub(crate) fn set_leader(&mut self, leader: Option<NodeId>) {
         self.term.set_leader(leader);
+        if leader.is_some() {
+            self.end_transfer();
+        }
     }
 
     /// A valid append of this term carried this commit index.

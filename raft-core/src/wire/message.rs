@@ -15,7 +15,7 @@ use super::format::FORMAT_VERSION;
 use crate::entry::Entry;
 use crate::message::{
     AppendEntries, AppendEntriesResponse, Body, InvalidMessage, LogSlice, Message, PreVote,
-    PreVoteResponse, RequestVote, RequestVoteResponse, Rpc,
+    PreVoteResponse, RequestVote, RequestVoteResponse, Rpc, TimeoutNow, TimeoutNowResponse,
 };
 use crate::types::{ClusterId, GroupId, Incarnation, LogId, LogIndex, NodeId, Round, Term};
 
@@ -47,10 +47,12 @@ enum WireBody<'a> {
         round: Round,
     },
     AppendEntriesResponse(AppendEntriesResponse),
+    TimeoutNow(TimeoutNow),
+    TimeoutNowResponse(TimeoutNowResponse),
 }
 
 /// How many kinds of bodies there are.
-const BODY_KINDS: u32 = 6;
+pub(super) const BODY_KINDS: u32 = 8;
 
 /// A message up to the number of its body's kind.
 type WireHead = (ClusterId, GroupId, NodeId, Incarnation, NodeId, Option<Incarnation>, Term, u32);
@@ -117,6 +119,8 @@ impl<'a> From<&'a Message> for WireMessage<'a> {
                 round: append.round,
             },
             Body::AppendEntriesResponse(response) => WireBody::AppendEntriesResponse(*response),
+            Body::TimeoutNow(request) => WireBody::TimeoutNow(*request),
+            Body::TimeoutNowResponse(response) => WireBody::TimeoutNowResponse(*response),
         };
         Self {
             cluster: message.cluster,
@@ -149,6 +153,8 @@ impl WireMessage<'_> {
                 Body::AppendEntries(AppendEntries { slice, commit, round })
             }
             WireBody::AppendEntriesResponse(response) => Body::AppendEntriesResponse(response),
+            WireBody::TimeoutNow(request) => Body::TimeoutNow(request),
+            WireBody::TimeoutNowResponse(response) => Body::TimeoutNowResponse(response),
         };
         Ok(Message {
             cluster: self.cluster,

@@ -5,12 +5,14 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+use super::message::BODY_KINDS;
 use super::{DecodeError, ENVELOPE_BYTES_MAX, decode, decode_payload, encode, encode_payload};
 use crate::entry::{Entry, Payload};
 use crate::membership::Membership;
 use crate::message::{
-    AppendEntries, AppendEntriesResponse, AppendOutcome, Body, InvalidMessage, LogSlice, Message,
-    PreVote, PreVoteResponse, RequestVote, RequestVoteResponse, Rpc,
+    AppendEntries, AppendEntriesResponse, AppendOutcome, Body, DeclineReason, InvalidMessage,
+    LogSlice, Message, PreVote, PreVoteResponse, RequestVote, RequestVoteResponse, Rpc, TimeoutNow,
+    TimeoutNowResponse,
 };
 use crate::prng::Prng;
 use crate::types::{ClusterId, GroupId, Incarnation, LogId, LogIndex, NodeId, Round, Term};
@@ -58,6 +60,8 @@ fn samples() -> Vec<Message> {
         }),
         Body::AppendEntriesResponse(AppendEntriesResponse { round: Round(1), outcome: matched }),
         Body::AppendEntriesResponse(AppendEntriesResponse { round: Round(1), outcome: mismatched }),
+        Body::TimeoutNow(TimeoutNow { last_log: id(6, 7) }),
+        Body::TimeoutNowResponse(TimeoutNowResponse { reason: DeclineReason::StorageStalled }),
     ];
     bodies.into_iter().map(message).collect()
 }
@@ -128,12 +132,13 @@ fn unknown_kind_is_distinguished_from_malformed_bytes() {
     let bytes = encoded(&vote_granted());
     let kind_at = bytes.len() - 2;
     assert_eq!(bytes[kind_at..], [3, 1]);
-    for (kind, rest) in [(6, &[][..]), (6, &[1, 2, 3]), (127, &[0])] {
+    let known_kinds = u8::try_from(BODY_KINDS).expect("a byte encodes every kind");
+    for (kind, rest) in [(known_kinds, &[][..]), (known_kinds, &[1, 2, 3]), (127, &[0])] {
         let newer = [&bytes[..kind_at], &[kind], rest].concat();
         let unknown = DecodeError::UnknownKind { kind: u32::from(kind) };
         assert_eq!(decode(&Bytes::from(newer)), Err(unknown));
     }
-    for kind in 0..6 {
+    for kind in 0..known_kinds {
         let cut = [&bytes[..kind_at], &[kind]].concat();
         assert!(matches!(decode(&Bytes::from(cut)), Err(DecodeError::Malformed(_))), "{kind}");
     }

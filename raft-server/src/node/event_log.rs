@@ -62,6 +62,15 @@ impl EventLog {
                     tracing::info!(%index, suppressed, "the failed entry is retried");
                 }
             }
+            Event::TransferStarted { to } => {
+                tracing::info!(%to, "leadership is being transferred");
+            }
+            Event::TransferCompleted { leader, term } => {
+                tracing::info!(%leader, %term, "leadership transferred");
+            }
+            Event::TransferFailed { to, failure } => {
+                tracing::warn!(%to, %failure, "leadership not transferred");
+            }
             _ => {}
         }
     }

@@ -50,7 +50,9 @@ fn weight_bytes(message: &Message) -> u64 {
         | Body::PreVoteResponse(_)
         | Body::RequestVote(_)
         | Body::RequestVoteResponse(_)
-        | Body::AppendEntriesResponse(_) => 0,
+        | Body::AppendEntriesResponse(_)
+        | Body::TimeoutNow(_)
+        | Body::TimeoutNowResponse(_) => 0,
     }
 }
 

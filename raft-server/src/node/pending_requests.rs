@@ -250,7 +250,9 @@ fn propose_error(outcome: Outcome) -> ProposeError {
         Outcome::Refused(Refusal::Stopped) => ProposeError::Stopped,
         Outcome::Refused(refusal) => ProposeError::Refused(refusal),
         Outcome::Unknown { leader } => ProposeError::Unknown { leader },
-        Outcome::ReadReady { .. } => ProposeError::Unknown { leader: None },
+        Outcome::ReadReady { .. } | Outcome::Transferred { .. } | Outcome::TransferFailed(_) => {
+            ProposeError::Unknown { leader: None }
+        }
     }
 }
 
@@ -263,7 +265,9 @@ fn read_index(outcome: Outcome) -> Result<LogIndex, ReadError> {
         Outcome::Unknown { leader: Some(leader) } => {
             Err(ReadError::Refused(Refusal::NotLeader { leader }))
         }
-        Outcome::Unknown { leader: None } => Err(ReadError::Refused(Refusal::NoLeader)),
+        Outcome::Unknown { leader: None }
+        | Outcome::Transferred { .. }
+        | Outcome::TransferFailed(_) => Err(ReadError::Refused(Refusal::NoLeader)),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The checker, and the notifications about disks and nodes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use raft_core::{HardState, LogIndex, Membership, NodeId, Persist, RoleKind, Status, Term};
 
@@ -25,6 +25,8 @@ pub(crate) struct Checker {
     /// The highest index whose effect a client has seen, and the record at which it did.
     pub(super) client_seen: (LogIndex, u64),
     pub(super) confirmations: ReadConfirmations,
+    /// The campaigns that a leader has requested: the node, and the term of its campaign.
+    pub(super) campaigns_requested: HashSet<(NodeId, Term)>,
     pub(super) violation: Option<Violation>,
 }
 
@@ -39,6 +41,7 @@ impl Checker {
             votes: HashMap::new(),
             client_seen: (LogIndex::ZERO, 0),
             confirmations: ReadConfirmations::new(size),
+            campaigns_requested: HashSet::new(),
             violation: None,
         }
     }

@@ -67,7 +67,9 @@ impl ReadConfirmations {
             Body::PreVote(_)
             | Body::PreVoteResponse(_)
             | Body::RequestVote(_)
-            | Body::RequestVoteResponse(_) => {}
+            | Body::RequestVoteResponse(_)
+            | Body::TimeoutNow(_)
+            | Body::TimeoutNowResponse(_) => {}
         }
     }
 }

@@ -34,7 +34,13 @@ impl Checker {
     pub(crate) fn on_send(&mut self, message: &Message, record: u64) {
         self.confirmations.on_send(message);
         match message.body() {
-            Body::RequestVote(_) => self.check_vote(message, message.from, record),
+            Body::RequestVote(request) => {
+                self.check_vote(message, message.from, record);
+                if request.leadership_transfer {
+                    self.check_transfer_flag(message.from, message.term(), record);
+                }
+            }
+            Body::TimeoutNow(request) => self.check_timeout_now(message, *request, record),
             Body::RequestVoteResponse(response) if response.granted => {
                 self.check_vote(message, message.to, record);
             }
@@ -52,7 +58,8 @@ impl Checker {
             Body::PreVote(_)
             | Body::PreVoteResponse(_)
             | Body::RequestVoteResponse(_)
-            | Body::AppendEntries(_) => {}
+            | Body::AppendEntries(_)
+            | Body::TimeoutNowResponse(_) => {}
         }
     }
 

@@ -18,6 +18,7 @@ mod reads;
 mod rule;
 #[cfg(test)]
 mod tests;
+mod transfer;
 mod violation;
 
 pub(crate) use self::checker::Checker;

@@ -49,6 +49,11 @@ pub enum Rule {
     /// A read is completed only after a quorum has acknowledged, in the leader's term, a round of
     /// appends that began after the read arrived (thesis §6.4).
     ReadsAreConfirmed,
+    /// A leader requests only a voter that holds its whole log durably to campaign (thesis §3.10).
+    TransferToEqualLog,
+    /// Only a campaign that the leader of the term before requested claims to be a transfer of
+    /// leadership (thesis §4.2.3).
+    TransferIsRequested,
 }
 
 impl Rule {
@@ -74,6 +79,8 @@ impl Rule {
             Self::AcknowledgedKept => "acknowledged writes are kept",
             Self::ReadsAreCurrent => "reads are current",
             Self::ReadsAreConfirmed => "reads are confirmed by a quorum",
+            Self::TransferToEqualLog => "leadership is transferred to a voter with the whole log",
+            Self::TransferIsRequested => "transfers of leadership are requested by a leader",
         }
     }
 
@@ -113,6 +120,13 @@ impl Rule {
             Self::ReadsAreConfirmed => {
                 "a quorum acknowledges a round that began after the read arrived"
             }
+            Self::TransferToEqualLog => {
+                "a leader requests only a voter that holds its whole log durably to campaign"
+            }
+            Self::TransferIsRequested => {
+                "only a campaign that the leader of the term before requested claims to be a \
+                 transfer"
+            }
         }
     }
 
@@ -135,6 +149,8 @@ impl Rule {
             Self::CommitMonotonic | Self::PersistBeforeSend | Self::DurableKept => "Raft figure 2",
             Self::CommitInOwnTerm => "Raft §5.4.2, figure 8",
             Self::ReadsAreCurrent | Self::ReadsAreConfirmed => "thesis §6.4",
+            Self::TransferToEqualLog => "thesis §3.10",
+            Self::TransferIsRequested => "thesis §4.2.3",
         }
     }
 }

@@ -82,6 +82,7 @@ impl Scenario {
             term: Term(term),
             voted_for: None,
             leader: None,
+            transfer_target: None,
             first_index: LogIndex(1),
             last_log: LogId::new(last, LogIndex(log.len() as u64)),
             persisted_index: LogIndex(0),

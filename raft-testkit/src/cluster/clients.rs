@@ -29,6 +29,18 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         self.submit(node, "read".to_owned(), |id| Input::Read(vec![id]))
     }
 
+    /// Requests the node to transfer its leadership (thesis §3.10), to the node `to` or, with
+    /// `None`, to the voter that the leader selects. It ends as [`CommandOutcome::Transferred`],
+    /// [`CommandOutcome::NotTransferred`], refused or unknown.
+    ///
+    /// # Panics
+    /// If there is no such node.
+    pub fn transfer(&mut self, node: u64, to: impl Into<Option<u64>>) -> RequestHandle {
+        let to = to.into().map(NodeId);
+        let text = to.map_or_else(|| "transfer".to_owned(), |to| format!("transfer to {to}"));
+        self.submit(node, text, |id| Input::TransferLeadership { id, to })
+    }
+
     /// Completes a read that waits for its confirmation at a leader, as a faulty leader would: at
     /// the leader's commit index.
     pub(crate) fn respond_to_unconfirmed_read(&mut self, read: RequestHandle) {
@@ -110,12 +122,16 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
                 self.checker.on_read_response(response.id, record);
                 CommandOutcome::ReadReady(read_index)
             }
+            Outcome::Transferred { leader } => CommandOutcome::Transferred(leader),
+            Outcome::TransferFailed(failure) => CommandOutcome::NotTransferred(failure.to_string()),
             Outcome::Refused(refusal) => match refusal {
                 Refusal::NotLeader { leader } => CommandOutcome::Redirect(leader),
-                Refusal::NoLeader | Refusal::NotReady | Refusal::Busy => {
-                    CommandOutcome::Retry(refusal.to_string())
-                }
-                Refusal::TooLarge { .. } | Refusal::Stopped => {
+                Refusal::NoLeader
+                | Refusal::NotReady
+                | Refusal::Busy
+                | Refusal::TransferInProgress { .. }
+                | Refusal::NoTarget => CommandOutcome::Retry(refusal.to_string()),
+                Refusal::TooLarge { .. } | Refusal::InvalidTarget { .. } | Refusal::Stopped => {
                     CommandOutcome::Refused(refusal.to_string())
                 }
             },

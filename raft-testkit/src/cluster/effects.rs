@@ -64,6 +64,13 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
             Event::MessageRefused { reason, .. } => {
                 RecordKind::MessageRefused { why: reason.to_string() }
             }
+            Event::TransferStarted { to } => RecordKind::TransferStarted { to },
+            Event::TransferCompleted { leader, term } => {
+                RecordKind::TransferCompleted { leader, term }
+            }
+            Event::TransferFailed { to, failure } => {
+                RecordKind::TransferFailed { to, why: failure.to_string() }
+            }
             // The failure has a record already: the one of its input.
             Event::ApplyFailed { .. } | Event::LeaderDiscovered { .. } => return,
             unknown => self.fail(&format!("this event has no record in traces: {unknown:?}")),
@@ -180,6 +187,7 @@ const fn cause_text(cause: RoleCause) -> &'static str {
         RoleCause::Started => "started",
         RoleCause::ElectionTimeout => "election timeout",
         RoleCause::Requested => "requested",
+        RoleCause::TransferRequested => "leadership is transferred to it",
         RoleCause::PreVoteWon => "pre-vote won",
         RoleCause::ElectionWon => "election won",
         RoleCause::ElectionLost => "election lost",

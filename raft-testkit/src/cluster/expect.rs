@@ -93,6 +93,9 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
             return Err(format!("{} nodes lead", leaders.len()));
         };
         let last = leader.status.last_log;
+        if let Some(target) = leader.status.transfer_target {
+            return Err(format!("n{} transfers its leadership to n{target}", leader.id));
+        }
         for node in up() {
             let (id, status) = (node.id, &node.status);
             if status.term != leader.status.term {
@@ -174,6 +177,22 @@ impl<M: StateMachine, S: LogStore> Expectation<'_, M, S> {
     /// The read is confirmed and applied far enough.
     pub fn is_read_ready(self) {
         self.check("ready to read", |outcome| matches!(outcome, CommandOutcome::ReadReady(_)));
+    }
+
+    /// The leadership was transferred to this node.
+    pub fn is_transferred_to(self, leader: u64) {
+        let what = format!("transferred to {leader}");
+        self.check(
+            &what,
+            |outcome| matches!(outcome, CommandOutcome::Transferred(to) if to.get() == leader),
+        );
+    }
+
+    /// The transfer of the leadership began and failed.
+    pub fn is_not_transferred(self) {
+        let failed =
+            |outcome: &CommandOutcome| matches!(outcome, CommandOutcome::NotTransferred(_));
+        self.check("not transferred", failed);
     }
 
     /// The request has no outcome. It is recorded as timed out.

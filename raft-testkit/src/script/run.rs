@@ -93,6 +93,10 @@ impl ScenarioRun {
                 let handle = cluster.read(*node);
                 self.name(name.as_ref(), handle);
             }
+            Statement::Transfer { from, to, name } => {
+                let handle = cluster.transfer(*from, *to);
+                self.name(name.as_ref(), handle);
+            }
             Statement::AllMessages(action) => act_on_all(cluster, *action),
             Statement::Messages(action, selector) => act_on(cluster, *action, selector.clone()),
             Statement::DeliverUntil(condition) => cluster.deliver_until(condition.clone()),
@@ -171,6 +175,8 @@ impl ScenarioRun {
                     Outcome::Pending => expectation.is_pending(),
                     Outcome::Failed => expectation.has_failed_to_apply(),
                     Outcome::ReadReady => expectation.is_read_ready(),
+                    Outcome::Transferred(node) => expectation.is_transferred_to(*node),
+                    Outcome::NotTransferred => expectation.is_not_transferred(),
                 }
             }
         }

@@ -49,6 +49,7 @@ pub(super) enum Statement {
     Run(Duration),
     Propose { node: u64, text: String, name: Option<String> },
     Read { node: u64, name: Option<String> },
+    Transfer { from: u64, to: Option<u64>, name: Option<String> },
     AllMessages(BulkAction),
     Messages(MessageAction, Selector),
     DeliverUntil(Condition),
@@ -130,4 +131,6 @@ pub(super) enum Outcome {
     Pending,
     Failed,
     ReadReady,
+    Transferred(u64),
+    NotTransferred,
 }

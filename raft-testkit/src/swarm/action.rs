@@ -28,6 +28,7 @@ enum Action {
     Timer,
     Command,
     Read,
+    Transfer,
 }
 
 impl Run {
@@ -58,6 +59,7 @@ impl Run {
             Action::Timer => self.timer(),
             Action::Command => self.command(),
             Action::Read => self.read(),
+            Action::Transfer => self.transfer(),
         }
     }
 
@@ -93,6 +95,7 @@ impl Run {
             (Action::Timer, 8 * plan.timers.weight()),
             (Action::Command, 8 * plan.commands.weight()),
             (Action::Read, 8 * plan.reads.weight()),
+            (Action::Transfer, 2 * plan.transfers.weight()),
         ];
         let total = weights.iter().map(|(_, weight)| weight).sum();
         let mut drawn = self.prng.below(total);
@@ -125,6 +128,15 @@ impl Run {
         }
         let read = self.cluster.read(node);
         self.respond_to_unconfirmed_read(read);
+    }
+
+    /// Requests a leader to transfer its leadership to a random node, which may be itself.
+    fn transfer(&mut self) {
+        let leader = self.random_leader().filter(|_| !self.prng.one_in(6));
+        let node = leader.unwrap_or_else(|| self.random_node());
+        let to = if self.prng.one_in(3) { None } else { Some(self.random_node()) };
+        self.statistics.transfers += 1;
+        self.cluster.transfer(node, to);
     }
 
     /// One of the nodes that lead, in any term.

@@ -48,6 +48,7 @@ pub(super) struct Plan {
     pub(super) timers: Frequency,
     pub(super) commands: Frequency,
     pub(super) reads: Frequency,
+    pub(super) transfers: Frequency,
 }
 
 /// The settings of the nodes that differ between runs.
@@ -84,6 +85,7 @@ impl Plan {
             timers: *prng.pick(&[Frequency::Rarely, Frequency::Frequently]),
             commands: *prng.pick(&[Frequency::Rarely, Frequency::Frequently]),
             reads: *prng.pick(&[Frequency::Rarely, Frequency::Frequently]),
+            transfers: Frequency::draw(prng),
         }
     }
 }

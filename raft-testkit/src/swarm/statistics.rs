@@ -88,6 +88,12 @@ statistics! {
     reads,
     /// Reads sent to a leader that another node has superseded.
     reads_at_superseded_leaders,
+    /// Transfers of leadership that were requested.
+    transfers,
+    /// Transfers whose target leads.
+    transfers_completed,
+    /// Transfers that began and failed.
+    transfers_failed,
     /// Entries committed, summed over the runs.
     committed,
 }
@@ -108,6 +114,8 @@ impl Statistics {
                 | CommandOutcome::Retry(_)
                 | CommandOutcome::Refused(_) => self.refused += 1,
                 CommandOutcome::Unknown => self.unknown += 1,
+                CommandOutcome::Transferred(_) => self.transfers_completed += 1,
+                CommandOutcome::NotTransferred(_) => self.transfers_failed += 1,
                 CommandOutcome::ApplyFailed(_) | CommandOutcome::TimedOut => {}
             }
         }

@@ -14,7 +14,7 @@ pub enum Category {
     Message,
     /// A change of role.
     Role,
-    /// A command or a read of a client.
+    /// A command or a read of a client, or a transfer of the leadership.
     Command,
     /// A node or a link that fails, a message that is lost.
     Fault,
@@ -38,6 +38,9 @@ pub const fn category(kind: &RecordKind) -> Category {
         | RecordKind::MessageAltered => Category::Message,
         RecordKind::RoleChanged { .. } => Category::Role,
         RecordKind::CommandStarted { .. }
+        | RecordKind::TransferStarted { .. }
+        | RecordKind::TransferCompleted { .. }
+        | RecordKind::TransferFailed { .. }
         | RecordKind::CommandResponded { .. }
         | RecordKind::CommandDone { .. } => Category::Command,
         RecordKind::MessageLost { .. }
@@ -114,6 +117,8 @@ pub fn message_label(message: &MessageView) -> String {
         }
         BodyView::AppendMatched { match_index, .. } => format!("matched {match_index}"),
         BodyView::AppendRejected { prev_index, .. } => format!("rejected at {prev_index}"),
+        BodyView::TimeoutNow { .. } => "timeout now".to_owned(),
+        BodyView::TimeoutNowDeclined { .. } => "timeout now declined".to_owned(),
     }
 }
 
@@ -150,6 +155,12 @@ pub fn message(message: &MessageView) -> String {
             "append rejected at {prev_index} in term {term}, last index {last_index}, hint {}",
             log_id(*hint)
         ),
+        BodyView::TimeoutNow { last_log } => {
+            format!("timeout now in term {term}, last entry {}", log_id(*last_log))
+        }
+        BodyView::TimeoutNowDeclined { why } => {
+            format!("timeout now declined in term {term}: {why}")
+        }
     }
 }
 
@@ -159,6 +170,10 @@ pub fn outcome(outcome: &CommandOutcome) -> String {
     match outcome {
         CommandOutcome::Applied(output) => format!("applied, {output:?}"),
         CommandOutcome::ReadReady(index) => format!("read confirmed at {index}"),
+        CommandOutcome::Transferred(leader) => {
+            format!("leadership transferred to {}", node_name(*leader))
+        }
+        CommandOutcome::NotTransferred(why) => format!("leadership not transferred: {why}"),
         CommandOutcome::Redirect(leader) => format!("redirected to {}", node_name(*leader)),
         CommandOutcome::Retry(reason) => format!("retry: {reason}"),
         CommandOutcome::Refused(reason) => format!("refused: {reason}"),
@@ -201,6 +216,15 @@ fn without_message(kind: &RecordKind) -> String {
     match kind {
         RecordKind::Started => "starts".to_owned(),
         RecordKind::RoleChanged { to, why, .. } => format!("becomes {}: {why}", role(*to)),
+        RecordKind::TransferStarted { to } => {
+            format!("transfers its leadership to {}", node_name(*to))
+        }
+        RecordKind::TransferCompleted { leader, term } => {
+            format!("leadership is transferred to {} in term {term}", node_name(*leader))
+        }
+        RecordKind::TransferFailed { to, why } => {
+            format!("leadership is not transferred to {}: {why}", node_name(*to))
+        }
         RecordKind::MessageSent => "sends a message".to_owned(),
         RecordKind::MessageHandled => "handles a message".to_owned(),
         RecordKind::MessageLost { why } => format!("a message is lost ({})", loss(*why)),

@@ -158,6 +158,7 @@ const ORIGIN: NodeState = NodeState {
     term: Term(0),
     voted_for: None,
     leader: None,
+    transfer_target: None,
     base: LogIndex::ZERO,
     last: LogId::ORIGIN,
     persisted: LogIndex::ZERO,

@@ -50,6 +50,9 @@ pub fn op(record: &Record) -> Option<String> {
         | RecordKind::MessageRefused { .. }
         | RecordKind::TimerFired
         | RecordKind::TestAction { .. }
+        | RecordKind::TransferStarted { .. }
+        | RecordKind::TransferCompleted { .. }
+        | RecordKind::TransferFailed { .. }
         | RecordKind::CommandResponded { .. }
         | RecordKind::PersistStarted { .. }
         | RecordKind::PersistDone { .. }
@@ -136,6 +139,10 @@ fn kind_and_fields(message: &MessageView) -> (&'static str, String) {
         BodyView::AppendRejected { last_index, .. } => {
             ("ae_reply", format!("ok-False mi-{last_index}"))
         }
+        BodyView::TimeoutNow { last_log } => {
+            ("t_p", format!("t-{} li-{} lt-{}", message.term, last_log.index, last_log.term))
+        }
+        BodyView::TimeoutNowDeclined { .. } => ("t_pr", "yes-False".to_owned()),
     }
 }
 

@@ -360,6 +360,7 @@ fn origin() -> NodeState {
         term: Term(0),
         voted_for: None,
         leader: None,
+        transfer_target: None,
         base: LogIndex(0),
         last: LogId::ORIGIN,
         persisted: LogIndex(0),

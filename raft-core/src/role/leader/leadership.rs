@@ -6,12 +6,13 @@ use alloc::vec::Vec;
 use super::commit;
 use super::read_index::ReadQueue;
 use super::replication::Replication;
+use super::transfer::LeadershipTransfer;
 use crate::config::CommitNotification;
 use crate::effect::Refusal;
 use crate::entry::Entry;
 use crate::event::RoleCause;
 use crate::input::{EntriesFetched, Proposal};
-use crate::message::{AppendEntriesResponse, MessageRefusal};
+use crate::message::{AppendEntriesResponse, DeclineReason, MessageRefusal};
 use crate::progress::Progress;
 use crate::role::transition::Transition;
 use crate::role::votes::QuorumOfVotes;
@@ -23,6 +24,8 @@ use crate::types::{LogId, NodeId, RequestId, Timestamp};
 pub(crate) struct Leader {
     replication: Replication,
     reads: ReadQueue,
+    /// The transfer in progress. It ends with this leadership at the latest.
+    transfer: LeadershipTransfer,
     heartbeat_deadline: Timestamp,
     quorum_check_deadline: Timestamp,
 }
@@ -39,6 +42,7 @@ impl Leader {
         Self {
             replication,
             reads: ReadQueue::default(),
+            transfer: LeadershipTransfer::default(),
             heartbeat_deadline: state.now().after(state.config().heartbeat_interval),
             quorum_check_deadline: state.now().after(state.config().election_timeout_min),
         }
@@ -46,12 +50,18 @@ impl Leader {
 
     /// When a tick is next useful.
     pub(crate) fn deadline(&self) -> Timestamp {
-        self.heartbeat_deadline.min(self.quorum_check_deadline)
+        let deadline = self.heartbeat_deadline.min(self.quorum_check_deadline);
+        self.transfer.deadline().map_or(deadline, |transfer| transfer.min(deadline))
     }
 
     /// The progress of each other member.
     pub(crate) const fn progress(&self) -> &BTreeMap<NodeId, Progress> {
         self.replication.progress()
+    }
+
+    /// The target of the transfer in progress, if there is one.
+    pub(crate) fn transfer_target(&self) -> Option<NodeId> {
+        self.transfer.target()
     }
 
     pub(crate) fn on_tick(&mut self, state: &mut NodeState) -> Option<Transition> {
@@ -73,12 +83,20 @@ impl Leader {
             state.retry_failed_fetch();
             self.replication.retry_failed_fetches(state);
             self.replication.begin_round(state);
+            self.transfer.repeat_request(state, &self.replication);
         }
+        self.transfer.give_up_late(state);
         None
     }
 
     /// Appends a batch of commands and sends it to every member (Raft §5.3).
     pub(crate) fn on_propose(&mut self, state: &mut NodeState, proposals: Vec<Proposal>) {
+        if let Some(to) = self.transfer_target() {
+            for Proposal { id, .. } in proposals {
+                state.refuse(id, Refusal::TransferInProgress { to });
+            }
+            return;
+        }
         let limits = state.config().limits;
         let last_before = state.log().last();
         for Proposal { id, command } in proposals {
@@ -102,6 +120,26 @@ impl Leader {
         if state.log().last() != last_before {
             self.replication.send_to_all(state);
         }
+    }
+
+    /// Transfers the leadership to another voter (thesis §3.10).
+    pub(crate) fn on_transfer_leadership(
+        &mut self,
+        state: &mut NodeState,
+        id: RequestId,
+        to: Option<NodeId>,
+    ) {
+        self.transfer.begin(state, &self.replication, id, to);
+    }
+
+    /// The target of a transfer does not campaign.
+    pub(crate) fn on_transfer_declined(
+        &mut self,
+        state: &mut NodeState,
+        from: NodeId,
+        reason: DeclineReason,
+    ) {
+        self.transfer.on_declined(state, from, reason);
     }
 
     /// Registers reads and confirms them with a round of heartbeats (thesis §6.4).
@@ -129,6 +167,7 @@ impl Leader {
         self.replication.on_append_response(state, from, response)?;
         self.advance_commit(state);
         self.confirm_reads(state);
+        self.transfer.request_campaign(state, &self.replication);
         Ok(())
     }
 
@@ -160,12 +199,14 @@ impl Leader {
         }
     }
 
-    /// Leadership is lost: reads that are not confirmed are refused. A retry is safe.
-    pub(crate) fn refuse_unconfirmed_reads(self, state: &mut NodeState) {
+    /// Leadership is lost: reads that are not confirmed are refused. A retry is safe. A transfer
+    /// in progress now waits for the next leader.
+    pub(crate) fn end(self, state: &mut NodeState) {
         let refusal = state.not_leader();
         for id in self.reads.into_requests() {
             state.refuse(id, refusal);
         }
+        self.transfer.await_successor(state);
     }
 
     /// The store reported the result of the request of these followers.

@@ -4,5 +4,6 @@ mod commit;
 mod leadership;
 mod read_index;
 mod replication;
+mod transfer;
 
 pub(crate) use leadership::Leader;

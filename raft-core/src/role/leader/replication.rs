@@ -11,7 +11,7 @@ use crate::message::{
 };
 use crate::progress::{Progress, ReplicationMode};
 use crate::state::NodeState;
-use crate::types::{LogId, LogIndex, NodeId, Round};
+use crate::types::{LogId, LogIndex, NodeId, Round, Timestamp};
 
 /// The progress of each other member, and the round that every append carries.
 #[derive(Clone, Debug)]
@@ -52,8 +52,12 @@ impl Replication {
 
     /// Whether a quorum has responded within the last election timeout (thesis §6.2).
     pub(super) fn has_recent_contact_with_quorum(&self, state: &NodeState) -> bool {
-        let timeout = state.config().election_timeout_min;
-        self.is_quorum(state, |progress| state.now().since(progress.last_contact) <= timeout)
+        self.is_quorum(state, |progress| is_recent(state, progress.last_contact))
+    }
+
+    /// Whether this peer has responded within the last election timeout.
+    pub(super) fn has_recent_contact_with(&self, state: &NodeState, peer: NodeId) -> bool {
+        self.progress.get(&peer).is_some_and(|progress| is_recent(state, progress.last_contact))
     }
 
     /// Whether this node and the peers for which `agrees` holds are a quorum.
@@ -191,6 +195,11 @@ impl Replication {
             *progress = Progress::new(state.log().last().index.next(), state.now());
         }
     }
+}
+
+/// Whether a contact was within the last election timeout.
+fn is_recent(state: &NodeState, contact: Timestamp) -> bool {
+    state.now().since(contact) <= state.config().election_timeout_min
 }
 
 /// Why a follower rejected an append.

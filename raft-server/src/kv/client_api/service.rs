@@ -232,11 +232,17 @@ impl Service {
                 Refusal::NotLeader { leader: self.hint(leader) }
             }
             raft_core::Refusal::NoLeader => Refusal::NoLeader,
-            raft_core::Refusal::NotReady => Refusal::NotReady,
+            // The leader accepts commands again, or the target leads: the client retries either way.
+            raft_core::Refusal::NotReady | raft_core::Refusal::TransferInProgress { .. } => {
+                Refusal::NotReady
+            }
             raft_core::Refusal::Busy => {
                 Refusal::Busy { retry_after_ms: fastrand::u32(RETRY_AFTER_MS) }
             }
-            raft_core::Refusal::TooLarge { .. } => Refusal::Invalid { reason: refusal.to_string() },
+            // Clients of the key-value store cannot transfer the leadership.
+            raft_core::Refusal::TooLarge { .. }
+            | raft_core::Refusal::InvalidTarget { .. }
+            | raft_core::Refusal::NoTarget => Refusal::Invalid { reason: refusal.to_string() },
             raft_core::Refusal::Stopped => Refusal::Stopped,
         }
     }

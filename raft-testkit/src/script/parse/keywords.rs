@@ -42,6 +42,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     "step_down",
     "tests",
     "tick",
+    "transfer",
     "unblock",
     "uses",
 ];
@@ -57,6 +58,8 @@ pub(super) const KINDS: &[&str] = &[
     "heartbeat",
     "pre_vote",
     "pre_vote_resp",
+    "timeout_now",
+    "timeout_now_resp",
     "vote",
     "vote_resp",
 ];
@@ -80,7 +83,17 @@ pub(super) const ROLES: &[&str] = &["candidate", "follower", "leader", "pre_cand
 
 /// The outcomes of a command or a read.
 pub(super) const OUTCOMES: &[&str] = &[
-    "applied", "failed", "pending", "ready", "redirect", "refused", "retry", "timeout", "unknown",
+    "applied",
+    "failed",
+    "not_transferred",
+    "pending",
+    "ready",
+    "redirect",
+    "refused",
+    "retry",
+    "timeout",
+    "transferred",
+    "unknown",
 ];
 
 /// The words inside statements.

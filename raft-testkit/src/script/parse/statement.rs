@@ -27,6 +27,7 @@ pub(in crate::script) fn statement(tokens: &mut Tokens<'_>) -> Result<Statement,
         "run" => Statement::Run(Duration::from_millis(tokens.number("a number of milliseconds")?)),
         "propose" => propose(tokens)?,
         "read" => Statement::Read { node: node(tokens)?, name: name(tokens)? },
+        "transfer" => transfer(tokens)?,
         "expect" => Statement::Expect(expectation(tokens)?),
         "send" => messages(tokens, Some(BulkAction::Send), MessageAction::Send)?,
         "handle" => messages(tokens, Some(BulkAction::Handle), MessageAction::Handle)?,
@@ -137,6 +138,13 @@ fn propose(tokens: &mut Tokens<'_>) -> Result<Statement, ParseError> {
         None => (rest, None),
     };
     Ok(Statement::Propose { node, text: text.trim().to_owned(), name })
+}
+
+/// `FROM [-> TO] [as NAME]`
+fn transfer(tokens: &mut Tokens<'_>) -> Result<Statement, ParseError> {
+    let from = node(tokens)?;
+    let to = if tokens.take_if("->") { Some(node(tokens)?) } else { None };
+    Ok(Statement::Transfer { from, to, name: name(tokens)? })
 }
 
 /// `[as NAME]`

@@ -8,9 +8,9 @@ use std::thread;
 use bytes::Bytes;
 use raft_core::ports::Transport;
 use raft_core::{
-    AppendEntries, AppendEntriesResponse, AppendOutcome, Body, Entry, LogId, LogIndex, LogSlice,
-    Membership, Message, NodeId, Payload, PreVote, PreVoteResponse, Prng, RequestVote,
-    RequestVoteResponse, Round, Term,
+    AppendEntries, AppendEntriesResponse, AppendOutcome, Body, DeclineReason, Entry, LogId,
+    LogIndex, LogSlice, Membership, Message, NodeId, Payload, PreVote, PreVoteResponse, Prng,
+    RequestVote, RequestVoteResponse, Round, Term, TimeoutNow, TimeoutNowResponse,
 };
 
 use super::factory::TransportFactory;
@@ -319,6 +319,8 @@ fn every_kind() -> Vec<Body> {
                 hint: at(7, 55),
             },
         }),
+        Body::TimeoutNow(TimeoutNow { last_log: at(9, 74) }),
+        Body::TimeoutNowResponse(TimeoutNowResponse { reason: DeclineReason::NotVoter }),
     ]
 }
 

@@ -5,7 +5,7 @@ use crate::trace::record::{BodyView, MessageView};
 /// The category of a message, which decides its colour.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum MessageCategory {
-    /// A request for a vote or a pre-vote, or a granted one.
+    /// A request for a vote or a pre-vote, a granted one, or a request to campaign.
     Vote,
     /// An append with entries.
     Append,
@@ -28,11 +28,13 @@ impl MessageCategory {
         match &message.body {
             BodyView::PreVoteResponse { granted: false, .. }
             | BodyView::RequestVoteResponse { granted: false }
-            | BodyView::AppendRejected { .. } => Self::Denied,
+            | BodyView::AppendRejected { .. }
+            | BodyView::TimeoutNowDeclined { .. } => Self::Denied,
             BodyView::PreVote { .. }
             | BodyView::RequestVote { .. }
             | BodyView::PreVoteResponse { .. }
-            | BodyView::RequestVoteResponse { .. } => Self::Vote,
+            | BodyView::RequestVoteResponse { .. }
+            | BodyView::TimeoutNow { .. } => Self::Vote,
             BodyView::AppendEntries { entries, .. } if entries.is_empty() => Self::Heartbeat,
             BodyView::AppendEntries { .. } => Self::Append,
             BodyView::AppendMatched { .. } => Self::Matched,

@@ -153,6 +153,25 @@ pub enum RecordKind {
         /// The entry.
         index: LogIndex,
     },
+    /// The leader began to transfer its leadership.
+    TransferStarted {
+        /// The target.
+        to: NodeId,
+    },
+    /// The target of a transfer leads. `node` is the former leader.
+    TransferCompleted {
+        /// The target.
+        leader: NodeId,
+        /// The term that it leads.
+        term: Term,
+    },
+    /// A transfer ended, and its target does not lead.
+    TransferFailed {
+        /// The target.
+        to: NodeId,
+        /// The cause, in a few words.
+        why: String,
+    },
     /// The process of the node crashed.
     Crashed {
         /// The number of writes that were not durable and are lost.
@@ -249,6 +268,10 @@ pub enum CommandOutcome {
     Refused(String),
     /// The command may or may not take effect.
     Unknown,
+    /// The leadership was transferred to this node.
+    Transferred(NodeId),
+    /// The transfer of the leadership failed. The cause.
+    NotTransferred(String),
     /// Committed, but the state machine of this node failed to apply it. The error.
     ApplyFailed(String),
     /// The client stopped waiting.

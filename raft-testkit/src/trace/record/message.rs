@@ -80,6 +80,16 @@ pub enum BodyView {
         /// The round of the append.
         round: Round,
     },
+    /// The request to campaign at once, which transfers the leadership (thesis §3.10).
+    TimeoutNow {
+        /// The last entry of the leader.
+        last_log: LogId,
+    },
+    /// The response of a node that does not campaign.
+    TimeoutNowDeclined {
+        /// The cause, in a few words.
+        why: String,
+    },
 }
 
 /// An entry of a log.
@@ -152,6 +162,10 @@ impl MessageView {
                     BodyView::AppendRejected { prev_index, last_index, hint, round: response.round }
                 }
             },
+            Body::TimeoutNow(request) => BodyView::TimeoutNow { last_log: request.last_log },
+            Body::TimeoutNowResponse(response) => {
+                BodyView::TimeoutNowDeclined { why: response.reason.to_string() }
+            }
         };
         Self { id, from: message.from, to: message.to, term: message.term(), body }
     }

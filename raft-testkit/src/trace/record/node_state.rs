@@ -18,6 +18,9 @@ pub struct NodeState {
     pub voted_for: Option<NodeId>,
     /// The leader of that term; `None` if the node knows none.
     pub leader: Option<NodeId>,
+    /// The target of the transfer of leadership in progress.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transfer_target: Option<NodeId>,
     /// The index before its first entry.
     pub base: LogIndex,
     /// Its last entry, durable or not.
@@ -95,6 +98,7 @@ impl NodeState {
             term: status.term,
             voted_for: status.voted_for,
             leader: status.leader,
+            transfer_target: status.transfer_target,
             base: status.first_index.previous(),
             last: status.last_log,
             persisted: status.persisted_index,

@@ -219,6 +219,7 @@ mod tests {
             term: Term(1),
             voted_for: Some(NodeId(1)),
             leader: None,
+            transfer_target: None,
             base: LogIndex(0),
             last: LogId::ORIGIN,
             persisted: LogIndex(0),

@@ -13,6 +13,7 @@ pub(super) fn healthy_node() -> NodeStatus {
         term: Term(3),
         voted_for: None,
         leader: Some(NodeId(2)),
+        transfer_target: None,
         first_index: LogIndex(1),
         last_log: LogId::new(Term(3), LogIndex(50_000)),
         persisted_index: LogIndex(50_000),
