@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use raft_core::ports::{
-    ApplyError, PeerAddress, QueryError, StateMachine, StorageFailure, Transport,
+    ApplyError, PeerAddress, QueryError, SnapshotSource, StateMachine, StorageFailure, Transport,
 };
 use raft_core::{ClusterId, Config, GroupId, Identity, Incarnation, Settings};
 use raft_core::{LogId, LogIndex, Membership, NodeId};
@@ -30,6 +30,22 @@ impl StateMachine for Counter {
     }
     fn query(&mut self, _query: &Bytes) -> Result<Bytes, QueryError> {
         Ok(self.0.to_string().into())
+    }
+    fn durable_applied(&mut self) -> Result<LogIndex, StorageFailure> {
+        Ok(LogIndex::ZERO) // nothing survives a crash: the log or a snapshot must contain it
+    }
+    fn capture(&mut self) -> Result<Box<dyn SnapshotSource>, StorageFailure> {
+        Ok(Box::new(Bytes::copy_from_slice(&self.0.to_be_bytes())))
+    }
+    fn restore(
+        &mut self,
+        _applied: LogId,
+        source: &mut dyn SnapshotSource,
+    ) -> Result<(), StorageFailure> {
+        let state = source.read_to_end(size_of::<u64>())?;
+        let sum = state.try_into().map_err(|_| StorageFailure { reason: "not a sum".into() })?;
+        self.0 = u64::from_be_bytes(sum);
+        Ok(())
     }
 }
 

@@ -1,11 +1,12 @@
 //! The state machine of a cluster that is built without one.
 
 use bytes::Bytes;
-use raft_core::ports::{ApplyError, QueryError, StateMachine, StorageFailure};
+use raft_core::ports::{ApplyError, QueryError, SnapshotSource, StateMachine, StorageFailure};
 use raft_core::{LogId, LogIndex};
 
 /// A state machine that keeps a total in memory. The commands are `add N` and `sub N`; the output
-/// is the new total. Any other command does not change it. A query returns the total.
+/// is the new total. Any other command does not change it. A query returns the total. A captured
+/// state is text: `counter 1` and the total, one line each.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Counter {
     total: i64,
@@ -39,6 +40,38 @@ impl StateMachine for Counter {
     fn query(&mut self, _query: &Bytes) -> Result<Bytes, QueryError> {
         Ok(Bytes::from(self.total.to_string()))
     }
+
+    fn durable_applied(&mut self) -> Result<LogIndex, StorageFailure> {
+        Ok(LogIndex::ZERO)
+    }
+
+    fn capture(&mut self) -> Result<Box<dyn SnapshotSource>, StorageFailure> {
+        Ok(Box::new(Bytes::from(format!("{TITLE}\n{}\n", self.total))))
+    }
+
+    fn restore(
+        &mut self,
+        applied: LogId,
+        source: &mut dyn SnapshotSource,
+    ) -> Result<(), StorageFailure> {
+        let state = source.read_to_end(CAPTURED_BYTES_MAX)?;
+        let Some(total) = captured_total(&state) else {
+            return Err(StorageFailure { reason: "not the state of a counter".to_owned() });
+        };
+        *self = Self { total, applied: applied.index };
+        Ok(())
+    }
+}
+
+/// The first line of a captured state: its kind and the version of its format.
+const TITLE: &str = "counter 1";
+const CAPTURED_BYTES_MAX: usize = 64;
+
+/// The total in a captured state; `None` if it is damaged or of another kind.
+fn captured_total(state: &[u8]) -> Option<i64> {
+    let lines = std::str::from_utf8(state).ok()?.strip_suffix('\n')?;
+    let (title, total) = lines.split_once('\n')?;
+    if title == TITLE { total.parse().ok() } else { None }
 }
 
 /// What a command adds to the total; zero for an unknown command.

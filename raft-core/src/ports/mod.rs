@@ -11,5 +11,5 @@ mod transport;
 pub use log_store::{
     BrokenMark, HardState, LogReader, LogReset, LogStore, Persist, Recovered, StoreError,
 };
-pub use state_machine::{ApplyError, QueryError, StateMachine, StorageFailure};
+pub use state_machine::{ApplyError, QueryError, SnapshotSource, StateMachine, StorageFailure};
 pub use transport::{Inbox, PeerAddress, Transport};

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use bytes::Bytes;
-use raft_core::ports::{ApplyError, QueryError, StateMachine, StorageFailure};
+use raft_core::ports::{ApplyError, QueryError, SnapshotSource, StateMachine, StorageFailure};
 use raft_core::{LogId, LogIndex};
 use tokio::sync::watch;
 
@@ -178,5 +178,36 @@ impl StateMachine for MachinePort {
             b"panic" => panic!("injected panic"),
             _ => Err(QueryError { reason: "unknown query".to_owned() }),
         }
+    }
+
+    fn durable_applied(&mut self) -> Result<LogIndex, StorageFailure> {
+        Ok(self.0.state().durable)
+    }
+
+    /// The commands, one line each.
+    fn capture(&mut self) -> Result<Box<dyn SnapshotSource>, StorageFailure> {
+        let mut captured = Vec::new();
+        for command in &self.0.state().commands {
+            captured.extend_from_slice(command);
+            captured.push(b'\n');
+        }
+        Ok(Box::new(Bytes::from(captured)))
+    }
+
+    fn restore(
+        &mut self,
+        applied: LogId,
+        source: &mut dyn SnapshotSource,
+    ) -> Result<(), StorageFailure> {
+        let captured = source.read_to_end(1 << 20)?;
+        let mut state = self.0.state();
+        state.unflushed.clear();
+        state.commands = captured
+            .split_inclusive(|&byte| byte == b'\n')
+            .map(|line| Bytes::copy_from_slice(line.trim_ascii_end()))
+            .collect();
+        drop(state);
+        self.0.flushed.send_replace(applied.index);
+        Ok(())
     }
 }

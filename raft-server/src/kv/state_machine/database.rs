@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use raft_core::LogIndex;
 use raft_storage::data_directory::DirectoryLock;
 use rocksdb::{
     BlockBasedOptions, BottommostLevelCompaction, Cache, ColumnFamily, ColumnFamilyDescriptor,
@@ -57,6 +58,10 @@ pub(super) struct Database {
     writing: AtomicU64,
     /// The revision of the last write. Equal to `writing` while no write is in progress.
     written: AtomicU64,
+    /// The applied index of the last write.
+    written_applied: AtomicU64,
+    /// The applied index that survives a power failure. Never falls.
+    durable_applied: AtomicU64,
     /// Fields drop in the order of their declaration: the lock is released after the database is
     /// closed.
     _lock: DirectoryLock,
@@ -82,6 +87,8 @@ impl Database {
             sweep_ended: AtomicU64::new(0),
             writing: AtomicU64::new(0),
             written: AtomicU64::new(0),
+            written_applied: AtomicU64::new(0),
+            durable_applied: AtomicU64::new(0),
             _lock: lock,
         };
         let state = database
@@ -94,6 +101,7 @@ impl Database {
     /// Publishes the recovered state. It is made durable first: a power cut must not undo a
     /// compaction whose versions are swept.
     fn publish(&self, state: State) -> Result<State, ReadError> {
+        self.written_applied.store(state.applied.index.get(), Ordering::Release);
         self.sync()?;
         self.raise_swept(state.compact_revision);
         self.writing.store(state.revision.get(), Ordering::Release);
@@ -131,16 +139,19 @@ impl Database {
         }
     }
 
-    /// Writes a batch that brings the store to `revision`: atomic and in order, but not synced.
-    pub(super) fn write(
-        &self,
-        batch: WriteBatch,
-        revision: Revision,
-    ) -> Result<(), rocksdb::Error> {
-        self.writing.store(revision.get(), Ordering::Release);
+    /// Writes a batch that brings the store to `state`: atomic and in order, but not synced.
+    pub(super) fn write(&self, batch: WriteBatch, state: &State) -> Result<(), rocksdb::Error> {
+        let revision = state.revision.get();
+        self.writing.store(revision, Ordering::Release);
         self.db.write_opt(batch, &WriteOptions::default())?;
-        self.written.store(revision.get(), Ordering::Release);
+        self.written.store(revision, Ordering::Release);
+        self.written_applied.store(state.applied.index.get(), Ordering::Release);
         Ok(())
+    }
+
+    /// The applied index that survives a power failure: that of the last write before the last sync.
+    pub(super) fn durable_applied(&self) -> LogIndex {
+        LogIndex(self.durable_applied.load(Ordering::Acquire))
     }
 
     /// The revision of the last write.
@@ -190,10 +201,14 @@ impl Database {
         self.db.property_int_value_cf(self.family(family), name).ok().flatten().unwrap_or(0)
     }
 
-    fn sync(&self) -> Result<(), ReadError> {
+    /// Makes every write before this call durable.
+    pub(super) fn sync(&self) -> Result<(), ReadError> {
+        let applied = self.written_applied.load(Ordering::Acquire);
         self.db
             .flush_wal(true)
-            .map_err(|source| ReadError::io("syncing the write-ahead log", source))
+            .map_err(|source| ReadError::io("syncing the write-ahead log", source))?;
+        self.durable_applied.fetch_max(applied, Ordering::AcqRel);
+        Ok(())
     }
 
     fn raise_swept(&self, compact_revision: Revision) {

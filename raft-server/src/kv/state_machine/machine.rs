@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use raft_core::ports::{ApplyError, QueryError, StateMachine, StorageFailure};
+use raft_core::ports::{ApplyError, QueryError, SnapshotSource, StateMachine, StorageFailure};
 use raft_core::{Identity, LogId, LogIndex};
 
 use super::apply;
@@ -183,5 +183,22 @@ impl StateMachine for KvStateMachine {
             .query(&query)
             .map_err(|error| QueryError { reason: error.to_string() })?;
         Ok(result.encode())
+    }
+
+    fn durable_applied(&mut self) -> Result<LogIndex, StorageFailure> {
+        self.check_usable()?;
+        Ok(self.store.database.durable_applied())
+    }
+
+    fn capture(&mut self) -> Result<Box<dyn SnapshotSource>, StorageFailure> {
+        Err(StorageFailure { reason: "the key-value store does not capture its state".to_owned() })
+    }
+
+    fn restore(
+        &mut self,
+        _applied: LogId,
+        _source: &mut dyn SnapshotSource,
+    ) -> Result<(), StorageFailure> {
+        Err(StorageFailure { reason: "the key-value store does not restore a state".to_owned() })
     }
 }

@@ -136,7 +136,7 @@ impl Store {
 
     /// Writes the staged changes in one atomic batch, without a sync.
     pub(super) fn write(&mut self) -> Result<(), rocksdb::Error> {
-        self.database.write(self.batch(), self.state.revision)?;
+        self.database.write(self.batch(), &self.state)?;
         self.staged.clear();
         self.sessions.written();
         Ok(())
