@@ -124,7 +124,8 @@ pub trait StateMachine: Send + 'static {
     /// end.
     ///
     /// # Errors
-    /// When the state cannot be captured: the node stops.
+    /// When the state cannot be captured. The state machine is not affected: the node continues and
+    /// captures again later.
     fn capture(&mut self) -> Result<Box<dyn SnapshotSource>, StorageFailure>;
 
     /// Replaces the whole state by a captured one. `applied` is the entry at which it was captured,
