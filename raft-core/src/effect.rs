@@ -116,6 +116,9 @@ pub enum Refusal {
     /// the commit index of the cluster (Raft §8): retry after a short pause.
     #[error("the leader has not committed in its term yet; try again shortly")]
     NotReady,
+    /// The leader did not return a read index in time: retry, at this or another node.
+    #[error("the leader did not confirm the read in time; try again")]
+    NoReadIndex,
     /// Too many commands are not committed or not applied yet: retry after a pause, and send fewer.
     #[error("too many commands are in progress; slow down and try again")]
     Busy,

@@ -23,7 +23,8 @@ pub enum Input {
     /// [`CommittedEntry`](crate::CommittedEntry).
     Propose(Vec<Proposal>),
     /// Confirm that these requests may read the state machine (thesis §6.4). A batch shares one
-    /// confirmation. Each request ends with an [`Effect::Respond`](crate::Effect::Respond),
+    /// confirmation. At a follower, [`Settings::follower_reads`](crate::Settings::follower_reads)
+    /// decides what happens. Each request ends with an [`Effect::Respond`](crate::Effect::Respond),
     /// unless the node halts before it has applied the read index.
     Read(Vec<RequestId>),
     /// Start an election now, as if the election timeout had passed. No effect at a leader, at a

@@ -169,7 +169,9 @@ mod state;
 mod types;
 pub mod wire;
 
-pub use config::{ApplyFailurePolicy, CommitNotification, Config, ConfigError, Limits, Settings};
+pub use config::{
+    ApplyFailurePolicy, CommitNotification, Config, ConfigError, FollowerReads, Limits, Settings,
+};
 pub use effect::{CommittedEntry, Effect, FetchEntries, HaltReason, Outcome, Refusal, Response};
 pub use entry::{Entry, Payload};
 pub use event::{Event, RoleCause, RoleKind, TransferFailure};
@@ -178,8 +180,8 @@ pub use log::TermRuns;
 pub use membership::{Membership, MembershipError};
 pub use message::{
     AppendEntries, AppendEntriesResponse, AppendOutcome, Body, DeclineReason, InvalidMessage,
-    LogSlice, Message, MessageRefusal, PreVote, PreVoteResponse, RequestVote, RequestVoteResponse,
-    Rpc, TimeoutNow, TimeoutNowResponse,
+    LogSlice, Message, MessageRefusal, PreVote, PreVoteResponse, ReadIndex, ReadIndexResponse,
+    RequestVote, RequestVoteResponse, Rpc, TimeoutNow, TimeoutNowResponse,
 };
 pub use node::{Node, ProgressKind, ProgressStatus, Status};
 pub use ports::{BrokenMark, HardState, LogReset, Persist, Recovered};
@@ -188,7 +190,7 @@ pub use quorum::{MEMBERS_MAX, majority_of};
 pub use recovery::RecoveryError;
 pub use types::{
     ClusterId, FetchId, GroupId, Identity, Incarnation, LogId, LogIndex, NodeId, PersistId,
-    RequestId, Round, Term, Timestamp,
+    ReadIndexId, RequestId, Round, Term, Timestamp,
 };
 
 /// Compiles the example of the README.

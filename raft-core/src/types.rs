@@ -81,6 +81,11 @@ number!(
     FetchId, "f"
 );
 number!(
+    /// Identifies a request for a read index. Drawn at random, so that a response to a node that has
+    /// restarted since is recognized.
+    ReadIndexId, "ri"
+);
+number!(
     /// Numbers the rounds of appends in one leader's term: an append carries the number, the
     /// response returns it.
     Round, "round"

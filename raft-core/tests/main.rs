@@ -6,6 +6,7 @@ mod config;
 mod durability;
 mod elections;
 mod fetches;
+mod follower_reads;
 mod log_repair;
 mod memory;
 mod reads;

@@ -115,6 +115,8 @@ features! {
         "The outcome of the command is unknown: it may or may not take effect.";
     LINEARIZABLE_READ = "state_machine_command/linearizable_read", "Reads by ReadIndex", "thesis §6.4",
         "A leader responds to a read after a majority has confirmed that it was the leader when the read arrived.";
+    READ_AT_FOLLOWER = "state_machine_command/read_at_follower", "Reads at followers", "thesis §6.4",
+        "A follower requests the read index from its leader, and responds once it has applied that index itself.";
 
     LOG_REPLICATION = "log_replication", "Log replication", "Raft §5.3",
         "Logs that have an entry of the same index and term are equal up to it; the leader makes the log of every follower equal to its own.";

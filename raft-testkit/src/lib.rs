@@ -157,8 +157,8 @@ pub use condition::{
 pub use counter::Counter;
 pub use raft_storage::{MemLogStore, log_store_suite};
 pub use selector::{
-    Selector, any, append, append_response, heartbeat, pre_vote, pre_vote_response, timeout_now,
-    timeout_now_response, vote, vote_response,
+    Selector, any, append, append_response, heartbeat, pre_vote, pre_vote_response, read_index,
+    read_index_response, timeout_now, timeout_now_response, vote, vote_response,
 };
 pub use trace::record::CommandOutcome;
 

@@ -17,6 +17,8 @@ enum Kind {
     AppendResponse,
     TimeoutNow,
     TimeoutNowResponse,
+    ReadIndex,
+    ReadIndexResponse,
 }
 
 type Predicate = Arc<dyn Fn(&Message) -> bool + Send + Sync>;
@@ -98,6 +100,18 @@ pub fn timeout_now() -> Selector {
 #[must_use]
 pub fn timeout_now_response() -> Selector {
     Selector::of(Kind::TimeoutNowResponse)
+}
+
+/// Requests of followers for the read index.
+#[must_use]
+pub fn read_index() -> Selector {
+    Selector::of(Kind::ReadIndex)
+}
+
+/// Responses to requests for the read index.
+#[must_use]
+pub fn read_index_response() -> Selector {
+    Selector::of(Kind::ReadIndexResponse)
 }
 
 impl Selector {
@@ -204,6 +218,8 @@ const fn is_kind(kind: Kind, body: &Body) -> bool {
         Body::AppendEntriesResponse(_) => matches!(kind, Kind::AppendResponse),
         Body::TimeoutNow(_) => matches!(kind, Kind::TimeoutNow),
         Body::TimeoutNowResponse(_) => matches!(kind, Kind::TimeoutNowResponse),
+        Body::ReadIndex(_) => matches!(kind, Kind::ReadIndex),
+        Body::ReadIndexResponse(_) => matches!(kind, Kind::ReadIndexResponse),
     }
 }
 
@@ -242,6 +258,8 @@ impl fmt::Display for Selector {
             Some(Kind::AppendResponse) => "append_resp",
             Some(Kind::TimeoutNow) => "timeout_now",
             Some(Kind::TimeoutNowResponse) => "timeout_now_resp",
+            Some(Kind::ReadIndex) => "read_index",
+            Some(Kind::ReadIndexResponse) => "read_index_resp",
         };
         f.write_str(kind)?;
         match (self.from, self.to) {

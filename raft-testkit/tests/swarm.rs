@@ -38,9 +38,8 @@ fn known_bugs_are_found_and_reported_in_forty_lines() {
             KnownBug::VoteLostAtRestart => &["durable state survives a restart"],
             KnownBug::CommitsOlderTermsByCounting => &["leaders commit entries of their own term"],
             KnownBug::RespondsToUnconfirmedReads
-            | KnownBug::AcceptsAcknowledgementsOfOlderRounds => {
-                &["reads are confirmed by a quorum"]
-            }
+            | KnownBug::AcceptsAcknowledgementsOfOlderRounds
+            | KnownBug::ReturnsUnconfirmedReadIndexes => &["reads are confirmed by a quorum"],
             other => panic!("{other:?} has no expected rule"),
         };
         let (_, failure) = Swarm::of_seeds(0..KNOWN_BUG_SEEDS).known_bug(known_bug).search();

@@ -119,7 +119,9 @@ pub(crate) fn weight(message: &Message) -> usize {
         | Body::RequestVoteResponse(_)
         | Body::AppendEntriesResponse(_)
         | Body::TimeoutNow(_)
-        | Body::TimeoutNowResponse(_) => 0,
+        | Body::TimeoutNowResponse(_)
+        | Body::ReadIndex(_)
+        | Body::ReadIndexResponse(_) => 0,
     };
     ENVELOPE_BYTES.saturating_add(usize::try_from(entries_bytes).unwrap_or(usize::MAX))
 }

@@ -9,7 +9,7 @@ pub(crate) enum StreamKind {
     /// The hello, then the messages of elections. It has the highest priority.
     Control = 0,
     /// Appends, which include heartbeats, and the responses to them, in one sequence. A request to
-    /// campaign follows the appends that it depends on.
+    /// campaign and a read index follow the appends that they depend on.
     Append = 1,
 }
 
@@ -25,7 +25,9 @@ impl StreamKind {
             Body::AppendEntries(_)
             | Body::AppendEntriesResponse(_)
             | Body::TimeoutNow(_)
-            | Body::TimeoutNowResponse(_) => Self::Append,
+            | Body::TimeoutNowResponse(_)
+            | Body::ReadIndex(_)
+            | Body::ReadIndexResponse(_) => Self::Append,
         }
     }
 

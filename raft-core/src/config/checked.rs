@@ -21,7 +21,8 @@ impl Config {
     /// Checks the settings of one node.
     ///
     /// `seed` initializes the generator of election timeouts. Nodes of a cluster need different
-    /// seeds, and a restart should change it. With the same seed and the same inputs a node emits
+    /// seeds, and a restart should change it; with
+    /// [`FollowerReads::ReadIndex`](super::FollowerReads::ReadIndex) it must. With the same seed and the same inputs a node emits
     /// the same effects.
     ///
     /// # Errors

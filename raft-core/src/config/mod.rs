@@ -8,4 +8,4 @@ mod settings;
 pub use checked::Config;
 pub use error::ConfigError;
 pub use limits::Limits;
-pub use settings::{ApplyFailurePolicy, CommitNotification, Settings};
+pub use settings::{ApplyFailurePolicy, CommitNotification, FollowerReads, Settings};

@@ -31,12 +31,26 @@ pub struct Settings {
     /// followers with recent contact with a leader refuse to vote (thesis §6.2, §4.2.3).
     /// Default: `true`.
     pub check_quorum: bool,
+    /// What a follower does with reads. Default: it refuses them and names the leader.
+    pub follower_reads: FollowerReads,
     /// When a leader sends a new commit index to its followers. Default: with the next message.
     pub commit_notification: CommitNotification,
     /// What happens when the state machine fails at a command. Default: the node halts.
     pub apply_failure: ApplyFailurePolicy,
     /// Limits in entries and bytes.
     pub limits: Limits,
+}
+
+/// What a follower does with linearizable reads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FollowerReads {
+    /// It refuses them and names the leader.
+    Redirect,
+    /// It requests the read index from the leader, waits until its own state machine has applied
+    /// that index, and permits the reads then (thesis §6.4). Reads that arrive meanwhile share the
+    /// next request. The seed of the node must differ in each incarnation of its process: it makes
+    /// the numbers of the requests unique ([`Config::new`](crate::Config::new)).
+    ReadIndex,
 }
 
 /// When a leader sends a new commit index to its followers.
@@ -68,6 +82,7 @@ impl Default for Settings {
             storage_stall_timeout: None,
             pre_vote: true,
             check_quorum: true,
+            follower_reads: FollowerReads::Redirect,
             commit_notification: CommitNotification::NextMessage,
             apply_failure: ApplyFailurePolicy::Halt,
             limits: Limits::default(),

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::log_slice::LogSlice;
 use crate::entry::Entry;
-use crate::types::{LogId, LogIndex, Round, Term};
+use crate::types::{LogId, LogIndex, ReadIndexId, Round, Term};
 
 /// A request or a response of Raft, without its term.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -26,6 +26,10 @@ pub enum Body {
     TimeoutNow(TimeoutNow),
     /// The response of a node that does not campaign. One that campaigns sends vote requests.
     TimeoutNowResponse(TimeoutNowResponse),
+    /// Requests the read index, for reads at a follower (thesis §6.4).
+    ReadIndex(ReadIndex),
+    /// The response to a request for the read index.
+    ReadIndexResponse(ReadIndexResponse),
 }
 
 /// Requests a pre-vote: whether the receiver would vote for the sender in `campaign_term`. The
@@ -134,6 +138,24 @@ pub enum DeclineReason {
     StorageStalled,
 }
 
+/// Requests the commit index of the leader of the message's term, confirmed after the request
+/// arrived.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ReadIndex {
+    /// Returned in the response.
+    pub id: ReadIndexId,
+}
+
+/// The response to a request for the read index.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ReadIndexResponse {
+    /// The number of the request.
+    pub id: ReadIndexId,
+    /// A commit index that covers every write which was acknowledged before the request arrived.
+    /// `None` if the leader has not committed in its term yet.
+    pub read_index: Option<LogIndex>,
+}
+
 impl Body {
     /// A stable short name, for logs, metrics and traces.
     #[must_use]
@@ -147,6 +169,8 @@ impl Body {
             Self::AppendEntriesResponse(_) => "append_entries_response",
             Self::TimeoutNow(_) => "timeout_now",
             Self::TimeoutNowResponse(_) => "timeout_now_response",
+            Self::ReadIndex(_) => "read_index",
+            Self::ReadIndexResponse(_) => "read_index_response",
         }
     }
 }

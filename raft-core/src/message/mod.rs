@@ -13,7 +13,8 @@ mod rpc;
 
 pub use body::{
     AppendEntries, AppendEntriesResponse, AppendOutcome, Body, DeclineReason, PreVote,
-    PreVoteResponse, RequestVote, RequestVoteResponse, TimeoutNow, TimeoutNowResponse,
+    PreVoteResponse, ReadIndex, ReadIndexResponse, RequestVote, RequestVoteResponse, TimeoutNow,
+    TimeoutNowResponse,
 };
 pub use envelope::Message;
 pub use invalid::InvalidMessage;

@@ -92,18 +92,19 @@ fn check(term: Term, body: &Body) -> Result<(), InvalidMessage> {
             let of_term = request.last_log.term == term;
             if of_term { Ok(()) } else { Err(InvalidMessage::InconsistentTerms) }
         }
-        Body::TimeoutNowResponse(_) => Ok(()),
+        Body::TimeoutNowResponse(_) | Body::ReadIndex(_) => Ok(()),
+        Body::ReadIndexResponse(response) => response.read_index.map_or(Ok(()), index_in_range),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::{
-        AppendEntries, AppendEntriesResponse, LogSlice, PreVote, RequestVote, RequestVoteResponse,
-        TimeoutNow,
+        AppendEntries, AppendEntriesResponse, LogSlice, PreVote, ReadIndexResponse, RequestVote,
+        RequestVoteResponse, TimeoutNow,
     };
     use super::*;
-    use crate::types::{LogId, LogIndex, Round};
+    use crate::types::{LogId, LogIndex, ReadIndexId, Round};
 
     fn id(index: u64, term: u64) -> LogId {
         LogId::new(Term(term), LogIndex(index))
@@ -163,5 +164,9 @@ mod tests {
         };
         let prev = Rpc::new(Term(1), Body::AppendEntries(prev));
         assert_eq!(prev, Err(InvalidMessage::NumberTooLarge));
+        let read_index = Some(LogIndex(u64::MAX));
+        let response = ReadIndexResponse { id: ReadIndexId(u64::MAX), read_index };
+        let response = Rpc::new(Term(1), Body::ReadIndexResponse(response));
+        assert_eq!(response, Err(InvalidMessage::NumberTooLarge));
     }
 }

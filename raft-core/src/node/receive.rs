@@ -3,7 +3,8 @@
 use crate::event::{Event, RoleCause};
 use crate::message::{
     AppendEntries, AppendEntriesResponse, Body, DeclineReason, Message, MessageRefusal, PreVote,
-    PreVoteResponse, RequestVote, RequestVoteResponse, TimeoutNow, TimeoutNowResponse,
+    PreVoteResponse, ReadIndex, ReadIndexResponse, RequestVote, RequestVoteResponse, TimeoutNow,
+    TimeoutNowResponse,
 };
 use crate::role::{Role, Transition, reject_stale_append};
 use crate::state::{DependsOn, IncarnationChange, NodeState};
@@ -52,6 +53,10 @@ fn receive(
         Body::TimeoutNow(request) => next = on_timeout_now(role, state, from, term, request)?,
         Body::TimeoutNowResponse(response) => {
             on_timeout_now_response(role, state, from, term, response);
+        }
+        Body::ReadIndex(request) => on_read_index(role, state, from, term, request),
+        Body::ReadIndexResponse(response) => {
+            on_read_index_response(role, state, from, term, response);
         }
     }
     Ok(next)
@@ -249,6 +254,42 @@ fn on_timeout_now_response(
     match role {
         Role::Leader(leader) => leader.on_transfer_declined(state, from, response.reason),
         Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => {}
+    }
+}
+
+/// Only the leader of the sender's term responds: reads of a follower of an earlier leader end when
+/// the follower learns of the next term.
+fn on_read_index(
+    role: &mut Role,
+    state: &mut NodeState,
+    from: NodeId,
+    term: Term,
+    request: ReadIndex,
+) {
+    if term > state.term() {
+        role.follow_later_term(state, term);
+    }
+    match role {
+        Role::Leader(leader) if term == state.term() => {
+            leader.on_read_index(state, from, request.id);
+        }
+        Role::Leader(_) | Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => {}
+    }
+}
+
+fn on_read_index_response(
+    role: &mut Role,
+    state: &mut NodeState,
+    from: NodeId,
+    term: Term,
+    response: ReadIndexResponse,
+) {
+    if !is_current_response(role, state, term) {
+        return;
+    }
+    match role {
+        Role::Follower(follower) => follower.on_read_index_response(state, from, response),
+        Role::PreCandidate(_) | Role::Candidate(_) | Role::Leader(_) => {}
     }
 }
 

@@ -99,12 +99,16 @@ impl Role {
                 (Self::Leader(Leader::begin(state, &proof)), RoleCause::ElectionWon, None)
             }
         };
-        if let Self::Leader(leader) = core::mem::replace(self, role) {
-            state.end_uncommitted_requests();
-            if cause == RoleCause::StorageStalled {
-                state.end_requests_that_wait_for_storage();
+        match core::mem::replace(self, role) {
+            Self::Leader(leader) => {
+                state.end_uncommitted_requests();
+                if cause == RoleCause::StorageStalled {
+                    state.end_requests_that_wait_for_storage();
+                }
+                leader.end(state);
             }
-            leader.end(state);
+            Self::Follower(mut follower) => follower.refuse_reads(state),
+            Self::PreCandidate(_) | Self::Candidate(_) => {}
         }
         state.event(Event::RoleChanged { role: self.kind(), term: state.term(), cause });
         next
@@ -122,7 +126,7 @@ impl Role {
         state.enter_term(term);
         match self {
             // Keeps its election deadline: a later term is no contact with a leader.
-            Self::Follower(_) => {}
+            Self::Follower(follower) => follower.refuse_reads(state),
             Self::PreCandidate(_) | Self::Candidate(_) | Self::Leader(_) => {
                 self.follow(state, None, RoleCause::HigherTerm);
             }
@@ -183,12 +187,14 @@ impl Role {
     }
 
     pub(crate) fn on_read(&mut self, state: &mut NodeState, requests: Vec<RequestId>) {
-        if let Self::Leader(leader) = self {
-            leader.on_read(state, requests);
-        } else {
-            let refusal = state.not_leader();
-            for id in requests {
-                state.refuse(id, refusal);
+        match self {
+            Self::Leader(leader) => leader.on_read(state, requests),
+            Self::Follower(follower) => follower.on_read(state, requests),
+            Self::PreCandidate(_) | Self::Candidate(_) => {
+                let refusal = state.not_leader();
+                for id in requests {
+                    state.refuse(id, refusal);
+                }
             }
         }
     }

@@ -1,10 +1,15 @@
 //! Following: the log agrees with the leader's, and a missing leader is noticed.
 
+use alloc::vec::Vec;
+
+use super::follower_reads::ForwardedReads;
 use super::transition::Transition;
 use crate::event::{Event, RoleCause};
-use crate::message::{AppendEntries, AppendEntriesResponse, AppendOutcome, Body, MessageRefusal};
+use crate::message::{
+    AppendEntries, AppendEntriesResponse, AppendOutcome, Body, MessageRefusal, ReadIndexResponse,
+};
 use crate::state::{DependsOn, NodeState};
-use crate::types::{LogId, NodeId, Round, Timestamp};
+use crate::types::{LogId, NodeId, RequestId, Round, Timestamp};
 
 /// Responds to requests and sends none (Raft §5.1).
 #[derive(Clone, Debug)]
@@ -12,17 +17,24 @@ pub(crate) struct Follower {
     election_deadline: Timestamp,
     /// When an append of the leader of this term was last received.
     last_contact: Option<Timestamp>,
+    reads: ForwardedReads,
 }
 
 impl Follower {
     /// A follower that has not received from a leader yet.
     pub(crate) fn new(state: &mut NodeState) -> Self {
-        Self { election_deadline: state.draw_election_deadline(), last_contact: None }
+        Self {
+            election_deadline: state.draw_election_deadline(),
+            last_contact: None,
+            reads: ForwardedReads::default(),
+        }
     }
 
     /// When a tick is next useful.
-    pub(crate) const fn deadline(&self) -> Timestamp {
-        self.election_deadline
+    pub(crate) fn deadline(&self) -> Timestamp {
+        self.reads
+            .deadline()
+            .map_or(self.election_deadline, |reads| reads.min(self.election_deadline))
     }
 
     /// Whether an append of the leader was received within the shortest election timeout.
@@ -34,6 +46,7 @@ impl Follower {
     }
 
     pub(crate) fn on_tick(&mut self, state: &mut NodeState) -> Option<Transition> {
+        self.reads.on_tick(state);
         if state.now() < self.election_deadline {
             return None;
         }
@@ -47,6 +60,29 @@ impl Follower {
             return None;
         }
         Some(Transition::campaign(state, RoleCause::ElectionTimeout))
+    }
+
+    /// Requests the read index from the leader, or refuses the reads.
+    pub(crate) fn on_read(&mut self, state: &mut NodeState, requests: Vec<RequestId>) {
+        self.reads.on_read(state, requests);
+    }
+
+    /// A node responded to a request for the read index. Only the response of the leader of the
+    /// current term counts.
+    pub(crate) fn on_read_index_response(
+        &mut self,
+        state: &mut NodeState,
+        from: NodeId,
+        response: ReadIndexResponse,
+    ) {
+        if state.leader() == Some(from) {
+            self.reads.on_response(state, response);
+        }
+    }
+
+    /// The node leaves the role or the term: the reads that wait for its leader are refused.
+    pub(crate) fn refuse_reads(&mut self, state: &mut NodeState) {
+        self.reads.refuse_all(state);
     }
 
     /// The node voted: the candidate has an election timeout to become the leader.

@@ -3,6 +3,7 @@
 mod candidate;
 mod current;
 mod follower;
+mod follower_reads;
 mod leader;
 mod transition;
 mod votes;

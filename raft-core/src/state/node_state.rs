@@ -24,7 +24,9 @@ use crate::message::{Body, Message, MessageRefusal, Rpc};
 use crate::ports::{BrokenMark, Persist, Recovered};
 use crate::prng::Prng;
 use crate::recovery::RecoveryError;
-use crate::types::{Incarnation, LogId, LogIndex, NodeId, PersistId, RequestId, Term, Timestamp};
+use crate::types::{
+    Incarnation, LogId, LogIndex, NodeId, PersistId, ReadIndexId, RequestId, Term, Timestamp,
+};
 
 /// The state of a node that does not depend on its role.
 #[derive(Clone, Debug)]
@@ -180,6 +182,12 @@ impl NodeState {
         let min_nanos = u64::try_from(min.as_nanos()).unwrap_or(u64::MAX);
         let extra = Duration::from_nanos(self.prng.below(min_nanos));
         self.now.after(min).after(extra)
+    }
+
+    /// A number for a request for the read index. Random, so that it differs from the numbers that
+    /// this node drew before a restart.
+    pub(crate) const fn draw_read_index_id(&mut self) -> ReadIndexId {
+        ReadIndexId(self.prng.next_u64())
     }
 }
 

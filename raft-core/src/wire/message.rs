@@ -15,7 +15,8 @@ use super::format::FORMAT_VERSION;
 use crate::entry::Entry;
 use crate::message::{
     AppendEntries, AppendEntriesResponse, Body, InvalidMessage, LogSlice, Message, PreVote,
-    PreVoteResponse, RequestVote, RequestVoteResponse, Rpc, TimeoutNow, TimeoutNowResponse,
+    PreVoteResponse, ReadIndex, ReadIndexResponse, RequestVote, RequestVoteResponse, Rpc,
+    TimeoutNow, TimeoutNowResponse,
 };
 use crate::types::{ClusterId, GroupId, Incarnation, LogId, LogIndex, NodeId, Round, Term};
 
@@ -49,10 +50,12 @@ enum WireBody<'a> {
     AppendEntriesResponse(AppendEntriesResponse),
     TimeoutNow(TimeoutNow),
     TimeoutNowResponse(TimeoutNowResponse),
+    ReadIndex(ReadIndex),
+    ReadIndexResponse(ReadIndexResponse),
 }
 
 /// How many kinds of bodies there are.
-pub(super) const BODY_KINDS: u32 = 8;
+pub(super) const BODY_KINDS: u32 = 10;
 
 /// A message up to the number of its body's kind.
 type WireHead = (ClusterId, GroupId, NodeId, Incarnation, NodeId, Option<Incarnation>, Term, u32);
@@ -121,6 +124,8 @@ impl<'a> From<&'a Message> for WireMessage<'a> {
             Body::AppendEntriesResponse(response) => WireBody::AppendEntriesResponse(*response),
             Body::TimeoutNow(request) => WireBody::TimeoutNow(*request),
             Body::TimeoutNowResponse(response) => WireBody::TimeoutNowResponse(*response),
+            Body::ReadIndex(request) => WireBody::ReadIndex(*request),
+            Body::ReadIndexResponse(response) => WireBody::ReadIndexResponse(*response),
         };
         Self {
             cluster: message.cluster,
@@ -155,6 +160,8 @@ impl WireMessage<'_> {
             WireBody::AppendEntriesResponse(response) => Body::AppendEntriesResponse(response),
             WireBody::TimeoutNow(request) => Body::TimeoutNow(request),
             WireBody::TimeoutNowResponse(response) => Body::TimeoutNowResponse(response),
+            WireBody::ReadIndex(request) => Body::ReadIndex(request),
+            WireBody::ReadIndexResponse(response) => Body::ReadIndexResponse(response),
         };
         Ok(Message {
             cluster: self.cluster,

@@ -11,11 +11,13 @@ use crate::entry::{Entry, Payload};
 use crate::membership::Membership;
 use crate::message::{
     AppendEntries, AppendEntriesResponse, AppendOutcome, Body, DeclineReason, InvalidMessage,
-    LogSlice, Message, PreVote, PreVoteResponse, RequestVote, RequestVoteResponse, Rpc, TimeoutNow,
-    TimeoutNowResponse,
+    LogSlice, Message, PreVote, PreVoteResponse, ReadIndex, ReadIndexResponse, RequestVote,
+    RequestVoteResponse, Rpc, TimeoutNow, TimeoutNowResponse,
 };
 use crate::prng::Prng;
-use crate::types::{ClusterId, GroupId, Incarnation, LogId, LogIndex, NodeId, Round, Term};
+use crate::types::{
+    ClusterId, GroupId, Incarnation, LogId, LogIndex, NodeId, ReadIndexId, Round, Term,
+};
 
 fn id(index: u64, term: u64) -> LogId {
     LogId::new(Term(term), LogIndex(index))
@@ -62,6 +64,12 @@ fn samples() -> Vec<Message> {
         Body::AppendEntriesResponse(AppendEntriesResponse { round: Round(1), outcome: mismatched }),
         Body::TimeoutNow(TimeoutNow { last_log: id(6, 7) }),
         Body::TimeoutNowResponse(TimeoutNowResponse { reason: DeclineReason::StorageStalled }),
+        Body::ReadIndex(ReadIndex { id: ReadIndexId(1 << 60) }),
+        Body::ReadIndexResponse(ReadIndexResponse { id: ReadIndexId(5), read_index: None }),
+        Body::ReadIndexResponse(ReadIndexResponse {
+            id: ReadIndexId(1 << 60),
+            read_index: Some(LogIndex(6)),
+        }),
     ];
     bodies.into_iter().map(message).collect()
 }

@@ -52,7 +52,9 @@ fn weight_bytes(message: &Message) -> u64 {
         | Body::RequestVoteResponse(_)
         | Body::AppendEntriesResponse(_)
         | Body::TimeoutNow(_)
-        | Body::TimeoutNowResponse(_) => 0,
+        | Body::TimeoutNowResponse(_)
+        | Body::ReadIndex(_)
+        | Body::ReadIndexResponse(_) => 0,
     }
 }
 

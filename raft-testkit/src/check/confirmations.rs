@@ -15,10 +15,13 @@ pub(super) struct ReadConfirmations {
 #[derive(Clone, Debug)]
 pub(super) struct PendingRead {
     pub(super) request: RequestId,
-    pub(super) node: NodeId,
-    /// The term of the node when the read arrived.
+    /// The node where the read arrived.
+    pub(super) reader: NodeId,
+    /// The leader that confirms it: the reader itself, or the leader that it follows.
+    pub(super) leader: NodeId,
+    /// The term of the reader when the read arrived.
     pub(super) term: Term,
-    /// The latest round of that term that began before the read arrived.
+    /// The latest round of that leader and term that began before the read arrived.
     pub(super) round_before: Round,
     /// The record at which the read arrived.
     pub(super) record: u64,
@@ -32,7 +35,7 @@ impl ReadConfirmations {
     }
 
     pub(super) fn remove_reads_of(&mut self, node: NodeId) {
-        self.reads.retain(|read| read.node != node);
+        self.reads.retain(|read| read.reader != node);
     }
 
     /// The latest round that a node began in a term.
@@ -56,7 +59,7 @@ impl ReadConfirmations {
             Body::AppendEntriesResponse(response) => {
                 let began = response.round <= self.round_of(to, term);
                 let confirmed = self.reads.iter_mut().filter(|read| {
-                    read.node == to && read.term == term && read.round_before < response.round
+                    read.leader == to && read.term == term && read.round_before < response.round
                 });
                 for read in confirmed.filter(|_| began) {
                     if !read.acknowledged_by.contains(&from) {
@@ -69,7 +72,9 @@ impl ReadConfirmations {
             | Body::RequestVote(_)
             | Body::RequestVoteResponse(_)
             | Body::TimeoutNow(_)
-            | Body::TimeoutNowResponse(_) => {}
+            | Body::TimeoutNowResponse(_)
+            | Body::ReadIndex(_)
+            | Body::ReadIndexResponse(_) => {}
         }
     }
 }

@@ -59,7 +59,9 @@ impl Checker {
             | Body::PreVoteResponse(_)
             | Body::RequestVoteResponse(_)
             | Body::AppendEntries(_)
-            | Body::TimeoutNowResponse(_) => {}
+            | Body::TimeoutNowResponse(_)
+            | Body::ReadIndex(_)
+            | Body::ReadIndexResponse(_) => {}
         }
     }
 

@@ -13,14 +13,27 @@ impl Checker {
         self.confirmations.round_of(node, term)
     }
 
-    /// A read arrived at a node.
-    pub(crate) fn on_read_arrived(&mut self, at: usize, request: RequestId, record: u64) {
+    /// A read arrived at a node, which leads or follows this leader.
+    pub(crate) fn on_read_arrived(
+        &mut self,
+        at: usize,
+        leader: NodeId,
+        request: RequestId,
+        record: u64,
+    ) {
         let Some(observed) = self.nodes.get(at) else { return };
-        let (node, term) = (node_id(at), observed.term);
-        let round_before = self.confirmations.round_of(node, term);
+        let (reader, term) = (node_id(at), observed.term);
+        let round_before = self.confirmations.round_of(leader, term);
         let acknowledged_by = Vec::new();
-        let read = PendingRead { request, node, term, round_before, record, acknowledged_by };
-        self.confirmations.reads.push(read);
+        self.confirmations.reads.push(PendingRead {
+            request,
+            reader,
+            leader,
+            term,
+            round_before,
+            record,
+            acknowledged_by,
+        });
     }
 
     /// A read ended without a result.
@@ -34,8 +47,8 @@ impl Checker {
         let reads = &mut self.confirmations.reads;
         let Some(place) = reads.iter().position(|read| read.request == request) else { return };
         let read = reads.swap_remove(place);
-        let PendingRead { node, term, acknowledged_by, .. } = read;
-        let confirms = |voter| voter == node || acknowledged_by.contains(&voter);
+        let PendingRead { reader: node, leader, term, acknowledged_by, .. } = read;
+        let confirms = |voter| voter == leader || acknowledged_by.contains(&voter);
         if !self.membership.is_quorum(confirms) {
             let names: Vec<String> = acknowledged_by.iter().map(|id| format!("{id:?}")).collect();
             let earlier = (

@@ -354,7 +354,7 @@ fn reads_are_confirmed_by_a_round_that_began_after_they_arrived() {
         for &round in before {
             scenario.send(2, 1, 1, acknowledged(round));
         }
-        scenario.checker.on_read_arrived(at(1), read, 20);
+        scenario.checker.on_read_arrived(at(1), NodeId(1), read, 20);
         scenario.send(1, 2, 1, append(2));
         for &(term, round) in after {
             scenario.send(2, 1, term, acknowledged(round));

@@ -20,7 +20,8 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         self.submit(node, text, |id| Input::Propose(vec![Proposal { id, command }]))
     }
 
-    /// Submits a linearizable read to a node (thesis §6.4). It ends as
+    /// Submits a linearizable read to a node (thesis §6.4). A follower redirects it, or requests the
+    /// read index from the leader ([`Cluster::follower_reads`]). It ends as
     /// [`CommandOutcome::ReadReady`], refused or unknown.
     ///
     /// # Panics
@@ -73,7 +74,9 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         if self.nodes[at].is_up() {
             let input = input(RequestId(id));
             if matches!(input, Input::Read(_)) {
-                self.checker.on_read_arrived(at, RequestId(id), started);
+                // A follower's read is confirmed by the leader that it follows now.
+                let leader = self.nodes[at].status.leader.unwrap_or(node);
+                self.checker.on_read_arrived(at, leader, RequestId(id), started);
             }
             self.step_as(at, input, started);
             self.settle(at);
@@ -128,6 +131,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
                 Refusal::NotLeader { leader } => CommandOutcome::Redirect(leader),
                 Refusal::NoLeader
                 | Refusal::NotReady
+                | Refusal::NoReadIndex
                 | Refusal::Busy
                 | Refusal::TransferInProgress { .. }
                 | Refusal::NoTarget => CommandOutcome::Retry(refusal.to_string()),

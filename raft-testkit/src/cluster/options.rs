@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use raft_core::ports::{LogStore, StateMachine};
-use raft_core::{ApplyFailurePolicy, Settings};
+use raft_core::{ApplyFailurePolicy, FollowerReads, Settings};
 
 use super::settings::Timers;
 use super::sim_cluster::Cluster;
@@ -61,6 +61,12 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     #[must_use]
     pub fn pre_vote(self, pre_vote: bool) -> Self {
         self.config(move |settings| settings.pre_vote = pre_vote)
+    }
+
+    /// Sets what followers do with reads. The default is [`FollowerReads::Redirect`].
+    #[must_use]
+    pub fn follower_reads(self, follower_reads: FollowerReads) -> Self {
+        self.config(move |settings| settings.follower_reads = follower_reads)
     }
 
     /// Sets the maximum number of entries in an append, and of appends in flight to one follower.

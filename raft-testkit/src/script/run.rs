@@ -54,6 +54,7 @@ impl Scenario {
             .seed(options.seed)
             .timers(options.timers)
             .pre_vote(options.pre_vote)
+            .follower_reads(options.follower_reads)
             .apply_failure(options.apply_failure);
         if let Some((entries, appends)) = options.window {
             cluster = cluster.window(entries, appends);

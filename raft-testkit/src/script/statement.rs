@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use raft_core::{ApplyFailurePolicy, RoleKind};
+use raft_core::{ApplyFailurePolicy, FollowerReads, RoleKind};
 
 use crate::cluster::{Crash, CutOff, Timers};
 use crate::condition::Condition;
@@ -14,6 +14,7 @@ pub(super) struct ClusterOptions {
     pub(super) nodes: usize,
     pub(super) timers: Timers,
     pub(super) pre_vote: bool,
+    pub(super) follower_reads: FollowerReads,
     /// Entries in an append, appends in flight to a follower.
     pub(super) window: Option<(usize, usize)>,
     pub(super) apply_failure: ApplyFailurePolicy,
@@ -26,6 +27,7 @@ impl Default for ClusterOptions {
             nodes: 3,
             timers: Timers::Off,
             pre_vote: true,
+            follower_reads: FollowerReads::Redirect,
             window: None,
             apply_failure: ApplyFailurePolicy::Halt,
             seed: 0,

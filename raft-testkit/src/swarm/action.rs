@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use raft_core::RoleKind;
+
 use super::run::Run;
 
 /// A random action.
@@ -119,14 +121,18 @@ impl Run {
         self.cluster.propose(node, format!("add {amount}"));
     }
 
-    /// Submits a read to a node that leads, superseded or not: other nodes refuse reads.
+    /// Submits a read to a node that leads, superseded or not, or to any node: followers refuse
+    /// reads, or request the read index.
     fn read(&mut self) {
-        let leader = self.random_leader().filter(|_| !self.prng.one_in(6));
+        let leader = self.random_leader().filter(|_| !self.prng.one_in(3));
         let node = leader.unwrap_or_else(|| self.random_node());
         if leader.is_some() && leader != self.leader() {
             self.statistics.reads_at_superseded_leaders += 1;
         }
         let read = self.cluster.read(node);
+        if self.cluster.status(node).role == RoleKind::Follower {
+            self.follower_reads.push(read);
+        }
         self.respond_to_unconfirmed_read(read);
     }
 

@@ -1,7 +1,8 @@
 //! The injection of known bugs.
 
 use raft_core::{
-    AppendOutcome, Body, HardState, Input, LogIndex, Message, NodeId, RoleKind, Rpc, Status,
+    AppendOutcome, Body, HardState, Input, LogIndex, Message, NodeId, ReadIndex, ReadIndexResponse,
+    RoleKind, Rpc, Status,
 };
 
 use super::known_bug::KnownBug;
@@ -33,6 +34,7 @@ impl Run {
             Some(KnownBug::AcceptsAcknowledgementsOfOlderRounds) => {
                 self.raise_acknowledged_rounds()
             }
+            Some(KnownBug::ReturnsUnconfirmedReadIndexes) => self.return_unconfirmed_read_index(),
         }
     }
 
@@ -74,6 +76,25 @@ impl Run {
                     response.round = response.round.max(latest);
                 }
             });
+        }
+    }
+
+    /// Replaces the newest request for a read index by the response of its receiver, with its
+    /// current commit index.
+    fn return_unconfirmed_read_index(&mut self) {
+        let Cluster { nodes, network, .. } = &mut self.cluster;
+        let Some(newest) = network.wire.back_mut() else { return };
+        let message = &mut newest.message;
+        let leader = &nodes[slot_of(message.to)].status;
+        if let Body::ReadIndex(ReadIndex { id }) = *message.body()
+            && leader.role == RoleKind::Leader
+            && leader.term == message.term()
+        {
+            let read_index = Some(leader.commit_index);
+            alter(message, |body| {
+                *body = Body::ReadIndexResponse(ReadIndexResponse { id, read_index });
+            });
+            std::mem::swap(&mut message.from, &mut message.to);
         }
     }
 

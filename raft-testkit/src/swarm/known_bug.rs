@@ -19,11 +19,13 @@ pub enum KnownBug {
     RespondsToUnconfirmedReads,
     /// Leaders count an acknowledgement of any round for their latest round.
     AcceptsAcknowledgementsOfOlderRounds,
+    /// Leaders return a read index without a confirmation that they still lead.
+    ReturnsUnconfirmedReadIndexes,
 }
 
 impl KnownBug {
     /// All known bugs.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::PersistReportedBeforeWrite,
         Self::RefusedVotesArriveGranted,
         Self::AcknowledgesOneEntryTooMany,
@@ -31,5 +33,6 @@ impl KnownBug {
         Self::CommitsOlderTermsByCounting,
         Self::RespondsToUnconfirmedReads,
         Self::AcceptsAcknowledgementsOfOlderRounds,
+        Self::ReturnsUnconfirmedReadIndexes,
     ];
 }

@@ -1,6 +1,6 @@
 //! The plan of a run: what the seed determines before the first event.
 
-use raft_core::{ApplyFailurePolicy, CommitNotification, Prng, Settings};
+use raft_core::{ApplyFailurePolicy, CommitNotification, FollowerReads, Prng, Settings};
 
 /// How often a kind of action happens in a run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,6 +56,7 @@ pub(super) struct Plan {
 pub(super) struct NodeSettings {
     pre_vote: bool,
     check_quorum: bool,
+    follower_reads: FollowerReads,
     spread: CommitNotification,
     policy: ApplyFailurePolicy,
     entries: usize,
@@ -95,6 +96,7 @@ impl NodeSettings {
         Self {
             pre_vote: !prng.one_in(3),
             check_quorum: prng.one_in(2),
+            follower_reads: *prng.pick(&[FollowerReads::ReadIndex, FollowerReads::Redirect]),
             spread: *prng.pick(&[CommitNotification::NextMessage, CommitNotification::Immediate]),
             policy: *prng.pick(&[
                 ApplyFailurePolicy::Retry,
@@ -112,6 +114,7 @@ impl NodeSettings {
     pub(super) const fn adjust(self, settings: &mut Settings) {
         settings.pre_vote = self.pre_vote;
         settings.check_quorum = self.check_quorum;
+        settings.follower_reads = self.follower_reads;
         settings.commit_notification = self.spread;
         settings.apply_failure = self.policy;
         settings.limits.append_entries_max = self.entries;

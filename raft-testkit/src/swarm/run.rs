@@ -7,9 +7,10 @@ use raft_core::Prng;
 use super::known_bug::KnownBug;
 use super::plan::Plan;
 use super::statistics::Statistics;
-use crate::cluster::{Cluster, Timers};
+use crate::cluster::{Cluster, RequestHandle, Timers};
 use crate::counter::Counter;
 use crate::sim_node::SimNode;
+use crate::trace::record::CommandOutcome;
 
 /// How many timers fire after the faults ended before the run counts as not converging.
 const CONVERGENCE_TIMERS_MAX: u64 = 3_000;
@@ -22,6 +23,8 @@ pub(super) struct Run {
     pub(super) steps: u64,
     pub(super) statistics: Statistics,
     pub(super) known_bug: Option<KnownBug>,
+    /// The reads that were submitted to followers.
+    pub(super) follower_reads: Vec<RequestHandle>,
     /// The number of the last message that the known bug has altered.
     pub(super) altered_up_to: u64,
 }
@@ -38,7 +41,9 @@ impl Run {
             .timers(Timers::On)
             .config(move |config| settings.adjust(config));
         let statistics = Statistics::default();
-        Self { cluster, prng, plan, steps, statistics, known_bug, altered_up_to: 0 }
+        let follower_reads = Vec::new();
+        let altered_up_to = 0;
+        Self { cluster, prng, plan, steps, statistics, known_bug, follower_reads, altered_up_to }
     }
 
     pub(super) fn execute(&mut self) -> Result<(), String> {
@@ -62,6 +67,7 @@ impl Run {
         self.cluster.section("recovery");
         let converged = self.recover();
         self.statistics.count_end(&self.cluster);
+        self.statistics.reads_at_followers += self.completed_follower_reads();
         converged
     }
 
@@ -73,7 +79,7 @@ impl Run {
         let write = self.cluster.propose(leader, "add 1");
         self.converge()?;
         match self.cluster.outcome(write) {
-            Some(crate::CommandOutcome::Applied(_)) => Ok(()),
+            Some(CommandOutcome::Applied(_)) => Ok(()),
             other => Err(format!("the last command is {other:?}")),
         }
     }
@@ -95,6 +101,13 @@ impl Run {
             self.cluster.fire_timer(at, due);
         }
         Err(why)
+    }
+
+    fn completed_follower_reads(&self) -> u64 {
+        let is_ready = |read: &&RequestHandle| {
+            matches!(self.cluster.outcome(**read), Some(CommandOutcome::ReadReady(_)))
+        };
+        self.follower_reads.iter().filter(is_ready).count() as u64
     }
 
     /// The leader of the highest term.

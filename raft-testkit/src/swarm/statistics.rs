@@ -94,6 +94,8 @@ statistics! {
     transfers_completed,
     /// Transfers that began and failed.
     transfers_failed,
+    /// Reads that a follower completed with the read index of its leader.
+    reads_at_followers,
     /// Entries committed, summed over the runs.
     committed,
 }

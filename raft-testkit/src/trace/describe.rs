@@ -119,6 +119,11 @@ pub fn message_label(message: &MessageView) -> String {
         BodyView::AppendRejected { prev_index, .. } => format!("rejected at {prev_index}"),
         BodyView::TimeoutNow { .. } => "timeout now".to_owned(),
         BodyView::TimeoutNowDeclined { .. } => "timeout now declined".to_owned(),
+        BodyView::ReadIndex { .. } => "read index request".to_owned(),
+        BodyView::ReadIndexResponse { read_index: Some(index), .. } => {
+            format!("read index {index}")
+        }
+        BodyView::ReadIndexResponse { read_index: None, .. } => "read index denied".to_owned(),
     }
 }
 
@@ -161,6 +166,13 @@ pub fn message(message: &MessageView) -> String {
         BodyView::TimeoutNowDeclined { why } => {
             format!("timeout now declined in term {term}: {why}")
         }
+        BodyView::ReadIndex { id } => format!("read index request {id} in term {term}"),
+        BodyView::ReadIndexResponse { id, read_index: Some(index) } => {
+            format!("read index {index} in term {term}, for request {id}")
+        }
+        BodyView::ReadIndexResponse { id, read_index: None } => format!(
+            "read index denied in term {term}, for request {id}: nothing is committed in the term"
+        ),
     }
 }
 

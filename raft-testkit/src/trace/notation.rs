@@ -143,6 +143,11 @@ fn kind_and_fields(message: &MessageView) -> (&'static str, String) {
             ("t_p", format!("t-{} li-{} lt-{}", message.term, last_log.index, last_log.term))
         }
         BodyView::TimeoutNowDeclined { .. } => ("t_pr", "yes-False".to_owned()),
+        BodyView::ReadIndex { .. } => ("r_i", format!("t-{}", message.term)),
+        BodyView::ReadIndexResponse { read_index, .. } => (
+            "r_ir",
+            read_index.map_or_else(|| "ok-False".to_owned(), |index| format!("ok-True i-{index}")),
+        ),
     }
 }
 

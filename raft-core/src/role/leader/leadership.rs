@@ -4,7 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::commit;
-use super::read_index::ReadQueue;
+use super::read_index::{Confirmation, ReadQueue, Reader};
 use super::replication::Replication;
 use super::transfer::LeadershipTransfer;
 use crate::config::CommitNotification;
@@ -12,12 +12,14 @@ use crate::effect::Refusal;
 use crate::entry::Entry;
 use crate::event::RoleCause;
 use crate::input::{EntriesFetched, Proposal};
-use crate::message::{AppendEntriesResponse, DeclineReason, MessageRefusal};
+use crate::message::{
+    AppendEntriesResponse, Body, DeclineReason, MessageRefusal, ReadIndexResponse,
+};
 use crate::progress::Progress;
 use crate::role::transition::Transition;
 use crate::role::votes::QuorumOfVotes;
 use crate::state::NodeState;
-use crate::types::{LogId, NodeId, RequestId, Timestamp};
+use crate::types::{LogId, LogIndex, NodeId, ReadIndexId, RequestId, Timestamp};
 
 /// Replicates its log (Raft §5.3).
 #[derive(Clone, Debug)]
@@ -154,6 +156,19 @@ impl Leader {
         self.confirm_reads(state);
     }
 
+    /// A member requests the read index for reads of its own.
+    pub(crate) fn on_read_index(&mut self, state: &mut NodeState, from: NodeId, id: ReadIndexId) {
+        if !state.membership().contains(from) {
+            return;
+        }
+        if commit::has_committed_in_term(state) {
+            self.reads.register_peer(from, id);
+            self.confirm_reads(state);
+        } else {
+            respond_to_read_index(state, from, id, None);
+        }
+    }
+
     /// A follower responded to an append.
     ///
     /// # Errors
@@ -193,8 +208,8 @@ impl Leader {
             if !self.replication.is_acknowledged_by_quorum(state, round) {
                 return;
             }
-            if let Some((read_index, requests)) = self.reads.finish_round() {
-                state.complete_reads_at(read_index, requests);
+            if let Some(confirmation) = self.reads.finish_round() {
+                complete(state, confirmation);
             }
         }
     }
@@ -228,4 +243,26 @@ impl Leader {
     pub(crate) fn on_new_incarnation(&mut self, state: &NodeState, peer: NodeId) {
         self.replication.on_new_incarnation(state, peer);
     }
+}
+
+/// Completes reads that are confirmed.
+fn complete(state: &mut NodeState, confirmation: Confirmation) {
+    let Confirmation { read_index, readers, .. } = confirmation;
+    let mut requests = Vec::with_capacity(readers.len());
+    for reader in readers {
+        match reader {
+            Reader::Local(request) => requests.push(request),
+            Reader::Peer { node, id } => respond_to_read_index(state, node, id, Some(read_index)),
+        }
+    }
+    state.complete_reads_at(read_index, requests);
+}
+
+fn respond_to_read_index(
+    state: &mut NodeState,
+    to: NodeId,
+    id: ReadIndexId,
+    read_index: Option<LogIndex>,
+) {
+    state.send(to, Body::ReadIndexResponse(ReadIndexResponse { id, read_index }));
 }

@@ -233,9 +233,9 @@ impl Service {
             }
             raft_core::Refusal::NoLeader => Refusal::NoLeader,
             // The leader accepts commands again, or the target leads: the client retries either way.
-            raft_core::Refusal::NotReady | raft_core::Refusal::TransferInProgress { .. } => {
-                Refusal::NotReady
-            }
+            raft_core::Refusal::NotReady
+            | raft_core::Refusal::NoReadIndex
+            | raft_core::Refusal::TransferInProgress { .. } => Refusal::NotReady,
             raft_core::Refusal::Busy => {
                 Refusal::Busy { retry_after_ms: fastrand::u32(RETRY_AFTER_MS) }
             }

@@ -1,6 +1,6 @@
 //! The `cluster` line.
 
-use raft_core::ApplyFailurePolicy;
+use raft_core::{ApplyFailurePolicy, FollowerReads};
 
 use super::keywords::OPTIONS;
 use crate::cluster::Timers;
@@ -25,6 +25,13 @@ pub(in crate::script) fn cluster_options(
                 options.timers = if on_or_off(tokens)? { Timers::On } else { Timers::Off };
             }
             "pre_vote" => options.pre_vote = on_or_off(tokens)?,
+            "follower_reads" => {
+                options.follower_reads = if on_or_off(tokens)? {
+                    FollowerReads::ReadIndex
+                } else {
+                    FollowerReads::Redirect
+                };
+            }
             "window" => {
                 let entries = tokens.count("a number of entries")?;
                 options.window = Some((entries, tokens.count("a number of appends")?));

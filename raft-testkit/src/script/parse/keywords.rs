@@ -48,7 +48,8 @@ pub(super) const STATEMENTS: &[&str] = &[
 ];
 
 /// The options of `cluster`.
-pub(super) const OPTIONS: &[&str] = &["halt", "pre_vote", "retry", "seed", "timers", "window"];
+pub(super) const OPTIONS: &[&str] =
+    &["follower_reads", "halt", "pre_vote", "retry", "seed", "timers", "window"];
 
 /// The kinds of messages.
 pub(super) const KINDS: &[&str] = &[
@@ -58,6 +59,8 @@ pub(super) const KINDS: &[&str] = &[
     "heartbeat",
     "pre_vote",
     "pre_vote_resp",
+    "read_index",
+    "read_index_resp",
     "timeout_now",
     "timeout_now_resp",
     "vote",

@@ -4,8 +4,8 @@ use super::keywords::KINDS;
 use crate::script::error::ParseError;
 use crate::script::tokens::Tokens;
 use crate::selector::{
-    Selector, any, append, append_response, heartbeat, pre_vote, pre_vote_response, timeout_now,
-    timeout_now_response, vote, vote_response,
+    Selector, any, append, append_response, heartbeat, pre_vote, pre_vote_response, read_index,
+    read_index_response, timeout_now, timeout_now_response, vote, vote_response,
 };
 
 /// `KIND [FROM -> TO] {FILTER}`
@@ -18,6 +18,8 @@ pub(super) fn selector(tokens: &mut Tokens<'_>) -> Result<Selector, ParseError> 
         "heartbeat" => heartbeat(),
         "pre_vote" => pre_vote(),
         "pre_vote_resp" => pre_vote_response(),
+        "read_index" => read_index(),
+        "read_index_resp" => read_index_response(),
         "timeout_now" => timeout_now(),
         "timeout_now_resp" => timeout_now_response(),
         "vote" => vote(),

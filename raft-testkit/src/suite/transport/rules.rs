@@ -10,7 +10,8 @@ use raft_core::ports::Transport;
 use raft_core::{
     AppendEntries, AppendEntriesResponse, AppendOutcome, Body, DeclineReason, Entry, LogId,
     LogIndex, LogSlice, Membership, Message, NodeId, Payload, PreVote, PreVoteResponse, Prng,
-    RequestVote, RequestVoteResponse, Round, Term, TimeoutNow, TimeoutNowResponse,
+    ReadIndex, ReadIndexId, ReadIndexResponse, RequestVote, RequestVoteResponse, Round, Term,
+    TimeoutNow, TimeoutNowResponse,
 };
 
 use super::factory::TransportFactory;
@@ -321,6 +322,11 @@ fn every_kind() -> Vec<Body> {
         }),
         Body::TimeoutNow(TimeoutNow { last_log: at(9, 74) }),
         Body::TimeoutNowResponse(TimeoutNowResponse { reason: DeclineReason::NotVoter }),
+        Body::ReadIndex(ReadIndex { id: ReadIndexId(u64::MAX) }),
+        Body::ReadIndexResponse(ReadIndexResponse {
+            id: ReadIndexId(u64::MAX),
+            read_index: Some(LogIndex(74)),
+        }),
     ]
 }
 

@@ -13,14 +13,16 @@ pub enum MessageCategory {
     Heartbeat,
     /// A response to an append that matched.
     Matched,
+    /// A request for the read index, or the response with it.
+    Read,
     /// A vote or a pre-vote that is not granted, or a rejected append.
     Denied,
 }
 
 impl MessageCategory {
     /// Every category.
-    pub const ALL: [Self; 5] =
-        [Self::Vote, Self::Append, Self::Heartbeat, Self::Matched, Self::Denied];
+    pub const ALL: [Self; 6] =
+        [Self::Vote, Self::Append, Self::Heartbeat, Self::Matched, Self::Read, Self::Denied];
 
     /// The category of a message.
     #[must_use]
@@ -29,7 +31,8 @@ impl MessageCategory {
             BodyView::PreVoteResponse { granted: false, .. }
             | BodyView::RequestVoteResponse { granted: false }
             | BodyView::AppendRejected { .. }
-            | BodyView::TimeoutNowDeclined { .. } => Self::Denied,
+            | BodyView::TimeoutNowDeclined { .. }
+            | BodyView::ReadIndexResponse { read_index: None, .. } => Self::Denied,
             BodyView::PreVote { .. }
             | BodyView::RequestVote { .. }
             | BodyView::PreVoteResponse { .. }
@@ -38,6 +41,7 @@ impl MessageCategory {
             BodyView::AppendEntries { entries, .. } if entries.is_empty() => Self::Heartbeat,
             BodyView::AppendEntries { .. } => Self::Append,
             BodyView::AppendMatched { .. } => Self::Matched,
+            BodyView::ReadIndex { .. } | BodyView::ReadIndexResponse { .. } => Self::Read,
         }
     }
 
@@ -49,6 +53,7 @@ impl MessageCategory {
             Self::Append => "append",
             Self::Heartbeat => "heartbeat",
             Self::Matched => "matched",
+            Self::Read => "read",
             Self::Denied => "denied",
         }
     }
@@ -61,6 +66,7 @@ impl MessageCategory {
             Self::Append => "append",
             Self::Heartbeat => "heartbeat",
             Self::Matched => "matched",
+            Self::Read => "read index",
             Self::Denied => "denied, rejected",
         }
     }

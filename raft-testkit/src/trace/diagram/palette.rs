@@ -41,6 +41,7 @@ svg .cell-text-committed { fill:#fff; }
 .arrow { fill:none; stroke-width:1.6; }
 .vote { --message:var(--vote); } .append { --message:var(--append); } .heartbeat { --message:var(--heartbeat); }
 .matched { --message:var(--matched); } .denied { --message:var(--denied); }
+.read { --message:var(--command); }
 .arrow, .tip { stroke:var(--message); } .tip { fill:var(--message); } .tip { stroke-width:0; }
 .in-flight { stroke-dasharray:3 4; }
 .cross { stroke:var(--fault); stroke-width:2.4; stroke-linecap:round; }

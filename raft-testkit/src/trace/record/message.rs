@@ -1,7 +1,7 @@
 //! Messages and entries as traces show them.
 
 use raft_core::{
-    AppendOutcome, Body, Entry, LogId, LogIndex, Message, NodeId, Payload, Round, Term,
+    AppendOutcome, Body, Entry, LogId, LogIndex, Message, NodeId, Payload, ReadIndexId, Round, Term,
 };
 use serde::{Deserialize, Serialize};
 
@@ -90,6 +90,18 @@ pub enum BodyView {
         /// The cause, in a few words.
         why: String,
     },
+    /// The request of a follower for the read index (thesis §6.4).
+    ReadIndex {
+        /// The number of the request.
+        id: ReadIndexId,
+    },
+    /// The response to a request for the read index.
+    ReadIndexResponse {
+        /// The number of the request.
+        id: ReadIndexId,
+        /// The read index; `None` if the leader has not committed in its term.
+        read_index: Option<LogIndex>,
+    },
 }
 
 /// An entry of a log.
@@ -165,6 +177,10 @@ impl MessageView {
             Body::TimeoutNow(request) => BodyView::TimeoutNow { last_log: request.last_log },
             Body::TimeoutNowResponse(response) => {
                 BodyView::TimeoutNowDeclined { why: response.reason.to_string() }
+            }
+            Body::ReadIndex(request) => BodyView::ReadIndex { id: request.id },
+            Body::ReadIndexResponse(response) => {
+                BodyView::ReadIndexResponse { id: response.id, read_index: response.read_index }
             }
         };
         Self { id, from: message.from, to: message.to, term: message.term(), body }
