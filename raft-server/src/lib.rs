@@ -17,6 +17,8 @@ struct ReadmeDoctests;
 pub mod certificates;
 #[cfg(feature = "server")]
 pub mod kv;
+#[cfg(feature = "server")]
+pub mod loopback_ports;
 mod node;
 #[cfg(feature = "server")]
 pub mod space;

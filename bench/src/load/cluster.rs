@@ -1,7 +1,7 @@
 //! Three processes of `raft-server serve`, with certificates of their own.
 
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -12,6 +12,7 @@ use raft_server::certificates::{Authority, Validity};
 use raft_server::kv::client::{Client, ClientConfig, Retry};
 use raft_server::kv::protocol::Role;
 use raft_server::kv::state_machine::Put;
+use raft_server::loopback_ports::LoopbackPorts;
 use raft_transport_quic::tls::{PeerIdentity, TlsFiles, TlsIdentity};
 
 const CLUSTER: ClusterId = ClusterId(0x0b_e9c4);
@@ -53,7 +54,8 @@ impl Cluster {
         };
         let client = PeerIdentity::Client { cluster: CLUSTER, name: "load".to_owned() };
         let tls = TlsIdentity::load(&issue(&client, "client")?)?;
-        let ports = free_ports(2 * usize::try_from(NODES)?)?;
+        let reserved = LoopbackPorts::reserve(2 * usize::try_from(NODES)?, 0)?;
+        let ports: Vec<u16> = reserved.udp().map(|address| address.port()).collect();
         let members: Vec<(u64, &[u16])> = (1..=NODES).zip(ports.chunks(2)).collect();
         let mut nodes = Vec::new();
         for (id, ports) in &members {
@@ -207,14 +209,6 @@ impl Drop for Cluster {
             let _ = process.wait();
         }
     }
-}
-
-/// Ports that are free now.
-fn free_ports(count: usize) -> anyhow::Result<Vec<u16>> {
-    let sockets: Vec<UdpSocket> =
-        (0..count).map(|_| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))).collect::<Result<_, _>>()?;
-    let port = |socket: &UdpSocket| Ok(socket.local_addr()?.port());
-    sockets.iter().map(port).collect()
 }
 
 fn config_text(dir: &Path, id: u64, members: &[(u64, &[u16])], files: &TlsFiles) -> String {

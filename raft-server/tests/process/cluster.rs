@@ -1,7 +1,7 @@
 //! A cluster of processes in a temporary directory.
 
 use std::fs::{File, OpenOptions};
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
@@ -9,6 +9,7 @@ use raft_core::{ClusterId, GroupId, Identity, Incarnation, NodeId};
 use raft_server::certificates::{Authority, Validity};
 use raft_server::kv::client::{Client, ClientConfig};
 use raft_server::kv::protocol::StatusReport;
+use raft_server::loopback_ports::LoopbackPorts;
 use raft_transport_quic::tls::{PeerIdentity, TlsFiles, TlsIdentity};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -25,6 +26,7 @@ pub(crate) struct Cluster {
     id: ClusterId,
     authority: Authority,
     nodes: Vec<Node>,
+    _reserved: LoopbackPorts,
 }
 
 struct Node {
@@ -46,9 +48,14 @@ impl Cluster {
         let directory = tempfile::tempdir().unwrap();
         let id = ClusterId(fastrand::u128(1..));
         let authority = Authority::new("process tests").unwrap();
-        let nodes: Vec<_> =
-            free_ports(count).into_iter().map(|ports| Node { ports, process: None }).collect();
-        let cluster = Self { directory, id, authority, nodes };
+        let reserved = LoopbackPorts::reserve(2 * count, count).unwrap();
+        let udp: Vec<_> = reserved.udp().collect();
+        let node = |(udp, http): (&[SocketAddr], _)| Node {
+            ports: Ports { peer: udp[0], client: udp[1], http },
+            process: None,
+        };
+        let nodes = udp.chunks(2).zip(reserved.tcp()).map(node).collect();
+        let cluster = Self { directory, id, authority, nodes, _reserved: reserved };
         std::fs::write(cluster.path("ca.pem"), cluster.authority.certificate_pem()).unwrap();
         cluster.certify("client", &cluster.client_identity(), Validity::ten_years());
         for node in cluster.ids() {
@@ -263,21 +270,4 @@ impl Drop for Cluster {
 /// A file to which a process writes and which a test reads.
 pub(crate) fn capture(path: &Path) -> File {
     File::create(path).unwrap()
-}
-
-/// Ports that are free now. All are bound until the last is chosen, so that they differ.
-fn free_ports(count: usize) -> Vec<Ports> {
-    let mut held = Vec::new();
-    for _ in 0..count {
-        let (peer, client) =
-            (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
-        let http = TcpListener::bind("127.0.0.1:0").unwrap();
-        let ports = Ports {
-            peer: peer.local_addr().unwrap(),
-            client: client.local_addr().unwrap(),
-            http: http.local_addr().unwrap(),
-        };
-        held.push((ports, peer, client, http));
-    }
-    held.into_iter().map(|(ports, ..)| ports).collect()
 }

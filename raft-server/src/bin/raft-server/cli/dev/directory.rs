@@ -1,11 +1,12 @@
 //! The directory of a development cluster: its nodes with their certificates, configurations, data
 //! and logs. Created once and reused by later starts.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use raft_core::{ClusterId, MEMBERS_MAX, NodeId};
 use raft_server::certificates::{Authority, CertificateError, Validity};
+use raft_server::loopback_ports::LoopbackPorts;
 use raft_storage::data_directory::{DirectoryError as LockError, DirectoryLock};
 use raft_transport_quic::tls::PeerIdentity;
 use serde::{Deserialize, Serialize};
@@ -243,22 +244,14 @@ fn node_config(cluster: &Cluster, node: &DevNode) -> String {
     text
 }
 
-/// Ports that are free now. All are bound until the last is chosen, so that they differ.
+/// Ports that are free now. The system gives none of them to an outgoing connection later.
 fn free_ports(count: usize) -> Result<Vec<DevNode>, std::io::Error> {
-    let any = (Ipv4Addr::LOCALHOST, 0);
-    let mut held = Vec::new();
-    for id in (1..).take(count) {
-        let (peer, client) = (UdpSocket::bind(any)?, UdpSocket::bind(any)?);
-        let http = TcpListener::bind(any)?;
-        let node = DevNode {
-            id,
-            peer: peer.local_addr()?,
-            client: client.local_addr()?,
-            http: http.local_addr()?,
-        };
-        held.push((node, peer, client, http));
-    }
-    Ok(held.into_iter().map(|(node, ..)| node).collect())
+    let reserved = LoopbackPorts::reserve(2 * count, count)?;
+    let udp: Vec<_> = reserved.udp().collect();
+    let nodes = (1..).zip(udp.chunks(2)).zip(reserved.tcp());
+    Ok(nodes
+        .map(|((id, ports), http)| DevNode { id, peer: ports[0], client: ports[1], http })
+        .collect())
 }
 
 fn consecutive_ports(base: u16, count: usize) -> Result<Vec<DevNode>, DirectoryError> {
