@@ -61,6 +61,13 @@ impl LogOutline {
             )));
         }
         if !keeps_later_entries {
+            let commit = self.hard_state.commit;
+            if base.index < commit {
+                return Err(StoreError::Invalid(format!(
+                    "cannot reset the log to {base} without later entries: the commit index is \
+                     {commit}"
+                )));
+            }
             self.terms = TermRuns::starting_after(*base);
             return Ok(());
         }

@@ -1,7 +1,7 @@
 //! Builders for the changes that the rules use, and shared checks.
 
 use bytes::Bytes;
-use raft_core::ports::LogStore;
+use raft_core::ports::{LogReset, LogStore};
 use raft_core::{
     Entry, HardState, LogId, LogIndex, Membership, NodeId, Payload, Persist, PersistId, Recovered,
     Term,
@@ -23,8 +23,13 @@ pub(super) fn entries(term: u64, first: u64, last: u64) -> Vec<Entry> {
 }
 
 pub(super) fn membership(term: u64, index: u64, voters: &[u64]) -> Entry {
-    let membership = Membership::of_voters(voters.iter().copied().map(NodeId));
+    let (_, membership) = voters_at(index, voters);
     Entry { id: id(term, index), payload: Payload::Membership(membership) }
+}
+
+/// A membership and the index of its entry.
+pub(super) fn voters_at(index: u64, voters: &[u64]) -> (LogIndex, Membership) {
+    (LogIndex(index), Membership::of_voters(voters.iter().copied().map(NodeId)))
 }
 
 /// An empty change.
@@ -49,6 +54,20 @@ pub(super) fn append(entries: Vec<Entry>) -> Persist {
 /// Replaces all entries from the first of these on.
 pub(super) fn replace(entries: Vec<Entry>) -> Persist {
     Persist { truncate_from: entries.first().map(Entry::index), ..append(entries) }
+}
+
+/// Resets the log to an entry that it holds, with the index and the voters of the base's membership.
+pub(super) fn reset_keeping(base: LogId, (index, voters): (u64, &[u64])) -> Persist {
+    let membership = voters_at(index, voters);
+    let reset = LogReset { base, membership, keeps_later_entries: true };
+    Persist { reset: Some(reset), ..nothing() }
+}
+
+/// Resets the log to a base without entries, together with a hard state of its term.
+pub(super) fn reset_discarding(base: LogId, (index, voters): (u64, &[u64])) -> Persist {
+    let membership = voters_at(index, voters);
+    let reset = LogReset { base, membership, keeps_later_entries: false };
+    Persist { reset: Some(reset), ..hard_state(base.term.get(), None, 0) }
 }
 
 pub(super) fn hard_state(term: u64, voted_for: Option<u64>, commit: u64) -> Persist {

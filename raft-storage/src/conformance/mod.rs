@@ -73,6 +73,14 @@ macro_rules! __each_log_store_rule {
             reads_are_consistent_during_writes
             reader_on_another_thread_returns_all_persisted_entries
             compacted_entries_are_not_read
+            first_membership_of_a_cluster_is_recovered
+            entries_discarded_by_a_reset_never_return
+            reset_past_the_end_of_the_log_is_recovered
+            reset_keeps_matching_entries_after_its_base
+            reset_and_the_rest_of_its_change_are_one_change
+            merged_resets_take_effect_in_order
+            invalid_resets_are_refused_and_write_nothing
+            reads_during_resets_find_no_gap
             memberships_are_recovered_with_their_indexes
             truncated_membership_is_removed
             the_membership_at_the_base_is_kept

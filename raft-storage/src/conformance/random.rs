@@ -6,15 +6,18 @@
 
 use std::env;
 
-use raft_core::ports::LogStore;
-use raft_core::{Entry, HardState, LogIndex, NodeId, Payload, Persist, Prng, Recovered, Term};
+use raft_core::ports::{LogReset, LogStore};
+use raft_core::{
+    Entry, HardState, LogId, LogIndex, Membership, NodeId, Payload, Persist, Prng, Recovered, Term,
+};
 
 use super::StoreFactory;
-use super::changes::{entry, id, membership, nothing, open, read};
+use super::changes::{entry, id, membership, nothing, open, read, voters_at};
 
 const OPERATIONS: u32 = 250;
 
-/// A few hundred random operations: persists of several changes, compactions, reads, restarts.
+/// A few hundred random operations: persists of several changes, resets, compactions, reads,
+/// restarts.
 /// After each one the store equals the model. A failure prints the seed; the environment variable
 /// `LOG_STORE_SEED` sets it.
 pub fn any_sequence_of_operations_matches_the_model<F: StoreFactory>(factory: &mut F) {
@@ -48,9 +51,12 @@ pub fn any_sequence_of_operations_matches_the_model<F: StoreFactory>(factory: &m
 /// The log as a vector that keeps compacted entries.
 #[derive(Default)]
 struct Model {
-    /// Entry `i` is at `i - 1`.
+    /// Entry `i` is at `i - 1`. Up to the base of the last reset, entries stand in for those that
+    /// the log never held.
     entries: Vec<Entry>,
     base: u64,
+    /// The base of the last reset, and the membership there.
+    reset: Option<(u64, (LogIndex, Membership))>,
     hard_state: HardState,
 }
 
@@ -64,6 +70,9 @@ impl Model {
         let mut change = nothing();
         let last_term = self.entries.last().map_or(1, |entry| entry.term().get());
         let term = self.hard_state.term.get().max(last_term) + u64::from(generator.below(4) == 0);
+        if generator.below(8) == 0 {
+            change.reset = Some(self.reset(generator, term));
+        }
         if generator.below(3) > 0 {
             let mut first = self.last() + 1;
             if generator.below(4) == 0 && self.base < self.last() {
@@ -92,6 +101,31 @@ impl Model {
             change.hard_state = Some(self.hard_state);
         }
         change
+    }
+
+    /// A random valid reset, applied to the model.
+    fn reset(&mut self, generator: &mut Prng, term: u64) -> LogReset {
+        let keeps_later_entries = generator.below(2) == 0;
+        let base = if keeps_later_entries {
+            let index = self.base + generator.below(self.last() - self.base + 1);
+            let entry = (index as usize).checked_sub(1).map(|at| self.entries[at].id);
+            entry.unwrap_or_default()
+        } else {
+            let index = self.base + generator.below(self.last() - self.base + 30);
+            let base = if index == 0 { LogId::ORIGIN } else { id(term, index) };
+            self.entries.truncate(index as usize);
+            let stand_ins = self.last() + 1..=index;
+            self.entries.extend(stand_ins.map(|index| Entry::empty(id(0, index))));
+            if let Some(last) = self.entries.last_mut() {
+                *last = Entry::empty(base);
+            }
+            base
+        };
+        self.base = base.index.get();
+        let membership_index = generator.below(self.base + 1);
+        let membership = voters_at(membership_index, &[1, 2, 3 + generator.below(3)]);
+        self.reset = Some((self.base, membership.clone()));
+        LogReset { base, membership, keeps_later_entries }
     }
 
     fn compact(&mut self, generator: &mut Prng, store: &mut impl LogStore) {
@@ -125,25 +159,27 @@ impl Model {
 
     fn check_recovered(&self, recovered: &Recovered) {
         assert_eq!(recovered.hard_state, self.hard_state);
-        assert!(recovered.base.index <= LogIndex(self.base), "the base {}", recovered.base);
+        let (reset_base, at_reset) = self.reset.clone().unzip();
+        let reset_base = reset_base.unwrap_or_default();
+        let bases = reset_base..=self.base;
+        assert!(bases.contains(&recovered.base.index.get()), "the base {}", recovered.base);
         let last = self.entries.last().map_or_else(|| id(0, 0), |entry| entry.id);
         assert_eq!(recovered.terms.last(), last);
         for entry in &self.entries[recovered.base.index.get() as usize..] {
             assert!(recovered.terms.contains(entry.id), "the term at {}", entry.index());
         }
-        let configurations = |base: bool| {
-            let of = |entry: &Entry| match &entry.payload {
-                Payload::Membership(found) => Some((entry.index(), found.clone())),
-                Payload::Empty | Payload::Command(_) => None,
-            };
-            let found = self.entries.iter().filter_map(of);
-            found.filter(move |(index, _)| (*index <= LogIndex(self.base)) == base)
+        let of = |entry: &Entry| match &entry.payload {
+            Payload::Membership(found) => Some((entry.index(), found.clone())),
+            Payload::Empty | Payload::Command(_) => None,
         };
-        let split = recovered.memberships.partition_point(|(index, _)| index.get() <= self.base);
-        let (before, after) = recovered.memberships.split_at(split);
-        assert_eq!(after, configurations(false).collect::<Vec<_>>(), "configurations in the log");
-        let in_force = configurations(true).last().map(|(_, found)| found);
-        assert_eq!(before.last().map(|(_, found)| found.clone()), in_force, "at the base");
+        let since_reset = self.entries.iter().skip(reset_base as usize).filter_map(of);
+        let expected: Vec<_> = at_reset.into_iter().chain(since_reset).collect();
+        let split = |list: &[(LogIndex, Membership)]| {
+            let (before, after) =
+                list.split_at(list.partition_point(|(index, _)| index.get() <= self.base));
+            (before.last().cloned(), after.to_vec())
+        };
+        assert_eq!(split(&recovered.memberships), split(&expected), "at the base, and after it");
     }
 }
 

@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{Log, Shared, keys, persist};
 
-/// What is stored about the compacted prefix.
+/// What is stored about the prefix that the log does not hold.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub(super) struct BaseRecord {
-    /// The last compacted entry.
+    /// The last compacted entry, or the base of the last reset.
     pub(super) base: LogId,
     /// The newest membership at or before it.
     pub(super) membership: Option<(LogIndex, Membership)>,
@@ -31,18 +31,20 @@ pub(super) fn compact(shared: &Shared, log: &mut Log, up_to: LogId) -> Result<()
     written.map_err(|error| shared.failed("writing the new base of the log", error))?;
     log.memberships.drain(..newest.saturating_sub(1));
     log.outline.terms.compact(up_to.index);
-    drop_files(shared, up_to.index)
+    shared.drop_files_before(up_to.index)
 }
 
-/// Drops the files that contain only records before the one with the base. The record with the base
-/// stays: the recovery verifies the base against it, and its presence hides older, overwritten
-/// records.
-fn drop_files(shared: &Shared, base: LogIndex) -> Result<(), StoreError> {
-    let records = shared.records_from(base);
-    let Some(record) = records.current()? else { return Ok(()) };
-    // The upper bound is included.
-    let Some(last) = record.first().get().checked_sub(1) else { return Ok(()) };
-    let (from, to) = (keys::log_key(LogIndex::ZERO), keys::log_key(LogIndex(last)));
-    let dropped = shared.db.delete_file_in_range_cf(shared.log_family(), from, to);
-    dropped.map_err(|error| shared.failed("dropping compacted files", error))
+impl Shared {
+    /// Drops the files that contain only records before the one with the base. The record with the
+    /// base stays: the recovery verifies the base against it, and its presence hides older,
+    /// overwritten records.
+    pub(super) fn drop_files_before(&self, base: LogIndex) -> Result<(), StoreError> {
+        let records = self.records_from(base);
+        let Some(record) = records.current()? else { return Ok(()) };
+        // The upper bound is included.
+        let Some(last) = record.first().get().checked_sub(1) else { return Ok(()) };
+        let (from, to) = (keys::log_key(LogIndex::ZERO), keys::log_key(LogIndex(last)));
+        let dropped = self.db.delete_file_in_range_cf(self.log_family(), from, to);
+        dropped.map_err(|error| self.failed("dropping compacted files", error))
+    }
 }

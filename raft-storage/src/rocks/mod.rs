@@ -41,7 +41,8 @@
 //! record begins with the index after the last index of the record before it. A persist packs its
 //! entries into records of about [`RocksOptions::record_bytes_max`], because an insertion costs the
 //! database more than the bytes of an entry. A truncation inside a record rewrites the head of the
-//! record in the same batch.
+//! record in the same batch. A reset that keeps no entry removes all records and writes one with an
+//! empty entry at the base, in the same batch, so that a record with the base is always there.
 //!
 //! # Durability
 //! [`persist`](LogStore::persist) merges all its changes into one write batch, written with one
@@ -56,6 +57,7 @@
 //! return, so it was never acknowledged. Damage before the final record fails the opening: later
 //! records were synced, and ignoring them would lose votes and acknowledged entries.
 
+mod change;
 mod compact;
 mod keys;
 mod open;
@@ -109,7 +111,7 @@ pub struct RocksLogStore {
 struct Shared {
     db: DB,
     /// The base. Entries up to it may still be on disk, but are no longer part of the log.
-    /// Increased before files are dropped.
+    /// Increased before records are removed or files are dropped.
     base: AtomicU64,
     /// The error after which the store refuses all calls.
     poison: OnceLock<String>,

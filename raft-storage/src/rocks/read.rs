@@ -36,8 +36,8 @@ impl Shared {
         bytes_max: u64,
     ) -> Result<Vec<Entry>, StoreError> {
         let mut records = self.records_from(from);
-        // The base is increased before files are dropped. Read after the iterator has fixed its
-        // snapshot, it distinguishes a compaction from a gap.
+        // The base is increased before entries are removed. Read after the iterator has fixed its
+        // snapshot, it distinguishes a compaction or a reset from a gap.
         if from <= self.base_index() {
             return Ok(Vec::new());
         }

@@ -72,11 +72,20 @@ fn flip_in_record(directory: &Path, first: u64, byte: usize) {
 }
 
 /// The newest write-ahead log file that is not empty.
-fn write_ahead_log(directory: &Path) -> PathBuf {
+pub(crate) fn write_ahead_log(directory: &Path) -> PathBuf {
     let files = fs::read_dir(directory.join("db")).expect("the database's directory");
     let files = files.map(|file| file.expect("a file").path());
     let logs = files.filter(|path| path.extension().is_some_and(|end| end == "log"));
     logs.filter(|path| fs::metadata(path).unwrap().len() > 0).max().expect("a write-ahead log")
+}
+
+/// Copies a directory with everything in it.
+pub(crate) fn copy_directory(from: &Path, to: &Path) {
+    for (path, bytes) in content(from) {
+        let path = to.join(path.strip_prefix(from).expect("a file of the directory"));
+        fs::create_dir_all(path.parent().expect("has a parent")).expect("creates");
+        fs::write(path, bytes).expect("writes");
+    }
 }
 
 /// Every file of a directory with its content.

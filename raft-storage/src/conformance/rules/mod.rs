@@ -3,10 +3,12 @@
 
 mod compaction;
 mod reads;
+mod resets;
 mod state;
 mod writes;
 
 pub use compaction::*;
 pub use reads::*;
+pub use resets::*;
 pub use state::*;
 pub use writes::*;

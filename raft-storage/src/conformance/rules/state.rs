@@ -1,11 +1,12 @@
 //! Rules about hard state, memberships and the broken mark.
 
 use raft_core::ports::LogStore;
-use raft_core::{BrokenMark, HardState, LogIndex, Membership, NodeId, Persist, Term};
+use raft_core::{BrokenMark, HardState, LogIndex, NodeId, Persist, Term};
 
 use crate::conformance::StoreFactory;
 use crate::conformance::changes::{
     append, entries, entry, hard_state, id, membership, nothing, open, open_with, replace,
+    voters_at,
 };
 
 /// Term, vote and commit index are recovered as last written.
@@ -86,8 +87,4 @@ pub fn the_broken_mark_is_kept<F: StoreFactory>(factory: &mut F) {
     store.persist(&twice).expect("persists");
     drop(store);
     assert_eq!(open(factory).1.broken, Some(mark(4)));
-}
-
-fn voters_at(index: u64, voters: &[u64]) -> (LogIndex, Membership) {
-    (LogIndex(index), Membership::of_voters(voters.iter().copied().map(NodeId)))
 }
