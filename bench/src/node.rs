@@ -66,7 +66,7 @@ async fn start(hub: Hub, node: NodeId, members: [NodeId; 3]) -> Result<NodeHandl
     let node = Node::builder()
         .config(Config::new(identity, node.get(), Settings::default())?)
         .bootstrap(Membership::of_voters(members))
-        .peers(members.map(|node| PeerAddress { node, address: String::new() }).into())
+        .peers(members.map(|node| PeerAddress::new(node, "")).into())
         .state_machine(Bucket(0))
         .store(MemLogStore::new())
         .transport(move |inbox| Ok(Arc::new(hub.join(node, inbox)) as Arc<dyn Transport>));

@@ -79,7 +79,7 @@ fn main() -> Result<()> {
     let (one, two) = (Node::start(ONE, workers)?, Node::start(TWO, workers)?);
     // Node 2 accepts connections from node 1 and dials an unused port. With two connections at once,
     // one would be closed during the measurement.
-    two.transport.set_peers(&[PeerAddress { node: ONE, address: "127.0.0.1:1".to_owned() }]);
+    two.transport.set_peers(&[PeerAddress::new(ONE, "127.0.0.1:1")]);
     one.transport.set_peers(&[two.address()]);
     while !one.transport.status().iter().any(|peer| peer.connected) {
         std::thread::yield_now();
@@ -174,7 +174,7 @@ impl Node {
     }
 
     fn address(&self) -> PeerAddress {
-        PeerAddress { node: self.node, address: self.transport.local_addr().to_string() }
+        PeerAddress::new(self.node, self.transport.local_addr().to_string())
     }
 }
 

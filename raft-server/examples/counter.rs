@@ -57,7 +57,7 @@ async fn start(hub: Hub, node: NodeId, members: [NodeId; 3]) -> Result<NodeHandl
     let node = Node::builder()
         .config(config)
         .bootstrap(Membership::of_voters(members))
-        .peers(members.map(|node| PeerAddress { node, address: String::new() }).into())
+        .peers(members.map(|node| PeerAddress::new(node, "")).into())
         .state_machine(Counter(0))
         .store(MemLogStore::new())
         .transport(move |inbox| Ok(Arc::new(hub.join(node, inbox)) as Arc<dyn Transport>));

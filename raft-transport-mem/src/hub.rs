@@ -1,6 +1,5 @@
 //! The in-process network, and each node's endpoint on it.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -8,28 +7,12 @@ use raft_core::ports::{Inbox, PeerAddress, Transport};
 use raft_core::{Message, NodeId};
 
 use crate::link::Link;
+use crate::network::{MemNode, Network};
 
 /// A network inside this process. Clones refer to the same network.
 #[derive(Clone, Default)]
 pub struct Hub {
     network: Arc<RwLock<Network>>,
-}
-
-#[derive(Default)]
-struct Network {
-    endpoints: BTreeMap<NodeId, Endpoint>,
-    /// Ordered pairs (from, to) between which messages are dropped. Kept when nodes leave.
-    cuts: BTreeSet<(NodeId, NodeId)>,
-    joined_count: u64,
-}
-
-/// The registration of one node.
-struct Endpoint {
-    /// Number of the join that made it: a later join of the same node replaces an earlier one.
-    join: u64,
-    link: Arc<Link>,
-    /// The only nodes to which messages are sent and from which they are accepted.
-    peers: BTreeSet<NodeId>,
 }
 
 /// The transport of one node on a [`Hub`]. Dropping it removes the node from the hub.
@@ -46,22 +29,16 @@ impl Hub {
         Self::default()
     }
 
-    /// Joins as `node`; messages to it are delivered to `inbox`. If the node has joined before, the
+    /// Joins as a node; messages to it are delivered to `inbox`. If the node has joined before, the
     /// new transport replaces the earlier one, which then neither sends nor receives.
     #[must_use]
-    pub fn join(&self, node: NodeId, inbox: Arc<dyn Inbox>) -> MemTransport {
-        let link = Arc::new(Link::new(inbox));
-        let (join, earlier) = {
-            let mut network = self.write();
-            network.joined_count += 1;
-            let join = network.joined_count;
-            let endpoint = Endpoint { join, link, peers: BTreeSet::new() };
-            (join, network.endpoints.insert(node, endpoint))
-        };
+    pub fn join(&self, node: impl Into<MemNode>, inbox: Arc<dyn Inbox>) -> MemTransport {
+        let identity = node.into();
+        let (join, earlier) = self.write().join(identity, Arc::new(Link::new(inbox)));
         if let Some(earlier) = earlier {
             earlier.link.close();
         }
-        MemTransport { hub: self.clone(), node, join }
+        MemTransport { hub: self.clone(), node: identity.node, join }
     }
 
     /// Drops all messages between the two nodes, in both directions, until [`Hub::heal`]. If they
@@ -113,7 +90,7 @@ impl Hub {
     fn leave(&self, node: NodeId, join: u64) {
         let (link, connected) = {
             let mut network = self.write();
-            if network.endpoints.get(&node).is_none_or(|endpoint| endpoint.join != join) {
+            if !network.is_current(node, join) {
                 return;
             }
             let connected = network.connected_to(node);
@@ -137,31 +114,13 @@ impl Hub {
     }
 }
 
-impl Network {
-    /// Whether a message from one node reaches the other: both have joined, each is a configured
-    /// peer of the other, and the direction is not cut.
-    fn connects(&self, from: NodeId, to: NodeId) -> bool {
-        let (Some(sender), Some(receiver)) = (self.endpoints.get(&from), self.endpoints.get(&to))
-        else {
-            return false;
-        };
-        let configured = sender.peers.contains(&to) && receiver.peers.contains(&from);
-        configured && !self.cuts.contains(&(from, to))
-    }
-
-    /// The links of the nodes whose messages reach this node.
-    fn connected_to(&self, node: NodeId) -> Vec<Arc<Link>> {
-        let reaching = self.endpoints.iter().filter(|&(&other, _)| self.connects(other, node));
-        reaching.map(|(_, endpoint)| endpoint.link.clone()).collect()
-    }
-}
-
 impl Transport for MemTransport {
     fn send(&self, message: Message) {
         let link = {
             let network = self.hub.read();
-            let current = network.endpoints.get(&self.node).is_some_and(|s| s.join == self.join);
-            if !current || message.from != self.node || !network.connects(self.node, message.to) {
+            let is_current = network.is_current(self.node, self.join);
+            if !is_current || message.from != self.node || !network.connects(self.node, message.to)
+            {
                 return;
             }
             network.endpoints.get(&message.to).map(|endpoint| endpoint.link.clone())
@@ -171,38 +130,19 @@ impl Transport for MemTransport {
         }
     }
 
-    /// Ignores addresses. Messages pass between two nodes while each is a peer of the other.
+    /// Ignores addresses. Messages pass between two nodes while neither refuses the other.
     fn set_peers(&self, peers: &[PeerAddress]) {
-        let peers: BTreeSet<NodeId> =
-            peers.iter().map(|peer| peer.node).filter(|&peer| peer != self.node).collect();
-        let mut unreachable = Vec::new();
-        let mut disconnected = Vec::new();
-        let own = {
+        let others = peers.iter().filter(|peer| peer.node != self.node);
+        let peers = others.map(|peer| (peer.node, peer.incarnation)).collect();
+        let notices = {
             let mut network = self.hub.write();
-            let Some(endpoint) = network.endpoints.get(&self.node).filter(|s| s.join == self.join)
-            else {
+            if !network.is_current(self.node, self.join) {
                 return;
-            };
-            let removed: Vec<NodeId> = endpoint.peers.difference(&peers).copied().collect();
-            for &peer in &removed {
-                if network.connects(peer, self.node) {
-                    disconnected
-                        .extend(network.endpoints.get(&peer).map(|endpoint| endpoint.link.clone()));
-                }
             }
-            let added: Vec<NodeId> = peers.difference(&endpoint.peers).copied().collect();
-            let Some(endpoint) = network.endpoints.get_mut(&self.node) else { return };
-            endpoint.peers = peers;
-            let own = endpoint.link.clone();
-            unreachable
-                .extend(added.into_iter().filter(|&peer| !network.connects(self.node, peer)));
-            own
+            network.set_peers(self.node, peers)
         };
-        for peer in unreachable {
-            own.inbox().peer_unreachable(peer);
-        }
-        for other in disconnected {
-            other.inbox().peer_unreachable(self.node);
+        for notice in notices {
+            notice.deliver();
         }
     }
 }

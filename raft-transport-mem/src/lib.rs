@@ -22,12 +22,13 @@
 //! let hub = Hub::new();
 //! let one = hub.join(NodeId(1), Arc::new(Printer));
 //! let two = hub.join(NodeId(2), Arc::new(Printer));
-//! one.set_peers(&[PeerAddress { node: NodeId(2), address: String::new() }]);
-//! two.set_peers(&[PeerAddress { node: NodeId(1), address: String::new() }]);
+//! one.set_peers(&[PeerAddress::new(NodeId(2), "")]);
+//! two.set_peers(&[PeerAddress::new(NodeId(1), "")]);
 //! ```
 
 mod hub;
 mod link;
+mod network;
 
 /// Compiles the example of the README.
 #[cfg(doctest)]
@@ -36,3 +37,4 @@ struct ReadmeDoctests;
 
 pub use hub::{Hub, MemTransport};
 pub use link::QUEUE_MESSAGES_MAX;
+pub use network::MemNode;

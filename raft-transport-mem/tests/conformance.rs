@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use raft_core::ports::{Inbox, PeerAddress};
 use raft_core::{ClusterId, NodeId};
-use raft_testkit::suite::transport::TransportFactory;
-use raft_transport_mem::{Hub, MemTransport};
+use raft_testkit::suite::transport::{TestNode, TransportFactory};
+use raft_transport_mem::{Hub, MemNode, MemTransport};
 
 struct OneHub(Hub);
 
@@ -14,12 +14,13 @@ impl TransportFactory for OneHub {
 
     const CLUSTER: ClusterId = ClusterId(1);
 
-    fn start(&mut self, node: NodeId, inbox: Arc<dyn Inbox>) -> Arc<MemTransport> {
-        Arc::new(self.0.join(node, inbox))
+    fn start(&mut self, node: TestNode, inbox: Arc<dyn Inbox>) -> Arc<MemTransport> {
+        let TestNode { node, incarnation, bootstrap_fingerprint } = node;
+        Arc::new(self.0.join(MemNode { node, incarnation, bootstrap_fingerprint }, inbox))
     }
 
     fn address(&mut self, node: NodeId) -> PeerAddress {
-        PeerAddress { node, address: String::new() }
+        PeerAddress::new(node, "")
     }
 }
 

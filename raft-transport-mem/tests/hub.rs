@@ -57,7 +57,7 @@ fn vote(from: NodeId, to: NodeId, term: Term) -> Message {
 }
 
 fn peers(ids: &[u64]) -> Vec<PeerAddress> {
-    let address = |&id: &u64| PeerAddress { node: NodeId(id), address: String::new() };
+    let address = |&id: &u64| PeerAddress::new(NodeId(id), "");
     ids.iter().map(address).collect()
 }
 

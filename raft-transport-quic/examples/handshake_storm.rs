@@ -46,7 +46,7 @@ fn main() -> anyhow::Result<()> {
         config.handshakes_per_source_max = DIALLERS;
         QuicTransport::start(config, Arc::new(Discard))?
     };
-    transport.set_peers(&[PeerAddress { node: NodeId(2), address: "192.0.2.1:1".to_owned() }]);
+    transport.set_peers(&[PeerAddress::new(NodeId(2), "192.0.2.1:1")]);
     report("quiet", &node, 0)?;
     let diallers = tokio::runtime::Builder::new_multi_thread();
     let diallers = { diallers }.worker_threads(1).enable_all().build()?;

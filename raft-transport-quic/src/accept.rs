@@ -65,7 +65,13 @@ fn start_handshake(
                     match timeout_at(deadline, established).await {
                         Ok(Ok(())) => {}
                         Ok(Err(reason)) => shared.refused(remote, &reason),
-                        Err(_) => shared.refused(remote, "no hello arrived in time"),
+                        Err(_) => {
+                            let reason = "the hello exchange was not completed in time";
+                            // The connection may be in use already, if the peer permits no stream
+                            // for the hello of this node.
+                            connection.close(CloseCode::Protocol.into(), reason.as_bytes());
+                            shared.refused(remote, reason);
+                        }
                     }
                     drop(permit);
                 });
@@ -124,12 +130,15 @@ async fn establish_accepted(
     connection: &Connection,
 ) -> Result<(), String> {
     let node = peer.node;
-    let received = match receive_hello(shared, connection).await {
+    let received = match receive_hello(shared, connection, peer).await {
         Ok(received) => received,
         // The peer prefers another connection that came into use while it dialled this one.
         Err(_) if establish::was_replaced_by_peer(connection) => return Ok(()),
         Err(error) => {
             connection.close(error.code().into(), error.to_string().as_bytes());
+            if let Some(refusal) = error.refusal_by_peer() {
+                shared.refused_by_peer(peer, refusal, &error.to_string());
+            }
             return Err(format!("node {node}: {error}"));
         }
     };
@@ -137,7 +146,7 @@ async fn establish_accepted(
         establish::select(shared, peer, connection, &received, node);
     match selection {
         Selection::InUse { hello_sequence } => {
-            let outgoing = send_hello(shared, connection, hello_sequence).await;
+            let outgoing = send_hello(shared, connection, peer, hello_sequence).await;
             let outgoing = outgoing.map_err(|error| {
                 peer_connection.close(CloseCode::Protocol, "the hello could not be sent");
                 format!("node {node}: {error}")

@@ -1,6 +1,7 @@
 //! Close codes of connections, and descriptions of why a connection was closed.
 
 use quinn::{ConnectionError, TransportErrorCode, VarInt};
+use raft_core::ports::PeerRefusal;
 
 /// The application error code with which a connection is closed. The numbers are part of both
 /// protocols. A close also carries a text for logs.
@@ -38,6 +39,12 @@ pub enum CloseCode {
     NotAPeer = 13,
     /// The two sides support no common protocol version.
     Version = 14,
+    /// The side that receives the close is not the incarnation that the closing side admits.
+    WrongIncarnation = 15,
+    /// The closing side is not the incarnation that the side that receives the close admits.
+    NotAdmitted = 16,
+    /// The two nodes were bootstrapped with different memberships.
+    OtherBootstrap = 17,
 }
 
 impl From<CloseCode> for VarInt {
@@ -52,6 +59,20 @@ pub(crate) fn is_replaced(close: &ConnectionError) -> bool {
         close,
         ConnectionError::ApplicationClosed(close) if close.error_code == CloseCode::Replaced.into()
     )
+}
+
+/// The refusal of this node that a close by the peer states; `None` if the close states none.
+pub(crate) fn refusal_in(close: &ConnectionError) -> Option<PeerRefusal> {
+    let ConnectionError::ApplicationClosed(close) = close else { return None };
+    let refusals = [
+        (CloseCode::NotAPeer, PeerRefusal::NotAPeer),
+        (CloseCode::Removed, PeerRefusal::NotAPeer),
+        (CloseCode::WrongIncarnation, PeerRefusal::WrongIncarnation),
+        (CloseCode::OtherBootstrap, PeerRefusal::OtherBootstrap),
+        (CloseCode::Version, PeerRefusal::Version),
+    ];
+    let found = refusals.into_iter().find(|&(code, _)| close.error_code == code.into());
+    found.map(|(_, refusal)| refusal)
 }
 
 /// Describes why a connection was closed, and by which side.

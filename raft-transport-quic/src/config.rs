@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use raft_core::{ClusterId, NodeId};
+use raft_core::{ClusterId, Incarnation, NodeId};
 
 use crate::error::TransportError;
 use crate::tls::TlsIdentity;
@@ -19,6 +19,12 @@ pub struct QuicConfig {
     pub cluster: ClusterId,
     /// The id of this node. The certificate must contain the same one.
     pub node: NodeId,
+    /// The incarnation of this node, which peers compare with the one that they admit; `None` is
+    /// not compared.
+    pub incarnation: Option<Incarnation>,
+    /// Identifies the membership that the cluster was bootstrapped with: two nodes whose values
+    /// differ refuse each other. `None` is not compared.
+    pub bootstrap_fingerprint: Option<u64>,
     /// The UDP address to listen on and to dial from.
     pub listen: SocketAddr,
     /// The certificate of this node, its key, and the trusted authorities.
@@ -69,6 +75,8 @@ impl QuicConfig {
         Self {
             cluster,
             node,
+            incarnation: None,
+            bootstrap_fingerprint: None,
             listen,
             tls,
             idle_timeout: Duration::from_secs(5),

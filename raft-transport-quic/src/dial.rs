@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use quinn::Connection;
+use quinn::{Connection, ConnectionError};
+use raft_core::ports::PeerRefusal;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::backoff::Backoff;
-use crate::close::describe_close;
+use crate::close::{describe_close, refusal_in};
 use crate::establish::{self, NewConnection};
 use crate::handshake::HandshakeRuntime;
 use crate::hello_exchange::{HelloError, receive_hello, send_hello};
@@ -42,18 +43,41 @@ pub(crate) async fn run(shared: Arc<Shared>, peer: Arc<Peer>) {
         backoff.record_dial();
         if let Err(error) = dial(&shared, &peer, backoff.dials()).await {
             increment(&peer.metrics.failed_dials);
-            failures.log(&shared, &peer, backoff.dials(), &error);
-            peer.metrics.set_last_error(Some(error));
+            let DialError { text, refusal } = error;
+            failures.log(&shared, &peer, backoff.dials(), &text);
             if peer.mark_unreachable() {
                 shared.inbox.peer_unreachable(peer.node);
             }
+            if let Some(refusal) = refusal {
+                shared.refused_by_peer(&peer, refusal, &text);
+            }
+            peer.metrics.set_last_error(Some(text));
         }
+    }
+}
+
+/// Why a dial failed.
+struct DialError {
+    text: String,
+    /// Set if the peer refuses this node.
+    refusal: Option<PeerRefusal>,
+}
+
+impl From<String> for DialError {
+    fn from(text: String) -> Self {
+        Self { text, refusal: None }
+    }
+}
+
+impl From<&ConnectionError> for DialError {
+    fn from(close: &ConnectionError) -> Self {
+        Self { text: describe_close(close), refusal: refusal_in(close) }
     }
 }
 
 /// Dials once. Success means that a connection is in use, this one or another, or that the peer
 /// prefers another one whose hello has not arrived yet.
-async fn dial(shared: &Arc<Shared>, peer: &Arc<Peer>, attempt: u32) -> Result<(), String> {
+async fn dial(shared: &Arc<Shared>, peer: &Arc<Peer>, attempt: u32) -> Result<(), DialError> {
     let Some(address) = peer.address() else { return Ok(()) };
     let usable = resolve(&address, shared.local_addr).await?;
     peer.record_resolved(&usable);
@@ -71,7 +95,7 @@ async fn dial(shared: &Arc<Shared>, peer: &Arc<Peer>, attempt: u32) -> Result<()
         // A connection that the peer dialled may come into use first. This dial is not needed then.
         let mut connected = peer.connected();
         let connection = tokio::select! {
-            connection = connecting => connection.map_err(|close| describe_close(&close))?,
+            connection = connecting => connection.map_err(|close| DialError::from(&close))?,
             _ = connected.wait_for(|connected| *connected) => return Ok(()),
         };
         handshake.complete();
@@ -79,11 +103,11 @@ async fn dial(shared: &Arc<Shared>, peer: &Arc<Peer>, attempt: u32) -> Result<()
     });
     match established.await {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(format!("{at}: {error}")),
-        Err(_) => Err(format!(
+        Ok(Err(error)) => Err(DialError { text: format!("{at}: {}", error.text), ..error }),
+        Err(_) => Err(DialError::from(format!(
             "{at}: no response within {} ms; check that the node runs and receives UDP packets",
             limit.as_millis()
-        )),
+        ))),
     }
 }
 
@@ -93,11 +117,11 @@ async fn establish_dialled(
     shared: &Arc<Shared>,
     peer: &Arc<Peer>,
     connection: &Connection,
-) -> Result<(), String> {
+) -> Result<(), DialError> {
     if let Err(refusal) = tls::dialled_identity(connection, shared.config.cluster, Some(peer.node))
     {
         refusal.close(connection);
-        return Err(refusal.to_string());
+        return Err(refusal.to_string().into());
     }
     let mut connected = peer.connected();
     // Must be held until the connection is in use or given up.
@@ -106,8 +130,8 @@ async fn establish_dialled(
         return Ok(());
     };
     let exchange = async {
-        let outgoing = send_hello(shared, connection, offer.hello_sequence).await?;
-        Ok::<_, HelloError>((outgoing, receive_hello(shared, connection).await?))
+        let outgoing = send_hello(shared, connection, peer, offer.hello_sequence).await?;
+        Ok::<_, HelloError>((outgoing, receive_hello(shared, connection, peer).await?))
     };
     let exchanged = tokio::select! {
         exchanged = exchange => exchanged,
@@ -126,10 +150,10 @@ async fn establish_dialled(
         Err(error) => {
             // The peer's reason for the close contains more than the error of the stream.
             if let Some(close) = connection.close_reason() {
-                return Err(describe_close(&close));
+                return Err(DialError::from(&close));
             }
             connection.close(error.code().into(), error.to_string().as_bytes());
-            return Err(error.to_string());
+            return Err(DialError { text: error.to_string(), refusal: error.refusal_by_peer() });
         }
     };
     let NewConnection { selection, peer_connection } =
@@ -143,10 +167,10 @@ async fn establish_dialled(
             establish::close_superfluous(connection);
             Ok(())
         }
-        Selection::Closed => establish::closed_before_use(connection),
+        Selection::Closed => Ok(establish::closed_before_use(connection)?),
         Selection::PeerRemoved => {
             establish::close_removed(connection);
-            Err("the peer was removed from the peer set".to_owned())
+            Err("the peer was removed from the peer set".to_owned().into())
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use quinn::{Connection, SendStream};
 use raft_core::NodeId;
 
-use crate::close::{CloseCode, describe_close, is_replaced};
+use crate::close::{CloseCode, describe_close, is_replaced, refusal_in};
 use crate::connection_context::ConnectionContext;
 use crate::hello::SUPPORTED;
 use crate::hello_exchange::ReceivedHello;
@@ -109,6 +109,9 @@ async fn watch_close(shared: Arc<Shared>, peer: Arc<Peer>, peer_connection: Arc<
         );
         if peer.mark_unreachable() {
             shared.inbox.peer_unreachable(peer.node);
+        }
+        if let Some(refusal) = refusal_in(&close) {
+            shared.refused_by_peer(&peer, refusal, &reason);
         }
     }
 }

@@ -1,10 +1,13 @@
 //! Sends and receives the hellos on a new connection.
 
 use quinn::{Connection, RecvStream, SendStream};
+use raft_core::ports::PeerRefusal;
 
+use crate::claims::{self, ClaimsRefusal};
 use crate::close::{CloseCode, describe_close};
 use crate::frame::{FrameReader, FrameTooLarge, write_frame};
 use crate::hello::{Hello, SUPPORTED};
+use crate::peer::Peer;
 use crate::shared::Shared;
 use crate::stream_kind::StreamKind;
 use crate::stream_writer::open_stream;
@@ -29,6 +32,8 @@ pub(crate) enum HelloError {
     NoHello,
     #[error(transparent)]
     Version(#[from] NoCommonVersion),
+    #[error(transparent)]
+    Claims(#[from] ClaimsRefusal),
 }
 
 impl HelloError {
@@ -37,6 +42,16 @@ impl HelloError {
         match self {
             Self::Closed(_) | Self::NoHello => CloseCode::Protocol,
             Self::Version(_) => CloseCode::Version,
+            Self::Claims(refusal) => refusal.code(),
+        }
+    }
+
+    /// The refusal of this node by the peer that the peer's hello shows, if it shows one.
+    pub(crate) const fn refusal_by_peer(&self) -> Option<PeerRefusal> {
+        match self {
+            Self::Closed(_) | Self::NoHello => None,
+            Self::Version(_) => Some(PeerRefusal::Version),
+            Self::Claims(refusal) => refusal.refusal_by_peer(),
         }
     }
 }
@@ -51,6 +66,7 @@ impl From<quinn::WriteError> for HelloError {
 pub(crate) async fn send_hello(
     shared: &Shared,
     connection: &Connection,
+    peer: &Peer,
     sequence: u64,
 ) -> Result<SendStream, HelloError> {
     let mut outgoing = open_stream(connection, StreamKind::Control).await?;
@@ -59,6 +75,7 @@ pub(crate) async fn send_hello(
         instance: shared.instance,
         sequence,
         frame_bytes_max: shared.config.frame_bytes_max,
+        claims: claims::ours(&shared.config, peer),
     };
     let mut buffer = Vec::new();
     write_frame(&mut buffer, Hello::FRAME_BYTES_MAX, |to| {
@@ -74,6 +91,7 @@ pub(crate) async fn send_hello(
 pub(crate) async fn receive_hello(
     shared: &Shared,
     connection: &Connection,
+    peer: &Peer,
 ) -> Result<ReceivedHello, HelloError> {
     let closed = |error: &dyn std::fmt::Display| match connection.close_reason() {
         Some(close) => HelloError::Closed(describe_close(&close)),
@@ -95,6 +113,7 @@ pub(crate) async fn receive_hello(
     };
     let hello = Hello::decode(frame).ok_or(HelloError::NoHello)?;
     let version = SUPPORTED.agree(hello.versions)?;
+    claims::check(&shared.config, peer, &hello.claims)?;
     if hello.frame_bytes_max < shared.config.frame_bytes_max {
         tracing::warn!(
             node = %shared.config.node, ours = shared.config.frame_bytes_max,

@@ -17,6 +17,7 @@
 mod accept;
 mod admission;
 mod backoff;
+mod claims;
 mod close;
 mod config;
 mod connection_context;

@@ -3,7 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use raft_core::{Message, NodeId};
+use raft_core::ports::{PeerAddress, PeerRefusal};
+use raft_core::{Incarnation, Message, NodeId};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
@@ -33,12 +34,16 @@ struct State {
     offered: bool,
     /// The configured address; `None` while the peer is not in the set.
     address: Option<String>,
+    /// The only incarnation of the peer that is accepted.
+    admitted: Option<Incarnation>,
     /// The sources to which `address` was last resolved.
     resolved: Vec<Source>,
     /// The source at which the peer last proved its identity.
     authenticated: Option<Source>,
     /// The inbox was notified that this peer is unreachable, and no connection came into use since.
     unreachable_reported: bool,
+    /// The refusal by the peer that the inbox was notified of; `None` once a connection is in use.
+    refusal_reported: Option<PeerRefusal>,
     /// The task that dials the peer.
     dialler: Option<AbortHandle>,
     /// The peer was removed from the set or the transport is shut down. No connection comes into
@@ -138,6 +143,7 @@ impl Peer {
             increment(&self.metrics.connections);
             self.metrics.set_last_error(None);
             state.unreachable_reported = false;
+            state.refusal_reported = None;
             // Assigned under the same lock as the selection: earlier offers of this node have lower
             // numbers, and offers after the loss of this connection have higher ones.
             let hello_sequence = state.next_hello_sequence();
@@ -170,19 +176,45 @@ impl Peer {
         state.connection.is_none() && !std::mem::replace(&mut state.unreachable_reported, true)
     }
 
-    /// Adds the peer to the set, with this address. `start_dialler` is called if no task dials the
-    /// peer.
-    pub(crate) fn configure(&self, address: &str, start_dialler: impl FnOnce() -> AbortHandle) {
+    /// Returns whether the caller must notify the inbox of this refusal by the peer: once for each
+    /// change, and never while a connection is in use.
+    pub(crate) fn mark_refused(&self, refusal: PeerRefusal) -> bool {
         let mut state = self.lock();
-        state.removed = false;
-        if state.address.as_deref() != Some(address) {
-            state.address = Some(address.to_owned());
+        state.connection.is_none() && state.refusal_reported.replace(refusal) != Some(refusal)
+    }
+
+    /// Adds the peer to the set or changes its address and incarnation. `start_dialler` is called
+    /// if no task dials the peer; after a change, a new task dials it without a pause.
+    ///
+    /// A connection to an earlier address or to another incarnation is closed.
+    pub(crate) fn configure(&self, to: &PeerAddress, start_dialler: impl FnOnce() -> AbortHandle) {
+        let (connection, outdated) = {
+            let mut state = self.lock();
+            let is_new_address = state.address.as_deref() != Some(&to.address);
+            let is_changed = is_new_address || state.admitted != to.incarnation;
+            state.removed = false;
+            state.admitted = to.incarnation;
             // The dialler resolves a host name.
-            let literal = address.parse::<SocketAddr>();
-            state.resolved = literal.into_iter().map(|found| found.ip().into()).collect();
-        }
-        if state.dialler.is_none() {
-            state.dialler = Some(start_dialler());
+            let literal = to.address.parse::<SocketAddr>().ok();
+            if is_new_address {
+                state.address = Some(to.address.clone());
+                state.resolved = literal.into_iter().map(|found| found.ip().into()).collect();
+            }
+            if is_changed {
+                state.refusal_reported = None;
+                if let Some(dialler) = state.dialler.take() {
+                    dialler.abort();
+                }
+            }
+            if state.dialler.is_none() {
+                state.dialler = Some(start_dialler());
+            }
+            let Some(connection) = state.connection.clone() else { return };
+            let outdated = connection.outdated(to.incarnation, is_new_address.then_some(literal));
+            (connection, outdated)
+        };
+        if let Some((code, reason)) = outdated {
+            connection.close(code, &reason);
         }
     }
 
@@ -219,6 +251,11 @@ impl Peer {
         if let Some(connection) = connection {
             connection.close(CloseCode::Shutdown, reason);
         }
+    }
+
+    /// The only incarnation of the peer that is accepted; `None` accepts every incarnation.
+    pub(crate) fn admitted(&self) -> Option<Incarnation> {
+        self.lock().admitted
     }
 
     pub(crate) fn address(&self) -> Option<String> {

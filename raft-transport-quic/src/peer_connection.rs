@@ -1,10 +1,11 @@
 //! A connection to a peer with its send queues.
 
 use std::array;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use quinn::Connection;
-use raft_core::{Message, NodeId};
+use raft_core::{Incarnation, Message, NodeId};
 
 use crate::close::CloseCode;
 use crate::hello::Hello;
@@ -44,6 +45,26 @@ impl PeerConnection {
         self.queue(StreamKind::of(message.body())).push(message)
     }
 
+    /// The code and the reason to close this connection with after a change of the peer set; `None`
+    /// if it may stay. A changed address is passed in `moved`, with its literal form if it has one.
+    pub(crate) fn outdated(
+        &self,
+        admitted: Option<Incarnation>,
+        moved: Option<Option<SocketAddr>>,
+    ) -> Option<(CloseCode, String)> {
+        if let (Some(admitted), Some(found)) = (admitted, self.hello.claims.incarnation)
+            && admitted != found
+        {
+            let reason = format!(
+                "the peer is admitted with incarnation {admitted}, and this is incarnation {found}"
+            );
+            return Some((CloseCode::WrongIncarnation, reason));
+        }
+        let remote = self.quic.remote_address();
+        let stays = moved.is_none_or(|to| to.is_some_and(|to| is_same(to, remote)));
+        (!stays).then(|| (CloseCode::Replaced, "the address of the peer has changed".to_owned()))
+    }
+
     /// Closes the connection and drops the queued messages.
     pub(crate) fn close(&self, code: CloseCode, reason: &str) {
         self.quic.close(code.into(), reason.as_bytes());
@@ -64,6 +85,11 @@ impl PeerConnection {
     pub(crate) fn record_opened(&self, kind: StreamKind) -> bool {
         self.opened.fetch_or(bit(kind), Ordering::Relaxed) & bit(kind) == 0
     }
+}
+
+/// An IPv4 address has another form on a socket that is bound to an IPv6 address.
+fn is_same(one: SocketAddr, other: SocketAddr) -> bool {
+    (one.ip().to_canonical(), one.port()) == (other.ip().to_canonical(), other.port())
 }
 
 const fn bit(kind: StreamKind) -> u8 {

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use quinn::Endpoint;
 use raft_core::NodeId;
-use raft_core::ports::Inbox;
+use raft_core::ports::{Inbox, PeerRefusal};
 use tokio::runtime::Handle;
 
 use crate::admission::{Admission, Source};
@@ -60,6 +60,13 @@ impl Shared {
     pub(crate) fn refused(&self, remote: RemoteAddress, reason: &str) {
         increment(&self.accepts.failed);
         self.refusal_log.log(self.config.node, remote, reason);
+    }
+
+    /// Notifies the inbox that a peer refuses this node, unless it was notified before.
+    pub(crate) fn refused_by_peer(&self, peer: &Peer, refusal: PeerRefusal, reason: &str) {
+        if peer.mark_refused(refusal) {
+            self.inbox.refused_by_peer(peer.node, refusal, reason);
+        }
     }
 
     /// Closes all connections and the endpoint.

@@ -136,11 +136,11 @@ impl Transport for QuicTransport {
                 peer.remove();
             }
         }
-        for PeerAddress { node, address } in peers {
-            if *node == shared.config.node {
+        for address in peers {
+            if address.node == shared.config.node {
                 continue;
             }
-            let peer = shared.peer_or_new(*node);
+            let peer = shared.peer_or_new(address.node);
             peer.configure(address, || {
                 shared.runtime.spawn(dial::run(shared.clone(), peer.clone())).abort_handle()
             });

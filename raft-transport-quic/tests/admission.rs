@@ -116,7 +116,7 @@ async fn handshakes_from_other_addresses_do_not_use_up_the_reserve_of_a_peer() {
     const PEER: [u8; 4] = [127, 0, 0, 1];
     let ca = Authority::new("ours");
     let two = node_with_limits(4, 4, ca.node(TWO));
-    two.set_peers(&[PeerAddress { node: ONE, address: "127.0.0.1:1".to_owned() }]);
+    two.set_peers(&[PeerAddress::new(ONE, "127.0.0.1:1")]);
     let mut stalled = StalledDials::from([127, 0, 0, 3], two.local_addr(), ca.node(THREE));
     stalled.connect(4);
     until_in_progress(&two, 4).await;
@@ -131,7 +131,7 @@ async fn handshakes_from_other_addresses_do_not_use_up_the_reserve_of_a_peer() {
 async fn one_source_address_does_not_use_up_all_handshakes() {
     let ca = Authority::new("ours");
     let two = node_with_limits(16, 4, ca.node(TWO));
-    two.set_peers(&[PeerAddress { node: ONE, address: "127.0.0.1:1".to_owned() }]);
+    two.set_peers(&[PeerAddress::new(ONE, "127.0.0.1:1")]);
     let mut stalled = StalledDials::from([127, 0, 0, 3], two.local_addr(), ca.node(THREE));
     stalled.connect(20);
     until_in_progress(&two, 4).await;

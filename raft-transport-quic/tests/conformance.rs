@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use raft_core::ports::{Inbox, PeerAddress};
 use raft_core::{ClusterId, NodeId};
-use raft_testkit::suite::transport::{TransportFactory, WAIT_MAX};
+use raft_testkit::suite::transport::{TestNode, TransportFactory, WAIT_MAX};
 use raft_transport_quic::{QuicConfig, QuicTransport};
 use tokio::runtime::Runtime;
 
@@ -36,10 +36,13 @@ impl TransportFactory for Loopback {
 
     const CLUSTER: ClusterId = CLUSTER;
 
-    fn start(&mut self, node: NodeId, inbox: Arc<dyn Inbox>) -> Arc<QuicTransport> {
+    fn start(&mut self, test_node: TestNode, inbox: Arc<dyn Inbox>) -> Arc<QuicTransport> {
+        let node = test_node.node;
         let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let listen = self.addresses.get(&node).copied().unwrap_or(any_port);
-        let config = QuicConfig::new(CLUSTER, node, listen, self.authority.node(node));
+        let mut config = QuicConfig::new(CLUSTER, node, listen, self.authority.node(node));
+        config.incarnation = test_node.incarnation;
+        config.bootstrap_fingerprint = test_node.bootstrap_fingerprint;
         let _inside = self.runtime.enter();
         let started = Instant::now();
         let transport = loop {
@@ -63,7 +66,11 @@ impl TransportFactory for Loopback {
             silent.push(socket);
             address
         });
-        PeerAddress { node, address: address.to_string() }
+        PeerAddress::new(node, address.to_string())
+    }
+
+    fn move_to_new_address(&mut self, node: NodeId) {
+        self.addresses.remove(&node);
     }
 
     fn stop(&mut self, transport: Arc<QuicTransport>) {

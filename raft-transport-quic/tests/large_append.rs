@@ -75,8 +75,8 @@ fn large_append_on_a_new_connection_takes_a_fraction_of_an_election_timeout() {
         let (one, _) = start(&authority, ONE);
         let (two, arrivals) = start(&authority, TWO);
         drop(inside);
-        two.set_peers(&[PeerAddress { node: ONE, address: one.local_addr().to_string() }]);
-        one.set_peers(&[PeerAddress { node: TWO, address: two.local_addr().to_string() }]);
+        two.set_peers(&[PeerAddress::new(ONE, one.local_addr().to_string())]);
+        one.set_peers(&[PeerAddress::new(TWO, two.local_addr().to_string())]);
         let small = loop {
             one.send(append(256));
             if let Ok(small) = arrivals.recv_timeout(Duration::from_millis(1)) {

@@ -59,7 +59,7 @@ fn only_counts(transport: &QuicTransport) -> PeerCounts {
 }
 
 fn set_peer(transport: &QuicTransport, node: NodeId, address: std::net::SocketAddr) {
-    transport.set_peers(&[PeerAddress { node, address: address.to_string() }]);
+    transport.set_peers(&[PeerAddress::new(node, address.to_string())]);
 }
 
 /// Otherwise node 1 would use the connection that node 2 dialled, and replace it, together with the

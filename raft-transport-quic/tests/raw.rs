@@ -75,7 +75,7 @@ pub(crate) fn start(node: NodeId, tls: TlsIdentity) -> (Arc<QuicTransport>, Arc<
 
 /// Adds a node to the peer set, with an address at which no node listens.
 pub(crate) fn configure(transport: &QuicTransport, peer: NodeId) {
-    transport.set_peers(&[PeerAddress { node: peer, address: "127.0.0.1:1".to_owned() }]);
+    transport.set_peers(&[PeerAddress::new(peer, "127.0.0.1:1")]);
 }
 
 /// Dials with this certificate or none, and accepts any certificate.
@@ -190,7 +190,8 @@ pub(crate) fn frame_of_unknown_kind() -> Vec<u8> {
     framed(&content)
 }
 
-/// The tag of the control stream and a hello of this release (docs/peer-protocol.md).
+/// The tag of the control stream and a hello of a release that supports version 1 only
+/// (docs/peer-protocol.md).
 pub(crate) fn hello() -> Vec<u8> {
     hello_of(1, 1)
 }
@@ -215,6 +216,10 @@ fn hello_with(lowest: u16, highest: u16, instance: u64, sequence: u64) -> Vec<u8
     fields.extend(instance.to_be_bytes());
     fields.extend(sequence.to_be_bytes());
     fields.extend((1_u32 << 24).to_be_bytes());
+    if highest >= 2 {
+        // No claims.
+        fields.extend([0; 1 + 3 * 8]);
+    }
     [&[0], framed(&fields).as_slice()].concat()
 }
 

@@ -23,7 +23,7 @@ async fn pauses_between_dials_grow_while_the_peer_closes_every_connection() {
     let inbox = std::sync::Arc::new(crate::raw::Counting::default());
     let one = QuicTransport::start(config, inbox).unwrap();
     let address = two.local_addr().unwrap().to_string();
-    one.set_peers(&[PeerAddress { node: TWO, address }]);
+    one.set_peers(&[PeerAddress::new(TWO, address)]);
     let mut first = None;
     for count in 1..=6 {
         let connection = two.accept().await.unwrap().await.unwrap();

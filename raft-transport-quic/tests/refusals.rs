@@ -18,7 +18,7 @@ use crate::raw::{
 /// Node 1 dials this address as the one of node 2. Returns its status after the dial has failed.
 fn failed_dial(tls: TlsIdentity, address: SocketAddr) -> PeerStatus {
     let (one, inbox) = start(ONE, tls);
-    one.set_peers(&[PeerAddress { node: TWO, address: address.to_string() }]);
+    one.set_peers(&[PeerAddress::new(TWO, address.to_string())]);
     inbox.wait("the failure of the dial", |seen| seen.unreachable > 0);
     let status = one.status().remove(0);
     assert!(!status.connected && status.counts.failed_dials > 0, "{status:?}");

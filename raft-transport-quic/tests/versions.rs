@@ -28,12 +28,12 @@ async fn unknown_messages_and_streams_of_a_newer_peer_are_skipped_and_counted() 
     let issued = ca.issue_to(&PeerIdentity::Node { cluster: CLUSTER, node: ONE });
     let connection = raw_dial(Some(&issued), &ca, Protocol::Peer, two.local_addr()).await.unwrap();
     let known = frame(&vote(ONE, TWO));
-    let bytes = [hello_of(1, 2), known.clone(), frame_of_unknown_kind(), known].concat();
+    let bytes = [hello_of(1, 3), known.clone(), frame_of_unknown_kind(), known].concat();
     send_raw(&connection, &bytes).await.unwrap();
     inbox.wait("the messages of known kinds", |seen| seen.messages == 2);
     let status = only_status(&two);
     assert_eq!((status.counts.skipped_messages, status.counts.violations), (1, 0));
-    assert_eq!((status.connected, status.version), (true, Some(1)));
+    assert_eq!((status.connected, status.version), (true, Some(2)));
 
     let mut stream = connection.open_uni().await.unwrap();
     stream.write_all(&[9, 1, 2, 3]).await.unwrap();
@@ -53,7 +53,7 @@ async fn hello_with_further_fields_is_accepted() {
     configure(&two, ONE);
     let issued = ca.issue_to(&PeerIdentity::Node { cluster: CLUSTER, node: ONE });
     let connection = raw_dial(Some(&issued), &ca, Protocol::Peer, two.local_addr()).await.unwrap();
-    let mut hello = hello_of(1, 2);
+    let mut hello = hello_of(1, 3);
     hello.extend([7; 40]);
     hello[4] += 40;
     send_raw(&connection, &[hello, frame(&vote(ONE, TWO))].concat()).await.unwrap();
@@ -67,12 +67,12 @@ async fn accepted_connection_without_a_common_version_is_closed_with_both_ranges
     configure(&two, ONE);
     let issued = ca.issue_to(&PeerIdentity::Node { cluster: CLUSTER, node: ONE });
     let connection = raw_dial(Some(&issued), &ca, Protocol::Peer, two.local_addr()).await.unwrap();
-    let bytes = [hello_of(2, 3), frame(&vote(ONE, TWO))].concat();
+    let bytes = [hello_of(3, 4), frame(&vote(ONE, TWO))].concat();
     send_raw(&connection, &bytes).await.unwrap();
     let end = tokio::time::timeout(WAIT_MAX, connection.closed()).await.unwrap();
     let ConnectionError::ApplicationClosed(close) = &end else { panic!("{end}") };
     assert_eq!(close.error_code, CloseCode::Version.into(), "{end}");
-    assert!(end.to_string().contains("here 1 to 1, by the other side 2 to 3"), "{end}");
+    assert!(end.to_string().contains("here 1 to 2, by the other side 3 to 4"), "{end}");
     assert_eq!(inbox.messages(), 0);
 }
 
@@ -86,9 +86,9 @@ async fn dial_without_a_common_version_reports_both_ranges() {
     .unwrap();
     let (one, inbox) = start(ONE, ca.node(ONE));
     let address = newer.local_addr().unwrap().to_string();
-    one.set_peers(&[PeerAddress { node: TWO, address }]);
+    one.set_peers(&[PeerAddress::new(TWO, address)]);
     let connection = newer.accept().await.unwrap().await.unwrap();
-    send_raw(&connection, &hello_of(2, 3)).await.unwrap();
+    send_raw(&connection, &hello_of(3, 4)).await.unwrap();
     let inbox = Arc::clone(&inbox);
     tokio::task::spawn_blocking(move || {
         inbox.wait("the failure of the dial", |seen| seen.unreachable > 0);
@@ -96,7 +96,7 @@ async fn dial_without_a_common_version_reports_both_ranges() {
     .await
     .unwrap();
     let error = only_status(&one).last_error.unwrap();
-    assert!(error.contains("here 1 to 1, by the other side 2 to 3"), "{error}");
+    assert!(error.contains("here 1 to 2, by the other side 3 to 4"), "{error}");
     let end = tokio::time::timeout(WAIT_MAX, connection.closed()).await.unwrap();
     assert!(matches!(end, ConnectionError::ApplicationClosed(close)
         if close.error_code == CloseCode::Version.into()));

@@ -12,4 +12,4 @@ pub use log_store::{
     BrokenMark, HardState, LogReader, LogReset, LogStore, Persist, Recovered, StoreError,
 };
 pub use state_machine::{ApplyError, QueryError, SnapshotSource, StateMachine, StorageFailure};
-pub use transport::{Inbox, PeerAddress, Transport};
+pub use transport::{Inbox, PeerAddress, PeerRefusal, Transport};

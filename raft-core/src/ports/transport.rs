@@ -4,15 +4,39 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::message::Message;
-use crate::types::NodeId;
+use crate::types::{Incarnation, NodeId};
 
-/// The address of a peer.
+/// The address of a peer, and the incarnation under which it is admitted.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PeerAddress {
     /// The peer.
     pub node: NodeId,
     /// Its address in the notation of the transport (`host:port` for QUIC).
     pub address: String,
+    /// The only incarnation of the peer that is accepted; `None` accepts every incarnation.
+    pub incarnation: Option<Incarnation>,
+}
+
+impl PeerAddress {
+    /// The address of a peer that is accepted under every incarnation.
+    pub fn new(node: NodeId, address: impl Into<String>) -> Self {
+        Self { node, address: address.into(), incarnation: None }
+    }
+}
+
+/// Why two nodes use no connection although both are reachable.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum PeerRefusal {
+    /// This node is not in the peer set of the other node.
+    NotAPeer,
+    /// The other node admits another incarnation of this node: the data directory of this node
+    /// was created anew, and the membership has not been changed accordingly.
+    WrongIncarnation,
+    /// The two nodes were bootstrapped with different memberships.
+    OtherBootstrap,
+    /// The two nodes support no common version of the transport's protocol.
+    Version,
 }
 
 /// Sends messages to peers. The thread that steps the node calls it.
@@ -26,6 +50,10 @@ pub trait Transport: Send + Sync + 'static {
     /// accepted. Connections to other nodes are closed. The set contains the members of every
     /// configuration in the log, so that messages of the leader of a newer configuration are
     /// accepted (thesis §4.2.3).
+    ///
+    /// May be called at any time. A changed address replaces the connection to that peer; messages
+    /// in flight on it may be lost. A changed incarnation closes the connection to a peer that has
+    /// another one. The connections of all other peers are not affected.
     fn set_peers(&self, peers: &[PeerAddress]);
 
     /// The length of the longest [encoded](crate::wire::encode) message that it delivers, in bytes;
@@ -45,6 +73,13 @@ pub trait Inbox: Send + Sync + 'static {
     /// The transport has lost its connection to a peer or cannot establish one. Called once for
     /// each loss, not for each message.
     fn peer_unreachable(&self, peer: NodeId);
+
+    /// A peer refuses this node for a reason that only an operator or a change of the membership
+    /// removes. `reason` is a text for logs; for another incarnation it names the admitted one.
+    /// Called once for each change of the refusal, and again after a connection was in use.
+    fn refused_by_peer(&self, peer: NodeId, refusal: PeerRefusal, reason: &str) {
+        let _ = (peer, refusal, reason);
+    }
 
     /// Takes several messages that arrived together. Override it to wake the host once for all.
     fn deliver_all(&self, messages: Vec<Message>) {

@@ -141,7 +141,7 @@ async fn member(issuer: &Issuer, hub: &Hub, node: u64, election_timeout_min: Dur
     let machine = KvStateMachine::open(data.path(), identity, &KV).unwrap();
     let reader = machine.reader();
     let peers = (1..=NODES).filter(|&peer| peer != node);
-    let peers = peers.map(|peer| PeerAddress { node: NodeId(peer), address: String::new() });
+    let peers = peers.map(|peer| PeerAddress::new(NodeId(peer), ""));
     let hub = hub.clone();
     let handle = Node::builder()
         .config(config)

@@ -135,7 +135,7 @@ pub(super) fn builder(
     disk: &Arc<Disk>,
 ) -> NodeBuilder {
     let peers = (1..=setup.members).filter(|&peer| peer != id);
-    let peers = peers.map(|peer| PeerAddress { node: NodeId(peer), address: String::new() });
+    let peers = peers.map(|peer| PeerAddress::new(NodeId(peer), ""));
     let hub = hub.clone();
     Node::builder()
         .config(setup.config(id))

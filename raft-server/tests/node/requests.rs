@@ -173,7 +173,7 @@ async fn a_node_that_enters_a_later_term_publishes_that_no_leader_is_known() {
     }
     let identity = setup.config(3).identity();
     let third = cluster.hub.join(NodeId(3), Arc::new(DiscardingInbox));
-    third.set_peers(&[PeerAddress { node: NodeId(2), address: String::new() }]);
+    third.set_peers(&[PeerAddress::new(NodeId(2), "")]);
     third.send(Message {
         cluster: identity.cluster,
         group: identity.group,

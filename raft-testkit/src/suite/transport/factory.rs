@@ -3,7 +3,24 @@
 use std::sync::Arc;
 
 use raft_core::ports::{Inbox, PeerAddress, Transport};
-use raft_core::{ClusterId, NodeId};
+use raft_core::{ClusterId, Incarnation, NodeId};
+
+/// A node of a test, as its transport is started.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TestNode {
+    /// Its id.
+    pub node: NodeId,
+    /// The incarnation that it states to its peers.
+    pub incarnation: Option<Incarnation>,
+    /// The bootstrap fingerprint that it states to its peers.
+    pub bootstrap_fingerprint: Option<u64>,
+}
+
+impl From<NodeId> for TestNode {
+    fn from(node: NodeId) -> Self {
+        Self { node, incarnation: None, bootstrap_fingerprint: None }
+    }
+}
 
 /// Starts the transports of a test. Each test gets its own factory.
 pub trait TransportFactory {
@@ -15,11 +32,17 @@ pub trait TransportFactory {
 
     /// Starts the transport of a node, without peers. A node that was stopped starts at the same
     /// address again.
-    fn start(&mut self, node: NodeId, inbox: Arc<dyn Inbox>) -> Arc<Self::Transport>;
+    fn start(&mut self, node: TestNode, inbox: Arc<dyn Inbox>) -> Arc<Self::Transport>;
 
     /// The address of a node. For a node that was never started, an address at which no transport
     /// listens.
     fn address(&mut self, node: NodeId) -> PeerAddress;
+
+    /// Makes the next start of this node use an address that no node has used. The default suits
+    /// transports without addresses.
+    fn move_to_new_address(&mut self, node: NodeId) {
+        let _ = node;
+    }
 
     /// Stops a transport as the end of its process does. The default drops it.
     fn stop(&mut self, transport: Arc<Self::Transport>) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use raft_core::ports::Inbox;
+use raft_core::ports::{Inbox, PeerRefusal};
 use raft_core::{GroupId, Message, NodeId};
 
 /// How long a test waits for an event before it fails. A correct transport needs far less.
@@ -25,12 +25,18 @@ pub struct RecordingInbox {
 pub(super) struct Record {
     pub(super) messages: Vec<Message>,
     pub(super) unreachable: Vec<NodeId>,
+    /// The refusals of this node: by which peer, and the reason for logs.
+    pub(super) refusals: Vec<(NodeId, PeerRefusal, String)>,
     probes: BTreeMap<NodeId, u64>,
 }
 
 impl Record {
     pub(super) fn unreachable_count(&self, peer: NodeId) -> usize {
         self.unreachable.iter().filter(|&&lost| lost == peer).count()
+    }
+
+    pub(super) fn is_refused(&self, by: NodeId, refusal: PeerRefusal) -> bool {
+        self.refusals.iter().any(|(peer, kind, _)| (*peer, *kind) == (by, refusal))
     }
 }
 
@@ -87,6 +93,11 @@ impl Inbox for RecordingInbox {
 
     fn peer_unreachable(&self, peer: NodeId) {
         self.record().unreachable.push(peer);
+        self.changed.notify_all();
+    }
+
+    fn refused_by_peer(&self, peer: NodeId, refusal: PeerRefusal, reason: &str) {
+        self.record().refusals.push((peer, refusal, reason.to_owned()));
         self.changed.notify_all();
     }
 }

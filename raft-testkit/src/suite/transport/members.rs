@@ -5,7 +5,7 @@ use std::sync::Arc;
 use raft_core::ports::Transport;
 use raft_core::{ClusterId, Message, NodeId};
 
-use super::factory::TransportFactory;
+use super::factory::{TestNode, TransportFactory};
 use super::inbox::RecordingInbox;
 use super::messages::probe;
 
@@ -46,15 +46,20 @@ pub(super) fn connected<F: TransportFactory>(
         }
     }
     for member in &members {
-        member.inbox.record().unreachable.clear();
+        let mut record = member.inbox.record();
+        record.unreachable.clear();
+        record.refusals.clear();
     }
     members
 }
 
-pub(super) fn start<F: TransportFactory>(factory: &mut F, node: NodeId) -> Member<F::Transport> {
-    let inbox = Arc::new(RecordingInbox::default());
+pub(super) fn start<F: TransportFactory>(
+    factory: &mut F,
+    node: impl Into<TestNode>,
+) -> Member<F::Transport> {
+    let (node, inbox) = (node.into(), Arc::new(RecordingInbox::default()));
     let transport = factory.start(node, inbox.clone());
-    Member { node, inbox, transport }
+    Member { node: node.node, inbox, transport }
 }
 
 pub(super) fn set_peers<F: TransportFactory>(

@@ -9,9 +9,10 @@ mod factory;
 mod inbox;
 mod members;
 mod messages;
+pub mod peer_rules;
 pub mod rules;
 
-pub use self::factory::TransportFactory;
+pub use self::factory::{TestNode, TransportFactory};
 pub use self::inbox::{RecordingInbox, WAIT_MAX};
 
 /// Makes one test for each rule of [`suite::transport`](crate::suite::transport). The expression
@@ -23,7 +24,7 @@ pub use self::inbox::{RecordingInbox, WAIT_MAX};
 #[macro_export]
 macro_rules! transport_suite {
     ($factory:expr) => {
-        $crate::transport_suite!(@rules $factory;
+        $crate::transport_suite!(@rules rules, $factory;
             delivers_every_kind_of_message_unaltered
             delivers_to_the_receiver_only
             drops_messages_with_another_sender
@@ -38,12 +39,19 @@ macro_rules! transport_suite {
             reaches_a_peer_that_starts_late
             reaches_a_peer_that_was_restarted
         );
+        $crate::transport_suite!(@rules peer_rules, $factory;
+            refuses_a_peer_of_another_incarnation
+            disconnects_a_peer_whose_incarnation_is_no_longer_admitted
+            nodes_of_different_bootstraps_refuse_each_other
+            reports_that_a_node_is_not_a_peer
+            follows_a_peer_to_its_new_address
+        );
     };
-    (@rules $factory:expr; $($rule:ident)*) => {
+    (@rules $module:ident, $factory:expr; $($rule:ident)*) => {
         $(
             #[test]
             fn $rule() {
-                $crate::suite::transport::rules::$rule($factory);
+                $crate::suite::transport::$module::$rule($factory);
             }
         )*
     };

@@ -113,7 +113,7 @@ async fn start_node(
     let peers = config
         .members
         .iter()
-        .map(|member| PeerAddress { node: NodeId(member.id), address: member.peer.clone() })
+        .map(|member| PeerAddress::new(NodeId(member.id), member.peer.clone()))
         .collect();
     let voters = Membership::of_voters(config.members.iter().map(|member| NodeId(member.id)));
     let started: Arc<OnceLock<Arc<QuicTransport>>> = Arc::default();
