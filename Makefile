@@ -8,6 +8,7 @@ ROUNDS ?= 1000
 KILLS ?= 100
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 export CARGO_TARGET_DIR := $(TARGET_DIR)
+SCENARIO_DOCS := $(TARGET_DIR)/scenario-docs
 SERVER := $(TARGET_DIR)/release/raft-server
 
 .DEFAULT_GOAL := help
@@ -62,7 +63,10 @@ crashloop: prerequisites ## Kill the leader ROUNDS times under load and count wh
 	CRASH_LOOP_ROUNDS=$(ROUNDS) $(CARGO) test --release --workspace --test main -- \
 		--nocapture --exact process::crash_loop::no_acknowledged_write_is_lost
 
-scenario-docs: prerequisites ## Pages, diagrams and the matrix of features, made from the scenarios
-	$(CARGO) test --release -p raft-testkit --test main -- --skip swarm:: --skip trace::
+scenario-docs: prerequisites ## Index, pages, diagrams and the matrix of features, made from all scenarios
+	rm -rf "$(SCENARIO_DOCS)"
+	RAFT_SAVE_TRACES=1 RAFT_TRACES="$(SCENARIO_DOCS)/traces" \
+		$(CARGO) test --release -p raft-core -p raft-testkit --test main -- \
+		--skip seeds:: --skip swarm:: --skip trace:: --skip scenario_grammar::
 	$(CARGO) run --release -p raft-testkit -- docs \
-		--traces "$(TARGET_DIR)/traces" --out "$(TARGET_DIR)/scenario-docs"
+		--traces "$(SCENARIO_DOCS)/traces" --out "$(SCENARIO_DOCS)"

@@ -48,7 +48,7 @@ fn entry_of_an_older_term_is_not_committed_by_counting_copies() {
 /// hold entry 2, of term 1, while its own entry 3, of term 3, is on nodes 1 and 2 only. Without the
 /// check of the term it would commit entry 2 now.
 fn figure_8() -> Cluster {
-    let mut c = Cluster::new(5).pre_vote(false).window(1, 1).scenario("figure 8").described(
+    let mut c = Cluster::new(5).pre_vote(false).window(1, 1).scenario("figure 8, both ways").described(
         "Node 1 leads, fails and leads again. Its entry of the older term reaches a majority, and \
          must not count as committed: node 5 can still be elected and replace it.",
     );
@@ -86,10 +86,7 @@ fn figure_8() -> Cluster {
 /// raftengine: in a cluster of four, two copies are no majority. openraft #1802 likewise.
 #[test]
 fn in_a_cluster_of_four_two_copies_do_not_commit() {
-    let mut c = Cluster::new(4).scenario("of four two copies do not commit").described(
-        "A command on two nodes of four could be on none of the two that survive: it commits \
-         only with the third copy.",
-    );
+    let mut c = Cluster::new(4);
     c.section("a leader of four").uses(&["leader_election/even_cluster"]);
     c.elect(1);
     c.section("two copies").tests(&["leader_election/even_cluster"]);
@@ -103,7 +100,6 @@ fn in_a_cluster_of_four_two_copies_do_not_commit() {
     c.deliver(append_response().from(3));
     c.expect_commit(1, 2);
     c.expect(write).is_applied_with("1");
-    c.save_trace();
 }
 
 /// openraft #1802: of five, the index that three hold, not two.
@@ -124,7 +120,7 @@ fn in_a_cluster_of_five_two_copies_do_not_commit() {
 /// again do not count: the entries that they acknowledge are replaced.
 #[test]
 fn acknowledgements_of_an_older_term_form_no_quorum() {
-    let mut c = Cluster::new(5).scenario("acknowledgements of an older term form no quorum");
+    let mut c = Cluster::new(5);
     c.elect(1);
     c.section("node 2 acknowledges three commands, and the network delays its responses");
     for _ in 0..3 {
@@ -169,7 +165,10 @@ fn client_gets_a_response_only_when_its_command_is_committed() {
 /// A deposed leader does not know whether its last command takes effect.
 #[test]
 fn write_whose_leader_is_deposed_is_unknown_and_may_still_be_applied() {
-    let mut c = Cluster::new(3).scenario("an unknown write may still be applied");
+    let mut c = Cluster::new(3).scenario("an unknown write may still be applied").described(
+        "A leader is deposed while its command is on one other node. The outcome for \
+         the client is unknown; the next leader has the entry and commits it.",
+    );
     c.elect(1);
     let write = c.propose(1, "add 1");
     c.deliver(append().from(1).to(2));

@@ -6,7 +6,10 @@ use raft_testkit::{Cluster, Crash, append, append_response, vote, vote_response}
 /// Raft §5.6: a vote is sent only when it is durable.
 #[test]
 fn vote_waits_for_the_disk() {
-    let mut c = Cluster::new(3).pre_vote(false).scenario("a vote waits for the disk");
+    let mut c = Cluster::new(3).pre_vote(false).scenario("a vote waits for the disk").described(
+        "A voter has written its vote in memory. It responds when the disk has reported \
+         the write as durable, not before.",
+    );
     c.disk_by_hand(2);
     c.campaign(1);
     c.deliver(vote().to(2));
@@ -65,7 +68,7 @@ fn candidate_requests_votes_when_its_own_vote_is_durable() {
 /// etcd #14370: a cluster of one must not respond before the entry is durable.
 #[test]
 fn single_node_responds_only_when_the_entry_is_durable() {
-    let mut c = Cluster::new(1).scenario("a single node responds when the entry is durable");
+    let mut c = Cluster::new(1);
     c.campaign(1);
     c.section("the write waits").tests(&["leader_election/single_node"]);
     c.disk_by_hand(1);
@@ -105,7 +108,10 @@ fn follower_acknowledges_only_durable_entries() {
 /// commits.
 #[test]
 fn leader_with_a_slow_disk_commits_with_the_copies_of_its_followers() {
-    let mut c = Cluster::new(3).scenario("a leader with a slow disk");
+    let mut c = Cluster::new(3).scenario("a leader with a slow disk").described(
+        "Both followers have a command before it is durable at the leader. It is \
+         committed, and the leader applies it when its own copy is durable.",
+    );
     c.elect(1);
     c.disk_by_hand(1);
     let write = c.propose(1, "add 1");

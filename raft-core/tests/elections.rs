@@ -11,7 +11,7 @@ use raft_testkit::{
 /// etcd #8243: if a voter in a later term does not respond with its term, no election succeeds.
 #[test]
 fn refused_pre_vote_carries_the_later_term() {
-    let mut c = Cluster::new(3).scenario("a refused pre-vote carries the later term");
+    let mut c = Cluster::new(3);
     c.elect(1);
     c.crash(2, Crash::LoseUnsynced);
     c.step_down(1);
@@ -33,7 +33,7 @@ fn refused_pre_vote_carries_the_later_term() {
 /// election.
 #[test]
 fn later_term_with_a_shorter_log_does_not_block_elections() {
-    let mut c = Cluster::new(3).scenario("a later term with a shorter log blocks no election");
+    let mut c = Cluster::new(3);
     c.elect(1);
     c.crash(3, Crash::LoseUnsynced);
     c.propose(1, "add 1");
@@ -58,10 +58,7 @@ fn later_term_with_a_shorter_log_does_not_block_elections() {
 #[test]
 fn check_quorum_and_pre_vote_together_elect_a_leader_after_a_crash() {
     for seed in 0..20 {
-        let mut c = Cluster::new(3)
-            .scenario("check-quorum and pre-votes elect after a crash")
-            .seed(seed)
-            .timers(Timers::On);
+        let mut c = Cluster::new(3).seed(seed).timers(Timers::On);
         let leader = wait_for_leader(&mut c, &[1, 2, 3]);
         c.crash(leader, Crash::LoseUnsynced);
         let rest: Vec<u64> = (1..=3).filter(|&node| node != leader).collect();
@@ -79,7 +76,7 @@ fn wait_for_leader(c: &mut Cluster, among: &[u64]) -> u64 {
 /// openraft 511f33c7: late pre-vote grants must not start another election.
 #[test]
 fn late_pre_vote_grant_does_not_disturb_the_leader() {
-    let mut c = Cluster::new(3).scenario("a late pre-vote grant does not disturb the leader");
+    let mut c = Cluster::new(3);
     c.campaign(1);
     c.send(pre_vote());
     c.handle(pre_vote());
@@ -98,7 +95,7 @@ fn late_pre_vote_grant_does_not_disturb_the_leader() {
 /// raftengine leader.py:403: half of an even cluster is not a majority.
 #[test]
 fn in_a_cluster_of_four_two_votes_do_not_elect() {
-    let mut c = Cluster::new(4).pre_vote(false).scenario("of four two votes do not elect");
+    let mut c = Cluster::new(4).pre_vote(false);
     c.section("two votes of four").tests(&["leader_election/even_cluster"]);
     c.campaign(1);
     c.deliver(vote().to(2));
@@ -108,7 +105,6 @@ fn in_a_cluster_of_four_two_votes_do_not_elect() {
     c.deliver(vote().to(3));
     c.deliver(vote_response().from(3));
     c.expect_leader(1, 1);
-    c.save_trace();
 }
 
 /// Raft §5.4.1: voters compare the term of the candidate's last entry, not its current term.
@@ -117,8 +113,8 @@ fn candidate_with_a_stale_log_loses_at_any_term() {
     let mut c =
         Cluster::new(3).pre_vote(false).scenario("a stale log at a higher term loses").described(
             "A node that missed a committed entry campaigns again and again until its term is far \
-             above all others. It would lose that entry if it won; the term of its last entry, \
-             not its own, is what voters compare.",
+         above all others. It would lose that entry if it won; the term of its last entry, \
+         not its own, is what voters compare.",
         );
     c.section("node 3 misses a committed entry").uses(&["network_partition"]);
     c.elect(1);
@@ -149,7 +145,11 @@ fn candidate_with_a_stale_log_loses_at_any_term() {
 /// Raft §5.2: one vote a term, also after a crash.
 #[test]
 fn vote_is_kept_across_a_crash() {
-    let mut c = Cluster::new(3).pre_vote(false).scenario("a vote is kept across a crash");
+    let mut c =
+        Cluster::new(3).pre_vote(false).scenario("a vote is kept across a crash").described(
+            "A voter grants its vote of a term and crashes. After its restart it denies the \
+         same vote to another candidate.",
+        );
     c.campaign(1);
     c.campaign(3);
     c.deliver(vote().from(1).to(2));
@@ -168,7 +168,11 @@ fn vote_is_kept_across_a_crash() {
 /// Raft §5.2: no candidate wins a split vote; the next election has a winner.
 #[test]
 fn split_vote_elects_no_leader() {
-    let mut c = Cluster::new(4).pre_vote(false).scenario("a split vote ends without a leader");
+    let mut c =
+        Cluster::new(4).pre_vote(false).scenario("a split vote ends without a leader").described(
+            "Two candidates of four voters get two votes each. The term ends without a \
+         leader; the next election has one.",
+        );
     c.section("two candidates, two votes each").tests(&["leader_election/split_vote"]);
     c.campaign(1);
     c.campaign(2);
@@ -186,6 +190,10 @@ fn split_vote_elects_no_leader() {
 fn leader_without_contact_to_a_quorum_steps_down() {
     let mut c = Cluster::new(3)
         .scenario("a leader without contact to a quorum steps down")
+        .described(
+            "A partition separates the leader from all others. After an election timeout \
+         without a response of a quorum it steps down, and its clients try other nodes.",
+        )
         .timers(Timers::On);
     let leader = wait_for_leader(&mut c, &[1, 2, 3]);
     c.section("the leader is alone").tests(&["leader_election/check_quorum"]);
@@ -203,6 +211,10 @@ fn follower_with_recent_contact_to_its_leader_ignores_vote_requests() {
     let mut c = Cluster::new(3)
         .pre_vote(false)
         .scenario("a leader with recent contact is protected")
+        .described(
+            "A node campaigns although the leader works. A voter with recent contact to the \
+         leader ignores the request, and no term changes.",
+        )
         .timers(Timers::On);
     let leader = wait_for_leader(&mut c, &[1, 2, 3]);
     let term = c.status(leader).term;
@@ -220,7 +232,10 @@ fn follower_with_recent_contact_to_its_leader_ignores_vote_requests() {
 /// rejected.
 #[test]
 fn response_to_a_stale_append_deposes_its_sender() {
-    let mut c = Cluster::new(3).scenario("a stale append deposes its sender");
+    let mut c = Cluster::new(3).scenario("a stale append deposes its sender").described(
+        "A leader of an earlier term is reachable again. The rejection of its heartbeat \
+         carries the later term, and it follows.",
+    );
     c.elect(1);
     c.cut_off(1);
     c.campaign(2);
@@ -241,7 +256,14 @@ fn response_to_a_stale_append_deposes_its_sender() {
 /// hashicorp/raft #526: a node that is not a member has no vote.
 #[test]
 fn vote_of_a_non_member_does_not_count() {
-    let mut c = Cluster::new(3).pre_vote(false).scenario("a node that is not a member has no vote");
+    let mut c = Cluster::new(3)
+        .pre_vote(false)
+        .scenario("a node that is not a member has no vote")
+        .described(
+            "A granted vote arrives from a node that is not a member (hashicorp/raft issue \
+         526). It does not count: the candidate needs a majority of the members.",
+        );
+    c.section("the vote of node 9 does not count").tests(&["leader_election"]);
     c.campaign(1);
     c.deliver(vote().to(2));
     c.alter(vote_response().from(2), |message| message.from = raft_core::NodeId(9));

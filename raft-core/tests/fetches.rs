@@ -29,8 +29,13 @@ fn small_tail(size: usize) -> Cluster {
 /// request, its result would be ignored and the follower would never advance.
 #[test]
 fn lagging_follower_advances_although_a_heartbeat_precedes_every_fetch_result() {
-    let c = small_tail(3).scenario("heartbeats overtake the store");
+    let c = small_tail(3).scenario("heartbeats overtake the store").described(
+        "A leader reads entries for a lagging follower from a slow store. Heartbeats \
+         between the request and its result must not discard the request.",
+    );
     let mut c = cluster_with_lagging(c, &[3], 3);
+    c.section("each result arrives after a heartbeat")
+        .tests(&["log_replication/entries_from_the_store"]);
     for _ in 0..20 {
         c.heartbeat(1);
         c.deliver_all();

@@ -8,7 +8,7 @@ use raft_testkit::{
 /// after it, which may be committed.
 #[test]
 fn delayed_shorter_append_truncates_nothing() {
-    let mut c = Cluster::new(3).scenario("a delayed shorter append removes nothing");
+    let mut c = Cluster::new(3);
     c.elect(1);
     c.propose(1, "add 1");
     c.send(append().to(2));
@@ -29,7 +29,10 @@ fn delayed_shorter_append_truncates_nothing() {
 /// Raft §5.5: an append that arrives twice has no effect the second time.
 #[test]
 fn duplicate_append_has_no_effect() {
-    let mut c = Cluster::new(3).scenario("an append twice");
+    let mut c = Cluster::new(3).scenario("an append twice").described(
+        "A second copy of an append arrives. It changes nothing, and the command is \
+         applied once.",
+    );
     c.elect(1);
     c.section("twice").tests(&["log_replication/duplicate_append"]);
     let write = c.propose(1, "add 1");
@@ -47,7 +50,7 @@ fn duplicate_append_has_no_effect() {
 /// are replaced meanwhile; that must not make their replacements count as durable.
 #[test]
 fn late_persist_does_not_make_replaced_entries_durable() {
-    let mut c = Cluster::new(5).scenario("a late persist does not make replaced entries durable");
+    let mut c = Cluster::new(5);
     c.elect(1);
     c.section("node 2 is persisting an entry of term 1");
     c.disk_by_hand(2);
@@ -70,7 +73,7 @@ fn late_persist_does_not_make_replaced_entries_durable() {
 /// hashicorp/raft #695: heartbeats that overtake appends and vote requests do no harm.
 #[test]
 fn reordered_heartbeats_have_no_effect_on_the_log() {
-    let mut c = Cluster::new(3).scenario("heartbeats overtake");
+    let mut c = Cluster::new(3);
     c.elect(1);
     let write = c.propose(1, "add 1");
     c.send(append());
@@ -101,7 +104,7 @@ fn reordered_heartbeats_have_no_effect_on_the_log() {
 /// leader can probe, or the leader never finds where the logs agree.
 #[test]
 fn leader_finds_the_last_common_entry_below_a_long_conflicting_suffix() {
-    let mut c = Cluster::new(3).scenario("a long conflicting suffix");
+    let mut c = Cluster::new(3);
     c.elect(1);
     c.cut_off(1);
     for _ in 0..20 {
@@ -130,7 +133,12 @@ fn leader_finds_the_last_common_entry_below_a_long_conflicting_suffix() {
 /// treated as one that has every entry.
 #[test]
 fn longer_conflicting_suffix_is_not_taken_for_the_log_of_the_leader() {
-    let mut c = Cluster::new(3).scenario("a suffix longer than what was sent");
+    let mut c = Cluster::new(3).scenario("a suffix longer than what was sent").described(
+        "A former leader has a conflicting suffix that is longer than all that the new \
+         leader has sent to it. The new leader must not take it for a follower that has \
+         every entry.",
+    );
+    c.section("the logs become equal").tests(&["log_replication/conflict_overwritten"]);
     c.elect(1);
     c.cut_off(1);
     for _ in 0..5 {
@@ -156,7 +164,10 @@ fn longer_conflicting_suffix_is_not_taken_for_the_log_of_the_leader() {
 /// When the responses of a full window are lost, only a repeated request of the leader frees it.
 #[test]
 fn full_window_whose_responses_are_lost_opens_again() {
-    let mut c = Cluster::new(3).window(1, 1).scenario("a full window opens again");
+    let mut c = Cluster::new(3).window(1, 1).scenario("a full window opens again").described(
+        "The response that would free a full window is lost. The next heartbeat makes \
+         the follower respond again.",
+    );
     c.elect(1);
     for _ in 0..4 {
         c.propose(1, "add 1");
@@ -177,7 +188,12 @@ fn full_window_whose_responses_are_lost_opens_again() {
 /// Lost appends are sent again from the follower's match index on.
 #[test]
 fn lost_appends_are_retransmitted() {
-    let mut c = Cluster::new(3).scenario("lost appends are sent again");
+    let mut c = Cluster::new(3).scenario("lost appends are sent again").described(
+        "Appends to both followers are lost. The leader sends them again from the last \
+         entry that each follower has acknowledged.",
+    );
+    c.section("two of ten appends arrive")
+        .tests(&["log_replication/slow_follower_backdown", "log_replication/pipeline"]);
     c.elect(1);
     for _ in 0..5 {
         c.propose(1, "add 1");
@@ -197,7 +213,10 @@ fn lost_appends_are_retransmitted() {
 /// acknowledged them.
 #[test]
 fn follower_that_lost_its_unsynced_suffix_receives_it_again() {
-    let mut c = Cluster::new(3).scenario("a lost unsynced suffix is sent again");
+    let mut c = Cluster::new(3).scenario("a lost unsynced suffix is sent again").described(
+        "A follower crashes before two of three writes are durable. It had not \
+         acknowledged them; the leader sends them again.",
+    );
     c.elect(1);
     c.disk_by_hand(2);
     for _ in 0..3 {

@@ -43,7 +43,11 @@ fn expect_bounded(c: &mut Cluster, leader: u64, before: u64) {
 /// are read back from the store.
 #[test]
 fn follower_with_a_slow_state_machine_holds_a_bounded_tail() {
-    let mut c = small_limits(3).scenario("a follower with a slow state machine");
+    let mut c = small_limits(3).scenario("a follower with a slow state machine").described(
+        "A follower stores entries faster than it applies them. Durable entries leave \
+         its memory and are read back from the store.",
+    );
+    c.section("the state machine applies nothing for 300 commands").tests(&["limits"]);
     c.elect(1);
     c.apply_by_hand(2);
     propose_many(&mut c, 1, 300);
@@ -68,7 +72,11 @@ fn follower_with_a_slow_state_machine_holds_a_bounded_tail() {
 /// it.
 #[test]
 fn leader_with_a_slow_state_machine_refuses_commands_beyond_its_limit() {
-    let mut c = small_limits(3).scenario("a leader with a slow state machine");
+    let mut c = small_limits(3).scenario("a leader with a slow state machine").described(
+        "The state machine of the leader stops. Commands beyond the limit of unapplied \
+         bytes are refused.",
+    );
+    c.section("the state machine of the leader applies nothing").tests(&["limits"]);
     c.elect(1);
     c.apply_by_hand(1);
     propose_many(&mut c, 1, 200);
@@ -86,7 +94,11 @@ fn leader_with_a_slow_state_machine_refuses_commands_beyond_its_limit() {
 /// bounded all the same.
 #[test]
 fn leader_with_a_slow_disk_refuses_commands_beyond_its_limit() {
-    let mut c = small_limits(3).scenario("a leader with a slow disk and many writes");
+    let mut c = small_limits(3).scenario("a leader with a slow disk and many writes").described(
+        "The disk of the leader stops, and the followers commit without it. Its queue \
+         of writes and its entries in memory stay within the limit.",
+    );
+    c.section("the disk of the leader completes nothing").tests(&["limits"]);
     c.elect(1);
     c.disk_by_hand(1);
     propose_many(&mut c, 1, 200);
@@ -107,7 +119,12 @@ fn leader_with_a_slow_disk_refuses_commands_beyond_its_limit() {
 /// Commands of an earlier leadership whose callers still wait count in the next one.
 #[test]
 fn new_leadership_counts_unapplied_commands_of_the_last_one() {
-    let mut c = small_limits(3).scenario("unapplied commands count in the next leadership");
+    let mut c =
+        small_limits(3).scenario("unapplied commands count in the next leadership").described(
+            "A leader with unapplied commands steps down and leads again. The commands \
+         count towards its limit until they are applied.",
+        );
+    c.section("the state machine of the leader applies nothing").tests(&["limits"]);
     c.elect(1);
     c.apply_by_hand(1);
     propose_many(&mut c, 1, 200);
@@ -131,7 +148,13 @@ fn new_leadership_counts_unapplied_commands_of_the_last_one() {
 /// A leader that steps down ends the requests for uncommitted commands, which then do not count.
 #[test]
 fn leader_that_steps_down_no_longer_counts_ended_requests() {
-    let mut c = small_limits(3).scenario("ended requests do not count towards the limit");
+    let mut c =
+        small_limits(3).scenario("ended requests do not count towards the limit").described(
+            "A leader steps down with uncommitted commands. Their requests end, so that \
+         they no longer count towards its limit.",
+        );
+    c.section("the leader is cut off and refuses commands beyond its limit")
+        .tests(&["limits", "state_machine_command/unknown_outcome"]);
     c.elect(1);
     c.cut_off(1);
     propose_many(&mut c, 1, 200);

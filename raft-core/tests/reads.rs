@@ -6,7 +6,7 @@ use raft_testkit::{Cluster, CommandOutcome, Crash, append, append_response, lead
 /// what is committed.
 #[test]
 fn leader_refuses_reads_until_it_has_committed_in_its_term() {
-    let mut c = Cluster::new(3).scenario("no reads before the first commit of a term");
+    let mut c = Cluster::new(3);
     c.campaign(1);
     c.deliver_until(leader_is(1));
     let too_early = c.read(1);
@@ -21,7 +21,10 @@ fn leader_refuses_reads_until_it_has_committed_in_its_term() {
 /// A leader that is deposed and has not received the new term yet completes no read.
 #[test]
 fn deposed_leader_completes_no_read() {
-    let mut c = Cluster::new(3).scenario("a deposed leader completes no read");
+    let mut c = Cluster::new(3).scenario("a deposed leader completes no read").described(
+        "A leader that is cut off does not know of its successor and of a newer write. \
+         Its read waits for a confirmation that never comes, and is refused in the end.",
+    );
     c.elect(1);
     c.cut_off(1);
     c.campaign(2);
@@ -63,8 +66,13 @@ fn response_to_an_earlier_round_confirms_no_read() {
 /// 1 in each term, so the response must not count for the round of the same number.
 #[test]
 fn response_to_an_append_of_an_earlier_term_confirms_no_read() {
-    let mut c =
-        Cluster::new(3).scenario("a response to an append of an earlier term confirms no read");
+    let mut c = Cluster::new(3)
+        .scenario("a response to an append of an earlier term confirms no read")
+        .described(
+            "A node leads twice; rounds begin at 1 in each term. A response to an append of \
+         the first term arrives while the node confirms a read in the second, and does \
+         not count.",
+        );
     c.elect(1);
     c.section("node 1 sends its round 3 of term 1 to node 2, late");
     c.heartbeat(1);
@@ -107,8 +115,7 @@ fn response_to_an_append_of_an_earlier_term_confirms_no_read() {
 /// the restart.
 #[test]
 fn restarted_leader_does_not_read_at_an_older_commit_index() {
-    let mut c =
-        Cluster::new(1).scenario("a restarted leader does not read at an older commit index");
+    let mut c = Cluster::new(1);
     c.campaign(1);
     let write = c.propose(1, "add 1");
     c.expect(write).is_applied();

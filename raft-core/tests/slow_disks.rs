@@ -110,7 +110,15 @@ fn candidate_with_a_fast_disk_waits_for_voters_with_slow_disks() {
 /// timeout, and its vote requests are not sent later: no candidate would count the votes.
 #[test]
 fn candidate_whose_own_vote_is_never_durable_steps_down() {
-    let mut c = Cluster::new(3).pre_vote(false).timers(Timers::On).scenario("a candidate's disk");
+    let mut c = Cluster::new(3)
+        .pre_vote(false)
+        .timers(Timers::On)
+        .scenario("a candidate's disk")
+        .described(
+            "The disk of a candidate makes no progress. It steps down after the stall \
+         timeout, and its vote requests are not sent later.",
+        );
+    c.section("the vote of the candidate is not durable").tests(&["durability/stalled_disk"]);
     c.disk_by_hand(1);
     c.campaign(1);
     c.block(2);
@@ -131,7 +139,14 @@ fn candidate_whose_own_vote_is_never_durable_steps_down() {
 /// While a candidate waits for its disk it processes messages, and a later term ends its candidacy.
 #[test]
 fn candidate_that_waits_for_its_disk_follows_a_later_term() {
-    let mut c = Cluster::new(3).scenario("a waiting candidate");
+    let mut c = Cluster::new(3).scenario("a waiting candidate").described(
+        "A candidate waits for its disk and handles messages meanwhile: a later term \
+         ends its candidacy.",
+    );
+    c.section("node 1 waits for its disk").tests(&[
+        "leader_election/higher_term_steps_down",
+        "durability/response_waits_for_persist",
+    ]);
     c.disk_by_hand(1);
     c.campaign(1);
     c.deliver_all();
@@ -155,7 +170,12 @@ fn candidate_that_waits_for_its_disk_follows_a_later_term() {
 /// later term has begun.
 #[test]
 fn late_vote_elects_a_pre_candidate_of_the_next_term() {
-    let mut c = Cluster::new(3).timers(Timers::On).scenario("a late vote elects");
+    let mut c = Cluster::new(3).timers(Timers::On).scenario("a late vote elects").described(
+        "The disk of a voter is slower than the election timeout of the candidate. Its \
+         vote still counts if no later term has begun.",
+    );
+    c.section("node 2 persists its vote for longer than the election timeout")
+        .tests(&["leader_election/late_vote"]);
     c.disk_by_hand(2);
     c.block(3);
     c.campaign(1);

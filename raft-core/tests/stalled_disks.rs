@@ -11,8 +11,9 @@ const fn millis(millis: u64) -> Duration {
 }
 
 /// Default timeouts: elections after 300 to 600 ms, a disk counts as stalled after 1.5 s.
-fn cluster_with_leader(size: usize, title: &str) -> (Cluster, u64) {
-    let mut c = Cluster::new(size).timers(Timers::On).scenario(title);
+fn cluster_with_leader(size: usize, title: &str, description: &str) -> (Cluster, u64) {
+    let mut c = Cluster::new(size).timers(Timers::On).scenario(title).described(description);
+    c.section("a leader is elected");
     c.run_for(millis(2_000));
     let leader = leaders(&mut c)[0];
     (c, leader)
@@ -42,7 +43,13 @@ fn causes_since(c: &Cluster, first: usize) -> Vec<String> {
 /// it would lead forever and complete no request.
 #[test]
 fn leader_with_a_stalled_disk_steps_down_and_reports_the_cause() {
-    let (mut c, old) = cluster_with_leader(3, "a leader with a stalled disk steps down");
+    let (mut c, old) = cluster_with_leader(
+        3,
+        "a leader with a stalled disk steps down",
+        "Followers commit without the leader's disk, so that nothing else deposes a leader \
+         whose disk makes no progress. It steps down after the stall timeout.",
+    );
+    c.section("the disk of the leader makes no progress").tests(&["durability/stalled_disk"]);
     c.disk_by_hand(old);
     let records = c.records().len();
     let write = c.propose(old, "add 1");
@@ -72,7 +79,13 @@ fn leader_with_a_stalled_disk_steps_down_and_reports_the_cause() {
 /// A disk that is slow and makes progress deposes no leader.
 #[test]
 fn leader_whose_writes_take_600_ms_stays_leader() {
-    let (mut c, leader) = cluster_with_leader(3, "a leader with writes of 600 ms");
+    let (mut c, leader) = cluster_with_leader(
+        3,
+        "a leader with writes of 600 ms",
+        "Each write of the leader takes twice the election timeout. The disk makes progress, \
+         and the leader stays.",
+    );
+    c.section("every write takes 600 ms").tests(&["durability/stalled_disk"]);
     let term = c.status(leader).term;
     c.disk_takes(leader, millis(600));
     let mut last = None;
@@ -88,7 +101,12 @@ fn leader_whose_writes_take_600_ms_stays_leader() {
 /// A pause of one second, as storage devices have them, costs no election.
 #[test]
 fn disk_pause_of_one_second_deposes_no_leader() {
-    let (mut c, leader) = cluster_with_leader(3, "a pause of one second");
+    let (mut c, leader) = cluster_with_leader(
+        3,
+        "a pause of one second",
+        "All disks pause for one second, as storage devices do. No election follows.",
+    );
+    c.section("all disks pause").tests(&["durability/stalled_disk"]);
     let term = c.status(leader).term;
     for node in 1..=3 {
         c.disk_by_hand(node);
@@ -106,7 +124,14 @@ fn disk_pause_of_one_second_deposes_no_leader() {
 /// does not raise its term before.
 #[test]
 fn single_node_leads_again_once_its_disk_makes_progress() {
-    let (mut c, _) = cluster_with_leader(1, "a single node with a stalled disk");
+    let (mut c, _) = cluster_with_leader(
+        1,
+        "a single node with a stalled disk",
+        "The only node of its cluster steps down when its disk stalls, and leads again when \
+         the disk makes progress.",
+    );
+    c.section("the disk makes no progress")
+        .tests(&["durability/stalled_disk", "leader_election/single_node"]);
     let term = c.status(1).term;
     c.disk_by_hand(1);
     let write = c.propose(1, "add 1");
@@ -121,7 +146,13 @@ fn single_node_leads_again_once_its_disk_makes_progress() {
 /// No vote of a node with a stalled disk becomes durable, neither for others nor for itself.
 #[test]
 fn node_with_a_stalled_disk_neither_requests_nor_grants_pre_votes() {
-    let (mut c, leader) = cluster_with_leader(3, "pre-votes and a stalled disk");
+    let (mut c, leader) = cluster_with_leader(
+        3,
+        "pre-votes and a stalled disk",
+        "A node whose disk makes no progress cannot make a vote durable. It grants no pre- \
+         vote and requests none.",
+    );
+    c.section("the disk of a follower makes no progress").tests(&["durability/stalled_disk"]);
     let [stalled, other] =
         [1, 2, 3].into_iter().filter(|&node| node != leader).collect::<Vec<_>>()[..]
     else {

@@ -11,6 +11,11 @@ use raft_testkit::{Cluster, Timers};
 fn caller_of_a_command_that_fails_at_the_leader_gets_the_error() {
     let mut c = Cluster::new(3)
         .scenario("the leader's state machine fails")
+        .described(
+            "The command is committed and the state machine of the leader fails at it: the \
+         client gets the error. The leader applies the command when its state machine \
+         works again.",
+        )
         .apply_failure(ApplyFailurePolicy::Retry);
     c.elect(1);
     c.fail_commands(1);
@@ -58,6 +63,11 @@ fn failed_command_is_retried_and_never_skipped() {
 fn node_that_must_not_retry_stops_until_its_log_is_marked_fixed() {
     let mut c = Cluster::new(3)
         .scenario("a broken log stays broken until it is fixed")
+        .described(
+            "The state machine of a follower fails at a command that must not run twice. \
+         The node stops and marks its log; it starts again after an operator has \
+         removed the mark.",
+        )
         .apply_failure(ApplyFailurePolicy::Halt);
     c.elect(1);
     c.fail_commands(3);

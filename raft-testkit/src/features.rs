@@ -78,6 +78,8 @@ features! {
         "A voter denies its vote to a candidate whose last entry is older than its own, whatever the term of the candidate.";
     STALE_VOTE_IGNORED = "leader_election/stale_vote_ignored", "Votes of an older election", "Raft §5.1, §5.2",
         "A vote that arrives after its candidate moved to a later term does not count.";
+    LATE_VOTE = "leader_election/late_vote", "A vote from a slow disk", "Raft §5.2, §5.6",
+        "A vote that arrives after the election timeout of its candidate counts as long as no later term has begun.";
     ONE_VOTE_A_TERM = "leader_election/one_vote_a_term", "One vote a term", "Raft §5.2",
         "A node grants one vote in each term, to the first candidate; the vote survives a crash.";
     HIGHER_TERM_STEPS_DOWN = "leader_election/higher_term_steps_down", "A higher term ends a leadership", "Raft §5.1",
@@ -136,6 +138,8 @@ features! {
         "The leader sends further appends before it has the response to the first, within a window.";
     OLD_TERM_NOT_COUNTED = "log_replication/old_term_not_counted", "Entries of older terms are not committed by counting", "Raft §5.4.2, figure 8",
         "A leader counts the copies of entries of its own term only; earlier entries are committed with them.";
+    ENTRIES_FROM_THE_STORE = "log_replication/entries_from_the_store", "Entries from the log store", "Raft §5.3",
+        "Entries that a lagging follower needs and that are no longer in memory are read from the log store.";
 
     DURABILITY = "durability", "Durability", "Raft §5.6; thesis §3.8",
         "A node responds only after its term, vote and entries are durable; they survive a crash.";
@@ -147,6 +151,8 @@ features! {
         "The completion of an older write never makes newer entries count as durable.";
     LEADER_DISK_IN_PARALLEL = "durability/leader_disk_in_parallel", "The disk of the leader in parallel with the network", "thesis §10.2.1",
         "A command can be committed by followers before it is durable at the leader.";
+    STALLED_DISK = "durability/stalled_disk", "A stalled disk", "glossary",
+        "A node whose disk makes no progress does not lead, campaign or vote; a slow disk deposes no leader.";
 
     NETWORK_PARTITION = "network_partition", "Partitions", "Raft §5.4; thesis §6.2",
         "The side with a majority continues; the other side commits nothing.";
@@ -154,6 +160,9 @@ features! {
         "Entries that such a leader appends are not committed; they are replaced after the partition heals.";
     ONE_WAY = "network_partition/one_way", "A link cut in one direction", "thesis §6.2",
         "A node that can only send, or only receive, does not disturb the cluster.";
+
+    LIMITS = "limits", "Limits on memory", "raft_core::Limits",
+        "Entries in memory, queues and unapplied commands are bounded, however slow disks and state machines are.";
 
     LEADERSHIP_TRANSFER = "leadership_transfer", "Leadership transfer", "thesis §3.10",
         "A leader transfers its leadership to a follower that has its whole log.";

@@ -33,6 +33,7 @@ impl Recorder {
             scenario: String::new(),
             title: String::new(),
             description: String::new(),
+            source: String::new(),
             nodes,
             seed: 0,
         };

@@ -12,7 +12,7 @@ use raft_testkit::{
 
 #[test]
 fn a_forced_role_needs_no_other_node() {
-    let mut c = Cluster::new(3).scenario("forced roles");
+    let mut c = Cluster::new(3);
     for role in [RoleKind::PreCandidate, RoleKind::Candidate, RoleKind::Leader] {
         c.force_role(1, role);
         assert_eq!(c.status(1).role, role);
@@ -24,7 +24,7 @@ fn a_forced_role_needs_no_other_node() {
 
 #[test]
 fn a_stale_leader_loses_its_unsynced_write_and_follows() {
-    let mut c = Cluster::new(3).scenario("stale leader").seed(7);
+    let mut c = Cluster::new(3).seed(7);
     c.section("n1 leads");
     c.elect(1);
     c.section("n1 appends but cannot replicate");

@@ -4,6 +4,7 @@ mod control;
 mod records;
 mod scenario_files;
 mod scenario_grammar;
+mod scenario_registry;
 mod seeds;
 mod swarm;
 mod trace;

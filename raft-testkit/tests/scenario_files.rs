@@ -19,7 +19,7 @@ fn every_scenario_file_passes() {
 
 /// A page without a description or features shows events and no reason for them.
 #[test]
-fn every_scenario_file_says_what_it_shows_and_which_features_it_tests() {
+fn every_scenario_file_states_what_it_shows_and_which_features_it_tests() {
     let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("scenarios");
     for file in fs::read_dir(directory).unwrap() {
         let path = file.unwrap().path();

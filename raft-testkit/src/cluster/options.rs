@@ -14,7 +14,14 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     pub fn scenario(mut self, title: &str) -> Self {
         title.clone_into(&mut self.recorder.header.title);
         self.recorder.header.scenario = file_name(title);
+        self.recorder.header.source = current_test();
         self
+    }
+
+    /// Sets the scenario file in which the scenario is defined.
+    pub(crate) fn defined_in_file(mut self, name: &str) -> Self {
+        self.recorder.header.source = format!("{name}.raft");
+        self.repeated_by(&format!("raft-testkit run {name}.raft"))
     }
 
     /// Sets the name of the scenario's files.
@@ -130,4 +137,11 @@ fn file_name(title: &str) -> String {
         }
     }
     name.trim_end_matches('_').to_owned()
+}
+
+/// The package and the test that run, as far as cargo and the test harness name them.
+fn current_test() -> String {
+    let package = std::env::var("CARGO_PKG_NAME").unwrap_or_default();
+    let thread = std::thread::current();
+    format!("{package} {}", thread.name().unwrap_or_default()).trim().to_owned()
 }

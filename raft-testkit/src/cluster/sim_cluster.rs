@@ -195,6 +195,9 @@ impl<M: StateMachine + Clone, S: LogStore + Clone> Cluster<M, S> {
     pub fn fork(&self) -> Self {
         let mut recorder = self.recorder.clone();
         recorder.header.scenario.push_str("_fork");
+        if !recorder.header.title.is_empty() {
+            recorder.header.title.push_str(", the other way");
+        }
         Self {
             factory: self.factory.clone(),
             settings: self.settings.clone(),

@@ -50,7 +50,7 @@ impl Scenario {
             .scenario(&self.title)
             .named(name)
             .described(&self.description)
-            .repeated_by(&format!("raft-testkit run {name}.raft"))
+            .defined_in_file(name)
             .seed(options.seed)
             .timers(options.timers)
             .pre_vote(options.pre_vote)

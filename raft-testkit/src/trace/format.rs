@@ -100,7 +100,7 @@ impl Format {
             Self::PlantUml => plantuml::document(&view),
             Self::Mermaid => mermaid::document(&view),
             Self::Svg => svg::document(&view),
-            Self::Html => page::html(&view),
+            Self::Html => page::html(&view, None),
             Self::Records => records(trace),
         }
     }

@@ -26,6 +26,7 @@ impl TraceBuilder {
             scenario: scenario.to_owned(),
             title: format!("The scenario {scenario}"),
             description: "Summary by hand.".to_owned(),
+            source: "package module::test".to_owned(),
             nodes: (1..=nodes).map(NodeId).collect(),
             seed: 1,
         };

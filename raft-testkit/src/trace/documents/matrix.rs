@@ -3,9 +3,15 @@
 use std::fmt::Write as _;
 
 use super::error::DocumentsError;
+use super::source;
 use crate::features::{self, Feature};
 use crate::trace::record::{RecordKind, Trace};
 use crate::trace::table::markdown::escaped;
+
+/// The mark of a scenario that tests a feature.
+pub(super) const TESTED: &str = "●";
+/// The mark of a scenario that uses a feature and does not test it.
+pub(super) const USED: &str = "○";
 
 /// The features and the scenarios.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -32,7 +38,7 @@ impl FeatureMatrix {
     ///
     /// # Errors
     /// A section names a feature that is not registered.
-    pub fn new(traces: &[Trace]) -> Result<Self, DocumentsError> {
+    pub fn new(traces: &[&Trace]) -> Result<Self, DocumentsError> {
         let row = |&feature: &&'static Feature| FeatureRow { feature, uses: vec![], tests: vec![] };
         let mut rows: Vec<FeatureRow> = features::ALL.iter().map(row).collect();
         for (place, trace) in traces.iter().enumerate() {
@@ -46,7 +52,7 @@ impl FeatureMatrix {
                 }
             }
         }
-        let named = |trace: &Trace| (trace.header.scenario.clone(), trace.header.title.clone());
+        let named = |trace: &&Trace| (trace.header.scenario.clone(), source::title(&trace.header));
         Ok(Self { scenarios: traces.iter().map(named).collect(), rows })
     }
 
@@ -55,7 +61,7 @@ impl FeatureMatrix {
         self.rows.iter().filter(|row| !self.is_tested(row))
     }
 
-    fn is_tested(&self, row: &FeatureRow) -> bool {
+    pub(super) fn is_tested(&self, row: &FeatureRow) -> bool {
         let path = row.feature.path;
         let covers =
             |other: &FeatureRow| other.feature.path == path || other.feature.family() == path;
@@ -71,23 +77,23 @@ impl FeatureMatrix {
             let _ = writeln!(out, "{}. [{title}]({name}.md) ([page]({name}.html))", at + 1);
         }
         out.push_str(
-            "\n● the scenario tests the feature; ○ it uses the feature.\n\n| feature | source |",
+            "\nThe numbers are those of the scenarios above.\n\n\
+             | feature | source | tested by | used by |\n| --- | --- | --- | --- |\n",
         );
-        for at in 1..=self.scenarios.len() {
-            let _ = write!(out, " {at} |");
-        }
-        let _ = writeln!(out, "\n| --- | --- |{}", " :-: |".repeat(self.scenarios.len()));
         for row in &self.rows {
             let branch = if row.feature.is_branch() { "&nbsp;&nbsp;&nbsp;" } else { "" };
             let title =
                 format!("<span title=\"{}\">{}</span>", row.feature.path, row.feature.title);
-            let _ = write!(out, "| {branch}{title} | {} |", row.feature.source);
-            for at in 0..self.scenarios.len() {
-                let _ = write!(out, " {} |", row.mark(at));
-            }
-            out.push('\n');
+            let links = |places: &[usize]| {
+                self.numbered(places, |number, name| format!("[{number}]({name}.md)"))
+            };
+            let (tests, uses) = (links(&row.tests), links(&row.uses));
+            let _ =
+                writeln!(out, "| {branch}{title} | {} | {tests} | {uses} |", row.feature.source);
         }
-        out.push_str("\n## Features without a test\n\n");
+        if self.untested().next().is_some() {
+            out.push_str("\n## Features without a test\n\n");
+        }
         for row in self.untested() {
             let Feature { path, title, description, source } = row.feature;
             let _ = writeln!(out, "- **{title}** (`{path}`; {source}). {description}");
@@ -104,33 +110,50 @@ impl FeatureMatrix {
         for (name, _) in &self.scenarios {
             let _ = writeln!(out, "   {name}");
         }
-        out.push_str("\n● the scenario tests the feature; ○ it uses the feature. The columns are the \
-            scenarios in the order above.\n\n.. list-table::\n   :header-rows: 1\n\n   * - feature\n     - source\n");
-        for at in 1..=self.scenarios.len() {
-            let _ = writeln!(out, "     - {at}");
-        }
+        out.push_str(
+            "\n.. list-table::\n   :header-rows: 1\n\n   * - feature\n     - source\n     \
+             - tested by\n     - used by\n",
+        );
         for row in &self.rows {
-            let _ = writeln!(out, "   * - ``{}``\n     - {}", row.feature.path, row.feature.source);
-            for at in 0..self.scenarios.len() {
-                let _ = writeln!(out, "     - {}", row.mark(at));
+            let links = |places: &[usize]| {
+                self.numbered(places, |number, name| format!(":doc:`{number} <{name}>`"))
+            };
+            let (tests, uses) = (links(&row.tests), links(&row.uses));
+            let Feature { path, source, .. } = row.feature;
+            for (mark, cell) in ["* -", "  -", "  -", "  -"].iter().zip([
+                &format!("``{path}``"),
+                &source.to_string(),
+                &tests,
+                &uses,
+            ]) {
+                let _ = writeln!(out, "{}", format!("   {mark} {cell}").trim_end());
             }
         }
         let heading = "Features without a test";
-        let _ = write!(out, "\n{heading}\n{}\n\n", "=".repeat(heading.len()));
+        if self.untested().next().is_some() {
+            let _ = write!(out, "\n{heading}\n{}\n\n", "=".repeat(heading.len()));
+        }
         for row in self.untested() {
             let Feature { path, title, description, source } = row.feature;
             let _ = writeln!(out, "- **{title}** (``{path}``; {source}). {description}");
         }
         out
     }
+
+    /// Links to scenarios, each with its number.
+    fn numbered(&self, places: &[usize], link: impl Fn(usize, &str) -> String) -> String {
+        let scenarios = places.iter().filter_map(|&at| Some((at + 1, self.scenarios.get(at)?)));
+        let links: Vec<String> = scenarios.map(|(number, (name, _))| link(number, name)).collect();
+        links.join(", ")
+    }
 }
 
 impl FeatureRow {
-    fn mark(&self, scenario: usize) -> &'static str {
+    pub(super) fn mark(&self, scenario: usize) -> &'static str {
         if self.tests.contains(&scenario) {
-            "●"
+            TESTED
         } else if self.uses.contains(&scenario) {
-            "○"
+            USED
         } else {
             ""
         }

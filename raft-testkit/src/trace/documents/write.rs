@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 
 use super::error::DocumentsError;
 use super::matrix::FeatureMatrix;
+use super::{index, matrix_page, source};
 use crate::trace::diagram::svg;
 use crate::trace::format::Format;
+use crate::trace::page;
 use crate::trace::record::Trace;
 use crate::trace::sequence::plantuml;
 use crate::trace::table::{DiagramPlacement, markdown, rst};
@@ -16,10 +18,13 @@ use crate::trace::view::TraceView;
 /// The directory of the diagrams, beside the pages.
 const DIAGRAMS_DIRECTORY: &str = "diagrams";
 
+/// The page that lists the scenarios.
+const INDEX: &str = "index.html";
+
 /// What [`write()`] has written.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Summary {
-    /// The index page in Markdown.
+    /// The page that lists the scenarios.
     pub index: PathBuf,
     /// The number of scenarios.
     pub scenarios: usize,
@@ -58,21 +63,25 @@ pub fn read_directory(directory: &Path) -> Result<Vec<Trace>, DocumentsError> {
     Ok(traces)
 }
 
-/// Writes the matrix of features (`index.md`, `index.rst`), a page for each scenario in Markdown,
-/// reStructuredText and HTML, and a diagram for each section.
+/// Writes the index (`index.html`), the matrix of features (`matrix.html`, `index.md`,
+/// `index.rst`), and for each scenario a page in HTML, Markdown and reStructuredText, a table in text,
+/// and the diagrams of the scenario and of each section.
 ///
 /// # Errors
 /// A file cannot be written, or a section names a feature that is not registered.
 pub fn write(traces: &[Trace], out: &Path) -> Result<Summary, DocumentsError> {
-    let matrix = FeatureMatrix::new(traces)?;
+    let traces = source::ordered(traces);
+    let matrix = FeatureMatrix::new(&traces)?;
     let diagrams = out.join(DIAGRAMS_DIRECTORY);
     fs::create_dir_all(&diagrams)
         .map_err(|source| DocumentsError::Io { path: diagrams.clone(), source })?;
-    for trace in traces {
+    for trace in &traces {
         write_scenario(trace, out, &diagrams)?;
     }
-    let index = out.join("index.md");
-    write_file(&index, &matrix.markdown())?;
+    let index = out.join(INDEX);
+    write_file(&index, &index::page(&traces, &matrix))?;
+    write_file(&out.join("matrix.html"), &matrix_page::page(&matrix))?;
+    write_file(&out.join("index.md"), &matrix.markdown())?;
     write_file(&out.join("index.rst"), &matrix.rst())?;
     let untested = matrix.untested().count();
     let tested = matrix.rows.len() - untested;
@@ -85,7 +94,11 @@ fn write_scenario(trace: &Trace, out: &Path, diagrams: &Path) -> Result<(), Docu
     let placement = DiagramPlacement::Directory(DIAGRAMS_DIRECTORY);
     write_file(&out.join(format!("{name}.md")), &markdown::page(&view, placement))?;
     write_file(&out.join(format!("{name}.rst")), &rst::page(&view, placement))?;
-    write_file(&out.join(format!("{name}.html")), &Format::Html.render(trace))?;
+    write_file(&out.join(format!("{name}.html")), &page::html(&view, Some(INDEX)))?;
+    for format in [Format::Terminal, Format::Svg] {
+        let path = out.join(format!("{name}.{}", format.extension()));
+        write_file(&path, &format.render(trace))?;
+    }
     for (position, section) in view.sections.iter().enumerate() {
         let number = section.number.unwrap_or(0);
         let picture = diagrams.join(format!("{name}_{number}.svg"));

@@ -9,9 +9,9 @@ const STYLE: &str = include_str!("page.css");
 const SCRIPTS: [&str; 3] =
     [include_str!("model.js"), include_str!("draw.js"), include_str!("panel.js")];
 
-/// Renders the page.
+/// Renders the page, with a link to the index of all scenarios if there is one.
 #[must_use]
-pub fn html(view: &TraceView<'_>) -> String {
+pub fn html(view: &TraceView<'_>, index: Option<&str>) -> String {
     let header = &view.trace.header;
     let title = if header.title.is_empty() { &header.scenario } else { &header.title };
     let style = format!(
@@ -24,6 +24,7 @@ pub fn html(view: &TraceView<'_>) -> String {
     let inserts = [
         ("{title}", escaped(title)),
         ("{style}", style),
+        ("{index}", index.map_or_else(String::new, index_link)),
         // A script element ends at the first "</", even inside a string.
         ("{data}", data::json(view).replace("</", "<\\/").replace("<!--", "<\\u0021--")),
         ("{script}", script),
@@ -38,4 +39,8 @@ pub fn html(view: &TraceView<'_>) -> String {
         rest = after;
     }
     page + rest
+}
+
+fn index_link(index: &str) -> String {
+    format!("\n    <a href=\"{}\">all scenarios</a>", escaped(index))
 }

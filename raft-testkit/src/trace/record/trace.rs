@@ -35,6 +35,10 @@ pub struct Header {
     pub title: String,
     /// What the scenario shows, in one or more paragraphs.
     pub description: String,
+    /// Where the scenario is defined: a scenario file, or a package and a test, `raft-core
+    /// elections::split_vote`. Empty if that is not known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub source: String,
     /// The nodes of the initial configuration, ascending.
     pub nodes: Vec<NodeId>,
     /// The seed of the random numbers.
@@ -209,6 +213,7 @@ mod tests {
             scenario: "sample".to_owned(),
             title: "A sample".to_owned(),
             description: String::new(),
+            source: String::new(),
             nodes: vec![NodeId(1), NodeId(2)],
             seed: 7,
         };
