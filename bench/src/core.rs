@@ -80,6 +80,10 @@ impl Cluster {
                     Effect::FetchEntries(fetch) => panic!("nothing is evicted: {fetch:?}"),
                     Effect::Respond(response) => panic!("nothing is refused: {response:?}"),
                     Effect::Halt(reason) => panic!("{reason}"),
+                    Effect::Compact(_)
+                    | Effect::TakeSnapshot
+                    | Effect::SendSnapshot(_)
+                    | Effect::RestoreSnapshot(_) => panic!("nothing is durably applied"),
                     Effect::Event(_) => {}
                 }
             }

@@ -134,6 +134,11 @@ impl Cluster {
                 }
                 self.inputs.extend(last.map(|last| (id, Input::Applied(last))));
             }
+            // This host reports no durably applied index: its logs are never compacted.
+            Effect::Compact(_)
+            | Effect::TakeSnapshot
+            | Effect::SendSnapshot(_)
+            | Effect::RestoreSnapshot(_) => {}
             Effect::Respond(response) => println!("node {id}: {response:?}"),
             Effect::Event(Event::RoleChanged { role, term, .. }) => {
                 println!("node {id} is {role:?} in term {term}");

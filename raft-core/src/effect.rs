@@ -8,7 +8,7 @@ use crate::entry::Entry;
 use crate::event::{Event, TransferFailure};
 use crate::message::Message;
 use crate::ports::Persist;
-use crate::types::{FetchId, LogIndex, NodeId, RequestId};
+use crate::types::{FetchId, LogId, LogIndex, NodeId, RequestId};
 
 /// A request of a node to its host. The host executes the effects of one variant in the order in
 /// which they were emitted. Effects of different variants may be executed in any order and at the
@@ -29,8 +29,33 @@ pub enum Effect {
     /// Apply these entries to the state machine in this order, then report with
     /// [`Input::Applied`](crate::Input::Applied) or
     /// [`Input::ApplyFailed`](crate::Input::ApplyFailed). After a failure the host drops the
-    /// `Apply` effects that it has not executed yet: the node emits their entries again.
+    /// `Apply` effects that it has not executed yet, up to the next `RestoreSnapshot`: the node
+    /// emits their entries again, or the snapshot covers them.
     Apply(Vec<CommittedEntry>),
+    /// Replace the state of the state machine by the snapshot with this last entry, which this host
+    /// holds, then report that index with [`Input::Applied`](crate::Input::Applied). The reset of
+    /// the log to that entry is durable. `Apply` and `RestoreSnapshot` form one sequence: the host
+    /// executes them in the order in which they were emitted. If the restore fails, the host stops
+    /// the node.
+    ///
+    /// The host keeps the snapshot until its state machine has durably applied that entry: after a
+    /// restart the log no longer holds the entries before it.
+    RestoreSnapshot(LogId),
+    /// Remove the entries up to this one from the log store
+    /// ([`LogStore::compact`](crate::ports::LogStore::compact)). May be executed late or dropped.
+    Compact(LogId),
+    /// Capture the state machine as it is after the `Apply` and `RestoreSnapshot` effects that are
+    /// executed so far, make the snapshot durable, then report it with
+    /// [`Input::SnapshotTaken`](crate::Input::SnapshotTaken). A host that cannot take one now
+    /// reports that. At most one request is pending at any time.
+    TakeSnapshot,
+    /// Send the data of a snapshot that this host has reported, and this message with it: the
+    /// receiver's host passes the message to its node once the data is complete, verified and
+    /// durable there. Then report the end of the transfer with
+    /// [`Input::SnapshotSent`](crate::Input::SnapshotSent), exactly once, also after a failure. At
+    /// most one transfer to each follower is in progress at any time. Meanwhile other messages to
+    /// the follower are sent as usual.
+    SendSnapshot(Message),
     /// Complete a request.
     Respond(Response),
     /// An event for logs, metrics and traces. May be ignored.
@@ -79,8 +104,8 @@ pub struct Response {
 pub enum Outcome {
     /// Refused. The command is not in the log: a retry is safe.
     Refused(Refusal),
-    /// Leadership was lost while the command was in the log and not committed: it may or may not
-    /// take effect. Before a retry the caller needs a session and serial that make duplicates
+    /// Leadership was lost while the command was in the log and not committed, or the entry was
+    /// replaced by a snapshot before this node applied it: it may or may not take effect. Before a retry the caller needs a session and serial that make duplicates
     /// detectable, or must read the state (thesis §6.3).
     Unknown {
         /// The new leader, if it is known.

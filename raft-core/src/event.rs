@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 
+use crate::input::SendOutcome;
 use crate::message::{DeclineReason, MessageRefusal};
 use crate::types::{LogId, LogIndex, NodeId, Term};
 
@@ -30,6 +31,41 @@ pub enum Event {
         /// The first removed entry.
         from: LogIndex,
         /// The last removed entry.
+        last: LogId,
+    },
+    /// The log was compacted (Raft §7).
+    Compacted {
+        /// The last entry that was removed.
+        base: LogId,
+    },
+    /// A leader begins to send a snapshot.
+    SnapshotSending {
+        /// The follower.
+        to: NodeId,
+        /// The last entry of the snapshot.
+        last: LogId,
+    },
+    /// The transfer of a snapshot has ended.
+    SnapshotSent {
+        /// The follower.
+        to: NodeId,
+        /// The last entry of the snapshot.
+        last: LogId,
+        /// How it ended.
+        outcome: SendOutcome,
+    },
+    /// A follower replaced its log up to an entry by a snapshot of the leader.
+    SnapshotInstalled {
+        /// The last entry of the snapshot.
+        last: LogId,
+        /// The entry that the log ended with before.
+        replaced: LogId,
+        /// Whether the log held the last entry of the snapshot, and keeps the entries after it.
+        keeps_later_entries: bool,
+    },
+    /// A follower received a snapshot and does not need it: it has committed as much.
+    SnapshotDiscarded {
+        /// The last entry of the snapshot.
         last: LogId,
     },
     /// A message was refused. Neither the log nor the vote changed.

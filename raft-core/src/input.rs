@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::entry::Entry;
 use crate::message::Message;
-use crate::types::{FetchId, LogIndex, NodeId, PersistId, RequestId};
+use crate::types::{FetchId, LogId, LogIndex, NodeId, PersistId, RequestId};
 
 /// What happens to a node. The sequence of (time, input) pairs determines all effects.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -47,9 +47,24 @@ pub enum Input {
     Persisted(PersistId),
     /// The result of an [`Effect::FetchEntries`](crate::Effect::FetchEntries).
     EntriesFetched(EntriesFetched),
-    /// The state machine has applied every entry up to this index. A host with a durable state
+    /// The state machine has applied every entry up to this index, or has been restored to it
+    /// ([`Effect::RestoreSnapshot`](crate::Effect::RestoreSnapshot)). A host with a durable state
     /// machine reports its applied index before any other input.
     Applied(LogIndex),
+    /// The effect of every entry up to this index, which is applied, is durable in the state
+    /// machine or in a snapshot of this node: after a crash it does not depend on the log. The log
+    /// is compacted up to here and never further.
+    DurablyApplied(LogIndex),
+    /// Compact the log now, whatever [`CompactionPolicy`](crate::CompactionPolicy) keeps behind the
+    /// durably applied index. Entries that followers need are kept within their budgets.
+    Compact,
+    /// A snapshot of this node's state machine is durable, or the one that was requested with
+    /// [`Effect::TakeSnapshot`](crate::Effect::TakeSnapshot) is not possible now. A host may also
+    /// take snapshots on its own, and reports after a start the one that it holds.
+    SnapshotTaken(SnapshotTaken),
+    /// A transfer that was requested with [`Effect::SendSnapshot`](crate::Effect::SendSnapshot) has
+    /// ended.
+    SnapshotSent(SnapshotSent),
     /// The state machine failed at an entry. All entries before it are applied.
     ApplyFailed(ApplyFailure),
     /// The transport has lost its connection to this peer: messages sent to it may be lost.
@@ -75,6 +90,40 @@ pub struct EntriesFetched {
     /// Contiguous entries from `from` on, possibly fewer than requested. Empty after a failure: the
     /// node fetches again after the next append or heartbeat.
     pub entries: Vec<Entry>,
+}
+
+/// The result of a request for a snapshot of the own state machine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SnapshotTaken {
+    /// A snapshot with this last entry is durable. It stays readable until the node has compacted
+    /// its log past it, or a later one is reported.
+    Durable {
+        /// The last entry that it covers: one that this node has applied.
+        last: LogId,
+    },
+    /// There is none; the node requests another one after a pause, if a follower needs it.
+    Failed,
+}
+
+/// The end of a transfer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SnapshotSent {
+    /// The receiver.
+    pub to: NodeId,
+    /// The last entry of the snapshot.
+    pub last: LogId,
+    /// How it ended.
+    pub outcome: SendOutcome,
+}
+
+/// How a transfer of a snapshot ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SendOutcome {
+    /// The receiver's host has the complete data and has passed the message to its node, which
+    /// responds once the snapshot is installed.
+    Delivered,
+    /// The transfer failed. The node requests another one after a pause, if it is still needed.
+    Failed,
 }
 
 /// A failure of the state machine at one entry.

@@ -10,7 +10,7 @@ use crate::types::LogIndex;
 /// With the rule that is broken.
 pub(crate) fn check(state: &NodeState) {
     let log = state.log();
-    let base = log.terms().base();
+    let base = log.base();
     let last = log.last();
     let commit = state.commit_index();
     let apply = state.apply();
@@ -20,6 +20,11 @@ pub(crate) fn check(state: &NodeState) {
     assert!(commit >= base.index, "compacted entries are committed");
     assert!(apply.dispatched() <= commit, "only committed entries are dispatched");
     assert!(apply.applied() <= apply.dispatched(), "only dispatched entries are applied");
+    assert!(base.index <= apply.durably_applied(), "only durably applied entries are compacted");
+    assert!(
+        apply.restoring().is_none_or(|restoring| restoring <= log.persisted()),
+        "a snapshot is restored once its reset of the log is durable"
+    );
 }
 
 /// Checks that a leader which advanced its commit index past `before` in this step advanced it to

@@ -170,20 +170,23 @@ mod types;
 pub mod wire;
 
 pub use config::{
-    ApplyFailurePolicy, CommitNotification, Config, ConfigError, FollowerReads, Limits, Settings,
+    ApplyFailurePolicy, CommitNotification, CompactionPolicy, Config, ConfigError, FollowerReads,
+    Limits, Settings,
 };
 pub use effect::{CommittedEntry, Effect, FetchEntries, HaltReason, Outcome, Refusal, Response};
 pub use entry::{Entry, Payload};
 pub use event::{Event, RoleCause, RoleKind, TransferFailure};
-pub use input::{ApplyFailure, EntriesFetched, Input, Proposal};
+pub use input::{
+    ApplyFailure, EntriesFetched, Input, Proposal, SendOutcome, SnapshotSent, SnapshotTaken,
+};
 pub use log::TermRuns;
 pub use membership::{Membership, MembershipError};
 pub use message::{
-    AppendEntries, AppendEntriesResponse, AppendOutcome, Body, DeclineReason, InvalidMessage,
-    LogSlice, Message, MessageRefusal, PreVote, PreVoteResponse, ReadIndex, ReadIndexResponse,
-    RequestVote, RequestVoteResponse, Rpc, TimeoutNow, TimeoutNowResponse,
+    AppendEntries, AppendEntriesResponse, AppendOutcome, Body, DeclineReason, InstallSnapshot,
+    InvalidMessage, LogSlice, Message, MessageRefusal, PreVote, PreVoteResponse, ReadIndex,
+    ReadIndexResponse, RequestVote, RequestVoteResponse, Rpc, TimeoutNow, TimeoutNowResponse,
 };
-pub use node::{Node, ProgressKind, ProgressStatus, Status};
+pub use node::{Node, ProgressKind, ProgressStatus, SnapshotProgress, SnapshotStage, Status};
 pub use ports::{BrokenMark, HardState, LogReset, Persist, Recovered};
 pub use prng::Prng;
 pub use quorum::{MEMBERS_MAX, majority_of};

@@ -2,6 +2,7 @@
 //! guarantees of this one. Written with `raft-testkit`, whose rules are checked after every event.
 
 mod commitment;
+mod compaction;
 mod config;
 mod durability;
 mod elections;
@@ -11,6 +12,7 @@ mod log_repair;
 mod memory;
 mod reads;
 mod slow_disks;
+mod snapshots;
 mod stalled_disks;
 mod state_machine;
 mod transfer;

@@ -182,6 +182,22 @@ features! {
         "Nodes are added and removed while the cluster works; the majorities of consecutive configurations overlap.";
     SNAPSHOTS = "snapshots", "Snapshots and compaction", "Raft §7; thesis §5",
         "A snapshot of the state machine replaces a prefix of the log, and restores nodes that need that prefix.";
+    COMPACTION = "snapshots/compaction", "Compaction", "Raft §7; thesis §5.1",
+        "Entries whose effect is durable in the state machine or in a snapshot are removed; those that a follower needs are kept within a budget.";
+    SLOW_FOLLOWER_SNAPSHOT = "snapshots/slow_follower", "A follower that needs compacted entries", "Raft §7; thesis §5.3",
+        "The leader sends its snapshot, one at a time, and then the entries after it.";
+    SNAPSHOT_TRANSFER_INTERRUPTED = "snapshots/transfer_interrupted", "A transfer that ends early", "thesis §5.3",
+        "A transfer that is lost, damaged or outlived by its leadership is repeated after a pause, and blocks nothing.";
+    SNAPSHOT_REPLACES_LOG = "snapshots/conflicting_log_replaced", "A snapshot replaces a conflicting log", "Raft §7",
+        "A follower without the last entry of the snapshot replaces its whole log.";
+    SUFFIX_KEPT = "snapshots/suffix_kept", "Entries after the snapshot stay", "Raft §7",
+        "A follower that has the last entry of the snapshot keeps the entries after it.";
+    SNAPSHOT_DISCARDED = "snapshots/discarded", "A snapshot that is not needed", "Raft §7",
+        "A follower that has committed the last entry of a snapshot discards it.";
+    INSTALL_INTERRUPTED = "snapshots/install_interrupted", "A crash during an install", "Raft §7; thesis §5.1.3",
+        "After a crash the node has the old log or the new one, never a mixture.";
+    RESTORED_IN_ORDER = "snapshots/restored_in_order", "The state machine is restored in order", "Raft §7",
+        "A state machine is restored after the reset of the log is durable, between the entries before and after it.";
 }
 
 #[cfg(test)]

@@ -144,6 +144,7 @@ mod recorder;
 pub mod script;
 mod selector;
 mod sim_node;
+mod snapshot;
 pub mod suite;
 pub mod swarm;
 pub mod trace;
@@ -157,8 +158,9 @@ pub use condition::{
 pub use counter::Counter;
 pub use raft_storage::{MemLogStore, log_store_suite};
 pub use selector::{
-    Selector, any, append, append_response, heartbeat, pre_vote, pre_vote_response, read_index,
-    read_index_response, timeout_now, timeout_now_response, vote, vote_response,
+    Selector, any, append, append_response, heartbeat, install_snapshot, pre_vote,
+    pre_vote_response, read_index, read_index_response, timeout_now, timeout_now_response, vote,
+    vote_response,
 };
 pub use trace::record::CommandOutcome;
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use raft_core::{Message, NodeId};
 
 use crate::selector::Selector;
+use crate::snapshot::Snapshot;
 
 /// A message in an outbox or on the wire.
 #[derive(Clone, Debug)]
@@ -16,6 +17,16 @@ pub(crate) struct InFlight {
     pub(crate) cause: Option<u64>,
     /// Only actions whose selector matches it move it.
     pub(crate) held: bool,
+    /// The snapshot that it installs.
+    pub(crate) transfer: Option<Transfer>,
+}
+
+/// The data of a snapshot in flight.
+#[derive(Clone, Debug)]
+pub(crate) struct Transfer {
+    pub(crate) snapshot: Snapshot,
+    /// Which process of the sender is notified of the end, by its number; `None` for a copy.
+    pub(crate) starts: Option<u64>,
 }
 
 /// What happens to the messages of a link.
@@ -66,9 +77,18 @@ impl Network {
 
     /// Puts a message into its sender's outbox.
     pub(crate) fn emit(&mut self, message: Message, cause: Option<u64>) {
+        self.push(message, cause, None);
+    }
+
+    /// Puts a message into its sender's outbox with the data of the snapshot that it installs.
+    pub(crate) fn emit_snapshot(&mut self, message: Message, transfer: Transfer, cause: u64) {
+        self.push(message, Some(cause), Some(transfer));
+    }
+
+    fn push(&mut self, message: Message, cause: Option<u64>, transfer: Option<Transfer>) {
         self.last_id += 1;
         let from = slot_of(message.from);
-        let in_flight = InFlight { id: self.last_id, message, cause, held: false };
+        let in_flight = InFlight { id: self.last_id, message, cause, held: false, transfer };
         if let Some(outbox) = self.outboxes.get_mut(from) {
             outbox.push_back(in_flight);
         }

@@ -19,6 +19,7 @@ enum Kind {
     TimeoutNowResponse,
     ReadIndex,
     ReadIndexResponse,
+    InstallSnapshot,
 }
 
 type Predicate = Arc<dyn Fn(&Message) -> bool + Send + Sync>;
@@ -64,6 +65,12 @@ pub fn heartbeat() -> Selector {
 #[must_use]
 pub fn append_response() -> Selector {
     Selector::of(Kind::AppendResponse)
+}
+
+/// Snapshots: their messages, which arrive once the data is complete.
+#[must_use]
+pub fn install_snapshot() -> Selector {
+    Selector::of(Kind::InstallSnapshot)
 }
 
 /// Vote requests.
@@ -220,6 +227,7 @@ const fn is_kind(kind: Kind, body: &Body) -> bool {
         Body::TimeoutNowResponse(_) => matches!(kind, Kind::TimeoutNowResponse),
         Body::ReadIndex(_) => matches!(kind, Kind::ReadIndex),
         Body::ReadIndexResponse(_) => matches!(kind, Kind::ReadIndexResponse),
+        Body::InstallSnapshot(_) => matches!(kind, Kind::InstallSnapshot),
     }
 }
 
@@ -260,6 +268,7 @@ impl fmt::Display for Selector {
             Some(Kind::TimeoutNowResponse) => "timeout_now_resp",
             Some(Kind::ReadIndex) => "read_index",
             Some(Kind::ReadIndexResponse) => "read_index_resp",
+            Some(Kind::InstallSnapshot) => "install_snapshot",
         };
         f.write_str(kind)?;
         match (self.from, self.to) {

@@ -7,10 +7,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use raft_core::ports::{ApplyError, LogStore, StateMachine, StoreError};
 use raft_core::{
-    ApplyFailure, CommittedEntry, Config, EntriesFetched, FetchEntries, Node, NodeId, Payload,
-    Persist, PersistId, RoleKind, Status, Timestamp,
+    ApplyFailure, CommittedEntry, Config, EntriesFetched, FetchEntries, LogId, Node, NodeId,
+    Payload, Persist, PersistId, RoleKind, SnapshotSent, Status, Timestamp,
 };
 
+use crate::snapshot::SnapshotStore;
 use crate::trace::record::{Liveness, NodeState, Side};
 
 /// When the work that a host does beside the core is completed.
@@ -21,6 +22,14 @@ pub(crate) enum Completion {
     Immediate,
     /// When the test completes it.
     Manual,
+}
+
+/// Work of a state machine, in its order.
+#[derive(Clone, Debug)]
+pub(crate) enum ApplyWork {
+    Apply(Vec<CommittedEntry>),
+    /// Restore the snapshot with this last entry.
+    Restore(LogId),
 }
 
 /// The commands at which a state machine fails.
@@ -61,7 +70,15 @@ pub(crate) struct SimNode<M, S> {
     /// The last change that was reported as durable since the node started.
     pub(crate) last_reported: PersistId,
     pub(crate) fetches: VecDeque<(FetchEntries, u64)>,
-    pub(crate) applies: VecDeque<(Vec<CommittedEntry>, u64)>,
+    pub(crate) applies: VecDeque<(ApplyWork, u64)>,
+    pub(crate) snapshots: SnapshotStore,
+    /// Requests for a snapshot, each with its record.
+    pub(crate) captures: VecDeque<u64>,
+    pub(crate) capture_completion: Completion,
+    /// Transfers that have ended and are not reported to the node.
+    pub(crate) transfer_reports: VecDeque<(SnapshotSent, u64)>,
+    /// How often the process was started.
+    pub(crate) starts: u64,
     pub(crate) command_fault: Option<CommandFault>,
     /// The disk fails at the next write, or at the next read.
     pub(crate) write_fault: bool,
@@ -119,10 +136,8 @@ impl<M: StateMachine, S: LogStore> SimNode<M, S> {
         Some((EntriesFetched { id: request.id, from: request.from, entries }, record))
     }
 
-    /// Applies the oldest batch, and returns the result with the record that submitted it. After an
-    /// error the node stops.
-    pub(crate) fn apply(&mut self) -> Option<(Result<BatchResult, ApplyError>, u64)> {
-        let (batch, record) = self.applies.pop_front()?;
+    /// Applies a batch. After an error the node stops.
+    pub(crate) fn apply(&mut self, batch: Vec<CommittedEntry>) -> Result<BatchResult, ApplyError> {
         let mut result = BatchResult { done: Vec::with_capacity(batch.len()), failure: None };
         for committed in batch {
             match self.apply_one(&committed) {
@@ -133,20 +148,27 @@ impl<M: StateMachine, S: LogStore> SimNode<M, S> {
                     break;
                 }
                 Err(error @ (ApplyError::Unsupported { .. } | ApplyError::Storage(_))) => {
-                    return Some((Err(error), record));
+                    return Err(error);
                 }
             }
         }
-        if let Some((last, _)) = result.done.last()
-            && let Err(failure) = self.machine.flush(last.entry.id)
-        {
-            return Some((Err(failure.into()), record));
+        if let Some((last, _)) = result.done.last() {
+            self.machine.flush(last.entry.id)?;
+        }
+        for (committed, _) in &result.done {
+            let command = match &committed.entry.payload {
+                Payload::Command(command) => Some(command),
+                Payload::Empty | Payload::Membership(_) => None,
+            };
+            self.snapshots.on_applied(committed.entry.id, command);
         }
         if result.failure.is_some() {
-            // The core submits the later batches again.
-            self.applies.clear();
+            // The core submits the later batches again, or a snapshot covers them.
+            let restore = |(work, _): &(ApplyWork, u64)| matches!(work, ApplyWork::Restore(_));
+            let kept = self.applies.iter().position(restore).unwrap_or(self.applies.len());
+            self.applies.drain(..kept);
         }
-        Some((Ok(result), record))
+        Ok(result)
     }
 
     fn apply_one(&mut self, committed: &CommittedEntry) -> Result<Option<Bytes>, ApplyError> {
@@ -176,6 +198,8 @@ impl<M: StateMachine, S: LogStore> SimNode<M, S> {
         self.last_reported = PersistId(0);
         self.fetches.clear();
         self.applies.clear();
+        self.captures.clear();
+        self.transfer_reports.clear();
         self.slow_write = None;
         self.core = None;
         self.liveness = Liveness::Down;

@@ -36,7 +36,7 @@ fn an_error_has_the_line_the_place_a_hint_and_what_is_allowed() {
     let error = Scenario::parse("cluster 3 voters\ncampaign 1 ; deliver appent\n").unwrap_err();
     let expected = "line 2: unknown kind of message \"appent\"; did you mean \"append\"?\n  \
                     campaign 1 ; deliver appent\n                       ^^^^^^\n  \
-                    allowed: any, append, append_resp, heartbeat, pre_vote, pre_vote_resp, \
+                    allowed: any, append, append_resp, heartbeat, install_snapshot, pre_vote, pre_vote_resp, \
                     read_index, read_index_resp, timeout_now, timeout_now_resp, vote, vote_resp";
     assert_eq!(error.to_string(), expected);
 }

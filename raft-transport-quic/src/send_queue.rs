@@ -121,7 +121,8 @@ pub(crate) fn weight(message: &Message) -> usize {
         | Body::TimeoutNow(_)
         | Body::TimeoutNowResponse(_)
         | Body::ReadIndex(_)
-        | Body::ReadIndexResponse(_) => 0,
+        | Body::ReadIndexResponse(_)
+        | Body::InstallSnapshot(_) => 0,
     };
     ENVELOPE_BYTES.saturating_add(usize::try_from(entries_bytes).unwrap_or(usize::MAX))
 }

@@ -27,7 +27,8 @@ impl StreamKind {
             | Body::TimeoutNow(_)
             | Body::TimeoutNowResponse(_)
             | Body::ReadIndex(_)
-            | Body::ReadIndexResponse(_) => Self::Append,
+            | Body::ReadIndexResponse(_)
+            | Body::InstallSnapshot(_) => Self::Append,
         }
     }
 

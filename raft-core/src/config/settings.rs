@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use super::compaction::CompactionPolicy;
 use super::error::ConfigError;
 use super::limits::Limits;
 
@@ -37,6 +38,8 @@ pub struct Settings {
     pub commit_notification: CommitNotification,
     /// What happens when the state machine fails at a command. Default: the node halts.
     pub apply_failure: ApplyFailurePolicy,
+    /// How much of the log is kept behind the durably applied entries.
+    pub compaction: CompactionPolicy,
     /// Limits in entries and bytes.
     pub limits: Limits,
 }
@@ -85,6 +88,7 @@ impl Default for Settings {
             follower_reads: FollowerReads::Redirect,
             commit_notification: CommitNotification::NextMessage,
             apply_failure: ApplyFailurePolicy::Halt,
+            compaction: CompactionPolicy::default(),
             limits: Limits::default(),
         }
     }

@@ -63,6 +63,14 @@ impl Tail {
         }
     }
 
+    /// Drops every entry up to `up_to`; the next one that is pushed follows `up_to` or the last.
+    pub(super) fn drop_to(&mut self, up_to: LogIndex) {
+        self.shrink(up_to, 0);
+        if self.entries.is_empty() {
+            self.first = self.first.max(up_to.next());
+        }
+    }
+
     /// Clones of the entries from `from` to `last` within both limits; at least one if any is held.
     pub(super) fn slice(
         &self,

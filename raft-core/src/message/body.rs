@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::log_slice::LogSlice;
 use crate::entry::Entry;
+use crate::membership::Membership;
 use crate::types::{LogId, LogIndex, ReadIndexId, Round, Term};
 
 /// A request or a response of Raft, without its term.
@@ -19,7 +20,7 @@ pub enum Body {
     RequestVoteResponse(RequestVoteResponse),
     /// Entries to append; a heartbeat carries none (Raft §5.3).
     AppendEntries(AppendEntries),
-    /// The response to an append.
+    /// The response to an append or to a snapshot.
     AppendEntriesResponse(AppendEntriesResponse),
     /// Requests the receiver to campaign at once: the leader transfers its leadership (thesis
     /// §3.10).
@@ -30,6 +31,8 @@ pub enum Body {
     ReadIndex(ReadIndex),
     /// The response to a request for the read index.
     ReadIndexResponse(ReadIndexResponse),
+    /// A snapshot that replaces the receiver's log up to its last entry (Raft §7).
+    InstallSnapshot(InstallSnapshot),
 }
 
 /// Requests a pre-vote: whether the receiver would vote for the sender in `campaign_term`. The
@@ -81,10 +84,28 @@ pub struct AppendEntries {
     pub round: Round,
 }
 
-/// The response to an append.
+/// A snapshot of the state machine that the receiver holds, complete, verified and durable. Resets
+/// the receiver's election timeout as an append does.
+///
+/// The data of a snapshot does not pass through the core. A host passes this message to its node
+/// only after it has received and checked the data and made it durable. A snapshot is identified by
+/// its last entry: two snapshots with the same one have the same content.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct InstallSnapshot {
+    /// The last entry that the snapshot covers.
+    pub last: LogId,
+    /// The index of the configuration in force at that entry, which is not after it.
+    pub membership_index: LogIndex,
+    /// That configuration.
+    pub membership: Membership,
+    /// Returned in the response, which is an [`AppendEntriesResponse`].
+    pub round: Round,
+}
+
+/// The response to an append or to a snapshot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct AppendEntriesResponse {
-    /// The round of the append; [`Round::NONE`] if the append was of an older term than this
+    /// The round of the request; [`Round::NONE`] if the request was of an older term than this
     /// response.
     pub round: Round,
     /// The result of the consistency check.
@@ -171,6 +192,7 @@ impl Body {
             Self::TimeoutNowResponse(_) => "timeout_now_response",
             Self::ReadIndex(_) => "read_index",
             Self::ReadIndexResponse(_) => "read_index_response",
+            Self::InstallSnapshot(_) => "install_snapshot",
         }
     }
 }

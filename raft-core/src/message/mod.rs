@@ -12,9 +12,9 @@ mod refusal;
 mod rpc;
 
 pub use body::{
-    AppendEntries, AppendEntriesResponse, AppendOutcome, Body, DeclineReason, PreVote,
-    PreVoteResponse, ReadIndex, ReadIndexResponse, RequestVote, RequestVoteResponse, TimeoutNow,
-    TimeoutNowResponse,
+    AppendEntries, AppendEntriesResponse, AppendOutcome, Body, DeclineReason, InstallSnapshot,
+    PreVote, PreVoteResponse, ReadIndex, ReadIndexResponse, RequestVote, RequestVoteResponse,
+    TimeoutNow, TimeoutNowResponse,
 };
 pub use envelope::Message;
 pub use invalid::InvalidMessage;

@@ -1,8 +1,8 @@
 //! A request or response with its term, checked against each other.
 
-use super::body::{AppendOutcome, Body};
+use super::body::{AppendOutcome, Body, InstallSnapshot};
 use super::invalid::{InvalidMessage, index_in_range, term_in_range};
-use crate::types::Term;
+use crate::types::{LogIndex, Term};
 
 /// A request or a response of Raft with the term of its sender (Raft figure 2).
 ///
@@ -14,6 +14,8 @@ use crate::types::Term;
 /// 4. The entries of an append are a [`LogSlice`](super::LogSlice) that ends in its term or before.
 /// 5. The hint of a rejected append exceeds neither the rejected index nor the last index.
 /// 6. The last entry in a request to campaign is of its term: a leader's log ends in its own term.
+/// 7. The last entry of a snapshot exists and is not from after the message's term. Its
+///    configuration is valid and not after it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Rpc {
     term: Term,
@@ -21,7 +23,8 @@ pub struct Rpc {
 }
 
 impl Rpc {
-    /// Checks a body against its term and itself, in constant time.
+    /// Checks a body against its term and itself, in constant time but for the configuration of a
+    /// snapshot.
     ///
     /// # Errors
     /// The first guarantee that it breaks.
@@ -94,7 +97,20 @@ fn check(term: Term, body: &Body) -> Result<(), InvalidMessage> {
         }
         Body::TimeoutNowResponse(_) | Body::ReadIndex(_) => Ok(()),
         Body::ReadIndexResponse(response) => response.read_index.map_or(Ok(()), index_in_range),
+        Body::InstallSnapshot(install) => check_install(term, install),
     }
+}
+
+fn check_install(term: Term, install: &InstallSnapshot) -> Result<(), InvalidMessage> {
+    let InstallSnapshot { last, membership_index, membership, .. } = install;
+    index_in_range(last.index)?;
+    if last.index == LogIndex::ZERO || *membership_index > last.index {
+        return Err(InvalidMessage::InconsistentIndexes);
+    }
+    if last.term > term {
+        return Err(InvalidMessage::InconsistentTerms);
+    }
+    membership.check().map_err(|_| InvalidMessage::InvalidMembership)
 }
 
 #[cfg(test)]
@@ -104,7 +120,8 @@ mod tests {
         RequestVoteResponse, TimeoutNow,
     };
     use super::*;
-    use crate::types::{LogId, LogIndex, ReadIndexId, Round};
+    use crate::membership::Membership;
+    use crate::types::{LogId, NodeId, ReadIndexId, Round};
 
     fn id(index: u64, term: u64) -> LogId {
         LogId::new(Term(term), LogIndex(index))
@@ -144,6 +161,23 @@ mod tests {
         assert!(rejected(9, 6, 6).is_ok());
         assert_eq!(rejected(9, 6, 7), Err(InvalidMessage::InconsistentIndexes));
         assert_eq!(rejected(5, 6, 6), Err(InvalidMessage::InconsistentIndexes));
+    }
+
+    #[test]
+    fn snapshot_has_a_last_entry_of_its_term_and_a_configuration_before_it() {
+        let install = |last, membership_index, membership| {
+            let membership_index = LogIndex(membership_index);
+            let install = InstallSnapshot { last, membership_index, membership, round: Round(1) };
+            Rpc::new(Term(7), Body::InstallSnapshot(install))
+        };
+        let one = || Membership::of_voters([NodeId(1)]);
+        assert!(install(id(4, 7), 4, one()).is_ok());
+        assert_eq!(install(id(4, 8), 1, one()), Err(InvalidMessage::InconsistentTerms));
+        assert_eq!(install(id(4, 7), 5, one()), Err(InvalidMessage::InconsistentIndexes));
+        assert_eq!(install(id(0, 0), 0, one()), Err(InvalidMessage::InconsistentIndexes));
+        assert_eq!(install(id(u64::MAX, 7), 1, one()), Err(InvalidMessage::NumberTooLarge));
+        let no_voters = Membership::default();
+        assert_eq!(install(id(4, 7), 1, no_voters), Err(InvalidMessage::InvalidMembership));
     }
 
     #[test]

@@ -12,7 +12,7 @@ mod tests;
 
 use alloc::vec::Vec;
 
-pub use status::{ProgressKind, ProgressStatus, Status};
+pub use status::{ProgressKind, ProgressStatus, SnapshotProgress, SnapshotStage, Status};
 
 use crate::config::Config;
 use crate::effect::{Effect, Outcome, Refusal, Response};
@@ -23,7 +23,7 @@ use crate::membership::Membership;
 use crate::ports::Recovered;
 use crate::recovery::RecoveryError;
 use crate::role::{Role, Transition};
-use crate::state::NodeState;
+use crate::state::{CompactionCause, NodeState};
 use crate::types::Timestamp;
 
 /// One node's part in one Raft group: a state machine that turns inputs into effects.
@@ -150,6 +150,13 @@ impl Node {
             Input::EntriesFetched(fetched) => role.on_entries_fetched(state, &fetched),
             Input::Applied(index) => state.on_applied(index),
             Input::ApplyFailed(failure) => return self.on_apply_failed(failure),
+            Input::DurablyApplied(index) => {
+                state.on_durably_applied(index);
+                role.compact(state, CompactionCause::Policy);
+            }
+            Input::Compact => role.compact(state, CompactionCause::Requested),
+            Input::SnapshotTaken(taken) => role.on_snapshot_taken(state, taken),
+            Input::SnapshotSent(sent) => role.on_snapshot_sent(state, sent),
             Input::PeerUnreachable(peer) => role.on_peer_unreachable(peer),
         }
         None
@@ -183,6 +190,10 @@ fn refuse_after_halt(input: Input, effects: &mut Vec<Effect>) {
         | Input::EntriesFetched(_)
         | Input::Applied(_)
         | Input::ApplyFailed(_)
+        | Input::DurablyApplied(_)
+        | Input::Compact
+        | Input::SnapshotTaken(_)
+        | Input::SnapshotSent(_)
         | Input::PeerUnreachable(_) => {}
     }
 }

@@ -2,11 +2,11 @@
 
 use crate::event::{Event, RoleCause};
 use crate::message::{
-    AppendEntries, AppendEntriesResponse, Body, DeclineReason, Message, MessageRefusal, PreVote,
-    PreVoteResponse, ReadIndex, ReadIndexResponse, RequestVote, RequestVoteResponse, TimeoutNow,
-    TimeoutNowResponse,
+    AppendEntries, AppendEntriesResponse, Body, DeclineReason, InstallSnapshot, Message,
+    MessageRefusal, PreVote, PreVoteResponse, ReadIndex, ReadIndexResponse, RequestVote,
+    RequestVoteResponse, TimeoutNow, TimeoutNowResponse,
 };
-use crate::role::{Role, Transition, reject_stale_append};
+use crate::role::{Role, Transition, reject_stale_append, reject_stale_snapshot};
 use crate::state::{DependsOn, IncarnationChange, NodeState};
 use crate::types::{NodeId, Term};
 
@@ -58,6 +58,7 @@ fn receive(
         Body::ReadIndexResponse(response) => {
             on_read_index_response(role, state, from, term, response);
         }
+        Body::InstallSnapshot(install) => on_install_snapshot(role, state, from, term, install)?,
     }
     Ok(next)
 }
@@ -186,6 +187,24 @@ fn on_append_entries(
     }
     let follower = role.follow_leader(state, from).ok_or(MessageRefusal::SecondLeader)?;
     follower.on_append_entries(state, from, append)
+}
+
+fn on_install_snapshot(
+    role: &mut Role,
+    state: &mut NodeState,
+    from: NodeId,
+    term: Term,
+    install: InstallSnapshot,
+) -> Result<(), MessageRefusal> {
+    if term < state.term() {
+        reject_stale_snapshot(state, from, &install);
+        return Ok(());
+    }
+    if term > state.term() {
+        role.follow_later_term(state, term);
+    }
+    let follower = role.follow_leader(state, from).ok_or(MessageRefusal::SecondLeader)?;
+    follower.on_install_snapshot(state, from, install)
 }
 
 fn on_append_response(

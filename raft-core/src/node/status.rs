@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use crate::event::RoleKind;
 use crate::membership::Membership;
-use crate::progress::{Progress, ReplicationMode};
+use crate::progress::{Progress, ReplicationMode, Stage};
 use crate::role::{Leader, Role};
 use crate::state::NodeState;
 use crate::types::{LogId, LogIndex, NodeId, Term};
@@ -40,6 +40,10 @@ pub struct Status {
     pub commit_index_seen: LogIndex,
     /// The last entry that its state machine has applied.
     pub applied_index: LogIndex,
+    /// The last entry whose effect is durable in the state machine or in a snapshot
+    /// ([`Input::DurablyApplied`](crate::Input::DurablyApplied)): the log is compacted up to here at
+    /// most.
+    pub durably_applied_index: LogIndex,
     /// The entry at which the state machine failed, while it is not applied.
     pub apply_failed_at: Option<LogIndex>,
     /// How long the disk has made no progress although a persist is outstanding; zero while none
@@ -48,6 +52,10 @@ pub struct Status {
     /// Bytes of entries in memory: those that are not durable yet, and recent ones up to
     /// [`Limits::tail_bytes_max`](crate::Limits::tail_bytes_max).
     pub tail_bytes: u64,
+    /// Bytes of all entries that the log holds, in memory or not, in
+    /// [`Entry::weight_bytes`](crate::Entry::weight_bytes); those that were recovered at the start
+    /// are estimated.
+    pub log_bytes: u64,
     /// The configuration in force.
     pub membership: Membership,
     /// Bytes of commands that were proposed here, are not applied here yet, and whose callers
@@ -68,6 +76,30 @@ pub struct ProgressStatus {
     pub next_index: LogIndex,
     /// Appends with entries that it has not acknowledged yet.
     pub inflight_appends: usize,
+    /// The snapshot that it needs first, while it needs one.
+    pub snapshot: Option<SnapshotProgress>,
+}
+
+/// How far a follower is with the snapshot that it needs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SnapshotProgress {
+    /// The last entry of the snapshot that is sent or installed.
+    pub last: Option<LogId>,
+    /// The stage.
+    pub stage: SnapshotStage,
+}
+
+/// The stage of a follower that needs a snapshot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SnapshotStage {
+    /// A snapshot is taken, or an earlier transfer to the follower has not ended.
+    Waiting,
+    /// The host sends it.
+    Sending,
+    /// It is delivered; the follower installs it and has not acknowledged it.
+    Installing,
+    /// The last attempt failed; the next one follows after a pause.
+    Failed,
 }
 
 /// How entries are sent to a follower.
@@ -77,6 +109,8 @@ pub enum ProgressKind {
     Probe,
     /// Pipelined.
     Replicate,
+    /// It needs entries that are compacted, and gets a snapshot first.
+    Snapshot,
 }
 
 impl Status {
@@ -91,15 +125,17 @@ impl Status {
             voted_for: state.voted_for(),
             leader: state.leader(),
             transfer_target: role.as_leader().and_then(Leader::transfer_target),
-            first_index: state.log().terms().base().index.next(),
+            first_index: state.log().base().index.next(),
             last_log: state.log().last(),
             persisted_index: state.log().persisted(),
             commit_index: state.commit_index(),
             commit_index_seen: state.commit_index_seen(),
             applied_index: state.apply().applied(),
+            durably_applied_index: state.apply().durably_applied(),
             apply_failed_at: state.apply().failed(),
             storage_waiting: state.storage_waiting(),
             tail_bytes: state.log().tail_bytes(),
+            log_bytes: state.log().bytes_between(LogIndex::ZERO, state.log().last().index),
             membership: state.membership().clone(),
             unapplied_bytes: state.apply().unapplied_bytes(),
             progress,
@@ -109,12 +145,15 @@ impl Status {
 
 impl From<&Progress> for ProgressStatus {
     fn from(progress: &Progress) -> Self {
-        let (kind, inflight_appends) = match &progress.mode {
+        let (kind, inflight_appends, snapshot) = match &progress.mode {
             ReplicationMode::Probe { outstanding } => {
-                (ProgressKind::Probe, usize::from(outstanding.is_some()))
+                (ProgressKind::Probe, usize::from(outstanding.is_some()), None)
             }
             ReplicationMode::Replicate { inflights } => {
-                (ProgressKind::Replicate, inflights.count())
+                (ProgressKind::Replicate, inflights.count(), None)
+            }
+            ReplicationMode::Snapshot(snapshot) => {
+                (ProgressKind::Snapshot, 0, Some(SnapshotProgress::from(snapshot.stage)))
             }
         };
         Self {
@@ -122,6 +161,19 @@ impl From<&Progress> for ProgressStatus {
             match_index: progress.match_index,
             next_index: progress.next_index,
             inflight_appends,
+            snapshot,
         }
+    }
+}
+
+impl From<Stage> for SnapshotProgress {
+    fn from(stage: Stage) -> Self {
+        let (last, stage) = match stage {
+            Stage::Waiting => (None, SnapshotStage::Waiting),
+            Stage::Sending { last } => (Some(last), SnapshotStage::Sending),
+            Stage::Installing { last, .. } => (Some(last), SnapshotStage::Installing),
+            Stage::Failed { .. } => (None, SnapshotStage::Failed),
+        };
+        Self { last, stage }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::heartbeats::Heartbeats;
 use super::inflights::Inflights;
+use super::snapshot::SnapshotReplication;
 use crate::config::Limits;
 use crate::types::{LogIndex, Round, Timestamp};
 
@@ -35,6 +36,8 @@ pub(crate) enum ReplicationMode {
     },
     /// The logs agree up to `next_index - 1` as far as is known: appends are pipelined.
     Replicate { inflights: Inflights },
+    /// It needs entries that the leader has compacted: it gets a snapshot first.
+    Snapshot(SnapshotReplication),
 }
 
 impl Progress {
@@ -51,8 +54,8 @@ impl Progress {
         }
     }
 
-    /// The follower's log agrees, durably, up to here.
-    pub(crate) fn on_matched(&mut self, match_index: LogIndex) {
+    /// The follower's log agrees, durably, up to here. `base` is that of the leader's log.
+    pub(crate) fn on_matched(&mut self, match_index: LogIndex, base: LogIndex) {
         self.match_index = self.match_index.max(match_index);
         self.next_index = self.next_index.max(self.match_index.next());
         match &mut self.mode {
@@ -60,7 +63,20 @@ impl Progress {
                 self.mode = ReplicationMode::Replicate { inflights: Inflights::default() };
             }
             ReplicationMode::Replicate { inflights } => inflights.free_to(self.match_index),
+            ReplicationMode::Snapshot(snapshot) => {
+                if self.match_index >= base {
+                    self.mode = ReplicationMode::Replicate { inflights: Inflights::default() };
+                } else {
+                    snapshot.on_matched(self.match_index);
+                }
+            }
         }
+    }
+
+    /// The follower needs entries that the leader has compacted.
+    pub(crate) fn begin_snapshot(&mut self) {
+        self.next_index = self.match_index.next();
+        self.mode = ReplicationMode::Snapshot(SnapshotReplication::new());
     }
 
     /// Whether another append with entries may be sent.
@@ -70,6 +86,7 @@ impl Progress {
             ReplicationMode::Replicate { inflights } => {
                 inflights.has_room(limits.inflight_appends_max, limits.inflight_bytes_max)
             }
+            ReplicationMode::Snapshot(_) => false,
         }
     }
 

@@ -3,5 +3,7 @@
 mod follower;
 mod heartbeats;
 mod inflights;
+mod snapshot;
 
 pub(crate) use follower::{Progress, ReplicationMode};
+pub(crate) use snapshot::Stage;

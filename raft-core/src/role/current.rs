@@ -8,8 +8,8 @@ use super::leader::Leader;
 use super::transition::Transition;
 use super::votes::VoteCount;
 use crate::event::{Event, RoleCause, RoleKind};
-use crate::input::{EntriesFetched, Proposal};
-use crate::state::NodeState;
+use crate::input::{EntriesFetched, Proposal, SnapshotSent, SnapshotTaken};
+use crate::state::{CompactionCause, NodeState};
 use crate::types::{NodeId, PersistId, RequestId, Term, Timestamp};
 
 /// The role of a node, with the data that only this role needs.
@@ -257,6 +257,30 @@ impl Role {
         let followers = state.on_entries_fetched(fetched);
         if let Self::Leader(leader) = self {
             leader.on_entries_fetched(state, &followers, fetched);
+        }
+    }
+
+    pub(crate) fn on_snapshot_taken(&mut self, state: &mut NodeState, taken: SnapshotTaken) {
+        let can_be_sent = state.on_snapshot_taken(taken);
+        if let Self::Leader(leader) = self {
+            leader.on_snapshot_taken(state, can_be_sent);
+        }
+    }
+
+    pub(crate) fn on_snapshot_sent(&mut self, state: &mut NodeState, sent: SnapshotSent) {
+        let is_known = state.on_snapshot_sent(sent);
+        if let Self::Leader(leader) = self
+            && is_known
+        {
+            leader.on_snapshot_sent(state, sent);
+        }
+    }
+
+    /// Compacts the log. Followers know of no other node's needs.
+    pub(crate) fn compact(&self, state: &mut NodeState, cause: CompactionCause) {
+        match self.as_leader() {
+            Some(leader) => leader.compact(state, cause),
+            None => state.compact(cause, core::iter::empty()),
         }
     }
 

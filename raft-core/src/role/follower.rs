@@ -6,7 +6,8 @@ use super::follower_reads::ForwardedReads;
 use super::transition::Transition;
 use crate::event::{Event, RoleCause};
 use crate::message::{
-    AppendEntries, AppendEntriesResponse, AppendOutcome, Body, MessageRefusal, ReadIndexResponse,
+    AppendEntries, AppendEntriesResponse, AppendOutcome, Body, InstallSnapshot, MessageRefusal,
+    ReadIndexResponse,
 };
 use crate::state::{DependsOn, NodeState};
 use crate::types::{LogId, NodeId, RequestId, Round, Timestamp};
@@ -110,6 +111,28 @@ impl Follower {
         from: NodeId,
         append: AppendEntries,
     ) -> Result<(), MessageRefusal> {
+        self.on_contact(state, from)?;
+        append_to_log(state, from, append)
+    }
+
+    /// The leader of the current term sent a snapshot, and this node holds its data: the election
+    /// timeout begins again, and the snapshot replaces the log up to its last entry (Raft §7).
+    ///
+    /// # Errors
+    /// When another node leads this term, or when the snapshot contradicts the committed log. The
+    /// log does not change then, and there is no response.
+    pub(crate) fn on_install_snapshot(
+        &mut self,
+        state: &mut NodeState,
+        from: NodeId,
+        install: InstallSnapshot,
+    ) -> Result<(), MessageRefusal> {
+        self.on_contact(state, from)?;
+        install_snapshot(state, from, install)
+    }
+
+    /// A node sent a message that only the leader of the current term sends.
+    fn on_contact(&mut self, state: &mut NodeState, from: NodeId) -> Result<(), MessageRefusal> {
         match state.leader() {
             Some(leader) if leader != from => return Err(MessageRefusal::SecondLeader),
             Some(_) => {}
@@ -122,8 +145,38 @@ impl Follower {
         self.election_deadline = state.draw_election_deadline();
         state.retry_failed_apply();
         state.retry_failed_fetch();
-        append_to_log(state, from, append)
+        Ok(())
     }
+}
+
+/// Replaces the log up to the last entry of a snapshot, unless that entry is committed already, and
+/// responds.
+fn install_snapshot(
+    state: &mut NodeState,
+    leader: NodeId,
+    install: InstallSnapshot,
+) -> Result<(), MessageRefusal> {
+    let InstallSnapshot { last, membership_index, membership, round } = install;
+    let commit = state.commit_index();
+    if last.index <= commit {
+        if state.log().term_at(last.index).is_some_and(|term| term != last.term) {
+            return Err(MessageRefusal::ConflictsWithCommitted);
+        }
+        state.event(Event::SnapshotDiscarded { last });
+        // Committed entries are in the leader's log, so that the logs agree up to here.
+        let match_index = commit.min(state.log().persisted());
+        let outcome = AppendOutcome::Matched { match_index };
+        respond_to_append(state, leader, round, outcome, DependsOn::HardState);
+        return Ok(());
+    }
+    if state.log().term_at(commit).is_none_or(|committed| committed > last.term) {
+        return Err(MessageRefusal::ConflictsWithCommitted);
+    }
+    state.install_snapshot(last, (membership_index, membership));
+    state.on_leader_commit(last.index);
+    let outcome = AppendOutcome::Matched { match_index: last.index };
+    respond_to_append(state, leader, round, outcome, DependsOn::HardStateAndLog);
+    Ok(())
 }
 
 /// Checks that the log agrees with the leader's up to the new entries, appends those that are
@@ -139,6 +192,9 @@ fn append_to_log(
     let base = state.log().terms().base();
     if prev.index < base.index {
         // Compacted entries are committed, so they agree; only those after them are compared.
+        if entries.iter().any(|entry| entry.index() == base.index && entry.id != base) {
+            return Err(MessageRefusal::ConflictsWithCommitted);
+        }
         entries.retain(|entry| entry.index() > base.index);
     } else if !state.log().terms().contains(prev) {
         state.on_leader_commit(commit);
@@ -193,6 +249,15 @@ fn reject_append(state: &mut NodeState, leader: NodeId, prev: LogId, round: Roun
 /// mistake it for a response to a round of that term.
 pub(crate) fn reject_stale_append(state: &mut NodeState, from: NodeId, append: &AppendEntries) {
     reject_append(state, from, append.prev(), Round::NONE);
+}
+
+/// Responds to a snapshot of an older term, as to an append.
+pub(crate) fn reject_stale_snapshot(
+    state: &mut NodeState,
+    from: NodeId,
+    install: &InstallSnapshot,
+) {
+    reject_append(state, from, install.last, Round::NONE);
 }
 
 fn respond_to_append(

@@ -9,6 +9,6 @@ mod transition;
 mod votes;
 
 pub(crate) use current::Role;
-pub(crate) use follower::reject_stale_append;
+pub(crate) use follower::{reject_stale_append, reject_stale_snapshot};
 pub(crate) use leader::Leader;
 pub(crate) use transition::Transition;

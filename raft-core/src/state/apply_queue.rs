@@ -25,6 +25,11 @@ pub(crate) struct ApplyQueue {
     applied: LogIndex,
     /// The last entry that was dispatched to the state machine.
     dispatched: LogIndex,
+    /// The last entry whose effect does not depend on the log after a crash: it is durable in the
+    /// state machine or in a snapshot. Ahead of `applied` only while a snapshot is installed.
+    durable: LogIndex,
+    /// The last entry of the snapshot to which the state machine is being restored.
+    restoring: Option<LogIndex>,
     /// Batches that are dispatched and not applied yet: (last index, bytes).
     outstanding: VecDeque<(LogIndex, u64)>,
     outstanding_bytes: u64,
@@ -57,6 +62,11 @@ struct ProposedEntry {
 
 /// Entries: committed, dispatched, applied.
 impl ApplyQueue {
+    /// The queue of a node whose log begins after `base`: the state machine has applied as much.
+    pub(crate) fn starting_after(base: LogIndex) -> Self {
+        Self { applied: base, dispatched: base, durable: base, ..Self::default() }
+    }
+
     /// The last entry that the state machine has applied.
     #[inline]
     pub(crate) const fn applied(&self) -> LogIndex {
@@ -157,6 +167,58 @@ impl ApplyQueue {
             self.outstanding.pop_front();
         }
         self.remove_proposed_to(index);
+        self.restoring = self.restoring.filter(|&restoring| restoring > index);
+    }
+
+    /// The last entry whose effect is durable in the state machine or in a snapshot.
+    pub(crate) const fn durably_applied(&self) -> LogIndex {
+        self.durable
+    }
+
+    /// The effect of every entry up to `index` is durable.
+    pub(crate) fn on_durably_applied(&mut self, index: LogIndex) {
+        self.durable = self.durable.max(index);
+    }
+}
+
+/// Snapshots of the leader.
+impl ApplyQueue {
+    /// The last entry of the snapshot to which the state machine is being restored.
+    pub(crate) const fn restoring(&self) -> Option<LogIndex> {
+        self.restoring
+    }
+
+    /// The log is reset to a durable snapshot. Entries that the store was to return are gone.
+    pub(crate) fn on_reset(&mut self, base: LogIndex) {
+        self.pending_fetch = None;
+        self.durable = self.durable.max(base);
+    }
+
+    /// The state machine is restored to a snapshot after the batches that are outstanding. Returns
+    /// the requests for entries that the snapshot covers and that are not dispatched: their outputs
+    /// are not known here.
+    pub(crate) fn on_restore(&mut self, index: LogIndex) -> Vec<RequestId> {
+        let skipped = self.remove_proposed_between(self.dispatched, index);
+        self.dispatched = index;
+        self.outstanding.push_back((index, 0));
+        self.restoring = Some(index);
+        self.fetch_failed = false;
+        self.failed = None;
+        self.retry_delay = Duration::ZERO;
+        skipped
+    }
+
+    /// The state machine failed at an entry before the restore that follows it: nothing is retried,
+    /// and the entries up to the restore are not applied. Returns the requests for them.
+    pub(crate) fn on_apply_failed_before_restore(
+        &mut self,
+        index: LogIndex,
+        restoring: LogIndex,
+    ) -> Vec<RequestId> {
+        self.remove_proposed_to(index);
+        self.outstanding.retain(|&(last, _)| last >= restoring);
+        self.outstanding_bytes = self.outstanding.iter().map(|&(_, bytes)| bytes).sum();
+        self.remove_proposed_between(index, restoring)
     }
 }
 
@@ -217,6 +279,15 @@ impl ApplyQueue {
     pub(crate) fn remove_proposed_after(&mut self, index: LogIndex) -> Vec<RequestId> {
         let first = self.proposed.partition_point(|proposed| proposed.index <= index);
         let removed = self.proposed.split_off(first);
+        self.proposed_bytes -= removed.iter().map(|proposed| proposed.weight_bytes).sum::<u64>();
+        removed.into_iter().map(|proposed| proposed.request).collect()
+    }
+
+    /// Removes the requests for the entries in `(after, last]`, and returns them.
+    fn remove_proposed_between(&mut self, after: LogIndex, last: LogIndex) -> Vec<RequestId> {
+        let first = self.proposed.partition_point(|proposed| proposed.index <= after);
+        let end = self.proposed.partition_point(|proposed| proposed.index <= last).max(first);
+        let removed: Vec<ProposedEntry> = self.proposed.drain(first..end).collect();
         self.proposed_bytes -= removed.iter().map(|proposed| proposed.weight_bytes).sum::<u64>();
         removed.into_iter().map(|proposed| proposed.request).collect()
     }

@@ -4,15 +4,18 @@
 //! that change it.
 
 mod apply_queue;
+mod compaction;
 mod fetches;
 mod incarnations;
 mod memberships;
 mod node_state;
 mod outbox;
 mod persists;
+mod snapshots;
 mod term;
 mod transfer;
 
+pub(crate) use compaction::{CompactionCause, Retention};
 pub(crate) use incarnations::IncarnationChange;
 pub(crate) use node_state::NodeState;
 pub(crate) use outbox::DependsOn;

@@ -11,6 +11,7 @@ use super::incarnations::{IncarnationChange, Incarnations};
 use super::memberships::Memberships;
 use super::outbox::{DependsOn, Outbox};
 use super::persists::{CarriesHardState, Persists};
+use super::snapshots::Snapshots;
 use super::term::TermState;
 use super::transfer::EndingTransfer;
 use crate::config::{ApplyFailurePolicy, Config};
@@ -18,7 +19,7 @@ use crate::effect::{Effect, HaltReason, Outcome, Refusal, Response};
 use crate::entry::{Entry, Payload};
 use crate::event::Event;
 use crate::input::{ApplyFailure, EntriesFetched};
-use crate::log::Log;
+use crate::log::{Log, LogChange};
 use crate::membership::Membership;
 use crate::message::{Body, Message, MessageRefusal, Rpc};
 use crate::ports::{BrokenMark, Persist, Recovered};
@@ -31,22 +32,23 @@ use crate::types::{
 /// The state of a node that does not depend on its role.
 #[derive(Clone, Debug)]
 pub(crate) struct NodeState {
-    config: Config,
+    pub(super) config: Config,
     prng: Prng,
     now: Timestamp,
     term: TermState,
-    log: Log,
-    memberships: Memberships,
+    pub(super) log: Log,
+    pub(super) memberships: Memberships,
     incarnations: Incarnations,
-    apply: ApplyQueue,
+    pub(super) apply: ApplyQueue,
+    pub(super) snapshots: Snapshots,
     fetches: Fetches,
     outbox: Outbox,
-    persists: Persists,
+    pub(super) persists: Persists,
     transfer: EndingTransfer,
     /// The mark that the next persist carries.
     broken: Option<BrokenMark>,
     /// The effects of the current step.
-    effects: Vec<Effect>,
+    pub(super) effects: Vec<Effect>,
 }
 
 /// Start and step.
@@ -85,10 +87,11 @@ impl NodeState {
             config,
             now,
             term,
-            log: Log::recovered(terms, last.index),
-            memberships: Memberships::recovered(bootstrap, memberships)?,
+            log: Log::recovered(terms),
+            memberships: Memberships::recovered(bootstrap, memberships, base.index)?,
             incarnations: Incarnations::default(),
-            apply: ApplyQueue::default(),
+            apply: ApplyQueue::starting_after(base.index),
+            snapshots: Snapshots::default(),
             fetches: Fetches::default(),
             outbox: Outbox::default(),
             persists: Persists::default(),
@@ -109,11 +112,12 @@ impl NodeState {
     }
 
     /// Ends a step: emits what is to be made durable, releases messages that depended on it,
-    /// dispatches committed entries to the state machine, and drops entries from memory that can be
-    /// read back from the store.
+    /// dispatches a snapshot and committed entries to the state machine, and drops entries from
+    /// memory that can be read back from the store.
     pub(crate) fn finish_step(&mut self, effects: &mut Vec<Effect>) {
         self.emit_persist();
         self.outbox.release(self.term(), self.persists.durable(), &mut self.effects);
+        self.restore_after_reset();
         self.dispatch_committed();
         self.log.shrink(self.config.limits.tail_bytes_max);
         core::mem::swap(&mut self.effects, effects);
@@ -129,15 +133,15 @@ impl NodeState {
         let hard_state =
             if self.term.has_changed() { CarriesHardState::Yes } else { CarriesHardState::No };
         self.persists.on_emitted(hard_state, self.now);
+        self.snapshots.on_persist_emitted(id);
         self.outbox.assign(Some(id), &self.persists);
         self.term.on_emitted();
-        let (truncate_from, entries) =
-            change.map_or((None, Vec::new()), |change| (change.truncate_from, change.entries));
+        let LogChange { reset, truncate_from, entries } = change.unwrap_or_default();
         self.effects.push(Effect::Persist(Persist {
             id,
             // In every persist: it carries the commit index, from which a restart proceeds.
             hard_state: Some(self.term.hard_state()),
-            reset: None,
+            reset,
             truncate_from,
             entries,
             broken: self.broken.take(),
@@ -145,6 +149,9 @@ impl NodeState {
     }
 
     fn dispatch_committed(&mut self) {
+        if self.snapshots.is_resetting() {
+            return;
+        }
         let ready = self.ready_to_apply();
         let bytes_max = self.config.limits.apply_bytes_max;
         while let Some(effect) =
@@ -349,7 +356,7 @@ impl NodeState {
         self.outbox.discard_vote_requests();
     }
 
-    fn message(&self, to: NodeId, body: Body) -> Message {
+    pub(super) fn message(&self, to: NodeId, body: Body) -> Message {
         let identity = &self.config.identity;
         Message {
             cluster: identity.cluster,
@@ -439,7 +446,14 @@ impl NodeState {
             return None;
         }
         self.on_applied(index.previous());
-        self.apply.on_apply_failed(index, self.now);
+        if let Some(restoring) = self.apply.restoring() {
+            let leader = self.leader().filter(|&leader| leader != self.id());
+            for id in self.apply.on_apply_failed_before_restore(index, restoring) {
+                self.respond(id, Outcome::Unknown { leader });
+            }
+        } else {
+            self.apply.on_apply_failed(index, self.now);
+        }
         self.event(Event::ApplyFailed { index, reason: reason.clone() });
         match self.config.apply_failure {
             ApplyFailurePolicy::Retry => None,

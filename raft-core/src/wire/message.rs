@@ -14,8 +14,8 @@ use super::error::DecodeError;
 use super::format::FORMAT_VERSION;
 use crate::entry::Entry;
 use crate::message::{
-    AppendEntries, AppendEntriesResponse, Body, InvalidMessage, LogSlice, Message, PreVote,
-    PreVoteResponse, ReadIndex, ReadIndexResponse, RequestVote, RequestVoteResponse, Rpc,
+    AppendEntries, AppendEntriesResponse, Body, InstallSnapshot, InvalidMessage, LogSlice, Message,
+    PreVote, PreVoteResponse, ReadIndex, ReadIndexResponse, RequestVote, RequestVoteResponse, Rpc,
     TimeoutNow, TimeoutNowResponse,
 };
 use crate::types::{ClusterId, GroupId, Incarnation, LogId, LogIndex, NodeId, Round, Term};
@@ -52,10 +52,11 @@ enum WireBody<'a> {
     TimeoutNowResponse(TimeoutNowResponse),
     ReadIndex(ReadIndex),
     ReadIndexResponse(ReadIndexResponse),
+    InstallSnapshot(InstallSnapshot),
 }
 
 /// How many kinds of bodies there are.
-pub(super) const BODY_KINDS: u32 = 10;
+pub(super) const BODY_KINDS: u32 = 11;
 
 /// A message up to the number of its body's kind.
 type WireHead = (ClusterId, GroupId, NodeId, Incarnation, NodeId, Option<Incarnation>, Term, u32);
@@ -126,6 +127,7 @@ impl<'a> From<&'a Message> for WireMessage<'a> {
             Body::TimeoutNowResponse(response) => WireBody::TimeoutNowResponse(*response),
             Body::ReadIndex(request) => WireBody::ReadIndex(*request),
             Body::ReadIndexResponse(response) => WireBody::ReadIndexResponse(*response),
+            Body::InstallSnapshot(install) => WireBody::InstallSnapshot(install.clone()),
         };
         Self {
             cluster: message.cluster,
@@ -162,6 +164,7 @@ impl WireMessage<'_> {
             WireBody::TimeoutNowResponse(response) => Body::TimeoutNowResponse(response),
             WireBody::ReadIndex(request) => Body::ReadIndex(request),
             WireBody::ReadIndexResponse(response) => Body::ReadIndexResponse(response),
+            WireBody::InstallSnapshot(install) => Body::InstallSnapshot(install),
         };
         Ok(Message {
             cluster: self.cluster,

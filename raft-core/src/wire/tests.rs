@@ -10,9 +10,9 @@ use super::{DecodeError, ENVELOPE_BYTES_MAX, decode, decode_payload, encode, enc
 use crate::entry::{Entry, Payload};
 use crate::membership::Membership;
 use crate::message::{
-    AppendEntries, AppendEntriesResponse, AppendOutcome, Body, DeclineReason, InvalidMessage,
-    LogSlice, Message, PreVote, PreVoteResponse, ReadIndex, ReadIndexResponse, RequestVote,
-    RequestVoteResponse, Rpc, TimeoutNow, TimeoutNowResponse,
+    AppendEntries, AppendEntriesResponse, AppendOutcome, Body, DeclineReason, InstallSnapshot,
+    InvalidMessage, LogSlice, Message, PreVote, PreVoteResponse, ReadIndex, ReadIndexResponse,
+    RequestVote, RequestVoteResponse, Rpc, TimeoutNow, TimeoutNowResponse,
 };
 use crate::prng::Prng;
 use crate::types::{
@@ -69,6 +69,12 @@ fn samples() -> Vec<Message> {
         Body::ReadIndexResponse(ReadIndexResponse {
             id: ReadIndexId(1 << 60),
             read_index: Some(LogIndex(6)),
+        }),
+        Body::InstallSnapshot(InstallSnapshot {
+            last: id(9, 6),
+            membership_index: LogIndex(4),
+            membership: Membership::of_voters([NodeId(1), NodeId(2)]),
+            round: Round(3),
         }),
     ];
     bodies.into_iter().map(message).collect()
@@ -192,6 +198,20 @@ fn contradictory_messages_are_refused() {
     assert_eq!(refusal(later_term), InvalidMessage::InconsistentTerms);
     let wrapping = append(&[id(4, 6)], u64::MAX);
     assert_eq!(refusal(wrapping), InvalidMessage::NumberTooLarge);
+    let install = InstallSnapshot {
+        last: id(9, 6),
+        membership_index: LogIndex(10),
+        membership: Membership::of_voters([NodeId(1)]),
+        round: Round(3),
+    };
+    let later_membership = Body::InstallSnapshot(install.clone());
+    assert_eq!(refusal(later_membership), InvalidMessage::InconsistentIndexes);
+    let no_voters = InstallSnapshot {
+        membership_index: LogIndex(9),
+        membership: Membership::default(),
+        ..install
+    };
+    assert_eq!(refusal(Body::InstallSnapshot(no_voters)), InvalidMessage::InvalidMembership);
     let vote = RequestVote { last_log: id(3, 7), leadership_transfer: false };
     assert_eq!(refusal(Body::RequestVote(vote)), InvalidMessage::InconsistentTerms);
 }

@@ -9,7 +9,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use raft_core::ports::Transport;
-use raft_core::{Effect, HaltReason, Input, Timestamp};
+use raft_core::{Body, Effect, HaltReason, Input, Timestamp};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -163,6 +163,12 @@ impl Driver {
                 Effect::Persist(persist) => self.threads.persist(persist),
                 Effect::FetchEntries(fetch) => self.threads.fetch(fetch),
                 Effect::Apply(entries) => self.threads.apply(entries),
+                // This host reports no durably applied index, so that the log is not compacted and
+                // no follower needs a snapshot; `step_messages` passes no snapshot to the core.
+                Effect::Compact(_)
+                | Effect::TakeSnapshot
+                | Effect::SendSnapshot(_)
+                | Effect::RestoreSnapshot(_) => {}
                 Effect::Respond(response) => {
                     if let Some(query) = self.requests.respond(response) {
                         self.threads.query(response.id, query);
@@ -196,7 +202,10 @@ impl Driver {
     fn step_messages(&mut self, arrivals: &mut Arrivals) {
         self.counters.messages_received.add(arrivals.messages.len() as u64);
         for message in arrivals.messages.drain(..) {
-            self.step(Input::Message(message));
+            // A snapshot is installed only by a host that holds its data.
+            if !matches!(message.body(), Body::InstallSnapshot(_)) {
+                self.step(Input::Message(message));
+            }
         }
         for peer in arrivals.unreachable.drain(..) {
             self.step(Input::PeerUnreachable(peer));

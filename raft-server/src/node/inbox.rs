@@ -54,7 +54,8 @@ fn weight_bytes(message: &Message) -> u64 {
         | Body::TimeoutNow(_)
         | Body::TimeoutNowResponse(_)
         | Body::ReadIndex(_)
-        | Body::ReadIndexResponse(_) => 0,
+        | Body::ReadIndexResponse(_)
+        | Body::InstallSnapshot(_) => 0,
     }
 }
 

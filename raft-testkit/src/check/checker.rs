@@ -1,6 +1,6 @@
 //! The checker, and the notifications about disks and nodes.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use raft_core::{HardState, LogIndex, Membership, NodeId, Persist, RoleKind, Status, Term};
 
@@ -27,6 +27,8 @@ pub(crate) struct Checker {
     pub(super) confirmations: ReadConfirmations,
     /// The campaigns that a leader has requested: the node, and the term of its campaign.
     pub(super) campaigns_requested: HashSet<(NodeId, Term)>,
+    /// Every configuration that any node has appended.
+    pub(super) memberships: BTreeMap<(LogIndex, Term), Membership>,
     pub(super) violation: Option<Violation>,
 }
 
@@ -42,6 +44,7 @@ impl Checker {
             client_seen: (LogIndex::ZERO, 0),
             confirmations: ReadConfirmations::new(size),
             campaigns_requested: HashSet::new(),
+            memberships: BTreeMap::new(),
             violation: None,
         }
     }
@@ -66,6 +69,9 @@ impl Checker {
 
     /// A node submitted a change to its disk.
     pub(crate) fn on_persist(&mut self, at: usize, change: &Persist, record: u64) {
+        if let Some(reset) = &change.reset {
+            self.check_reset(at, reset, change.hard_state, record);
+        }
         self.check_truncation(at, change, record);
         for entry in &change.entries {
             self.check_append(at, entry, record);
@@ -76,6 +82,9 @@ impl Checker {
     pub(crate) fn on_durable(&mut self, at: usize, change: &Persist, record: u64) {
         if let Some(hard_state) = change.hard_state {
             self.check_durable_vote(at, hard_state, record);
+        }
+        if let Some(reset) = &change.reset {
+            self.on_durable_reset(at, reset);
         }
         let Some(node) = self.nodes.get_mut(at) else { return };
         if let Some(from) = change.truncate_from {

@@ -56,6 +56,8 @@ impl ReadConfirmations {
                     *latest = (*latest).max((term, append.round));
                 }
             }
+            // It carries the round of the appends that were sent before.
+            Body::InstallSnapshot(_) => {}
             Body::AppendEntriesResponse(response) => {
                 let began = response.round <= self.round_of(to, term);
                 let confirmed = self.reads.iter_mut().filter(|read| {

@@ -61,7 +61,8 @@ impl Checker {
             | Body::AppendEntries(_)
             | Body::TimeoutNowResponse(_)
             | Body::ReadIndex(_)
-            | Body::ReadIndexResponse(_) => {}
+            | Body::ReadIndexResponse(_)
+            | Body::InstallSnapshot(_) => {}
         }
     }
 

@@ -1,6 +1,6 @@
 //! Checks of appends and truncations.
 
-use raft_core::{Entry, Persist, RoleKind, Term};
+use raft_core::{Entry, Payload, Persist, RoleKind, Term};
 
 use super::checker::Checker;
 use super::known_entries::KnownEntry;
@@ -18,6 +18,10 @@ impl Checker {
             self.record_violation(Rule::LogMatching, earlier, later);
             return;
         }
+        if let Payload::Membership(membership) = &entry.payload {
+            self.memberships.insert((index, entry.term()), membership.clone());
+        }
+        let Some(node) = self.nodes.get_mut(at) else { return };
         let digest = EntryDigest::of(entry);
         let term_before = node.log.last().map_or(Term(0), |last| last.term);
         node.log.push(digest);

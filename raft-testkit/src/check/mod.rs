@@ -16,6 +16,7 @@ mod log;
 mod observed;
 mod reads;
 mod rule;
+mod snapshots;
 #[cfg(test)]
 mod tests;
 mod transfer;

@@ -9,11 +9,17 @@ use raft_core::{Entry, HardState, LogIndex, NodeId, Payload, RoleKind, Term};
 pub(super) struct EntryDigest {
     pub(super) term: Term,
     pub(super) payload: u64,
+    /// Whether the payload is a command.
+    pub(super) is_command: bool,
 }
 
 impl EntryDigest {
     pub(super) fn of(entry: &Entry) -> Self {
-        Self { term: entry.term(), payload: payload_digest(&entry.payload) }
+        Self {
+            term: entry.term(),
+            payload: payload_digest(&entry.payload),
+            is_command: matches!(entry.payload, Payload::Command(_)),
+        }
     }
 }
 
@@ -33,7 +39,8 @@ fn payload_digest(payload: &Payload) -> u64 {
 #[derive(Clone, Debug, Default)]
 pub(super) struct ObservedNode {
     /// The log in memory: all entries submitted to the disk, without those that were truncated.
-    /// `log[i]` is the entry at index i + 1.
+    /// `log[i]` is the entry at index i + 1. Compacted entries stay here, and those that a snapshot
+    /// covers are the committed ones.
     pub(super) log: Vec<EntryDigest>,
     /// The durable log.
     pub(super) durable: Vec<EntryDigest>,
@@ -41,6 +48,10 @@ pub(super) struct ObservedNode {
     pub(super) term: Term,
     pub(super) commit: LogIndex,
     pub(super) applied: LogIndex,
+    /// The base of the durable log, as far as it was reset.
+    pub(super) durable_base: LogIndex,
+    /// The last entry whose effect is durable in a snapshot or in the state machine.
+    pub(super) durably_applied: LogIndex,
     pub(super) role: Option<RoleKind>,
 }
 

@@ -54,6 +54,15 @@ pub enum Rule {
     /// Only a campaign that the leader of the term before requested claims to be a transfer of
     /// leadership (thesis §4.2.3).
     TransferIsRequested,
+    /// A snapshot has the commands of the committed entries up to its last one, and the
+    /// configuration in force there (Raft §7).
+    SnapshotOfCommitted,
+    /// The state machine is restored to a snapshot only after the reset of the log to it is durable
+    /// (Raft §7).
+    RestoredAfterReset,
+    /// Only entries whose effect is durable in the state machine or in a snapshot are compacted
+    /// (Raft §7).
+    CompactedAfterApply,
 }
 
 impl Rule {
@@ -81,6 +90,9 @@ impl Rule {
             Self::ReadsAreConfirmed => "reads are confirmed by a quorum",
             Self::TransferToEqualLog => "leadership is transferred to a voter with the whole log",
             Self::TransferIsRequested => "transfers of leadership are requested by a leader",
+            Self::SnapshotOfCommitted => "snapshots equal the committed prefix",
+            Self::RestoredAfterReset => "restored after the reset is durable",
+            Self::CompactedAfterApply => "compacted after it is durably applied",
         }
     }
 
@@ -127,6 +139,13 @@ impl Rule {
                 "only a campaign that the leader of the term before requested claims to be a \
                  transfer"
             }
+            Self::SnapshotOfCommitted => {
+                "a snapshot has the committed commands and the configuration of its last entry"
+            }
+            Self::RestoredAfterReset => {
+                "a state machine is restored after the reset of its log is durable"
+            }
+            Self::CompactedAfterApply => "only durably applied entries are compacted",
         }
     }
 
@@ -151,6 +170,9 @@ impl Rule {
             Self::ReadsAreCurrent | Self::ReadsAreConfirmed => "thesis §6.4",
             Self::TransferToEqualLog => "thesis §3.10",
             Self::TransferIsRequested => "thesis §4.2.3",
+            Self::SnapshotOfCommitted | Self::RestoredAfterReset | Self::CompactedAfterApply => {
+                "Raft §7"
+            }
         }
     }
 }

@@ -89,6 +89,8 @@ impl Scenario {
             commit_index: LogIndex(commit),
             commit_index_seen: LogIndex(commit),
             applied_index: LogIndex(0),
+            durably_applied_index: LogIndex(0),
+            log_bytes: 0,
             apply_failed_at: None,
             membership: self.members.clone(),
             storage_waiting: std::time::Duration::ZERO,

@@ -1,7 +1,7 @@
 //! Sending and handling of messages.
 
 use raft_core::ports::{LogStore, StateMachine};
-use raft_core::{Input, Message};
+use raft_core::{Input, Message, SendOutcome};
 
 use super::sim_cluster::Cluster;
 use crate::condition::Condition;
@@ -245,7 +245,8 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         let cut_off = self.nodes[at].side == Side::Minority || self.network.is_cut_off(at);
         if link == Link::Losing && cut_off {
             let why = RecordKind::MessageLost { why: Loss::CutOff };
-            self.record_with(at, why, in_flight.cause, view);
+            let lost = self.record_with(at, why, in_flight.cause, view);
+            self.end_transfer(&in_flight, SendOutcome::Failed, lost);
             return;
         }
         let sent = self.record_with(at, RecordKind::MessageSent, in_flight.cause, view.clone());
@@ -255,7 +256,9 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         if link == Link::Losing || self.is_lossy(&in_flight.message) {
             let why = if link == Link::Losing { Loss::CutOff } else { Loss::Dropped };
             let at_node = if to < self.nodes.len() { to } else { at };
-            self.record_with(at_node, RecordKind::MessageLost { why }, Some(sent), view);
+            let kind = RecordKind::MessageLost { why };
+            let lost = self.record_with(at_node, kind, Some(sent), view);
+            self.end_transfer(&in_flight, SendOutcome::Failed, lost);
             return;
         }
         self.network.wire.push_back(in_flight);
@@ -302,12 +305,20 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
             None
         };
         if let Some(why) = lost {
-            self.record_with(to, RecordKind::MessageLost { why }, in_flight.cause, view);
+            let lost = self.record_with(to, RecordKind::MessageLost { why }, in_flight.cause, view);
+            self.end_transfer(&in_flight, SendOutcome::Failed, lost);
             return;
         }
-        let input = Input::Message(in_flight.message);
-        self.step_with(to, input, RecordKind::MessageHandled, in_flight.cause, view);
+        if !self.receive_snapshot(to, &in_flight) {
+            let why = RecordKind::MessageLost { why: Loss::Damaged };
+            let lost = self.record_with(to, why, in_flight.cause, view);
+            self.end_transfer(&in_flight, SendOutcome::Failed, lost);
+            return;
+        }
+        let input = Input::Message(in_flight.message.clone());
+        let handled = self.step_with(to, input, RecordKind::MessageHandled, in_flight.cause, view);
         self.settle(to);
+        self.end_transfer(&in_flight, SendOutcome::Delivered, handled);
     }
 
     pub(super) fn view_of(&self, in_flight: &InFlight) -> Option<MessageView> {

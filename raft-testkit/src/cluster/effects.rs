@@ -5,8 +5,8 @@ use raft_core::{Effect, Event, HaltReason, Input, Persist, RoleCause, RoleKind};
 
 use super::sim_cluster::Cluster;
 use crate::recorder::NewRecord;
-use crate::sim_node::Completion;
-use crate::trace::record::{EntryView, Liveness, RecordKind, Vote, command_text};
+use crate::sim_node::{ApplyWork, Completion};
+use crate::trace::record::{EntryView, Liveness, RecordKind, ResetView, Vote, command_text};
 
 impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     /// Queues the effects of one step.
@@ -28,7 +28,13 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
                 Effect::FetchEntries(request) => {
                     self.nodes[at].fetches.push_back((request, record));
                 }
-                Effect::Apply(batch) => self.nodes[at].applies.push_back((batch, record)),
+                Effect::Apply(batch) => {
+                    self.nodes[at].applies.push_back((ApplyWork::Apply(batch), record));
+                }
+                Effect::Compact(_)
+                | Effect::TakeSnapshot
+                | Effect::SendSnapshot(_)
+                | Effect::RestoreSnapshot(_) => self.dispatch_snapshot_effect(at, effect, record),
                 Effect::Respond(response) => self.on_response(at, response, record),
                 Effect::Event(event) => self.on_event(at, event, record),
                 Effect::Halt(reason) => self.on_halt(at, &reason, record),
@@ -40,6 +46,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         let started = if self.recorder.is_enabled() {
             let kind = RecordKind::PersistStarted {
                 persist: change.id,
+                reset: change.reset.as_ref().map(ResetView::of),
                 truncate_from: change.truncate_from,
                 entries: change.entries.iter().map(EntryView::of).collect(),
                 vote: change
@@ -60,6 +67,18 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
                 return;
             }
             Event::Truncated { from, last } => RecordKind::Truncated { from, last },
+            Event::SnapshotInstalled { last, keeps_later_entries, .. } => {
+                if keeps_later_entries {
+                    self.snapshot_counts.suffix_keeping_installs += 1;
+                } else {
+                    self.snapshot_counts.replacing_installs += 1;
+                }
+                RecordKind::SnapshotInstalled { last, keeps_later_entries }
+            }
+            Event::SnapshotDiscarded { last } => {
+                self.snapshot_counts.discarded += 1;
+                RecordKind::SnapshotDiscarded { last }
+            }
             Event::ApplyRetried { index } => RecordKind::ApplyRetried { index },
             Event::MessageRefused { reason, .. } => {
                 RecordKind::MessageRefused { why: reason.to_string() }
@@ -73,6 +92,12 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
             }
             // The failure has a record already: the one of its input.
             Event::ApplyFailed { .. } | Event::LeaderDiscovered { .. } => return,
+            // They have records of the host.
+            Event::Compacted { .. }
+            | Event::SnapshotSending { .. }
+            | Event::SnapshotSent { .. } => {
+                return;
+            }
             unknown => self.fail(&format!("this event has no record in traces: {unknown:?}")),
         };
         self.record_at(at, kind, Some(record));
@@ -119,6 +144,13 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
                 && !node.applies.is_empty()
             {
                 self.apply_batch(at);
+            } else if node.is_up() && !node.transfer_reports.is_empty() {
+                self.report_transfer(at);
+            } else if node.capture_completion == Completion::Immediate
+                && node.is_up()
+                && !node.captures.is_empty()
+            {
+                self.complete_capture(at);
             } else {
                 self.start_slow_write(at);
                 return;
@@ -135,7 +167,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     }
 
     /// Stops a node whose state machine failed in a way that does not mark the log.
-    fn stop_applying(&mut self, at: usize, error: &ApplyError, record: u64) {
+    pub(super) fn stop_applying(&mut self, at: usize, error: &ApplyError, record: u64) {
         let node = &mut self.nodes[at];
         node.persists.clear();
         node.applies.clear();
@@ -147,8 +179,12 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
 
     /// Applies the oldest batch and reports the result to the node.
     pub(super) fn apply_batch(&mut self, at: usize) {
-        let Some((result, record)) = self.nodes[at].apply() else { return };
-        let result = match result {
+        let Some((work, record)) = self.nodes[at].applies.pop_front() else { return };
+        let batch = match work {
+            ApplyWork::Apply(batch) => batch,
+            ApplyWork::Restore(last) => return self.restore_snapshot(at, last, record),
+        };
+        let result = match self.nodes[at].apply(batch) {
             Ok(result) => result,
             Err(error) => return self.stop_applying(at, &error, record),
         };

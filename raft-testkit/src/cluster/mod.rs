@@ -15,6 +15,8 @@ mod requests;
 mod sections;
 mod settings;
 mod sim_cluster;
+mod snapshot_counts;
+mod snapshots;
 mod step;
 mod timers;
 

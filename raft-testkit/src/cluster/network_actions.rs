@@ -1,7 +1,7 @@
 //! Actions on messages, links and partitions.
 
 use raft_core::ports::{LogStore, StateMachine};
-use raft_core::{Message, NodeId, majority_of};
+use raft_core::{Message, NodeId, SendOutcome, majority_of};
 
 use super::sim_cluster::Cluster;
 use crate::network::{InFlight, Link};
@@ -260,7 +260,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         }
     }
 
-    fn ids_anywhere(&mut self, selector: &Selector) -> Vec<u64> {
+    pub(super) fn ids_anywhere(&mut self, selector: &Selector) -> Vec<u64> {
         self.start();
         let network = &self.network;
         let all: Vec<&InFlight> =
@@ -269,7 +269,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         places.into_iter().map(|at| all[at].id).collect()
     }
 
-    fn in_flight_mut(&mut self, id: u64) -> Option<&mut InFlight> {
+    pub(super) fn in_flight_mut(&mut self, id: u64) -> Option<&mut InFlight> {
         let network = &mut self.network;
         let all = network.wire.iter_mut().chain(network.outboxes.iter_mut().flatten());
         all.into_iter().find(|in_flight| in_flight.id == id)
@@ -289,6 +289,9 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         };
         copy.id = self.network.next_id();
         copy.held = false;
+        if let Some(transfer) = &mut copy.transfer {
+            transfer.starts = None;
+        }
         let from = crate::network::slot_of(copy.message.from).min(self.nodes.len() - 1);
         let view = self.view_of(&copy);
         let kind = RecordKind::MessageDuplicated { of: id };
@@ -301,6 +304,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         let node = if sent { in_flight.message.to } else { in_flight.message.from };
         let at = crate::network::slot_of(node).min(self.nodes.len() - 1);
         let view = self.view_of(&in_flight);
-        self.record_with(at, RecordKind::MessageLost { why }, in_flight.cause, view);
+        let lost = self.record_with(at, RecordKind::MessageLost { why }, in_flight.cause, view);
+        self.end_transfer(&in_flight, SendOutcome::Failed, lost);
     }
 }

@@ -132,7 +132,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         self.force_input(node, &what, Input::PeerUnreachable(NodeId(peer)));
     }
 
-    fn force_input(&mut self, node: u64, what: &str, input: Input) {
+    pub(super) fn force_input(&mut self, node: u64, what: &str, input: Input) {
         let at = self.slot(node);
         if !self.nodes[at].is_up() {
             self.fail(&format!("node {node} cannot {what}: it is not up"));
@@ -204,7 +204,15 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         let recovered = store.recover().expect("the store opens again");
         slot.store = Some(store);
         slot.machine = (self.factory.machine)(node);
-        let applied = slot.machine.applied().expect("the state machine opens again");
+        let mut applied = slot.machine.applied().expect("the state machine opens again");
+        let base = recovered.base.index;
+        let snapshot = slot.snapshots.on_restart(applied, &recovered.terms);
+        if let Some(snapshot) = snapshot.as_ref().filter(|held| held.last.index > applied) {
+            snapshot.restore(&mut slot.machine).expect("a snapshot restores a new state machine");
+            slot.snapshots.on_restored(snapshot);
+            applied = snapshot.last.index;
+        }
+        assert!(applied >= base, "a host holds a snapshot of the entries that its log lacks");
         // A restarted node draws other random numbers than before.
         let seed = slot.config.seed().wrapping_add(0xD1B5_4A32_D192_ED03);
         slot.config = slot.config.clone().with_seed(seed);
@@ -213,10 +221,18 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         slot.recorded_role = slot.status.role;
         slot.core = Some(core);
         slot.liveness = Liveness::Up;
+        slot.starts += 1;
         let record = self.record_at(at, RecordKind::Restarted, None);
+        if let Some(snapshot) = &snapshot {
+            self.checker.on_snapshot(at, snapshot.last, &snapshot.commands, record);
+            self.snapshot_counts.restarts += 1;
+        }
         self.checker.on_restart(at, &self.nodes[at].status, applied, record);
         // Committed entries after the applied index are applied again.
         self.step_as(at, Input::Applied(applied), record);
+        if snapshot.is_some() {
+            self.report_restored(at, applied, record);
+        }
         self.settle(at);
         Ok(())
     }

@@ -85,6 +85,16 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         })
     }
 
+    /// Sets how many durably applied entries compaction keeps, and keeps none in addition for
+    /// followers that lack them: they get a snapshot.
+    #[must_use]
+    pub fn keep(self, entries: u64) -> Self {
+        self.config(move |settings| {
+            settings.compaction.kept_entries_max = entries;
+            settings.compaction.follower_bytes_max = 0;
+        })
+    }
+
     /// Sets what a node does when its state machine fails at a command.
     #[must_use]
     pub fn apply_failure(self, policy: ApplyFailurePolicy) -> Self {

@@ -14,11 +14,13 @@ use raft_storage::MemLogStore;
 
 use super::requests::Clients;
 use super::settings::{NodeFactory, Settings, Timers};
+use super::snapshot_counts::SnapshotCounts;
 use crate::check::Checker;
 use crate::counter::Counter;
 use crate::network::{Network, slot_of};
 use crate::recorder::Recorder;
 use crate::sim_node::{Completion, SimNode};
+use crate::snapshot::SnapshotStore;
 use crate::trace::record::{Liveness, RecordKind, Side};
 
 /// A cluster of real [`raft_core::Node`]s in one thread and virtual time.
@@ -43,6 +45,7 @@ pub struct Cluster<M: StateMachine = Counter, S: LogStore = MemLogStore> {
     pub(crate) now: Timestamp,
     /// The number of inputs given to the nodes.
     pub(crate) events: u64,
+    pub(crate) snapshot_counts: SnapshotCounts,
     /// Reused from step to step.
     pub(super) effects: Vec<Effect>,
 }
@@ -92,6 +95,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
             recorder: Recorder::new(ids),
             now: Timestamp(0),
             events: 0,
+            snapshot_counts: SnapshotCounts::default(),
             effects: Vec::new(),
         }
     }
@@ -151,6 +155,11 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
             last_reported: PersistId(0),
             fetches: VecDeque::new(),
             applies: VecDeque::new(),
+            snapshots: SnapshotStore::new(),
+            captures: VecDeque::new(),
+            capture_completion: Completion::Immediate,
+            transfer_reports: VecDeque::new(),
+            starts: 1,
             command_fault: None,
             write_fault: false,
             read_fault: false,
@@ -208,6 +217,7 @@ impl<M: StateMachine + Clone, S: LogStore + Clone> Cluster<M, S> {
             recorder,
             now: self.now,
             events: self.events,
+            snapshot_counts: self.snapshot_counts,
             effects: Vec::new(),
         }
     }

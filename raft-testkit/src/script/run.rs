@@ -59,6 +59,9 @@ impl Scenario {
         if let Some((entries, appends)) = options.window {
             cluster = cluster.window(entries, appends);
         }
+        if let Some(entries) = options.keep {
+            cluster = cluster.keep(entries);
+        }
         cluster
     }
 }
@@ -85,6 +88,9 @@ impl ScenarioRun {
             Statement::StepDown(node) => cluster.step_down(*node),
             Statement::Heartbeat(node) => cluster.heartbeat(*node),
             Statement::Tick(node) => cluster.tick(*node),
+            Statement::TakeSnapshot(node) => cluster.take_snapshot(*node),
+            Statement::Compact(node) => cluster.compact(*node),
+            Statement::Flush(node) => cluster.flush(*node),
             Statement::Run(duration) => cluster.run_for(*duration),
             Statement::Propose { node, text, name } => {
                 let handle = cluster.propose(*node, text);
@@ -123,6 +129,7 @@ impl ScenarioRun {
             Expectation::Converged => cluster.expect_converged(),
             Expectation::NoLeader => cluster.expect_no_leader(),
             Expectation::Commit { node, index } => cluster.expect_commit(*node, *index),
+            Expectation::Base { node, index } => cluster.expect_base(*node, *index),
             Expectation::Last { node, index, term } => cluster.expect_last(*node, *index, *term),
             Expectation::Applied { node, index } => {
                 let applied = cluster.status(*node).applied_index;
@@ -209,6 +216,7 @@ fn act_on(cluster: &mut Cluster, action: MessageAction, selector: Selector) {
         MessageAction::Duplicate => drop(cluster.duplicate(selector)),
         MessageAction::Delay => drop(cluster.delay(selector)),
         MessageAction::Lose => cluster.lose(selector),
+        MessageAction::Corrupt => drop(cluster.corrupt(selector)),
     }
 }
 
@@ -232,6 +240,10 @@ fn inject(cluster: &mut Cluster, fault: &Fault) {
         Fault::Disk { node, by_hand: false } => cluster.disk_at_once(*node),
         Fault::Machine { node, by_hand: true } => cluster.apply_by_hand(*node),
         Fault::Machine { node, by_hand: false } => cluster.apply_at_once(*node),
+        Fault::Snapshots { node, by_hand: true } => cluster.snapshots_by_hand(*node),
+        Fault::Snapshots { node, by_hand: false } => cluster.snapshots_at_once(*node),
+        Fault::Snapshot { node, fails: true } => cluster.fail_snapshot(*node),
+        Fault::Snapshot { node, fails: false } => cluster.complete_snapshot(*node),
         Fault::Persist { node, count: None } => cluster.complete_all_persists(*node),
         Fault::Persist { node, count: Some(count) } => cluster.complete_persists(*node, *count),
         Fault::Fetch(node) => cluster.complete_fetch(*node),

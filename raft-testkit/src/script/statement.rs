@@ -17,6 +17,8 @@ pub(super) struct ClusterOptions {
     pub(super) follower_reads: FollowerReads,
     /// Entries in an append, appends in flight to a follower.
     pub(super) window: Option<(usize, usize)>,
+    /// Entries that compaction keeps, whatever followers lack.
+    pub(super) keep: Option<u64>,
     pub(super) apply_failure: ApplyFailurePolicy,
     pub(super) seed: u64,
 }
@@ -29,6 +31,7 @@ impl Default for ClusterOptions {
             pre_vote: true,
             follower_reads: FollowerReads::Redirect,
             window: None,
+            keep: None,
             apply_failure: ApplyFailurePolicy::Halt,
             seed: 0,
         }
@@ -48,6 +51,9 @@ pub(super) enum Statement {
     StepDown(u64),
     Heartbeat(u64),
     Tick(u64),
+    TakeSnapshot(u64),
+    Compact(u64),
+    Flush(u64),
     Run(Duration),
     Propose { node: u64, text: String, name: Option<String> },
     Read { node: u64, name: Option<String> },
@@ -81,6 +87,7 @@ pub(super) enum MessageAction {
     Duplicate,
     Delay,
     Lose,
+    Corrupt,
 }
 
 /// A fault of a node, a disk, a state machine or the network, or the end of one.
@@ -98,6 +105,8 @@ pub(super) enum Fault {
     SetTerm(u64, u64),
     Disk { node: u64, by_hand: bool },
     Machine { node: u64, by_hand: bool },
+    Snapshots { node: u64, by_hand: bool },
+    Snapshot { node: u64, fails: bool },
     Persist { node: u64, count: Option<usize> },
     Fetch(u64),
     Apply(u64),
@@ -115,6 +124,7 @@ pub(super) enum Expectation {
     Commit { node: u64, index: u64 },
     Applied { node: u64, index: u64 },
     Durable { node: u64, index: u64 },
+    Base { node: u64, index: u64 },
     Last { node: u64, index: u64, term: u64 },
     Total { node: u64, total: i64 },
     Converged,

@@ -31,6 +31,11 @@ enum Action {
     Command,
     Read,
     Transfer,
+    TakeSnapshot,
+    Flush,
+    Compact,
+    Capture,
+    Corrupt,
 }
 
 impl Run {
@@ -62,6 +67,11 @@ impl Run {
             Action::Command => self.command(),
             Action::Read => self.read(),
             Action::Transfer => self.transfer(),
+            Action::TakeSnapshot => self.take_snapshot(),
+            Action::Flush => self.flush(),
+            Action::Compact => self.compact(),
+            Action::Capture => self.capture(),
+            Action::Corrupt => self.corrupt(),
         }
     }
 
@@ -74,6 +84,7 @@ impl Run {
         let to_handle = self.movable().next().is_some();
         let disk = nodes.iter().any(|node| !node.persists.is_empty() || !node.fetches.is_empty());
         let machine = nodes.iter().any(|node| !node.applies.is_empty());
+        let capture = nodes.iter().any(|node| !node.captures.is_empty());
         let cut_offs = plan.partitions.weight() + plan.isolations.weight();
         let weights = [
             (Action::Send, if_any(to_send, 1_000)),
@@ -98,6 +109,11 @@ impl Run {
             (Action::Command, 8 * plan.commands.weight()),
             (Action::Read, 8 * plan.reads.weight()),
             (Action::Transfer, 2 * plan.transfers.weight()),
+            (Action::TakeSnapshot, plan.snapshots.weight()),
+            (Action::Flush, 4 * plan.snapshots.weight()),
+            (Action::Compact, 2 * plan.snapshots.weight()),
+            (Action::Capture, if_any(capture, 400)),
+            (Action::Corrupt, plan.damages.weight()),
         ];
         let total = weights.iter().map(|(_, weight)| weight).sum();
         let mut drawn = self.prng.below(total);

@@ -16,6 +16,7 @@ mod node_actions;
 mod plan;
 mod run;
 mod runner;
+mod snapshot_actions;
 mod statistics;
 
 pub use self::known_bug::KnownBug;

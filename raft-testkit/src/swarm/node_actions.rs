@@ -160,6 +160,7 @@ impl Run {
             self.cluster.nodes[at].read_fault = false;
             self.cluster.disk_at_once(node);
             self.cluster.apply_at_once(node);
+            self.cluster.snapshots_at_once(node);
             if !self.cluster.nodes[at].is_up() {
                 self.restart_stopped(node);
             }

@@ -49,6 +49,20 @@ pub(super) struct Plan {
     pub(super) commands: Frequency,
     pub(super) reads: Frequency,
     pub(super) transfers: Frequency,
+    pub(super) snapshots: Frequency,
+    /// Snapshots that nodes request are taken later.
+    pub(super) snapshots_by_hand: bool,
+    /// The data of snapshots in flight is damaged.
+    pub(super) damages: Frequency,
+    pub(super) compaction: CompactionSettings,
+}
+
+/// How much of the log nodes keep.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CompactionSettings {
+    entries: u64,
+    follower_bytes: u64,
+    snapshot_bytes: u64,
 }
 
 /// The settings of the nodes that differ between runs.
@@ -87,7 +101,28 @@ impl Plan {
             commands: *prng.pick(&[Frequency::Rarely, Frequency::Frequently]),
             reads: *prng.pick(&[Frequency::Rarely, Frequency::Frequently]),
             transfers: Frequency::draw(prng),
+            snapshots: Frequency::draw(prng),
+            snapshots_by_hand: prng.one_in(2),
+            damages: Frequency::draw(prng),
+            compaction: CompactionSettings::draw(prng),
         }
+    }
+}
+
+impl CompactionSettings {
+    fn draw(prng: &mut Prng) -> Self {
+        Self {
+            entries: *prng.pick(&[0, 1, 3, 100_000]),
+            // A small budget makes slow followers need a snapshot, and a second one.
+            follower_bytes: *prng.pick(&[0, 0, 300, 1 << 28]),
+            snapshot_bytes: *prng.pick(&[0, 300, 1 << 30]),
+        }
+    }
+
+    pub(super) const fn adjust(self, settings: &mut Settings) {
+        settings.compaction.kept_entries_max = self.entries;
+        settings.compaction.follower_bytes_max = self.follower_bytes;
+        settings.compaction.snapshot_bytes_max = self.snapshot_bytes;
     }
 }
 

@@ -33,13 +33,14 @@ impl Run {
     pub(super) fn new(seed: u64, steps: u64, known_bug: Option<KnownBug>) -> Self {
         let mut prng = Prng::new(seed);
         let plan = Plan::draw(&mut prng);
-        let settings = plan.settings;
+        let (settings, compaction) = (plan.settings, plan.compaction);
         let cluster = Cluster::new(plan.nodes)
             .named(&format!("swarm_seed_{seed}"))
             .described(&format!("{plan:?}"))
             .seed(seed)
             .timers(Timers::On)
-            .config(move |config| settings.adjust(config));
+            .config(move |config| settings.adjust(config))
+            .config(move |config| compaction.adjust(config));
         let statistics = Statistics::default();
         let follower_reads = Vec::new();
         let altered_up_to = 0;
@@ -55,6 +56,9 @@ impl Run {
             }
             if self.plan.applies_by_hand {
                 self.cluster.apply_by_hand(node);
+            }
+            if self.plan.snapshots_by_hand {
+                self.cluster.snapshots_by_hand(node);
             }
         }
         for _ in 0..self.steps {

@@ -76,6 +76,30 @@ statistics! {
     forced_inputs,
     /// Entries fetched from a store.
     fetches,
+    /// Snapshots taken.
+    snapshots_taken,
+    /// States that state machines made durable.
+    flushes,
+    /// Requests for a snapshot that failed.
+    failed_captures,
+    /// Logs compacted.
+    compactions,
+    /// Snapshots delivered to a follower.
+    snapshots_delivered,
+    /// Transfers of snapshots that failed.
+    failed_transfers,
+    /// Snapshots damaged on their way.
+    damaged_snapshots,
+    /// Snapshots that replaced a log.
+    replaced_logs,
+    /// Snapshots that a log continued.
+    kept_suffixes,
+    /// Snapshots that a follower did not need.
+    discarded_snapshots,
+    /// State machines restored to a snapshot of the leader.
+    restored_state_machines,
+    /// Restarts from a snapshot.
+    restarts_from_snapshots,
     /// The highest term, summed over the runs.
     terms,
     /// Commands reported as applied.
@@ -104,6 +128,16 @@ impl Statistics {
     pub(super) fn count_end(&mut self, cluster: &Cluster) {
         self.runs += 1;
         self.events += cluster.events;
+        let counts = cluster.snapshot_counts;
+        self.snapshots_taken += counts.taken;
+        self.compactions += counts.compactions;
+        self.snapshots_delivered += counts.delivered;
+        self.failed_transfers += counts.failed_transfers;
+        self.replaced_logs += counts.replacing_installs;
+        self.kept_suffixes += counts.suffix_keeping_installs;
+        self.discarded_snapshots += counts.discarded;
+        self.restored_state_machines += counts.restored;
+        self.restarts_from_snapshots += counts.restarts;
         let status = |node: &crate::sim_node::SimNode<_, _>| node.status.term.get();
         self.terms += cluster.nodes.iter().map(status).max().unwrap_or(0);
         let commit = cluster.nodes.iter().map(|node| node.status.commit_index.get()).max();

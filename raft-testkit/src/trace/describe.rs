@@ -52,10 +52,12 @@ pub const fn category(kind: &RecordKind) -> Category {
         | RecordKind::Restarted
         | RecordKind::Unblocked
         | RecordKind::NetJoin
+        | RecordKind::SnapshotRestored { .. }
         | RecordKind::LinkHealed { .. } => Category::Recovery,
         RecordKind::MessageRefused { .. }
         | RecordKind::PersistFailed { .. }
         | RecordKind::Truncated { .. }
+        | RecordKind::SnapshotInstalled { .. }
         | RecordKind::ApplyFailed { .. }
         | RecordKind::ApplyRetried { .. }
         | RecordKind::Halted { .. }
@@ -67,6 +69,10 @@ pub const fn category(kind: &RecordKind) -> Category {
         | RecordKind::PersistStarted { .. }
         | RecordKind::PersistDone { .. }
         | RecordKind::EntriesFetched { .. }
+        | RecordKind::Compacted { .. }
+        | RecordKind::SnapshotTaken { .. }
+        | RecordKind::SnapshotSent { .. }
+        | RecordKind::SnapshotDiscarded { .. }
         | RecordKind::Applied { .. } => Category::Detail,
     }
 }
@@ -124,6 +130,7 @@ pub fn message_label(message: &MessageView) -> String {
             format!("read index {index}")
         }
         BodyView::ReadIndexResponse { read_index: None, .. } => "read index denied".to_owned(),
+        BodyView::InstallSnapshot { last, .. } => format!("snapshot to {}", last.index),
     }
 }
 
@@ -172,6 +179,10 @@ pub fn message(message: &MessageView) -> String {
         }
         BodyView::ReadIndexResponse { id, read_index: None } => format!(
             "read index denied in term {term}, for request {id}: nothing is committed in the term"
+        ),
+        BodyView::InstallSnapshot { last, membership_index, .. } => format!(
+            "snapshot up to {} in term {term}, membership of entry {membership_index}",
+            log_id(*last)
         ),
     }
 }
@@ -275,6 +286,12 @@ fn without_message(kind: &RecordKind) -> String {
         | RecordKind::Applied { .. }
         | RecordKind::ApplyFailed { .. }
         | RecordKind::ApplyRetried { .. } => storage(kind),
+        RecordKind::Compacted { .. }
+        | RecordKind::SnapshotTaken { .. }
+        | RecordKind::SnapshotSent { .. }
+        | RecordKind::SnapshotInstalled { .. }
+        | RecordKind::SnapshotDiscarded { .. }
+        | RecordKind::SnapshotRestored { .. } => snapshot(kind),
     }
 }
 
@@ -282,8 +299,9 @@ fn without_message(kind: &RecordKind) -> String {
 #[allow(clippy::wildcard_enum_match_arm, reason = "`without_message` handles every other kind")]
 fn storage(kind: &RecordKind) -> String {
     match kind {
-        RecordKind::PersistStarted { persist, truncate_from, entries, vote } => {
+        RecordKind::PersistStarted { persist, reset, truncate_from, entries, vote } => {
             let mut changes = Vec::new();
+            changes.extend(reset.map(|reset| format!("reset to {}", log_id(reset.base))));
             changes.extend(vote.map(|vote| match vote.voted_for {
                 Some(candidate) => {
                     format!("term {}, vote for {}", vote.term, node_name(candidate))
@@ -312,6 +330,32 @@ fn storage(kind: &RecordKind) -> String {
             format!("state machine fails at {index}: {reason}")
         }
         RecordKind::ApplyRetried { index } => format!("applies {index} again"),
+        _ => category_name(category(kind)).to_owned(),
+    }
+}
+
+/// A record about a snapshot.
+#[allow(clippy::wildcard_enum_match_arm, reason = "`without_message` handles every other kind")]
+fn snapshot(kind: &RecordKind) -> String {
+    match kind {
+        RecordKind::Compacted { base } => format!("compacts its log up to {}", log_id(*base)),
+        RecordKind::SnapshotTaken { last } => format!("takes a snapshot up to {}", log_id(*last)),
+        RecordKind::SnapshotSent { to, last, delivered } => {
+            let outcome = if *delivered { "delivered" } else { "failed" };
+            format!("snapshot up to {} to {}: {outcome}", log_id(*last), node_name(*to))
+        }
+        RecordKind::SnapshotInstalled { last, keeps_later_entries: true } => {
+            format!("installs a snapshot up to {} and keeps later entries", log_id(*last))
+        }
+        RecordKind::SnapshotInstalled { last, keeps_later_entries: false } => {
+            format!("replaces its log by a snapshot up to {}", log_id(*last))
+        }
+        RecordKind::SnapshotDiscarded { last } => {
+            format!("discards a snapshot up to {}: committed already", log_id(*last))
+        }
+        RecordKind::SnapshotRestored { last } => {
+            format!("state machine restored to {}", log_id(*last))
+        }
         _ => category_name(category(kind)).to_owned(),
     }
 }
@@ -374,6 +418,7 @@ pub const fn loss(why: Loss) -> &'static str {
         Loss::CutOff => "cut off",
         Loss::SenderDown => "sender down",
         Loss::ReceiverDown => "receiver down",
+        Loss::Damaged => "damaged",
     }
 }
 

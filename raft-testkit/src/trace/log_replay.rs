@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use raft_core::{LogIndex, PersistId};
 
-use super::record::{EntryView, Record, RecordKind};
+use super::record::{EntryView, Record, RecordKind, ResetView};
 use super::view::TraceView;
 
 /// The logs of all nodes.
@@ -25,6 +25,7 @@ struct Log<'t> {
 #[derive(Clone, Copy, Debug)]
 struct Write<'t> {
     persist: PersistId,
+    reset: Option<ResetView>,
     truncate_from: Option<LogIndex>,
     entries: &'t [EntryView],
 }
@@ -40,9 +41,11 @@ impl<'t> LogReplay<'t> {
     pub fn apply(&mut self, view: &TraceView<'_>, record: &'t Record) {
         let column = record.node.and_then(|node| view.column(node));
         let Some(log) = column.and_then(|column| self.logs.get_mut(column)) else { return };
-        if let RecordKind::PersistStarted { persist, truncate_from, entries, .. } = &record.kind {
-            let (persist, truncate_from) = (*persist, *truncate_from);
-            let write = Write { persist, truncate_from, entries };
+        if let RecordKind::PersistStarted { persist, reset, truncate_from, entries, .. } =
+            &record.kind
+        {
+            let (persist, reset, truncate_from) = (*persist, *reset, *truncate_from);
+            let write = Write { persist, reset, truncate_from, entries };
             write.apply_to(&mut log.memory);
             log.pending.push_back(write);
         } else if let RecordKind::PersistDone { persist } = record.kind {
@@ -50,6 +53,9 @@ impl<'t> LogReplay<'t> {
                 let Some(write) = log.pending.pop_front() else { break };
                 write.apply_to(&mut log.durable);
             }
+        } else if let RecordKind::Compacted { base } = record.kind {
+            log.memory.retain(|entry| entry.index > base.index);
+            log.durable.retain(|entry| entry.index > base.index);
         } else if let RecordKind::Truncated { from, .. } = record.kind {
             log.memory.retain(|entry| entry.index < from);
         } else if let RecordKind::Crashed { kept, .. } = record.kind {
@@ -71,6 +77,9 @@ impl<'t> LogReplay<'t> {
 
 impl<'t> Write<'t> {
     fn apply_to(&self, log: &mut Vec<&'t EntryView>) {
+        if let Some(ResetView { base, keeps_later_entries }) = self.reset {
+            log.retain(|entry| keeps_later_entries && entry.index > base.index);
+        }
         if let Some(from) = self.truncate_from {
             log.retain(|entry| entry.index < from);
         }

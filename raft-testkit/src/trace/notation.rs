@@ -9,6 +9,7 @@
 //! | `NETSPLIT`, `NETJOIN` | a partition put the node into a minority; that ended |
 //! | `KIND+N-x` | the node sent KIND to x |
 //! | `N-x+KIND` | the node handled KIND from x |
+//! | `sn+N-x`, `N-x+sn` | the node sent a snapshot to x; the node has the snapshot of x |
 //! | `N-x+ae_reply` | in the column of x: x sent it; in another column: that node handled it |
 
 use raft_core::NodeId;
@@ -62,6 +63,12 @@ pub fn op(record: &Record) -> Option<String> {
         | RecordKind::Applied { .. }
         | RecordKind::ApplyFailed { .. }
         | RecordKind::ApplyRetried { .. }
+        | RecordKind::Compacted { .. }
+        | RecordKind::SnapshotTaken { .. }
+        | RecordKind::SnapshotSent { .. }
+        | RecordKind::SnapshotInstalled { .. }
+        | RecordKind::SnapshotDiscarded { .. }
+        | RecordKind::SnapshotRestored { .. }
         | RecordKind::Halted { .. }
         | RecordKind::Blocked
         | RecordKind::Unblocked
@@ -148,6 +155,9 @@ fn kind_and_fields(message: &MessageView) -> (&'static str, String) {
             "r_ir",
             read_index.map_or_else(|| "ok-False".to_owned(), |index| format!("ok-True i-{index}")),
         ),
+        BodyView::InstallSnapshot { last, .. } => {
+            ("sn", format!("t-{} i-{} lt-{}", message.term, last.index, last.term))
+        }
     }
 }
 

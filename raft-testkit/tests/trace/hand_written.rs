@@ -135,6 +135,7 @@ impl TraceBuilder {
             node,
             RecordKind::PersistStarted {
                 persist,
+                reset: None,
                 truncate_from: gone.map(|_| first.index),
                 entries: entries.to_vec(),
                 vote: None,

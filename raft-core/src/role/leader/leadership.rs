@@ -11,14 +11,14 @@ use crate::config::CommitNotification;
 use crate::effect::Refusal;
 use crate::entry::Entry;
 use crate::event::RoleCause;
-use crate::input::{EntriesFetched, Proposal};
+use crate::input::{EntriesFetched, Proposal, SnapshotSent};
 use crate::message::{
     AppendEntriesResponse, Body, DeclineReason, MessageRefusal, ReadIndexResponse,
 };
 use crate::progress::Progress;
 use crate::role::transition::Transition;
 use crate::role::votes::QuorumOfVotes;
-use crate::state::NodeState;
+use crate::state::{CompactionCause, NodeState};
 use crate::types::{LogId, LogIndex, NodeId, ReadIndexId, RequestId, Timestamp};
 
 /// Replicates its log (Raft §5.3).
@@ -83,9 +83,10 @@ impl Leader {
         if state.now() >= self.heartbeat_deadline {
             self.heartbeat_deadline = state.now().after(state.config().heartbeat_interval);
             state.retry_failed_fetch();
-            self.replication.retry_failed_fetches(state);
+            self.replication.retry_failures(state);
             self.replication.begin_round(state);
             self.transfer.repeat_request(state, &self.replication);
+            self.compact(state, CompactionCause::Policy);
         }
         self.transfer.give_up_late(state);
         None
@@ -232,6 +233,22 @@ impl Leader {
         fetched: &EntriesFetched,
     ) {
         self.replication.on_entries_fetched(state, followers, fetched);
+    }
+
+    /// A snapshot can be sent, or there is none.
+    pub(crate) fn on_snapshot_taken(&mut self, state: &mut NodeState, can_be_sent: bool) {
+        self.replication.on_snapshot_taken(state, can_be_sent);
+    }
+
+    /// A transfer has ended.
+    pub(crate) fn on_snapshot_sent(&mut self, state: &mut NodeState, sent: SnapshotSent) {
+        self.replication.on_snapshot_sent(state, sent);
+    }
+
+    /// Compacts the log as far as the followers' needs permit.
+    pub(crate) fn compact(&self, state: &mut NodeState, cause: CompactionCause) {
+        let retentions = self.replication.retentions(state);
+        state.compact(cause, retentions.into_iter());
     }
 
     /// Messages to this peer may be lost.

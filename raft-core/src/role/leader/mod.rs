@@ -4,6 +4,7 @@ mod commit;
 mod leadership;
 mod read_index;
 mod replication;
+mod snapshots;
 mod transfer;
 
 pub(crate) use leadership::Leader;

@@ -3,14 +3,15 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+use super::snapshots;
 use crate::config::Limits;
 use crate::entry::Entry;
-use crate::input::EntriesFetched;
+use crate::input::{EntriesFetched, SnapshotSent};
 use crate::message::{
     AppendEntries, AppendEntriesResponse, AppendOutcome, Body, LogSlice, MessageRefusal,
 };
 use crate::progress::{Progress, ReplicationMode};
-use crate::state::NodeState;
+use crate::state::{NodeState, Retention};
 use crate::types::{LogId, LogIndex, NodeId, Round, Timestamp};
 
 /// The progress of each other member, and the round that every append carries.
@@ -92,10 +93,12 @@ impl Replication {
         }
     }
 
-    /// A heartbeat is due: entries that the store did not return are requested again.
-    pub(super) fn retry_failed_fetches(&mut self, state: &mut NodeState) {
+    /// A heartbeat is due: entries that the store did not return are requested again, and snapshots
+    /// that failed are sent again once their pause has passed.
+    pub(super) fn retry_failures(&mut self, state: &mut NodeState) {
         for (&peer, progress) in &mut self.progress {
-            if core::mem::take(&mut progress.fetch_failed) {
+            let needs_snapshot = matches!(progress.mode, ReplicationMode::Snapshot(_));
+            if core::mem::take(&mut progress.fetch_failed) || needs_snapshot {
                 replicate_to(state, peer, progress, self.round);
             }
         }
@@ -127,7 +130,7 @@ impl Replication {
                 if match_index > state.log().last().index {
                     return Err(MessageRefusal::UnexpectedResponse);
                 }
-                progress.on_matched(match_index);
+                progress.on_matched(match_index, state.log().base().index);
             }
             AppendOutcome::Rejected { prev_index, last_index, hint } => {
                 if prev_index > state.log().last().index {
@@ -136,13 +139,19 @@ impl Replication {
                 // Above the hint the logs cannot agree; at or below it they may (Raft §5.3).
                 let agreeing = state.log().terms().highest_at_most(hint.index, hint.term);
                 let agrees_to = if agreeing == hint { hint.index } else { LogIndex::ZERO };
-                let cause =
-                    rejection_cause(progress, response.round, prev_index, last_index, agrees_to);
-                match cause {
+                let base = state.log().base().index;
+                let rejection =
+                    Rejection { round: response.round, prev_index, last_index, agrees_to, base };
+                match rejection_cause(progress, &rejection) {
+                    // It lacks the base of this log, so that no append can match.
+                    RejectionCause::Mismatch if prev_index <= base || hint.index < base => {
+                        progress.begin_snapshot();
+                    }
                     RejectionCause::Mismatch => progress.probe_from(agreeing.index.next()),
                     RejectionCause::PrevNotSent { sent } => {
                         request_durable_index(state, from, progress, sent, self.round);
                     }
+                    RejectionCause::SnapshotLost => snapshots::on_lost(state, progress),
                     RejectionCause::Outdated => {}
                 }
             }
@@ -184,9 +193,35 @@ impl Replication {
                 ReplicationMode::Replicate { .. } => {
                     progress.probe_from(progress.match_index.next());
                 }
-                ReplicationMode::Probe { .. } => {}
+                // The host reports the end of a transfer on its own.
+                ReplicationMode::Probe { .. } | ReplicationMode::Snapshot(_) => {}
             }
         }
+    }
+
+    /// A snapshot can be sent, or there is none.
+    pub(super) fn on_snapshot_taken(&mut self, state: &mut NodeState, can_be_sent: bool) {
+        for (&peer, progress) in &mut self.progress {
+            if can_be_sent {
+                replicate_to(state, peer, progress, self.round);
+            } else {
+                snapshots::on_no_snapshot(state, progress);
+            }
+        }
+    }
+
+    /// A transfer has ended.
+    pub(super) fn on_snapshot_sent(&mut self, state: &mut NodeState, sent: SnapshotSent) {
+        if let Some(progress) = self.progress.get_mut(&sent.to) {
+            snapshots::on_sent(state, progress, sent, self.round);
+            replicate_to(state, sent.to, progress, self.round);
+        }
+    }
+
+    /// The entries that followers need.
+    pub(super) fn retentions(&self, state: &NodeState) -> Vec<Retention> {
+        let followers = self.progress.values();
+        followers.filter_map(|progress| snapshots::retention_for(state, progress)).collect()
     }
 
     /// The follower runs with a new incarnation: what the earlier one acknowledged does not count.
@@ -212,18 +247,26 @@ enum RejectionCause {
         /// The last entry that had been sent when the heartbeat was.
         sent: LogIndex,
     },
+    /// The follower does not have the snapshot that was delivered to it.
+    SnapshotLost,
     /// None that matters: the logs are known to agree at this index by now, or a probe is
     /// outstanding.
     Outdated,
 }
 
-fn rejection_cause(
-    progress: &Progress,
+/// The rejection of an append.
+struct Rejection {
     round: Round,
     prev_index: LogIndex,
     last_index: LogIndex,
+    /// The hint, if it is an entry of the leader's log; else zero.
     agrees_to: LogIndex,
-) -> RejectionCause {
+    /// The base of the leader's log.
+    base: LogIndex,
+}
+
+fn rejection_cause(progress: &Progress, rejection: &Rejection) -> RejectionCause {
+    let &Rejection { round, prev_index, last_index, agrees_to, base } = rejection;
     if prev_index <= progress.match_index {
         return RejectionCause::Outdated;
     }
@@ -248,6 +291,13 @@ fn rejection_cause(
             }
         }
         ReplicationMode::Probe { outstanding: None } => RejectionCause::Mismatch,
+        // The follower rejects every heartbeat until it has the snapshot. Once its log reaches the
+        // leader's, it needs no snapshot any more.
+        ReplicationMode::Snapshot(_) if agrees_to >= base => RejectionCause::Mismatch,
+        ReplicationMode::Snapshot(snapshot) if snapshot.is_lost(round) => {
+            RejectionCause::SnapshotLost
+        }
+        ReplicationMode::Snapshot(_) => RejectionCause::Outdated,
     }
 }
 
@@ -270,6 +320,9 @@ fn request_durable_index(
 
 /// Sends a follower what its window has room for.
 fn replicate_to(state: &mut NodeState, peer: NodeId, progress: &mut Progress, round: Round) {
+    if snapshots::replicate_by_snapshot(state, peer, progress, round) {
+        return;
+    }
     let limits = state.config().limits;
     loop {
         let last = state.log().last().index;
@@ -346,6 +399,7 @@ fn send_entries(
             inflights.push(last, entries.iter().map(Entry::weight_bytes).sum());
             progress.next_index = last.next();
         }
+        ReplicationMode::Snapshot(_) => return false,
     }
     send_append(state, peer, LogId::new(prev_term, prev_index), entries, round);
     true

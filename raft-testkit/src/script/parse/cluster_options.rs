@@ -36,6 +36,7 @@ pub(in crate::script) fn cluster_options(
                 let entries = tokens.count("a number of entries")?;
                 options.window = Some((entries, tokens.count("a number of appends")?));
             }
+            "keep" => options.keep = Some(tokens.number("a number of entries")?),
             "retry" => options.apply_failure = ApplyFailurePolicy::Retry,
             "halt" => options.apply_failure = ApplyFailurePolicy::Halt,
             "seed" => options.seed = tokens.number("a seed")?,

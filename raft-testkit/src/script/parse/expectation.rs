@@ -36,6 +36,10 @@ pub(super) fn expectation(tokens: &mut Tokens<'_>) -> Result<Expectation, ParseE
             let node = tokens.number("a node")?;
             Expectation::Durable { node, index: tokens.number("an index")? }
         }
+        "base" => {
+            let node = tokens.number("a node")?;
+            Expectation::Base { node, index: tokens.number("an index")? }
+        }
         "last" => {
             let node = tokens.number("a node")?;
             let index = tokens.number("an index")?;

@@ -7,6 +7,8 @@ pub(super) const STATEMENTS: &[&str] = &[
     "campaign",
     "clear_command_failures",
     "cluster",
+    "compact",
+    "corrupt",
     "crash",
     "cut",
     "cut_off",
@@ -20,6 +22,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     "fail_command",
     "fail_commands",
     "fetch",
+    "flush",
     "handle",
     "heal",
     "heartbeat",
@@ -38,8 +41,11 @@ pub(super) const STATEMENTS: &[&str] = &[
     "run",
     "send",
     "set_term",
+    "snapshot",
+    "snapshots",
     "start",
     "step_down",
+    "take_snapshot",
     "tests",
     "tick",
     "transfer",
@@ -49,7 +55,7 @@ pub(super) const STATEMENTS: &[&str] = &[
 
 /// The options of `cluster`.
 pub(super) const OPTIONS: &[&str] =
-    &["follower_reads", "halt", "pre_vote", "retry", "seed", "timers", "window"];
+    &["follower_reads", "halt", "keep", "pre_vote", "retry", "seed", "timers", "window"];
 
 /// The kinds of messages.
 pub(super) const KINDS: &[&str] = &[
@@ -57,6 +63,7 @@ pub(super) const KINDS: &[&str] = &[
     "append",
     "append_resp",
     "heartbeat",
+    "install_snapshot",
     "pre_vote",
     "pre_vote_resp",
     "read_index",
@@ -78,8 +85,18 @@ pub(super) const CONDITIONS: &[&str] =
 const JOINS: &[&str] = &["and", "or", "then", "within"];
 
 /// The first word of every expectation, except a node's number and the name of a command.
-pub(super) const EXPECTATIONS: &[&str] =
-    &["applied", "commit", "converged", "durable", "follower", "last", "leader", "no", "total"];
+pub(super) const EXPECTATIONS: &[&str] = &[
+    "applied",
+    "base",
+    "commit",
+    "converged",
+    "durable",
+    "follower",
+    "last",
+    "leader",
+    "no",
+    "total",
+];
 
 /// The roles.
 pub(super) const ROLES: &[&str] = &["candidate", "follower", "leader", "pre_candidate"];

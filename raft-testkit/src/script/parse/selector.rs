@@ -4,8 +4,9 @@ use super::keywords::KINDS;
 use crate::script::error::ParseError;
 use crate::script::tokens::Tokens;
 use crate::selector::{
-    Selector, any, append, append_response, heartbeat, pre_vote, pre_vote_response, read_index,
-    read_index_response, timeout_now, timeout_now_response, vote, vote_response,
+    Selector, any, append, append_response, heartbeat, install_snapshot, pre_vote,
+    pre_vote_response, read_index, read_index_response, timeout_now, timeout_now_response, vote,
+    vote_response,
 };
 
 /// `KIND [FROM -> TO] {FILTER}`
@@ -16,6 +17,7 @@ pub(super) fn selector(tokens: &mut Tokens<'_>) -> Result<Selector, ParseError> 
         "append" => append(),
         "append_resp" => append_response(),
         "heartbeat" => heartbeat(),
+        "install_snapshot" => install_snapshot(),
         "pre_vote" => pre_vote(),
         "pre_vote_resp" => pre_vote_response(),
         "read_index" => read_index(),

@@ -17,12 +17,21 @@ pub enum MessageCategory {
     Read,
     /// A vote or a pre-vote that is not granted, or a rejected append.
     Denied,
+    /// A snapshot.
+    Snapshot,
 }
 
 impl MessageCategory {
     /// Every category.
-    pub const ALL: [Self; 6] =
-        [Self::Vote, Self::Append, Self::Heartbeat, Self::Matched, Self::Read, Self::Denied];
+    pub const ALL: [Self; 7] = [
+        Self::Vote,
+        Self::Append,
+        Self::Heartbeat,
+        Self::Matched,
+        Self::Read,
+        Self::Denied,
+        Self::Snapshot,
+    ];
 
     /// The category of a message.
     #[must_use]
@@ -42,6 +51,7 @@ impl MessageCategory {
             BodyView::AppendEntries { .. } => Self::Append,
             BodyView::AppendMatched { .. } => Self::Matched,
             BodyView::ReadIndex { .. } | BodyView::ReadIndexResponse { .. } => Self::Read,
+            BodyView::InstallSnapshot { .. } => Self::Snapshot,
         }
     }
 
@@ -55,6 +65,7 @@ impl MessageCategory {
             Self::Matched => "matched",
             Self::Read => "read",
             Self::Denied => "denied",
+            Self::Snapshot => "snapshot",
         }
     }
 
@@ -68,6 +79,7 @@ impl MessageCategory {
             Self::Matched => "matched",
             Self::Read => "read index",
             Self::Denied => "denied, rejected",
+            Self::Snapshot => "snapshot",
         }
     }
 }

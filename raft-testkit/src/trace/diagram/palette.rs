@@ -4,14 +4,14 @@
 pub(in crate::trace) const LIGHT: &str = "
 --ground:#ffffff; --ink:#1c2733; --faint:#6b7a8a; --rule:#dfe5eb; --zebra:#f4f7fa; --raised:#ffffff;
 --follower:#93a5b8; --precandidate:#f0c078; --candidate:#e8912d; --leader:#12967a; --down:#b4bec8;
---vote:#c2701a; --append:#2466d1; --heartbeat:#8494a6; --matched:#4f8fe0; --denied:#c93a44;
+--vote:#c2701a; --append:#2466d1; --heartbeat:#8494a6; --matched:#4f8fe0; --denied:#c93a44; --snapshot:#7a4fc9;
 --fault:#c93a44; --split:#e5484d; --recovery:#1a8754; --command:#7a4fc0; --test:#586673;";
 
 /// The colours on a dark background.
 pub(in crate::trace) const DARK: &str = "
 --ground:#12181f; --ink:#e4eaf0; --faint:#8a98a7; --rule:#2a343f; --zebra:#1a222b; --raised:#18202a;
 --follower:#5d7188; --precandidate:#a77a35; --candidate:#d58a35; --leader:#1fa285; --down:#4a5764;
---vote:#eba453; --append:#6fa4f5; --heartbeat:#8797a8; --matched:#85b6f2; --denied:#f2777f;
+--vote:#eba453; --append:#6fa4f5; --heartbeat:#8797a8; --matched:#85b6f2; --denied:#f2777f; --snapshot:#b394f0;
 --fault:#e5626b; --split:#f2777f; --recovery:#4cc38a; --command:#b493ee; --test:#9aa8b6;";
 
 /// The style of texts, lifelines, arrows and marks.
@@ -42,6 +42,7 @@ svg .cell-text-committed { fill:#fff; }
 .vote { --message:var(--vote); } .append { --message:var(--append); } .heartbeat { --message:var(--heartbeat); }
 .matched { --message:var(--matched); } .denied { --message:var(--denied); }
 .read { --message:var(--command); }
+.snapshot { --message:var(--snapshot); }
 .arrow, .tip { stroke:var(--message); } .tip { fill:var(--message); } .tip { stroke-width:0; }
 .in-flight { stroke-dasharray:3 4; }
 .cross { stroke:var(--fault); stroke-width:2.4; stroke-linecap:round; }

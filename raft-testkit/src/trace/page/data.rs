@@ -126,12 +126,17 @@ fn state_json(state: &NodeState) -> Value {
     ])
 }
 
-/// What a record changes in the log of its node: `["w", persist, truncate, entries]` the start of a
-/// write, `["d", persist]` durable writes, `["c", kept]` a crash, `["t", from, last]` a truncation.
+/// What a record changes in the log of its node: `["w", persist, truncate, entries, base, keeps]`
+/// the start of a write (a base above zero resets the log), `["d", persist]` durable writes,
+/// `["c", kept]` a crash, `["t", from, last]` a truncation, `["b", base]` a compaction.
 fn log_json(kind: &RecordKind) -> Value {
-    if let RecordKind::PersistStarted { persist, truncate_from, entries, .. } = kind {
+    if let RecordKind::PersistStarted { persist, reset, truncate_from, entries, .. } = kind {
         let from = truncate_from.map_or(0, raft_core::LogIndex::get);
-        json!(["w", persist, from, entries_json(entries)])
+        let base = reset.map_or(0, |reset| reset.base.index.get());
+        let keeps = reset.is_some_and(|reset| reset.keeps_later_entries);
+        json!(["w", persist, from, entries_json(entries), base, keeps])
+    } else if let RecordKind::Compacted { base } = kind {
+        json!(["b", base.index])
     } else if let RecordKind::PersistDone { persist } = kind {
         json!(["d", persist])
     } else if let RecordKind::Crashed { kept, .. } = kind {

@@ -66,15 +66,19 @@ class LogReplay {
   apply(record) {
     if (!record.log || record.column < 0) return;
     const log = this.logs[record.column];
-    const [kind, number, from, entries] = record.log;
+    const [kind, number, from, entries, base, keeps] = record.log;
     const write = (held, change) => {
+      if (change.base) held.splice(0, held.length, ...held.filter(([index]) => change.keeps && index > change.base));
       while (change.from && held.length && held.at(-1)[0] >= change.from) held.pop();
       for (const entry of change.entries) held.push(entry);
     };
     if (kind === "w") {
-      const change = { number, from, entries };
+      const change = { number, from, entries, base, keeps };
       write(log.memory, change);
       log.pending.push(change);
+    } else if (kind === "b") {
+      log.memory = log.memory.filter(([index]) => index > number);
+      log.durable = log.durable.filter(([index]) => index > number);
     } else if (kind === "t") {
       while (log.memory.length && log.memory.at(-1)[0] >= number) log.memory.pop();
     } else if (kind === "d") {

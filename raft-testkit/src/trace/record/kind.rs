@@ -1,6 +1,6 @@
 //! A record, and everything that a record can be about.
 
-use raft_core::{LogId, LogIndex, NodeId, PersistId, Term};
+use raft_core::{LogId, LogIndex, LogReset, NodeId, PersistId, Term};
 use serde::{Deserialize, Serialize};
 
 use super::message::{EntryView, MessageView};
@@ -103,6 +103,9 @@ pub enum RecordKind {
     PersistStarted {
         /// The number of the write.
         persist: PersistId,
+        /// The base to which the log is reset.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reset: Option<ResetView>,
         /// The first entry of a suffix that is replaced.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         truncate_from: Option<LogIndex>,
@@ -171,6 +174,42 @@ pub enum RecordKind {
         to: NodeId,
         /// The cause, in a few words.
         why: String,
+    },
+    /// The node removed a prefix of its log.
+    Compacted {
+        /// The last entry that is removed.
+        base: LogId,
+    },
+    /// A snapshot of the node's state machine is durable.
+    SnapshotTaken {
+        /// The last entry that it covers.
+        last: LogId,
+    },
+    /// The transfer of a snapshot has ended. `node` is the sender.
+    SnapshotSent {
+        /// The receiver.
+        to: NodeId,
+        /// The last entry of the snapshot.
+        last: LogId,
+        /// Whether the receiver has the data.
+        delivered: bool,
+    },
+    /// The node replaced its log up to an entry by a snapshot of the leader.
+    SnapshotInstalled {
+        /// The last entry of the snapshot.
+        last: LogId,
+        /// Whether the entries after it stay.
+        keeps_later_entries: bool,
+    },
+    /// The node received a snapshot and has committed as much already.
+    SnapshotDiscarded {
+        /// The last entry of the snapshot.
+        last: LogId,
+    },
+    /// The state machine is restored to a snapshot.
+    SnapshotRestored {
+        /// The last entry of the snapshot.
+        last: LogId,
     },
     /// The process of the node crashed.
     Crashed {
@@ -249,6 +288,8 @@ pub enum Loss {
     SenderDown,
     /// The receiver is down.
     ReceiverDown,
+    /// The data of a snapshot is damaged; the receiver refuses it.
+    Damaged,
 }
 
 /// The outcome of a command.
@@ -276,6 +317,23 @@ pub enum CommandOutcome {
     ApplyFailed(String),
     /// The client stopped waiting.
     TimedOut,
+}
+
+/// The reset of a log in a disk write.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ResetView {
+    /// The new base: the last entry of the snapshot.
+    pub base: LogId,
+    /// Whether the entries after it stay.
+    pub keeps_later_entries: bool,
+}
+
+impl ResetView {
+    /// The view of a reset.
+    #[must_use]
+    pub const fn of(reset: &LogReset) -> Self {
+        Self { base: reset.base, keeps_later_entries: reset.keeps_later_entries }
+    }
 }
 
 /// The term and the vote in a disk write.

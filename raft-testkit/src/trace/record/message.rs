@@ -102,6 +102,15 @@ pub enum BodyView {
         /// The read index; `None` if the leader has not committed in its term.
         read_index: Option<LogIndex>,
     },
+    /// A snapshot, whose data is complete at the receiver (Raft §7).
+    InstallSnapshot {
+        /// The last entry of the snapshot.
+        last: LogId,
+        /// The index of the configuration in force there.
+        membership_index: LogIndex,
+        /// The round that the response returns.
+        round: Round,
+    },
 }
 
 /// An entry of a log.
@@ -182,6 +191,11 @@ impl MessageView {
             Body::ReadIndexResponse(response) => {
                 BodyView::ReadIndexResponse { id: response.id, read_index: response.read_index }
             }
+            Body::InstallSnapshot(install) => BodyView::InstallSnapshot {
+                last: install.last,
+                membership_index: install.membership_index,
+                round: install.round,
+            },
         };
         Self { id, from: message.from, to: message.to, term: message.term(), body }
     }

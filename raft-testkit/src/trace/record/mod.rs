@@ -11,7 +11,7 @@ mod message;
 mod node_state;
 mod trace;
 
-pub use kind::{CommandOutcome, Loss, Record, RecordKind, Vote};
+pub use kind::{CommandOutcome, Loss, Record, RecordKind, ResetView, Vote};
 pub use message::{BodyView, EntryView, MessageView, command_text};
 pub use node_state::{Liveness, NodeState, Role, Side};
 pub use trace::{FORMAT, Header, Trace, TraceError, VERSION};

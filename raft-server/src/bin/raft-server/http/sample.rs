@@ -20,6 +20,8 @@ pub(super) fn healthy_node() -> NodeStatus {
         commit_index: LogIndex(50_000),
         commit_index_seen: LogIndex(50_000),
         applied_index: LogIndex(49_999),
+        durably_applied_index: LogIndex(0),
+        log_bytes: 10_000_000,
         membership: Membership::of_voters([1, 2, 3].map(NodeId)),
         storage_waiting: std::time::Duration::ZERO,
         tail_bytes: 0,

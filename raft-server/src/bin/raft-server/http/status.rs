@@ -196,6 +196,7 @@ fn progress(raft: &raft_core::Status) -> BTreeMap<u64, Progress> {
             let state = match progress.kind {
                 ProgressKind::Probe => "probe",
                 ProgressKind::Replicate => "replicate",
+                ProgressKind::Snapshot => "snapshot",
             };
             let view = Progress {
                 state,
