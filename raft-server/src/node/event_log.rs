@@ -71,7 +71,31 @@ impl EventLog {
             Event::TransferFailed { to, failure } => {
                 tracing::warn!(%to, %failure, "leadership not transferred");
             }
+            Event::Compacted { .. }
+            | Event::SnapshotSending { .. }
+            | Event::SnapshotSent { .. }
+            | Event::SnapshotInstalled { .. }
+            | Event::SnapshotDiscarded { .. } => record_snapshot(&event),
             _ => {}
         }
+    }
+}
+
+/// Logs an event about snapshots or compaction.
+#[allow(clippy::wildcard_enum_match_arm, reason = "`record` handles every other event")]
+fn record_snapshot(event: &Event) {
+    match event {
+        Event::Compacted { base } => tracing::debug!(%base, "log compacted"),
+        Event::SnapshotSending { to, last } => tracing::info!(%to, %last, "sending a snapshot"),
+        Event::SnapshotSent { to, last, outcome } => {
+            tracing::info!(%to, %last, ?outcome, "transfer of a snapshot ended");
+        }
+        Event::SnapshotInstalled { last, replaced, keeps_later_entries } => {
+            tracing::info!(%last, %replaced, keeps_later_entries, "snapshot installed");
+        }
+        Event::SnapshotDiscarded { last } => {
+            tracing::debug!(%last, "snapshot discarded: its last entry is committed here");
+        }
+        _ => {}
     }
 }
