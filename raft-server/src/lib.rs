@@ -26,5 +26,5 @@ pub mod space;
 pub use node::{
     BoxError, DURATION_BUCKETS, DurationHistogram, Leadership, Node, NodeBuilder, NodeCounters,
     NodeHandle, NodeStatus, ProposeError, QueueDepths, QueueLimits, ReadError, StartError,
-    StopReason,
+    StopReason, TransferError,
 };

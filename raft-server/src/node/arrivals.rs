@@ -6,7 +6,7 @@ use raft_core::{ApplyFailure, EntriesFetched, LogIndex, Message, NodeId, Persist
 use tokio::sync::oneshot;
 
 use super::error::StopReason;
-use super::request::{AdminCommand, QueuedProposal, QueuedRead};
+use super::request::{AdminCommand, QueuedProposal, QueuedRead, QueuedTransfer};
 
 /// Everything that has arrived since the driver's last cycle.
 #[derive(Debug, Default)]
@@ -23,6 +23,7 @@ pub(super) struct Arrivals {
     pub(super) reads: Vec<QueuedRead>,
     /// The length of the queries in `reads`.
     pub(super) read_bytes: u64,
+    pub(super) transfers: Vec<QueuedTransfer>,
     pub(super) admin_commands: Vec<AdminCommand>,
     /// Notified when the driver has published the status.
     pub(super) status_requests: Vec<oneshot::Sender<()>>,

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::arrivals::Arrivals;
 use super::clock::{Clock, Timer};
 use super::counters::Counters;
-use super::error::{ProposeError, ReadError, StopReason};
+use super::error::{ProposeError, ReadError, StopReason, TransferError};
 use super::event_log::EventLog;
 use super::pending_requests::{AdmittedRead, PendingRequests};
 use super::request::{QueuedProposal, QueuedRead};
@@ -127,6 +127,7 @@ impl Driver {
         self.now = self.clock.now();
         self.step_completions(&mut arrivals);
         self.step_messages(&mut arrivals);
+        self.step_transfers(&mut arrivals);
         self.step_admin_commands(&mut arrivals);
         self.step_proposals(&mut arrivals.proposals);
         self.step_reads(&mut arrivals.reads);
@@ -209,6 +210,14 @@ impl Driver {
         }
         for peer in arrivals.unreachable.drain(..) {
             self.step(Input::PeerUnreachable(peer));
+        }
+    }
+
+    fn step_transfers(&mut self, arrivals: &mut Arrivals) {
+        for transfer in arrivals.transfers.drain(..) {
+            if let Some(input) = self.requests.admit_transfer(transfer) {
+                self.step(input);
+            }
         }
     }
 
@@ -316,6 +325,9 @@ impl Driver {
         }
         for read in remaining.reads {
             read.fail(ReadError::Stopped);
+        }
+        for transfer in remaining.transfers {
+            let _ = transfer.outcome.send(Err(TransferError::Stopped));
         }
         if matches!(reason, StopReason::Shutdown) {
             tracing::info!("the node has shut down");

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use raft_core::ports::{QueryError, StorageFailure, StoreError};
-use raft_core::{ConfigError, HaltReason, LogIndex, NodeId, RecoveryError, Refusal};
+use raft_core::{
+    ConfigError, HaltReason, LogIndex, NodeId, RecoveryError, Refusal, TransferFailure,
+};
 
 /// An error of an embedder's own code.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -52,6 +54,21 @@ pub enum ReadError {
     /// The state machine returned an error.
     #[error("the query failed: {0}")]
     Query(#[from] QueryError),
+    /// The node shuts down or has stopped.
+    #[error("the node has stopped")]
+    Stopped,
+}
+
+/// Why the leadership was not transferred. A retry is safe.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TransferError {
+    /// The transfer did not begin: this node does not lead, or the target cannot take over.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The transfer began, and its target does not lead.
+    #[error("the leadership was not transferred: {0}")]
+    Failed(#[from] TransferFailure),
     /// The node shuts down or has stopped.
     #[error("the node has stopped")]
     Stopped,

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use raft_core::{Input, LogIndex};
+use raft_core::{Input, LogIndex, NodeId};
 use tokio::sync::{oneshot, watch};
 
-use super::error::{ProposeError, ReadError, StopReason};
-use super::request::{AdminCommand, QueuedProposal, QueuedRead};
+use super::error::{ProposeError, ReadError, StopReason, TransferError};
+use super::request::{AdminCommand, QueuedProposal, QueuedRead, QueuedTransfer};
 use super::shared::Shared;
 use super::status::{Leadership, NodeStatus, QueueDepths};
 
@@ -150,6 +150,23 @@ impl NodeHandle {
         self.admin(Input::StepDown).await;
     }
 
+    /// Transfers the leadership to another voter, and returns the new leader (thesis §3.10). With
+    /// `None` the leader chooses the target. Until the transfer ends, after an election timeout at
+    /// the latest, the node refuses proposals with
+    /// [`Refusal::TransferInProgress`](raft_core::Refusal::TransferInProgress).
+    ///
+    /// Call this before the [`shutdown`](Self::shutdown) of a leader: the others then need no
+    /// election timeout to find that it is gone.
+    ///
+    /// # Errors
+    /// When the node does not lead, the target cannot take over, or does not in time. The node may
+    /// then still lead, or another node may.
+    pub async fn transfer_leadership(&self, to: Option<NodeId>) -> Result<NodeId, TransferError> {
+        let (outcome, receiver) = oneshot::channel();
+        self.shared().mailbox.transfer(QueuedTransfer { to, outcome })?;
+        receiver.await.unwrap_or(Err(TransferError::Stopped))
+    }
+
     /// Waits until the node has stopped: its threads have ended, and its log store, state machine
     /// and transport are dropped. Returns the reason.
     pub async fn stopped(&self) -> StopReason {
@@ -165,7 +182,8 @@ impl NodeHandle {
     /// refused. Pending ones may finish for at most twice
     /// [`election_timeout_min`](raft_core::Settings::election_timeout_min); after that they return
     /// `Unknown` or `Stopped`. Then the threads finish the work that they have. A leader does not
-    /// step down first; [`step_down`](Self::step_down) lets the others elect a leader sooner.
+    /// step down first; [`transfer_leadership`](Self::transfer_leadership) makes another node lead
+    /// at once.
     ///
     /// Has no effect on a node that has stopped.
     pub async fn shutdown(&self) {

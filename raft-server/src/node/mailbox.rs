@@ -8,9 +8,12 @@ use raft_core::{Message, Refusal};
 use tokio::sync::oneshot;
 
 use super::arrivals::Arrivals;
-use super::error::{ProposeError, ReadError, StopReason};
+use super::error::{ProposeError, ReadError, StopReason, TransferError};
 use super::queue_limits::QueueLimits;
-use super::request::{AdminCommand, QueuedProposal, QueuedRead};
+use super::request::{AdminCommand, QueuedProposal, QueuedRead, QueuedTransfer};
+
+/// Transfers that wait for the driver. The core carries out one at a time.
+const TRANSFERS_MAX: usize = 16;
 
 /// Collects what arrives from callers, peers and threads, and wakes the driver once for all of it.
 /// The driver takes the whole content in exchange for an empty one.
@@ -82,6 +85,20 @@ impl Mailbox {
         }
         queued.read_bytes = bytes;
         queued.reads.push(read);
+        wake(state);
+        Ok(())
+    }
+
+    /// Queues a transfer of the leadership.
+    pub(super) fn transfer(&self, transfer: QueuedTransfer) -> Result<(), TransferError> {
+        let mut state = self.state();
+        if state.phase > Phase::Open {
+            return Err(TransferError::Stopped);
+        }
+        if state.arrivals.transfers.len() >= TRANSFERS_MAX {
+            return Err(TransferError::Refused(Refusal::Busy));
+        }
+        state.arrivals.transfers.push(transfer);
         wake(state);
         Ok(())
     }

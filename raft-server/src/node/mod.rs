@@ -45,7 +45,7 @@ mod worker;
 
 pub use builder::{Node, NodeBuilder};
 pub use counters::NodeCounters;
-pub use error::{BoxError, ProposeError, ReadError, StartError, StopReason};
+pub use error::{BoxError, ProposeError, ReadError, StartError, StopReason, TransferError};
 pub use handle::NodeHandle;
 pub use histogram::{DURATION_BUCKETS, DurationHistogram};
 pub use queue_limits::QueueLimits;

@@ -8,13 +8,16 @@ use bytes::Bytes;
 use raft_core::ports::QueryError;
 use raft_core::{
     ApplyFailure, Input, LogIndex, NodeId, Outcome, Proposal, Refusal, RequestId, Response,
+    TransferFailure,
 };
 
 use super::arrivals::ApplierReport;
 use super::counters::Counters;
-use super::error::{ProposeError, ReadError};
+use super::error::{ProposeError, ReadError, TransferError};
 use super::queue_limits::QueueLimits;
-use super::request::{ProposalSender, QueuedProposal, QueuedRead, ReadSender};
+use super::request::{
+    ProposalSender, QueuedProposal, QueuedRead, QueuedTransfer, ReadSender, TransferSender,
+};
 
 /// What a request counts for beside its query: its entry here, the channel for its outcome, and
 /// what the core and the threads hold of it.
@@ -52,6 +55,8 @@ enum Pending {
     Linearizable { query: Bytes, outcome: ReadSender<Bytes> },
     /// Waits for the result of a query that was submitted to the state machine.
     Query(ReadSender<Bytes>),
+    /// Waits for the end of a transfer of the leadership.
+    Transfer(TransferSender),
 }
 
 /// What the driver does next for a read.
@@ -122,6 +127,17 @@ impl PendingRequests {
         Some(AdmittedRead::ReadIndex(self.insert(request, query_bytes)))
     }
 
+    /// Admits a transfer of the leadership unless the limits refuse it.
+    pub(super) fn admit_transfer(&mut self, transfer: QueuedTransfer) -> Option<Input> {
+        let QueuedTransfer { to, outcome } = transfer;
+        if !self.has_room_for(0) {
+            let _ = outcome.send(Err(TransferError::Refused(Refusal::Busy)));
+            return None;
+        }
+        let id = self.insert(Pending::Transfer(outcome), 0);
+        Some(Input::TransferLeadership { id, to })
+    }
+
     /// Passes a response of the core to the caller. Returns the query of a linearizable read that
     /// may be submitted to the state machine now.
     pub(super) fn respond(&mut self, response: Response) -> Option<Bytes> {
@@ -149,6 +165,7 @@ impl PendingRequests {
                     let _ = outcome.send(Err(error));
                 }
             },
+            Pending::Transfer(outcome) => drop(outcome.send(transferred(result))),
             // The core has responded to it before; the result of the query is still missing.
             request @ Pending::Query(_) => self.put(id, Charged { request, bytes }),
         }
@@ -187,6 +204,10 @@ impl PendingRequests {
         self.bytes = 0;
         for (_, Charged { request, .. }) in self.requests.drain() {
             let failed = match request {
+                Pending::Transfer(outcome) => {
+                    let _ = outcome.send(Err(TransferError::Stopped));
+                    continue;
+                }
                 Pending::Proposal(outcome) => {
                     let _ = outcome.send(Err(ProposeError::Unknown { leader }));
                     &self.counters.proposals_failed
@@ -268,6 +289,21 @@ fn read_index(outcome: Outcome) -> Result<LogIndex, ReadError> {
         Outcome::Unknown { leader: None }
         | Outcome::Transferred { .. }
         | Outcome::TransferFailed(_) => Err(ReadError::Refused(Refusal::NoLeader)),
+    }
+}
+
+fn transferred(outcome: Outcome) -> Result<NodeId, TransferError> {
+    match outcome {
+        Outcome::Transferred { leader } => Ok(leader),
+        Outcome::TransferFailed(failure) => Err(TransferError::Failed(failure)),
+        Outcome::Refused(Refusal::Stopped) => Err(TransferError::Stopped),
+        Outcome::Refused(refusal) => Err(TransferError::Refused(refusal)),
+        Outcome::Unknown { leader } => {
+            Err(TransferError::Failed(TransferFailure::LeadershipLost { leader }))
+        }
+        Outcome::ReadReady { .. } => {
+            Err(TransferError::Failed(TransferFailure::LeadershipLost { leader: None }))
+        }
     }
 }
 

@@ -4,15 +4,18 @@
 //! so results of `send` are ignored throughout.
 
 use bytes::Bytes;
-use raft_core::{Input, LogIndex};
+use raft_core::{Input, LogIndex, NodeId};
 use tokio::sync::oneshot;
 
-use super::error::{ProposeError, ReadError};
+use super::error::{ProposeError, ReadError, TransferError};
 
 /// Sends the outcome of a proposal to its caller.
 pub(super) type ProposalSender = oneshot::Sender<Result<Bytes, ProposeError>>;
 /// Sends the outcome of a read to its caller.
 pub(super) type ReadSender<T> = oneshot::Sender<Result<T, ReadError>>;
+
+/// Sends the outcome of a transfer of the leadership to its caller.
+pub(super) type TransferSender = oneshot::Sender<Result<NodeId, TransferError>>;
 
 /// A command to replicate.
 #[derive(Debug)]
@@ -30,6 +33,14 @@ pub(super) enum QueuedRead {
     Linearizable { query: Bytes, outcome: ReadSender<Bytes> },
     /// Query the state machine without a barrier.
     Local { query: Bytes, outcome: ReadSender<Bytes> },
+}
+
+/// A transfer of the leadership.
+#[derive(Debug)]
+pub(super) struct QueuedTransfer {
+    /// The target; `None` for one that the leader chooses.
+    pub(super) to: Option<NodeId>,
+    pub(super) outcome: TransferSender,
 }
 
 /// An input that an operator requests.

@@ -266,6 +266,27 @@ async fn writes_in_sessions_are_applied_once_when_leaders_change() {
     }
 }
 
+/// The only endpoint of the client is a follower. Writes go on during the transfers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn leadership_is_transferred_to_the_requested_or_another_voter() {
+    let cluster = Cluster::led().await;
+    let client = cluster.client(3);
+    for to in [2, 3, 1] {
+        let (written, led) =
+            tokio::join!(client.put(put("a", "1")), within(client.transfer(Some(NodeId(to)))));
+        assert_eq!(led.unwrap(), NodeId(to));
+        written.unwrap();
+        let status = within(client.status_of(&cluster.address(usize::try_from(to).unwrap()))).await;
+        assert_eq!(status.unwrap().role, Role::Leader);
+    }
+    let again = within(client.transfer(Some(NodeId(1)))).await;
+    assert_eq!(again.unwrap(), NodeId(1), "the target leads already");
+    assert_ne!(within(client.transfer(None)).await.unwrap(), NodeId(1));
+    let unknown = within(client.transfer(Some(NodeId(9)))).await;
+    let Err(Error::NotTransferred { reason }) = unknown else { panic!("{unknown:?}") };
+    assert!(reason.contains("node 9 is not another voter"), "{reason}");
+}
+
 /// Requests in flight get their responses when the port closes; the next request goes to another
 /// node.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -96,6 +96,7 @@ fn requests() -> Vec<RequestBody> {
         .map(RequestBody::Command)
         .chain(ranges.map(|(request, consistency)| RequestBody::Range { request, consistency }))
         .chain([RequestBody::Status, RequestBody::Members, RequestBody::Ping])
+        .chain([None, Some(NodeId(2))].map(|to| RequestBody::Transfer { to }))
         .collect()
 }
 
@@ -178,6 +179,7 @@ fn responses() -> Vec<ResponseBody> {
         Refusal::Invalid { reason: "too long".to_owned() },
         Refusal::Unreadable { reason: "disk".to_owned() },
         Refusal::NoSpace(NoSpace { free_bytes: 1, needed_bytes: 1_000 }),
+        Refusal::NotTransferred { reason: "no voter".to_owned() },
     ];
     let revision = Revision(300);
     let outputs = outcomes().into_iter().map(|outcome| Output { revision, outcome });
@@ -193,6 +195,7 @@ fn responses() -> Vec<ResponseBody> {
         .chain([
             ResponseBody::Unknown { leader: Some(hint()) },
             ResponseBody::Failed { reason: "disk".to_owned() },
+            ResponseBody::Transferred { leader: NodeId(2) },
         ])
         .collect()
 }

@@ -7,3 +7,4 @@ mod lifecycle;
 mod machine;
 mod requests;
 mod status;
+mod transfer;

@@ -33,6 +33,7 @@ fn sigterm_shuts_a_leader_down_in_order_and_the_others_continue() {
         let leader = cluster.leader(&client).await;
         cluster.signal(leader, Signal::TERM);
         assert_eq!(cluster.ended(leader).code(), Some(0), "{}", cluster.log(leader));
+        assert!(cluster.log(leader).contains("leadership transferred"), "{}", cluster.log(leader));
         client.put(put("after")).await.unwrap();
         cluster.start(leader);
         let report = cluster.until(&client, leader, |report| report.leader.is_some()).await;

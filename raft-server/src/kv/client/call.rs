@@ -199,6 +199,7 @@ impl Caller {
             | ResponseBody::Range(_)
             | ResponseBody::Status(_)
             | ResponseBody::Members(_)
+            | ResponseBody::Transferred { .. }
             | ResponseBody::Pong => {
                 match target {
                     Target::Leader => self.nodes.responded_as_leader(node),
@@ -239,6 +240,9 @@ impl Caller {
                 progress.failed(reason);
             }
             Refusal::Invalid { reason } => return Err(progress.error(Error::Invalid { reason })),
+            Refusal::NotTransferred { reason } => {
+                return Err(progress.error(Error::NotTransferred { reason }));
+            }
             Refusal::NoSpace(no_space) => return Err(progress.error(Error::NoSpace(no_space))),
         }
         Ok(())

@@ -33,6 +33,12 @@ pub enum Error {
     /// after keys are deleted and compacted, or space is added.
     #[error(transparent)]
     NoSpace(NoSpace),
+    /// The leadership was not transferred to the requested node. A retry is safe.
+    #[error("{reason}")]
+    NotTransferred {
+        /// Why not, and what to do.
+        reason: String,
+    },
     /// The store refused the request. It was not applied.
     #[error("{0}")]
     Refused(StoreRefusal),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use raft_core::NodeId;
 
 use super::call::Caller;
 use super::config::{ClientConfig, Retry};
@@ -159,6 +160,29 @@ impl Client {
         let response = self.caller.call_any(RequestBody::Members).await?;
         let ResponseBody::Members(members) = response else { return Err(unexpected(&response)) };
         Ok(members)
+    }
+
+    /// Transfers the leadership to a voter, or to one that the leader chooses, and returns the new
+    /// leader. Writes wait or are redirected meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::NotTransferred`] when the node is no voter, is too far behind or does not respond,
+    /// and when the response was lost; [`Client::status_of`] then shows which node leads.
+    pub async fn transfer(&self, to: Option<NodeId>) -> Result<NodeId, Error> {
+        // A transfer to a named node has the same effect when it is repeated.
+        let safety = if to.is_some() { RetrySafety::Idempotent } else { RetrySafety::Unsafe };
+        let deadline = self.caller.deadline();
+        let body = RequestBody::Transfer { to };
+        let called = self.caller.call_leader(body, safety, deadline).await;
+        if let Err(Error::Unknown { reason }) = called {
+            let reason = format!("{reason}; the status of the nodes shows which one leads");
+            return Err(Error::NotTransferred { reason });
+        }
+        let (response, _) = called?;
+        let ResponseBody::Transferred { leader } = response else {
+            return Err(unexpected(&response));
+        };
+        Ok(leader)
     }
 
     /// Sends a command, in a session if the configuration requires it.

@@ -102,6 +102,7 @@ async fn open(caller: &Caller, deadline: Instant) -> Result<IdleSession, Error> 
         | Error::Invalid { .. }
         | Error::NoSpace(_)
         | Error::Refused(_)
+        | Error::NotTransferred { .. }
         | Error::Protocol(_) => error,
     })
 }

@@ -73,7 +73,8 @@ pub(super) fn response_bytes(response: &ResponseBody) -> u64 {
         | ResponseBody::Pong
         | ResponseBody::Refused(_)
         | ResponseBody::Unknown { .. }
-        | ResponseBody::Failed { .. } => 0,
+        | ResponseBody::Failed { .. }
+        | ResponseBody::Transferred { .. } => 0,
     }
 }
 

@@ -16,7 +16,7 @@ use crate::kv::protocol::{
 };
 use crate::kv::state_machine::{Command, KvReader, LimitExceeded, Limits, Output, RangeRequest};
 use crate::space::{SpaceMonitor, SpaceReport};
-use crate::{NodeHandle, ProposeError, ReadError};
+use crate::{NodeHandle, ProposeError, ReadError, TransferError};
 
 /// The range from which `retry_after_ms` of a refusal is drawn, so that clients do not retry at the
 /// same moment.
@@ -85,6 +85,7 @@ impl Service {
             RequestBody::Status => (ResponseBody::Status(Box::new(self.status().await)), None),
             RequestBody::Members => (ResponseBody::Members(self.members().await), None),
             RequestBody::Ping => (ResponseBody::Pong, None),
+            RequestBody::Transfer { to } => (self.transfer(to).await, None),
         }
     }
 
@@ -160,6 +161,22 @@ impl Service {
         match self.node.leadership().role {
             RoleKind::Leader => space.admit(command.space_use()).err().map(Refusal::NoSpace),
             RoleKind::Follower | RoleKind::PreCandidate | RoleKind::Candidate => None,
+        }
+    }
+
+    async fn transfer(&self, to: Option<NodeId>) -> ResponseBody {
+        // A retry of a request whose response was lost finds that the target leads.
+        let leads = self.node.leadership().role == RoleKind::Leader;
+        if leads && to == Some(self.node_id) {
+            return ResponseBody::Transferred { leader: self.node_id };
+        }
+        match self.node.transfer_leadership(to).await {
+            Ok(leader) => ResponseBody::Transferred { leader },
+            Err(TransferError::Refused(refusal)) => ResponseBody::Refused(self.refusal(refusal)),
+            Err(error @ TransferError::Failed(_)) => {
+                ResponseBody::Refused(Refusal::NotTransferred { reason: error.to_string() })
+            }
+            Err(TransferError::Stopped) => ResponseBody::Refused(Refusal::Stopped),
         }
     }
 
@@ -239,10 +256,10 @@ impl Service {
             raft_core::Refusal::Busy => {
                 Refusal::Busy { retry_after_ms: fastrand::u32(RETRY_AFTER_MS) }
             }
-            // Clients of the key-value store cannot transfer the leadership.
-            raft_core::Refusal::TooLarge { .. }
-            | raft_core::Refusal::InvalidTarget { .. }
-            | raft_core::Refusal::NoTarget => Refusal::Invalid { reason: refusal.to_string() },
+            raft_core::Refusal::TooLarge { .. } => Refusal::Invalid { reason: refusal.to_string() },
+            raft_core::Refusal::InvalidTarget { .. } | raft_core::Refusal::NoTarget => {
+                Refusal::NotTransferred { reason: refusal.to_string() }
+            }
             raft_core::Refusal::Stopped => Refusal::Stopped,
         }
     }

@@ -36,6 +36,11 @@ pub enum RequestBody {
     /// Requests a [`ResponseBody::Pong`]. On a stream of its own the node responds at once, even
     /// while it reads no requests.
     Ping,
+    /// Transfers the leadership. Only the leader accepts it.
+    Transfer {
+        /// The voter that is to lead; `None` for one that the leader chooses.
+        to: Option<NodeId>,
+    },
 }
 
 /// How fresh the result of a read must be.
@@ -82,6 +87,11 @@ pub enum ResponseBody {
     Failed {
         /// The failure.
         reason: String,
+    },
+    /// Another node leads now, or the target led already.
+    Transferred {
+        /// The leader.
+        leader: NodeId,
     },
 }
 
@@ -135,6 +145,12 @@ pub enum Refusal {
     /// deleted and compacted, or space is added.
     #[error(transparent)]
     NoSpace(NoSpace),
+    /// The leadership was not transferred to the requested node. A retry is safe.
+    #[error("{reason}")]
+    NotTransferred {
+        /// Why not, and what to do.
+        reason: String,
+    },
 }
 
 /// The status of a node.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use raft_core::RoleKind;
 use raft_server::NodeHandle;
 use raft_server::kv::client_api::ClientApi;
 use raft_transport_quic::QuicTransport;
@@ -45,11 +46,17 @@ impl Server {
         }
     }
 
-    /// Completes the requests of clients, steps down, flushes and stops.
+    /// Transfers the leadership, completes the requests of clients, flushes and stops.
     async fn shut_down(self) -> Result<(), Failure> {
         let Self { node, transport, clients, http, space_watch, grace } = self;
         space_watch.abort();
         let orderly = async {
+            // Clients are redirected to the new leader while this port still responds.
+            if node.leadership().role == RoleKind::Leader
+                && let Err(error) = node.transfer_leadership(None).await
+            {
+                tracing::warn!(%error, "shutting down a leader; the others elect another one");
+            }
             clients.shutdown(grace / 2).await;
             node.step_down().await;
             node.shutdown().await;

@@ -3,6 +3,7 @@
 use std::io;
 
 use clap::ValueEnum;
+use raft_core::NodeId;
 use raft_server::kv::protocol::{MemberReport, StatusReport};
 use raft_server::kv::state_machine::{
     Deleted, KeyValue, Projection, RangeResult, Revision, TxnOpResult, TxnResult,
@@ -110,6 +111,14 @@ impl Printer {
         write(&match self.format {
             Format::Table => format!("compacted; the store is at revision {revision}\n").into(),
             Format::Json => line(&json!({ "revision": revision.get() })),
+            Format::Raw => Vec::new(),
+        })
+    }
+
+    pub(crate) fn transferred(self, leader: NodeId) -> io::Result<()> {
+        write(&match self.format {
+            Format::Table => format!("node {leader} leads\n").into(),
+            Format::Json => line(&json!({ "leader": leader.get() })),
             Format::Raw => Vec::new(),
         })
     }

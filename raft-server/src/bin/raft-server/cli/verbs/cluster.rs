@@ -1,6 +1,7 @@
-//! `compact`, `status` and `members`.
+//! `compact`, `status`, `members` and `transfer`.
 
 use clap::Args;
+use raft_core::NodeId;
 use raft_server::kv::client::Client;
 use raft_server::kv::state_machine::Revision;
 
@@ -20,6 +21,21 @@ pub(crate) async fn compact(args: CompactArgs) -> Result<Ended, VerbError> {
     let (client, printer) = args.cluster.client()?;
     let revision = client.compact(Revision(args.revision)).await?;
     printer.compacted(revision).map_err(VerbError::Print)?;
+    Ok(Ended::Done)
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct TransferArgs {
+    /// The voter that is to lead; without it the leader chooses one
+    node: Option<u64>,
+    #[command(flatten)]
+    cluster: ClusterArgs,
+}
+
+pub(crate) async fn transfer(args: TransferArgs) -> Result<Ended, VerbError> {
+    let (client, printer) = args.cluster.client()?;
+    let leader = client.transfer(args.node.map(NodeId)).await?;
+    printer.transferred(leader).map_err(VerbError::Print)?;
     Ok(Ended::Done)
 }
 

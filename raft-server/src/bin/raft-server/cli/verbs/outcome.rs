@@ -52,6 +52,7 @@ impl VerbError {
                 Error::Unavailable { .. }
                 | Error::Invalid { .. }
                 | Error::NoSpace(_)
+                | Error::NotTransferred { .. }
                 | Error::Refused(_),
             ) => 4,
             Self::Client(Error::Unknown { .. }) => 5,

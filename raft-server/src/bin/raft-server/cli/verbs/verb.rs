@@ -35,6 +35,9 @@ pub(crate) enum Verb {
     /// List the members of the cluster
     #[command(after_help = EXIT_CODES)]
     Members(ClusterArgs),
+    /// Transfer the leadership to another voter
+    #[command(after_help = EXIT_CODES)]
+    Transfer(cluster::TransferArgs),
 }
 
 impl Verb {
@@ -63,6 +66,7 @@ impl Verb {
             Self::Compact(args) => cluster::compact(args).await,
             Self::Status(args) => cluster::status(args).await,
             Self::Members(args) => cluster::members(args).await,
+            Self::Transfer(args) => cluster::transfer(args).await,
         }
     }
 }
