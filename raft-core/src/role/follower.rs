@@ -236,10 +236,14 @@ fn append_to_log(
 
 /// Responds that the log has no entry like `prev`, with a hint where the logs may agree.
 fn reject_append(state: &mut NodeState, leader: NodeId, prev: LogId, round: Round) {
+    let agreeing = state.log().terms().highest_at_most(prev.index, prev.term);
+    // Only a request of an older term is rejected although its prev is before the base. Nothing is
+    // known then of the logs, and a hint is never after the rejected index.
+    let hint = if agreeing.index > prev.index { LogId::ORIGIN } else { agreeing };
     let outcome = AppendOutcome::Rejected {
         prev_index: prev.index,
         last_index: state.log().last().index,
-        hint: state.log().terms().highest_at_most(prev.index, prev.term),
+        hint,
     };
     respond_to_append(state, leader, round, outcome, DependsOn::HardState);
 }

@@ -1,6 +1,6 @@
 //! Checks of votes, and of messages that depend on persisted state.
 
-use raft_core::{AppendOutcome, Body, HardState, LogIndex, Message, NodeId, Term};
+use raft_core::{AppendOutcome, Body, HardState, LogIndex, Message, NodeId, Rpc, Term};
 
 use super::checker::Checker;
 use super::observed::{ObservedNode, node_id, vote_text};
@@ -33,12 +33,17 @@ impl Checker {
     /// The core emitted a message: the host may send it from now on.
     pub(crate) fn on_send(&mut self, message: &Message, record: u64) {
         self.confirmations.on_send(message);
+        self.check_consistent(message, record);
         match message.body() {
             Body::RequestVote(request) => {
                 self.check_vote(message, message.from, record);
                 if request.leadership_transfer {
                     self.check_transfer_flag(message.from, message.term(), record);
                 }
+            }
+            Body::InstallSnapshot(install) => {
+                let membership = (install.membership_index, &install.membership);
+                self.check_membership(message.from, install.last, membership, record);
             }
             Body::TimeoutNow(request) => self.check_timeout_now(message, *request, record),
             Body::RequestVoteResponse(response) if response.granted => {
@@ -61,8 +66,17 @@ impl Checker {
             | Body::AppendEntries(_)
             | Body::TimeoutNowResponse(_)
             | Body::ReadIndex(_)
-            | Body::ReadIndexResponse(_)
-            | Body::InstallSnapshot(_) => {}
+            | Body::ReadIndexResponse(_) => {}
+        }
+    }
+
+    /// The message is one that its receiver accepts from the wire.
+    fn check_consistent(&mut self, message: &Message, record: u64) {
+        if let Err(why) = Rpc::new(message.term(), message.body().clone()) {
+            let earlier = (format!("a receiver refuses a message if {why}"), record);
+            let later =
+                (format!("{:?} sends such a message: {:?}", message.from, message.body()), record);
+            self.record_violation(Rule::ConsistentMessages, earlier, later);
         }
     }
 

@@ -54,6 +54,9 @@ pub enum Rule {
     /// Only a campaign that the leader of the term before requested claims to be a transfer of
     /// leadership (thesis §4.2.3).
     TransferIsRequested,
+    /// A message passes the checks of its receiver: its terms and indexes do not contradict each
+    /// other (Raft figure 2).
+    ConsistentMessages,
     /// A snapshot has the commands of the committed entries up to its last one, and the
     /// configuration in force there (Raft §7).
     SnapshotOfCommitted,
@@ -90,6 +93,7 @@ impl Rule {
             Self::ReadsAreConfirmed => "reads are confirmed by a quorum",
             Self::TransferToEqualLog => "leadership is transferred to a voter with the whole log",
             Self::TransferIsRequested => "transfers of leadership are requested by a leader",
+            Self::ConsistentMessages => "messages are consistent",
             Self::SnapshotOfCommitted => "snapshots equal the committed prefix",
             Self::RestoredAfterReset => "restored after the reset is durable",
             Self::CompactedAfterApply => "compacted after it is durably applied",
@@ -139,6 +143,7 @@ impl Rule {
                 "only a campaign that the leader of the term before requested claims to be a \
                  transfer"
             }
+            Self::ConsistentMessages => "a message passes the checks of its receiver",
             Self::SnapshotOfCommitted => {
                 "a snapshot has the committed commands and the configuration of its last entry"
             }
@@ -165,7 +170,10 @@ impl Rule {
             | Self::CommitOnQuorum
             | Self::CommittedKept
             | Self::AcknowledgedKept => "Raft §5.3",
-            Self::CommitMonotonic | Self::PersistBeforeSend | Self::DurableKept => "Raft figure 2",
+            Self::CommitMonotonic
+            | Self::PersistBeforeSend
+            | Self::DurableKept
+            | Self::ConsistentMessages => "Raft figure 2",
             Self::CommitInOwnTerm => "Raft §5.4.2, figure 8",
             Self::ReadsAreCurrent | Self::ReadsAreConfirmed => "thesis §6.4",
             Self::TransferToEqualLog => "thesis §3.10",

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use raft_core::ports::LogReset;
-use raft_core::{Entry, HardState, LogId, LogIndex, Membership, RoleKind};
+use raft_core::{Entry, HardState, LogId, LogIndex, Membership, NodeId, RoleKind};
 
 use super::checker::Checker;
 use super::observed::{EntryDigest, ObservedNode, node_id, offset_of};
@@ -25,7 +25,8 @@ impl Checker {
             self.record_violation(Rule::SnapshotOfCommitted, earlier, later);
             return;
         };
-        self.check_membership(at, reset, record);
+        let (index, membership) = &reset.membership;
+        self.check_membership(id, base, (*index, membership), record);
         let next = base.index.next();
         let Some(node) = self.nodes.get_mut(at) else { return };
         let leads = node.role == Some(RoleKind::Leader)
@@ -123,23 +124,26 @@ impl Checker {
         }
     }
 
-    /// The configuration of a base is the one in force there.
-    fn check_membership(&mut self, at: usize, reset: &LogReset, record: u64) {
-        let (base, id) = (reset.base.index, node_id(at));
+    /// The configuration of a snapshot is the one in force at its last entry.
+    pub(super) fn check_membership(
+        &mut self,
+        id: NodeId,
+        last: LogId,
+        found: (LogIndex, &Membership),
+        record: u64,
+    ) {
+        let base = last.index;
         let committed = |index| self.committed.at(index).map(|entry| entry.digest.term);
         let in_force = self.memberships.range(..=(base, raft_core::Term(u64::MAX))).rev();
         let in_force = in_force
             .map(|(&(index, term), membership)| (index, term, membership))
             .find(|&(index, term, _)| committed(index) == Some(term))
             .map_or((LogIndex::ZERO, &self.membership), |(index, _, found)| (index, found));
-        let (index, membership): (LogIndex, &Membership) = in_force;
-        if (index, membership) != (reset.membership.0, &reset.membership.1) {
+        let (index, _) = in_force;
+        if in_force != found {
             let earlier =
                 (format!("the configuration of entry {index} is in force at {base}"), record);
-            let later = (
-                format!("{id:?} installs a snapshot with that of entry {}", reset.membership.0),
-                record,
-            );
+            let later = (format!("the snapshot of {id:?} has that of entry {}", found.0), record);
             self.record_violation(Rule::SnapshotOfCommitted, earlier, later);
         }
     }

@@ -155,6 +155,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
 
     fn begin_transfer(&mut self, at: usize, message: Message, record: u64) {
         let Some(last) = snapshot_of(&message) else { return };
+        self.checker.on_send(&message, record);
         let node = &mut self.nodes[at];
         if let Some(snapshot) = node.snapshots.get(last) {
             let transfer = Transfer { snapshot: snapshot.clone(), starts: Some(node.starts) };
