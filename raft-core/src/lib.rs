@@ -36,6 +36,10 @@
 //! | [`EntriesFetched`] | a fetch has ended, also without entries | no: exactly once per fetch |
 //! | [`Applied`] | all entries up to an index are applied | if a later one is reported |
 //! | [`ApplyFailed`] | a command failed; all entries before it are applied | no |
+//! | [`DurablyApplied`] | the effect of all entries up to an index survives a crash without the log | yes: then the log is not compacted |
+//! | [`Compact`](Input::Compact) | an operator requests it | yes |
+//! | [`SnapshotTaken`] | a snapshot of the own state machine is durable, or a requested one is not possible | not after a request |
+//! | [`SnapshotSent`] | the transfer of a snapshot has ended | no: exactly once per transfer |
 //! | [`PeerUnreachable`] | the connection to a peer is lost | yes |
 //!
 //! Proposals, reads and transfers may be passed to any node: a node that does not lead refuses them
@@ -56,6 +60,10 @@
 //! | [`Apply`] | applies committed entries | [`Applied`] or [`ApplyFailed`] | after a failure |
 //! | [`Respond`] | completes a request | nothing | no: a caller waits |
 //! | [`Event`](Effect::Event) | writes a log line or a metric | nothing | yes |
+//! | [`Compact`](Effect::Compact) | removes a prefix of the log from the store | nothing | yes |
+//! | [`TakeSnapshot`] | captures the state machine and makes the snapshot durable | [`SnapshotTaken`] | no |
+//! | [`SendSnapshot`] | sends the data of a snapshot and a message | [`SnapshotSent`] | no |
+//! | [`RestoreSnapshot`] | restores the state machine to a snapshot that it holds | [`Applied`] | no |
 //! | [`Halt`] | makes the persists of the step durable, then stops the node | nothing | no |
 //!
 //! - Several persists may share one sync; the report of the last covers all. If one fails, the host
@@ -88,8 +96,33 @@
 //! the same; the seed should change. A host with a durable state machine reports its applied index
 //! with [`Applied`] before any other input; a state machine in memory begins at index 0. The
 //! entries after that index are applied again. Numbers of persists, fetches and requests begin
-//! again. A node that lost its store must not return under its old [`NodeId`], not even with a
+//! again. If the log is compacted or was reset to a snapshot, the state machine has to contain the
+//! effect of every entry up to the base of the log before [`Node::new`]: see the next section. A
+//! node that lost its store must not return under its old [`NodeId`], not even with a
 //! higher [`Incarnation`]: it has lost its vote and the entries that it acknowledged.
+//!
+//! # Snapshots and compaction
+//!
+//! A snapshot is the state of the state machine after one entry, which identifies it. Its data does
+//! not pass through the core. The host keeps snapshots durable, complete and verified.
+//!
+//! - *Compaction.* The core removes entries up to the index that was reported with
+//!   [`DurablyApplied`] at most, as far as [`CompactionPolicy`] and the followers' needs permit. A
+//!   host with a state machine in memory takes a snapshot from time to time, reports it with
+//!   [`SnapshotTaken`], and reports its last entry as durably applied.
+//! - *Sending.* A follower that needs compacted entries is replicated by a snapshot. The core uses
+//!   the last one that was reported, or requests one with [`TakeSnapshot`]. The receiver's host
+//!   passes the message of a [`SendSnapshot`] to its node only once it holds the data, complete,
+//!   verified and durable.
+//! - *Installing.* The receiver's node resets its log in one [`Persist`] ([`LogReset`]). Once that
+//!   is durable it emits [`RestoreSnapshot`], in order with [`Apply`]. The host keeps the snapshot
+//!   until the state machine has durably applied its last entry.
+//! - *Restart.* The reset decides whether an interrupted install took place. The host recovers the
+//!   log and removes a received snapshot whose last entry is neither the base nor an entry of the
+//!   log: its install did not take place, and the leader sends it again. If the state machine is
+//!   behind the base of the log, the host restores it to the latest snapshot that it holds. Then it
+//!   creates the node, reports the applied index with [`Applied`], and may report its snapshot and
+//!   what is durably applied.
 //!
 //! # Halting
 //!
@@ -118,9 +151,8 @@
 //! # What it does not do
 //!
 //! It does not retry requests, detect duplicates (thesis §6.3), encode commands, authenticate
-//! peers, take snapshots, or read its store. It does not change the membership
-//! of a running cluster yet: the configuration is the one that the cluster is bootstrapped with. A
-//! host that compacts its log keeps all entries that a follower or its state machine still needs.
+//! peers, read its store, or read, store and transfer the data of snapshots. It does not change the membership
+//! of a running cluster yet: the configuration is the one that the cluster is bootstrapped with.
 //!
 //! # Sources
 //!
@@ -138,12 +170,18 @@
 //! [`EntriesFetched`]: Input::EntriesFetched
 //! [`Applied`]: Input::Applied
 //! [`ApplyFailed`]: Input::ApplyFailed
+//! [`DurablyApplied`]: Input::DurablyApplied
+//! [`SnapshotTaken`]: Input::SnapshotTaken
+//! [`SnapshotSent`]: Input::SnapshotSent
 //! [`PeerUnreachable`]: Input::PeerUnreachable
 //! [`Persist`]: Effect::Persist
 //! [`Send`]: Effect::Send
 //! [`FetchEntries`]: Effect::FetchEntries
 //! [`Apply`]: Effect::Apply
 //! [`Respond`]: Effect::Respond
+//! [`TakeSnapshot`]: Effect::TakeSnapshot
+//! [`SendSnapshot`]: Effect::SendSnapshot
+//! [`RestoreSnapshot`]: Effect::RestoreSnapshot
 //! [`Halt`]: Effect::Halt
 #![no_std]
 

@@ -296,35 +296,30 @@ fn older_or_repeated_snapshot_is_discarded() {
 /// is restored to the newer one only.
 #[test]
 fn newer_snapshot_supersedes_one_that_is_being_installed() {
-    let mut c = cluster_with_compacted_log(Cluster::new(3), 3);
+    let c = Cluster::new(3).config(|settings| settings.compaction.snapshot_bytes_max = 0);
+    let mut c = cluster_with_compacted_log(c, 3);
     c.disk_by_hand(3);
     c.heartbeat(1);
     c.deliver_until(handled(install_snapshot().to(3)));
     c.expect_base(3, 4);
-    // Its leader stops; the next one has compacted further.
     c.cut_off(3);
     c.propose(1, "add 1");
     c.deliver_all();
-    c.crash(1, Crash::LoseUnsynced);
-    c.restart(1);
-    c.elect(2);
-    c.deliver_all();
-    c.take_snapshot(2);
-    c.compact(2);
-    let base = c.status(2).first_index.get() - 1;
-    assert!(base > 4);
+    c.take_snapshot(1);
+    c.compact(1);
     c.heal();
-    c.heartbeat(2);
-    c.deliver_all();
+    c.heartbeat(1);
+    c.deliver_until(handled(install_snapshot().to(3)));
+    c.expect_base(3, 5);
+    assert_eq!(c.waiting_persists(3).len(), 2);
     c.complete_persists(3, 1);
-    for _ in 0..6 {
-        c.heartbeat(2);
-        c.deliver_all();
-        c.complete_all_persists(3);
-    }
+    assert_eq!((c.machine(3).total(), c.status(3).applied_index.get()), (0, 0));
+    c.complete_all_persists(3);
+    assert_eq!((c.machine(3).total(), c.status(3).applied_index.get()), (4, 5));
+    c.disk_at_once(3);
     c.deliver_all();
-    c.expect_base(3, base);
-    assert_eq!(c.machine(3).total(), 4);
+    c.heartbeat(1);
+    c.deliver_all();
     c.expect_converged();
 }
 
@@ -390,6 +385,28 @@ fn append_whose_prev_is_compacted_is_no_conflict() {
     assert_eq!(response.outcome, matched);
     c.deliver_all();
     c.expect_converged();
+}
+
+/// A deposed leader's append is rejected with the later term, also if its prev is compacted: a hint
+/// after the rejected index would make its receiver refuse the response.
+#[test]
+fn stale_append_whose_prev_is_compacted_is_rejected_with_the_term() {
+    let mut c = Cluster::new(3).keep(0);
+    c.elect(1);
+    c.propose(1, "add 1");
+    c.send(append().to(2));
+    c.duplicate(append().to(2));
+    c.hold(append().to(2).nth(1));
+    c.deliver_all();
+    c.elect(2);
+    c.deliver_all();
+    c.take_snapshot(2);
+    c.compact(2);
+    c.expect_base(2, 3);
+    c.handle(append().from(1).to(2));
+    let response = c.message(&append_response().from(2).to(1).matched(false));
+    assert_eq!(response.term().get(), 2);
+    c.deliver_all();
 }
 
 /// A follower whose uncommitted entries conflict with the snapshot loses them, with the snapshot.

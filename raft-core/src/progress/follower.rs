@@ -67,7 +67,7 @@ impl Progress {
                 if self.match_index >= base {
                     self.mode = ReplicationMode::Replicate { inflights: Inflights::default() };
                 } else {
-                    snapshot.on_matched(self.match_index);
+                    snapshot.restart_if_covered(self.match_index);
                 }
             }
         }

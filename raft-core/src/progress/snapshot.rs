@@ -43,25 +43,23 @@ impl SnapshotReplication {
         self.retry_delay = (self.retry_delay * 2).min(RETRY_DELAY_MAX);
     }
 
-    /// The follower has everything up to `match_index`, which is before the base of the leader's
-    /// log: if that includes the snapshot, it needs another one.
-    pub(crate) fn on_matched(&mut self, match_index: LogIndex) {
-        match self.stage {
-            Stage::Sending { last } | Stage::Installing { last, .. }
-                if last.index <= match_index =>
-            {
-                *self = Self::new();
-            }
-            Stage::Waiting
-            | Stage::Sending { .. }
-            | Stage::Installing { .. }
-            | Stage::Failed { .. } => {}
+    /// The follower's log reaches `index`, which is before the base of the leader's log: if that
+    /// includes the snapshot, it needs another one. Returns whether it does.
+    pub(crate) fn restart_if_covered(&mut self, index: LogIndex) -> bool {
+        let last = match self.stage {
+            Stage::Sending { last } | Stage::Installing { last, .. } => last,
+            Stage::Waiting | Stage::Failed { .. } => return false,
+        };
+        let covered = last.index <= index;
+        if covered {
+            *self = Self::new();
         }
+        covered
     }
 
-    /// Whether a rejection in response to this round shows that a delivered snapshot is lost: the
-    /// follower has handled it and does not have it, for example because it crashed.
-    pub(crate) fn is_lost(&self, round: Round) -> bool {
+    /// Whether a response to this round is from a follower that has handled a delivered snapshot.
+    /// If it rejects, it does not have the snapshot any more, for example after a crash.
+    pub(crate) fn is_handled(&self, round: Round) -> bool {
         matches!(self.stage, Stage::Installing { round: delivered, .. } if round >= delivered)
     }
 

@@ -151,7 +151,9 @@ impl Replication {
                     RejectionCause::PrevNotSent { sent } => {
                         request_durable_index(state, from, progress, sent, self.round);
                     }
-                    RejectionCause::SnapshotLost => snapshots::on_lost(state, progress),
+                    RejectionCause::SnapshotInVain => {
+                        snapshots::on_delivered_in_vain(state, progress, hint.index);
+                    }
                     RejectionCause::Outdated => {}
                 }
             }
@@ -247,8 +249,8 @@ enum RejectionCause {
         /// The last entry that had been sent when the heartbeat was.
         sent: LogIndex,
     },
-    /// The follower does not have the snapshot that was delivered to it.
-    SnapshotLost,
+    /// The follower has handled the snapshot that was delivered to it, and needs another one.
+    SnapshotInVain,
     /// None that matters: the logs are known to agree at this index by now, or a probe is
     /// outstanding.
     Outdated,
@@ -294,8 +296,8 @@ fn rejection_cause(progress: &Progress, rejection: &Rejection) -> RejectionCause
         // The follower rejects every heartbeat until it has the snapshot. Once its log reaches the
         // leader's, it needs no snapshot any more.
         ReplicationMode::Snapshot(_) if agrees_to >= base => RejectionCause::Mismatch,
-        ReplicationMode::Snapshot(snapshot) if snapshot.is_lost(round) => {
-            RejectionCause::SnapshotLost
+        ReplicationMode::Snapshot(snapshot) if snapshot.is_handled(round) => {
+            RejectionCause::SnapshotInVain
         }
         ReplicationMode::Snapshot(_) => RejectionCause::Outdated,
     }

@@ -3,7 +3,7 @@
 use crate::input::{SendOutcome, SnapshotSent};
 use crate::progress::{Progress, ReplicationMode, Stage};
 use crate::state::{NodeState, Retention};
-use crate::types::{NodeId, Round};
+use crate::types::{LogIndex, NodeId, Round};
 
 /// Sends a follower a snapshot if it needs one and none is on its way. Returns whether the follower
 /// needs one: then it gets no entries.
@@ -35,10 +35,13 @@ pub(super) fn on_no_snapshot(state: &NodeState, progress: &mut Progress) {
     }
 }
 
-/// The follower does not have the snapshot that was delivered to it.
-pub(super) fn on_lost(state: &NodeState, progress: &mut Progress) {
+/// The follower rejects appends after a snapshot was delivered to it. Its log ends at most at
+/// `hint`: either the snapshot is lost, or the leader's log was compacted past it.
+pub(super) fn on_delivered_in_vain(state: &NodeState, progress: &mut Progress, hint: LogIndex) {
     if let ReplicationMode::Snapshot(snapshot) = &mut progress.mode {
-        snapshot.on_failed(state.now());
+        if !snapshot.restart_if_covered(hint) {
+            snapshot.on_failed(state.now());
+        }
     }
 }
 
