@@ -464,6 +464,32 @@ fn reads_and_commands_that_wait_end_with_the_snapshot() {
     c.expect_converged();
 }
 
+/// A command is committed and not dispatched to the state machine when a snapshot covers it: its
+/// output is not known here.
+#[test]
+fn committed_command_that_is_not_dispatched_has_an_unknown_outcome() {
+    let mut c = Cluster::new(3).keep(0).config(|settings| settings.limits.apply_bytes_max = 1);
+    c.elect(3);
+    c.apply_by_hand(3);
+    let dispatched = c.propose(3, "add 1");
+    let waiting = c.propose(3, "add 1");
+    c.deliver_all();
+    c.expect_commit(3, 3);
+    c.cut_off(3);
+    c.elect(1);
+    c.deliver_all();
+    c.take_snapshot(1);
+    c.compact(1);
+    c.heal();
+    c.heartbeat(1);
+    c.deliver_until(handled(install_snapshot().to(3)));
+    c.expect(dispatched).is_pending();
+    c.expect(waiting).is_unknown();
+    c.apply_at_once(3);
+    c.expect(dispatched).is_applied_with("1");
+    assert_eq!(c.machine(3).total(), 2);
+}
+
 /// The state machine fails at an entry while the log is reset: the snapshot covers the entry, and
 /// nothing is retried.
 #[test]

@@ -38,10 +38,10 @@ pub(super) fn on_no_snapshot(state: &NodeState, progress: &mut Progress) {
 /// The follower rejects appends after a snapshot was delivered to it. Its log ends at most at
 /// `hint`: either the snapshot is lost, or the leader's log was compacted past it.
 pub(super) fn on_delivered_in_vain(state: &NodeState, progress: &mut Progress, hint: LogIndex) {
-    if let ReplicationMode::Snapshot(snapshot) = &mut progress.mode {
-        if !snapshot.restart_if_covered(hint) {
-            snapshot.on_failed(state.now());
-        }
+    if let ReplicationMode::Snapshot(snapshot) = &mut progress.mode
+        && !snapshot.restart_if_covered(hint)
+    {
+        snapshot.on_failed(state.now());
     }
 }
 
