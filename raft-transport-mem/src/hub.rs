@@ -3,11 +3,12 @@
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use raft_core::ports::{Inbox, PeerAddress, Transport};
+use raft_core::ports::{Inbox, PeerAddress, SnapshotOutcome, SnapshotTransfer, Transport};
 use raft_core::{Message, NodeId};
 
 use crate::link::Link;
 use crate::network::{MemNode, Network};
+use crate::snapshots::{self, Running};
 
 /// A network inside this process. Clones refer to the same network.
 #[derive(Clone, Default)]
@@ -64,6 +65,12 @@ impl Hub {
         if let Some(link) = sender {
             link.inbox().peer_unreachable(to);
         }
+    }
+
+    /// Alters the chunks of snapshots from `from` to `to` from now on, so that their checksums are
+    /// wrong.
+    pub fn corrupt_snapshots(&self, from: NodeId, to: NodeId) {
+        self.write().corruptions.insert((from, to));
     }
 
     /// Cuts a node off from all nodes that have joined.
@@ -127,6 +134,42 @@ impl Transport for MemTransport {
         };
         if let Some(link) = link {
             link.push(message);
+        }
+    }
+
+    /// Starts a thread for the transfer.
+    fn send_snapshot(&self, transfer: SnapshotTransfer) {
+        let (from, to) = (self.node, transfer.offer.message.to);
+        let running = Arc::new(Running::default());
+        let begun = {
+            let mut network = self.hub.write();
+            let is_own = network.is_current(from, self.join) && transfer.offer.message.from == from;
+            let begun = is_own.then(|| network.begin_transfer(from, to, running.clone()));
+            begun.flatten()
+        };
+        let Some(earlier) = begun else {
+            let reason = "the node has left the hub".to_owned();
+            return transfer.data.ended(SnapshotOutcome::Broken { offset: 0, reason });
+        };
+        if let Some(earlier) = &earlier {
+            earlier.cancel();
+        }
+        let (hub, join) = (self.hub.clone(), self.join);
+        let route = move || {
+            let network = hub.read();
+            network.is_current(from, join).then(|| network.route(from, to)).flatten()
+        };
+        std::thread::spawn(move || snapshots::run(&running, earlier, transfer, route));
+    }
+
+    fn cancel_snapshot(&self, to: NodeId) {
+        let running = {
+            let network = self.hub.read();
+            let is_current = network.is_current(self.node, self.join);
+            is_current.then(|| network.transfer(self.node, to)).flatten()
+        };
+        if let Some(running) = running {
+            running.cancel();
         }
     }
 

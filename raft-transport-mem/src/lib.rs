@@ -3,8 +3,9 @@
 //!
 //! Each node joins a [`Hub`] and gets a [`MemTransport`], which delivers messages to the other
 //! nodes' inboxes: on the sender's thread, or on that of a sender that is already delivering to the
-//! same inbox. The crate uses no threads, timers or sockets. The connection between two nodes can
-//! be cut ([`Hub::cut`]) and restored ([`Hub::heal`]).
+//! same inbox. The crate uses no sockets, and no threads or timers except for transfers of
+//! snapshots, each of which has a thread. The connection between two nodes can be cut ([`Hub::cut`])
+//! and restored ([`Hub::heal`]).
 //!
 //! ```
 //! use std::sync::Arc;
@@ -27,8 +28,10 @@
 //! ```
 
 mod hub;
+mod incoming_count;
 mod link;
 mod network;
+mod snapshots;
 
 /// Compiles the example of the README.
 #[cfg(doctest)]
@@ -36,5 +39,6 @@ mod network;
 struct ReadmeDoctests;
 
 pub use hub::{Hub, MemTransport};
+pub use incoming_count::SNAPSHOTS_INCOMING_MAX;
 pub use link::QUEUE_MESSAGES_MAX;
 pub use network::MemNode;

@@ -1,10 +1,12 @@
 //! The queue in front of one node's inbox.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use raft_core::Message;
 use raft_core::ports::Inbox;
+
+use crate::incoming_count::IncomingCount;
 
 /// Messages that may wait for one inbox; further ones are dropped.
 pub const QUEUE_MESSAGES_MAX: usize = 65_536;
@@ -19,6 +21,9 @@ pub const QUEUE_MESSAGES_MAX: usize = 65_536;
 pub(crate) struct Link {
     inbox: Arc<dyn Inbox>,
     queue: Mutex<Queue>,
+    /// True after [`Link::close`]. Locked for reading while a transfer of a snapshot calls the host.
+    closed: RwLock<bool>,
+    incoming_snapshots: IncomingCount,
 }
 
 #[derive(Default)]
@@ -31,7 +36,12 @@ struct Queue {
 
 impl Link {
     pub(crate) fn new(inbox: Arc<dyn Inbox>) -> Self {
-        Self { inbox, queue: Mutex::default() }
+        Self {
+            inbox,
+            queue: Mutex::default(),
+            closed: RwLock::default(),
+            incoming_snapshots: IncomingCount::default(),
+        }
     }
 
     pub(crate) fn inbox(&self) -> &dyn Inbox {
@@ -57,11 +67,25 @@ impl Link {
         }
     }
 
-    /// Drops all queued and all further messages.
+    pub(crate) const fn incoming_snapshots(&self) -> &IncomingCount {
+        &self.incoming_snapshots
+    }
+
+    /// Calls the host for a transfer of a snapshot; `None` after [`Link::close`].
+    pub(crate) fn while_open<T>(&self, call: impl FnOnce() -> T) -> Option<T> {
+        let closed = self.closed.read().unwrap_or_else(PoisonError::into_inner);
+        (!*closed).then(call)
+    }
+
+    /// Drops all queued and all further messages. Waits for calls of transfers of snapshots that
+    /// are in progress.
     pub(crate) fn close(&self) {
-        let mut queue = self.lock();
-        queue.closed = true;
-        queue.waiting.clear();
+        {
+            let mut queue = self.lock();
+            queue.closed = true;
+            queue.waiting.clear();
+        }
+        *self.closed.write().unwrap_or_else(PoisonError::into_inner) = true;
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {

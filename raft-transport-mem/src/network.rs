@@ -7,6 +7,7 @@ use raft_core::ports::PeerRefusal;
 use raft_core::{Incarnation, NodeId};
 
 use crate::link::Link;
+use crate::snapshots::{Route, Running};
 
 /// A node that joins a hub.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,6 +35,8 @@ pub(crate) struct Network {
     pub(crate) endpoints: BTreeMap<NodeId, Endpoint>,
     /// Ordered pairs (from, to) between which messages are dropped. Kept when nodes leave.
     pub(crate) cuts: BTreeSet<(NodeId, NodeId)>,
+    /// Ordered pairs (from, to) between which chunks of snapshots are altered.
+    pub(crate) corruptions: BTreeSet<(NodeId, NodeId)>,
     joined_count: u64,
 }
 
@@ -47,6 +50,8 @@ pub(crate) struct Endpoint {
     peers: PeerSet,
     /// The refusals by peers that the inbox was notified of and that are in force.
     refusals: BTreeMap<NodeId, PeerRefusal>,
+    /// The latest transfer of a snapshot to each peer.
+    transfers: BTreeMap<NodeId, Arc<Running>>,
 }
 
 /// A change that the inbox of a node is notified of. Delivered without a lock.
@@ -71,8 +76,14 @@ impl Network {
     pub(crate) fn join(&mut self, identity: MemNode, link: Arc<Link>) -> (u64, Option<Endpoint>) {
         self.joined_count += 1;
         let join = self.joined_count;
-        let (peers, refusals) = (PeerSet::new(), BTreeMap::new());
-        let endpoint = Endpoint { join, link, identity, peers, refusals };
+        let endpoint = Endpoint {
+            join,
+            link,
+            identity,
+            peers: PeerSet::new(),
+            refusals: BTreeMap::new(),
+            transfers: BTreeMap::new(),
+        };
         (join, self.endpoints.insert(identity.node, endpoint))
     }
 
@@ -97,6 +108,33 @@ impl Network {
     pub(crate) fn connected_to(&self, node: NodeId) -> Vec<Arc<Link>> {
         let reaching = self.endpoints.iter().filter(|&(&other, _)| self.connects(other, node));
         reaching.map(|(_, endpoint)| endpoint.link.clone()).collect()
+    }
+
+    /// The two ends of a transfer of a snapshot; `None` while the nodes are not connected.
+    pub(crate) fn route(&self, from: NodeId, to: NodeId) -> Option<Route> {
+        if !self.connects(from, to) {
+            return None;
+        }
+        let link = |node| self.endpoints.get(&node).map(|endpoint| endpoint.link.clone());
+        let corrupts = self.corruptions.contains(&(from, to));
+        Some(Route { sender: link(from)?, receiver: link(to)?, corrupts })
+    }
+
+    /// Makes this the latest transfer of a node to a peer and returns the earlier one. `None` if
+    /// the node has left.
+    pub(crate) fn begin_transfer(
+        &mut self,
+        from: NodeId,
+        to: NodeId,
+        running: Arc<Running>,
+    ) -> Option<Option<Arc<Running>>> {
+        let endpoint = self.endpoints.get_mut(&from)?;
+        Some(endpoint.transfers.insert(to, running))
+    }
+
+    /// The latest transfer of a node to a peer.
+    pub(crate) fn transfer(&self, from: NodeId, to: NodeId) -> Option<Arc<Running>> {
+        self.endpoints.get(&from)?.transfers.get(&to).cloned()
     }
 
     /// Replaces the peers of a node that has joined. Returns what inboxes are notified of.

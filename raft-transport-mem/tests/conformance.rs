@@ -13,10 +13,16 @@ impl TransportFactory for OneHub {
     type Transport = MemTransport;
 
     const CLUSTER: ClusterId = ClusterId(1);
+    const SNAPSHOTS_INCOMING_MAX: usize = raft_transport_mem::SNAPSHOTS_INCOMING_MAX;
 
     fn start(&mut self, node: TestNode, inbox: Arc<dyn Inbox>) -> Arc<MemTransport> {
         let TestNode { node, incarnation, bootstrap_fingerprint } = node;
         Arc::new(self.0.join(MemNode { node, incarnation, bootstrap_fingerprint }, inbox))
+    }
+
+    fn corrupt_snapshots(&mut self, from: NodeId, to: NodeId) -> bool {
+        self.0.corrupt_snapshots(from, to);
+        true
     }
 
     fn address(&mut self, node: NodeId) -> PeerAddress {

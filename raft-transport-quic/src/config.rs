@@ -6,6 +6,7 @@ use std::time::Duration;
 use raft_core::{ClusterId, Incarnation, NodeId};
 
 use crate::error::TransportError;
+use crate::snapshot_frames::CHUNK_BYTES_MAX;
 use crate::tls::TlsIdentity;
 
 /// The configuration of a [`QuicTransport`](crate::QuicTransport).
@@ -53,6 +54,14 @@ pub struct QuicConfig {
     pub queue_bytes_max: usize,
     /// The most messages that may wait for one stream to one peer. Further messages are dropped.
     pub queue_messages_max: usize,
+    /// The size in bytes of the chunks of a snapshot: at most 1 MiB. At most four chunks of a
+    /// transfer are in memory at the sender and at the receiver, besides the 8 MiB that QUIC
+    /// permits for a stream.
+    pub snapshot_chunk_bytes: u32,
+    /// The most snapshots that are received at the same time. Further ones are refused.
+    pub snapshots_incoming_max: usize,
+    /// An incoming snapshot is given up if no chunk arrives for this long.
+    pub snapshot_stall_timeout: Duration,
     /// The most handshakes in progress from addresses at which no configured peer is known to be.
     pub handshakes_max: usize,
     /// The most of these handshakes from one IPv4 address or one IPv6 network of 64 bits.
@@ -88,6 +97,9 @@ impl QuicConfig {
             frame_bytes_max: FRAME_BYTES_MAX_DEFAULT,
             queue_bytes_max: 64 * 1024 * 1024,
             queue_messages_max: 16_384,
+            snapshot_chunk_bytes: 256 * 1024,
+            snapshots_incoming_max: 2,
+            snapshot_stall_timeout: Duration::from_secs(30),
             handshakes_max: 64,
             handshakes_per_source_max: 8,
             handshakes_per_peer_max: 8,
@@ -107,6 +119,12 @@ impl QuicConfig {
         }
         if self.queue_bytes_max < self.frame_bytes_max as usize || self.queue_messages_max == 0 {
             return invalid("a queue must hold at least one frame of frame_bytes_max");
+        }
+        if self.snapshot_chunk_bytes == 0 || self.snapshot_chunk_bytes > CHUNK_BYTES_MAX {
+            return invalid("snapshot_chunk_bytes must be above zero and at most 1 MiB");
+        }
+        if self.snapshots_incoming_max == 0 || self.snapshot_stall_timeout.is_zero() {
+            return invalid("the limits of incoming snapshots must be above zero");
         }
         let handshakes_min = self
             .handshakes_max

@@ -1,11 +1,14 @@
 //! What the tasks of a connection have in common.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use raft_core::ports::Inbox;
 use raft_core::{ClusterId, NodeId};
+use tokio::sync::Semaphore;
 
 use crate::metrics::PeerMetrics;
+use crate::transfers::{PeerTransfers, Transfers};
 
 /// What the tasks of a connection have in common.
 pub(crate) struct ConnectionContext {
@@ -19,4 +22,10 @@ pub(crate) struct ConnectionContext {
     pub(crate) peer_is_newer: bool,
     pub(crate) inbox: Arc<dyn Inbox>,
     pub(crate) metrics: Arc<PeerMetrics>,
+    /// The transfers of snapshots of this node, and those with the peer.
+    pub(crate) transfers: Transfers,
+    pub(crate) peer_transfers: Arc<PeerTransfers>,
+    /// Limits the incoming transfers of all peers.
+    pub(crate) incoming_snapshots: Arc<Semaphore>,
+    pub(crate) snapshot_stall_timeout: Duration,
 }

@@ -45,13 +45,13 @@ pub(crate) async fn run(shared: Arc<Shared>, peer: Arc<Peer>) {
             increment(&peer.metrics.failed_dials);
             let DialError { text, refusal } = error;
             failures.log(&shared, &peer, backoff.dials(), &text);
+            peer.metrics.set_last_error(Some(text.clone()));
             if peer.mark_unreachable() {
                 shared.inbox.peer_unreachable(peer.node);
             }
             if let Some(refusal) = refusal {
                 shared.refused_by_peer(&peer, refusal, &text);
             }
-            peer.metrics.set_last_error(Some(text));
         }
     }
 }
@@ -125,7 +125,8 @@ async fn establish_dialled(
     }
     let mut connected = peer.connected();
     // Must be held until the connection is in use or given up.
-    let Some(offer) = peer.offer() else {
+    let overdue_after = shared.config.handshake_timeout / OVERDUE_DIVISOR;
+    let Some(offer) = peer.offer(std::time::Instant::now() + overdue_after) else {
         establish::close_superfluous(connection);
         return Ok(());
     };
@@ -135,9 +136,9 @@ async fn establish_dialled(
     };
     let exchanged = tokio::select! {
         exchanged = exchange => exchanged,
-        // Happens at the higher node only: the lower node has chosen another connection. Without
-        // this close, a lower node that reads the hello late could bring this connection into use
-        // after the loss of the other one.
+        // At the higher node: the lower node has chosen another connection. Without this close, a
+        // lower node that reads the hello late could bring this connection into use after the loss
+        // of the other one. At the lower node: the peer's hello on this connection is overdue.
         _ = connected.wait_for(|connected| *connected) => {
             establish::close_superfluous(connection);
             return Ok(());
@@ -174,6 +175,10 @@ async fn establish_dialled(
         }
     }
 }
+
+/// The part of the handshake timeout after which the peer's hello is overdue. A peer sends it at
+/// once.
+const OVERDUE_DIVISOR: u32 = 6;
 
 /// Returns the socket addresses to which `address` resolves and that can be reached: at least one.
 async fn resolve(address: &str, local: SocketAddr) -> Result<Vec<SocketAddr>, String> {

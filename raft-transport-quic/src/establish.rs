@@ -67,6 +67,10 @@ pub(crate) fn start(
         peer_is_newer: received.hello.versions.highest() > SUPPORTED.highest(),
         inbox: shared.inbox.clone(),
         metrics: peer.metrics.clone(),
+        transfers: shared.transfers.clone(),
+        peer_transfers: peer.snapshots.clone(),
+        incoming_snapshots: shared.incoming_snapshots.clone(),
+        snapshot_stall_timeout: config.snapshot_stall_timeout,
     };
     let ReceivedHello { incoming, mut frames, .. } = received;
     frames.set_bytes_max(config.frame_bytes_max as usize);

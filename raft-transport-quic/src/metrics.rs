@@ -57,6 +57,10 @@ pub struct PeerCounts {
     pub messages_received: u64,
     /// The bytes of all received frames, frame headers included.
     pub bytes_received: u64,
+    /// The data of snapshots in bytes that was passed to QUIC.
+    pub snapshot_bytes_sent: u64,
+    /// The data of snapshots in bytes that was passed to the host.
+    pub snapshot_bytes_received: u64,
     /// Messages dropped because no connection was in use.
     pub dropped_unconnected: u64,
     /// Messages dropped because a queue was full.
@@ -126,6 +130,8 @@ counters!(
     bytes_sent,
     messages_received,
     bytes_received,
+    snapshot_bytes_sent,
+    snapshot_bytes_received,
     dropped_unconnected,
     dropped_full,
     dropped_oversize,

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use raft_core::ports::{PeerAddress, PeerRefusal};
 use raft_core::{Incarnation, Message, NodeId};
@@ -13,12 +14,15 @@ use crate::close::CloseCode;
 use crate::metrics::{PeerMetrics, PeerStatus, increment};
 use crate::peer_connection::PeerConnection;
 use crate::send_queue::PushError;
+use crate::transfers::PeerTransfers;
 
 /// Another node of the cluster.
 #[derive(Debug)]
 pub(crate) struct Peer {
     pub(crate) node: NodeId,
     pub(crate) metrics: Arc<PeerMetrics>,
+    /// The transfers of snapshots in both directions.
+    pub(crate) snapshots: Arc<PeerTransfers>,
     state: Mutex<State>,
     /// True while `state.connection` is set. Changed while `state` is locked.
     connected: watch::Sender<bool>,
@@ -30,8 +34,9 @@ struct State {
     /// The sequence number of the latest hello to the peer. Never falls.
     hello_sequence: u64,
     /// There is an [`Offer`]: this node sends or has sent its hello on a connection that it
-    /// dialled, and that connection is neither in use nor given up.
-    offered: bool,
+    /// dialled, and that connection is neither in use nor given up. The value is the time at which
+    /// the hello of the peer on it is overdue.
+    offered: Option<Instant>,
     /// The configured address; `None` while the peer is not in the set.
     address: Option<String>,
     /// The only incarnation of the peer that is accepted.
@@ -77,7 +82,7 @@ pub(crate) struct Offer {
 
 impl Drop for Offer {
     fn drop(&mut self) {
-        self.peer.lock().offered = false;
+        self.peer.lock().offered = None;
     }
 }
 
@@ -86,6 +91,7 @@ impl Peer {
         Self {
             node,
             metrics: Arc::default(),
+            snapshots: Arc::default(),
             state: Mutex::default(),
             connected: watch::Sender::new(false),
         }
@@ -94,8 +100,7 @@ impl Peer {
     /// Queues a message on the connection in use. Drops and counts it if there is none or the queue
     /// is full.
     pub(crate) fn send(&self, message: Message) {
-        let connection = self.lock().connection.clone();
-        let dropped = match connection.map(|connection| connection.push(message)) {
+        let dropped = match self.connection().map(|connection| connection.push(message)) {
             Some(Ok(())) => return,
             Some(Err(PushError::Full)) => &self.metrics.dropped_full,
             Some(Err(PushError::Closed)) | None => &self.metrics.dropped_unconnected,
@@ -103,14 +108,21 @@ impl Peer {
         increment(dropped);
     }
 
+    /// The connection in use.
+    pub(crate) fn connection(&self) -> Option<Arc<PeerConnection>> {
+        self.lock().connection.clone()
+    }
+
     /// Permits the hello on a connection that this node dialled; `None` if that connection is not
-    /// needed, because another one is in use or offered, or if the peer was removed.
-    pub(crate) fn offer(self: &Arc<Self>) -> Option<Offer> {
+    /// needed, because another one is in use or offered, or if the peer was removed. A connection
+    /// that the peer dialled is preferred from `overdue_at` on: the peer may have restarted after
+    /// the handshake, so that the offered connection leads nowhere.
+    pub(crate) fn offer(self: &Arc<Self>, overdue_at: Instant) -> Option<Offer> {
         let mut state = self.lock();
-        if state.removed || state.offered || state.connection.is_some() {
+        if state.removed || state.offered.is_some() || state.connection.is_some() {
             return None;
         }
-        state.offered = true;
+        state.offered = Some(overdue_at);
         Some(Offer { peer: self.clone(), hello_sequence: state.next_hello_sequence() })
     }
 
@@ -118,8 +130,8 @@ impl Peer {
     /// one is preferred.
     ///
     /// The lower node of a pair decides between two connections that were made at the same time.
-    /// It sends its hello on one connection at a time: while it offers one, it refuses those of
-    /// the peer, and while one is in use, it offers none. The higher node uses a connection only
+    /// It sends its hello on one connection at a time: while it offers one and the peer's hello on
+    /// it is not overdue, it refuses those of the peer, and while one is in use, it offers none. The higher node uses a connection only
     /// after the lower node's hello. Therefore a connection that carries messages is replaced only
     /// after the peer has restarted, which another instance number in its hello shows, or has given
     /// the connection up, which a higher sequence number shows.
@@ -134,7 +146,8 @@ impl Peer {
             if new.quic.close_reason().is_some() {
                 return Selection::Closed;
             }
-            let own_offer_decides = state.offered && own < self.node && new.dialled_by != own;
+            let offers = state.offered.is_some_and(|overdue_at| Instant::now() < overdue_at);
+            let own_offer_decides = offers && own < self.node && new.dialled_by != own;
             let current_stays =
                 state.connection.as_ref().is_some_and(|current| !takes_over(current, new));
             if own_offer_decides || current_stays {

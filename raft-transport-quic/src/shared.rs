@@ -8,6 +8,7 @@ use quinn::Endpoint;
 use raft_core::NodeId;
 use raft_core::ports::{Inbox, PeerRefusal};
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
 use crate::admission::{Admission, Source};
 use crate::close::CloseCode;
@@ -15,6 +16,7 @@ use crate::config::QuicConfig;
 use crate::metrics::{AcceptMetrics, increment};
 use crate::peer::Peer;
 use crate::refusal_log::{RefusalLog, RemoteAddress};
+use crate::transfers::Transfers;
 
 /// State that the tasks of a transport share.
 pub(crate) struct Shared {
@@ -30,6 +32,10 @@ pub(crate) struct Shared {
     pub(crate) admission: Arc<Admission>,
     pub(crate) accepts: AcceptMetrics,
     pub(crate) refusal_log: RefusalLog,
+    /// The transfers of snapshots in progress.
+    pub(crate) transfers: Transfers,
+    /// Limits the incoming transfers.
+    pub(crate) incoming_snapshots: Arc<Semaphore>,
     /// The nodes that are in the peer set or were in it. Entries are never removed.
     pub(crate) peers: RwLock<BTreeMap<NodeId, Arc<Peer>>>,
 }

@@ -13,6 +13,7 @@ use crate::frame::{FRAME_HEADER_BYTES, FrameReader, FrameTooLarge};
 use crate::metrics::{add, increment};
 use crate::peer_connection::PeerConnection;
 use crate::stream_kind::StreamKind;
+use crate::violation::{Violation, check_envelope, close_violated};
 
 /// Reads the tag of a stream that the peer has opened, then its messages.
 pub(crate) async fn read_new_stream(
@@ -127,45 +128,6 @@ impl Received {
             context.inbox.deliver_all(self.messages);
         }
     }
-}
-
-/// Checks that the envelope agrees with the certificates, which prove the identity of both sides.
-fn check_envelope(context: &ConnectionContext, message: &Message) -> Result<(), Violation> {
-    let ConnectionContext { cluster, own, peer, .. } = context;
-    let reason = if message.cluster != *cluster {
-        format!("a message of cluster {}", message.cluster)
-    } else if message.from != *peer {
-        format!("a message in the name of node {}", message.from)
-    } else if message.to != *own {
-        format!("a message for node {}", message.to)
-    } else {
-        return Ok(());
-    };
-    Err(Violation { code: CloseCode::WrongSender, reason })
-}
-
-/// A violation of the protocol by the peer.
-struct Violation {
-    code: CloseCode,
-    reason: String,
-}
-
-impl Violation {
-    const fn protocol(reason: String) -> Self {
-        Self { code: CloseCode::Protocol, reason }
-    }
-}
-
-fn close_violated(connection: &PeerConnection, context: &ConnectionContext, violation: &Violation) {
-    let Violation { code, reason } = violation;
-    increment(&context.metrics.violations);
-    if let Some(suppressed) = context.metrics.violation_log.allow() {
-        tracing::error!(
-            node = %context.own, peer = %context.peer, ?code, reason, suppressed,
-            "closed the connection: the peer violated the protocol"
-        );
-    }
-    connection.close(*code, reason);
 }
 
 /// The most chunks that one read takes from the stream.

@@ -7,6 +7,7 @@ use quinn::{RecvStream, SendStream};
 use crate::connection_context::ConnectionContext;
 use crate::frame::FrameReader;
 use crate::peer_connection::PeerConnection;
+use crate::snapshot_receiver::accept_snapshots;
 use crate::stream_kind::StreamKind;
 use crate::stream_reader::{read_new_stream, read_stream};
 use crate::stream_writer::{open_stream, write_stream};
@@ -41,6 +42,7 @@ pub(crate) fn start(
         async move { read_stream(&task_connection, &task_context, incoming, frames).await },
     );
     tokio::spawn(accept_streams(connection.clone(), context.clone()));
+    tokio::spawn(accept_snapshots(connection.clone(), context.clone()));
 }
 
 async fn accept_streams(connection: Arc<PeerConnection>, context: Arc<ConnectionContext>) {

@@ -6,9 +6,10 @@ use std::net::SocketAddr;
 use std::sync::{Arc, RwLock};
 
 use quinn::Endpoint;
-use raft_core::Message;
-use raft_core::ports::{Inbox, PeerAddress, Transport};
+use raft_core::ports::{Inbox, PeerAddress, SnapshotOutcome, SnapshotTransfer, Transport};
+use raft_core::{Message, NodeId};
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
 use crate::admission::{Admission, AdmissionLimits};
 use crate::config::QuicConfig;
@@ -18,7 +19,8 @@ use crate::metrics::{AcceptCounts, AcceptMetrics, PeerStatus};
 use crate::refusal_log::RefusalLog;
 use crate::shared::Shared;
 use crate::tls::{self, PeerIdentity, Protocol};
-use crate::{accept, dial, tuning};
+use crate::transfers::Transfers;
+use crate::{accept, dial, snapshot_sender, tuning};
 
 /// A [`Transport`] over QUIC with mutual TLS. It uses one connection for each pair of nodes.
 ///
@@ -65,6 +67,7 @@ impl QuicTransport {
             per_source: config.handshakes_per_source_max,
             per_peer_address: config.handshakes_per_peer_max,
         });
+        let incoming_snapshots = Arc::new(Semaphore::new(config.snapshots_incoming_max));
         let shared = Arc::new(Shared {
             config,
             inbox,
@@ -76,6 +79,8 @@ impl QuicTransport {
             admission,
             accepts: AcceptMetrics::default(),
             refusal_log: RefusalLog::default(),
+            transfers: Transfers::new(),
+            incoming_snapshots,
             peers: RwLock::default(),
         });
         handshakes.spawn_handshake(accept::run(shared.clone()));
@@ -102,10 +107,12 @@ impl QuicTransport {
     }
 
     /// Closes every connection and waits until the closes have been sent, so that peers need not
-    /// wait for the idle timeout. No message is sent or delivered afterwards.
+    /// wait for the idle timeout. No message is sent or delivered afterwards, and no data of a
+    /// snapshot: calls of hosts that are in progress are waited for.
     pub async fn shutdown(&self) {
         self.shared.close();
         self.shared.endpoint.wait_idle().await;
+        self.shared.transfers.wait_for_none().await;
     }
 }
 
@@ -122,6 +129,27 @@ impl Transport for QuicTransport {
         }
         if let Some(peer) = self.shared.peers().get(&message.to) {
             peer.send(message);
+        }
+    }
+
+    fn send_snapshot(&self, transfer: SnapshotTransfer) {
+        let config = &self.shared.config;
+        let message = &transfer.offer.message;
+        let broken =
+            |reason: &str| SnapshotOutcome::Broken { offset: 0, reason: reason.to_owned() };
+        if (message.cluster, message.from) != (config.cluster, config.node) {
+            let outcome = broken("the message is in the name of another node");
+            return transfer.data.ended(outcome);
+        }
+        match self.shared.configured_peer(message.to) {
+            Some(peer) => snapshot_sender::start(&self.shared, &peer, transfer),
+            None => transfer.data.ended(broken("the node is not in the peer set")),
+        }
+    }
+
+    fn cancel_snapshot(&self, to: NodeId) {
+        if let Some(peer) = self.shared.peers().get(&to) {
+            peer.snapshots.cancel_sending();
         }
     }
 

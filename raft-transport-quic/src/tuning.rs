@@ -27,14 +27,14 @@ pub(crate) fn transport_config(
     transport
         .max_idle_timeout(Some(idle))
         .keep_alive_interval(Some(config.keep_alive))
-        .max_concurrent_bidi_streams(VarInt::from_u32(0))
+        .max_concurrent_bidi_streams(VarInt::from_u32(BIDI_STREAMS_MAX))
         .max_concurrent_uni_streams(VarInt::from_u32(UNI_STREAMS_MAX))
         .datagram_receive_buffer_size(None)
         // One stream can fill its own window; all streams together cannot fill the window of the
         // connection. So a stream that is not read never blocks another one.
         .stream_receive_window(VarInt::from_u32(STREAM_WINDOW_BYTES))
-        .receive_window(VarInt::from_u32(STREAM_WINDOW_BYTES * UNI_STREAMS_MAX))
-        .send_window(u64::from(STREAM_WINDOW_BYTES * UNI_STREAMS_MAX))
+        .receive_window(VarInt::from_u32(STREAM_WINDOW_BYTES * STREAMS_MAX))
+        .send_window(u64::from(STREAM_WINDOW_BYTES * STREAMS_MAX))
         // Without fairness, quinn sends all pending data of a stream that it has begun before data
         // of a stream with a higher priority.
         .send_fairness(true)
@@ -113,6 +113,9 @@ const INCOMING_BYTES_MAX: u64 = 16 * 1024;
 const INCOMING_BYTES_TOTAL_MAX: u64 = 1024 * 1024;
 /// The two streams of this version, and two that a later version may add.
 const UNI_STREAMS_MAX: u32 = 4;
+/// The stream of a snapshot, and the one that replaces it.
+const BIDI_STREAMS_MAX: u32 = 2;
+const STREAMS_MAX: u32 = UNI_STREAMS_MAX + BIDI_STREAMS_MAX;
 const STREAM_WINDOW_BYTES: u32 = 8 * 1024 * 1024;
 /// The assumed round-trip time before one is measured, for local networks: a lost first packet is
 /// sent again after 150 ms. The default of QUIC leads to one second.

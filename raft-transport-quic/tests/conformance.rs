@@ -35,6 +35,8 @@ impl TransportFactory for Loopback {
     type Transport = QuicTransport;
 
     const CLUSTER: ClusterId = CLUSTER;
+    /// The default of [`QuicConfig`].
+    const SNAPSHOTS_INCOMING_MAX: usize = 2;
 
     fn start(&mut self, test_node: TestNode, inbox: Arc<dyn Inbox>) -> Arc<QuicTransport> {
         let node = test_node.node;

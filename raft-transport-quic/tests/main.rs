@@ -9,4 +9,5 @@ mod pairs;
 mod raw;
 mod redial;
 mod refusals;
+mod snapshots;
 mod versions;

@@ -12,8 +12,8 @@ use tokio::time::timeout;
 
 use crate::authority::{Authority, CLUSTER};
 use crate::raw::{
-    Counting, ONE, TWO, WAIT_MAX, configure, frame, hello_after_restart, hello_numbered, raw_dial,
-    send_raw, start, vote,
+    Counting, ONE, TWO, WAIT_MAX, config, configure, frame, hello_after_restart, hello_numbered,
+    raw_dial, send_raw, start, vote,
 };
 
 /// An endpoint in the place of the peer, which accepts the dials of the node under test.
@@ -68,7 +68,10 @@ fn set_peer(transport: &QuicTransport, node: NodeId, address: std::net::SocketAd
 async fn lower_node_uses_no_other_connection_while_it_offers_its_own() {
     let ca = Authority::new("ours");
     let two = listen(&ca, TWO);
-    let (one, inbox) = start(ONE, ca.node(ONE));
+    let mut patient = config(ONE, ca.node(ONE));
+    patient.handshake_timeout = WAIT_MAX;
+    let inbox = Arc::new(Counting::default());
+    let one = QuicTransport::start(patient, inbox.clone()).unwrap();
     set_peer(&one, TWO, two.local_addr().unwrap());
     let offered = accept(&two).await;
     receive_sequence(&offered).await.unwrap();
@@ -83,6 +86,36 @@ async fn lower_node_uses_no_other_connection_while_it_offers_its_own() {
     inbox.wait("the message on the offered connection", |seen| seen.messages == 1);
     let PeerCounts { connections, losses, failed_dials, .. } = only_counts(&one);
     assert_eq!((connections, losses, failed_dials), (1, 0, 0));
+}
+
+/// Otherwise a higher node that restarts right after the handshake is refused until the handshake
+/// timeout of the connection to its earlier process.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lower_node_gives_up_its_offer_when_the_hello_of_the_peer_is_overdue() {
+    let ca = Authority::new("ours");
+    let two = listen(&ca, TWO);
+    let mut patient = config(ONE, ca.node(ONE));
+    patient.handshake_timeout = WAIT_MAX / 10;
+    let inbox = Arc::new(Counting::default());
+    let one = QuicTransport::start(patient, inbox.clone()).unwrap();
+    set_peer(&one, TWO, two.local_addr().unwrap());
+    let offered = accept(&two).await;
+    receive_sequence(&offered).await.unwrap();
+    // Node 2 sends no hello on it, and its next process dials until it is accepted.
+    let began = std::time::Instant::now();
+    let accepted = loop {
+        let dialled = dial(&ca, TWO, &one).await;
+        let bytes = [hello_after_restart(), frame(&vote(TWO, ONE))].concat();
+        // Fails if the connection was refused already.
+        let _ = send_raw(&dialled, &bytes).await;
+        if receive_sequence(&dialled).await.is_ok() {
+            break dialled;
+        }
+    };
+    assert!(began.elapsed() < WAIT_MAX / 20, "accepted after {:?}", began.elapsed());
+    inbox.wait("a message of the later process", |seen| seen.messages == 1);
+    assert_replaced(&offered).await;
+    assert_eq!(accepted.close_reason(), None);
 }
 
 /// Otherwise a peer that closes the offered connection, or never responds on it, could not connect.

@@ -180,9 +180,9 @@ pub(crate) fn frame(message: &Message) -> Vec<u8> {
     framed(&content)
 }
 
-/// A message of the first kind that this release does not know, from node 1 to node 2.
+/// A message of a kind that this release does not know, from node 1 to node 2.
 pub(crate) fn frame_of_unknown_kind() -> Vec<u8> {
-    const UNKNOWN_KIND: u8 = 6;
+    const UNKNOWN_KIND: u8 = 100;
     let mut content = frame(&vote(ONE, TWO))[4..].to_vec();
     // The kind, and whether the vote was granted.
     content.truncate(content.len() - 2);
@@ -209,6 +209,11 @@ pub(crate) fn hello_numbered(sequence: u64) -> Vec<u8> {
 /// As [`hello`], of another process.
 pub(crate) fn hello_after_restart() -> Vec<u8> {
     hello_with(1, 1, 78, 1)
+}
+
+/// As [`hello_of`] for versions 1 and 2, of the process with this number.
+pub(crate) fn hello_of_process(instance: u64) -> Vec<u8> {
+    hello_with(1, 2, instance, 1)
 }
 
 fn hello_with(lowest: u16, highest: u16, instance: u64, sequence: u64) -> Vec<u8> {

@@ -165,7 +165,7 @@ async fn protocol_violation_closes_the_connection_with_a_code_and_a_reason() {
         (framed(&[]), CloseCode::Malformed, "empty"),
         (framed(&[9, 9, 9]), CloseCode::Malformed, "format 9"),
         (framed(&[wire::FORMAT_VERSION]), CloseCode::Malformed, "malformed message"),
-        (frame_of_unknown_kind(), CloseCode::Malformed, "unknown kind of message: 6"),
+        (frame_of_unknown_kind(), CloseCode::Malformed, "unknown kind of message: 100"),
         (framed(&trailing), CloseCode::Malformed, "1 bytes follow"),
         (frame(&vote(three, TWO)), CloseCode::WrongSender, "in the name of node 3"),
         (frame(&vote(ONE, three)), CloseCode::WrongSender, "for node 3"),

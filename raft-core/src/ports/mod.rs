@@ -5,11 +5,18 @@
 //! return.
 
 mod log_store;
+mod rate_limit;
+mod snapshot_transfer;
 mod state_machine;
 mod transport;
 
 pub use log_store::{
     BrokenMark, HardState, LogReader, LogReset, LogStore, Persist, Recovered, StoreError,
+};
+pub use rate_limit::RateLimit;
+pub use snapshot_transfer::{
+    IncomingSnapshot, OutgoingSnapshot, SnapshotOffer, SnapshotOutcome, SnapshotRefusal,
+    SnapshotResponse, SnapshotTransfer,
 };
 pub use state_machine::{ApplyError, QueryError, SnapshotSource, StateMachine, StorageFailure};
 pub use transport::{Inbox, PeerAddress, PeerRefusal, Transport};

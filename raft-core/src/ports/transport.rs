@@ -3,6 +3,9 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::snapshot_transfer::{
+    SnapshotOffer, SnapshotOutcome, SnapshotRefusal, SnapshotResponse, SnapshotTransfer,
+};
 use crate::message::Message;
 use crate::types::{Incarnation, NodeId};
 
@@ -56,6 +59,22 @@ pub trait Transport: Send + Sync + 'static {
     /// another one. The connections of all other peers are not affected.
     fn set_peers(&self, peers: &[PeerAddress]);
 
+    /// Starts to send the data of a snapshot to the peer `transfer.offer.message.to`, beside the
+    /// messages, which it neither delays nor blocks. Never blocks. A transfer to the same peer that
+    /// is in progress is cancelled.
+    ///
+    /// The host learns the end from
+    /// [`OutgoingSnapshot::ended`](super::OutgoingSnapshot::ended). The default supports no
+    /// transfers.
+    fn send_snapshot(&self, transfer: SnapshotTransfer) {
+        transfer.data.ended(SnapshotOutcome::Unsupported);
+    }
+
+    /// Cancels the transfer to this peer, if one is in progress. Never blocks.
+    fn cancel_snapshot(&self, to: NodeId) {
+        let _ = to;
+    }
+
     /// The length of the longest [encoded](crate::wire::encode) message that it delivers, in bytes;
     /// `None` without a limit. Pass it to
     /// [`Config::check_transport`](crate::Config::check_transport) before the node starts.
@@ -79,6 +98,16 @@ pub trait Inbox: Send + Sync + 'static {
     /// Called once for each change of the refusal, and again after a connection was in use.
     fn refused_by_peer(&self, peer: NodeId, refusal: PeerRefusal, reason: &str) {
         let _ = (peer, refusal, reason);
+    }
+
+    /// The peer `from`, which is authenticated, offers the data of a snapshot. Called on a thread
+    /// that may block. A peer offers at most one snapshot at a time: the call begins after the
+    /// earlier [`IncomingSnapshot`](super::IncomingSnapshot) of that peer was dropped. The default
+    /// refuses every snapshot.
+    fn snapshot_offered(&self, from: NodeId, offer: &SnapshotOffer) -> SnapshotResponse {
+        let _ = (from, offer);
+        let reason = String::from("this node takes no snapshots");
+        SnapshotResponse::Refuse(SnapshotRefusal::Failed(reason))
     }
 
     /// Takes several messages that arrived together. Override it to wake the host once for all.

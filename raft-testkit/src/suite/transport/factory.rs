@@ -30,6 +30,9 @@ pub trait TransportFactory {
     /// The cluster that all nodes belong to.
     const CLUSTER: ClusterId;
 
+    /// The most snapshots that a node receives at the same time.
+    const SNAPSHOTS_INCOMING_MAX: usize;
+
     /// Starts the transport of a node, without peers. A node that was stopped starts at the same
     /// address again.
     fn start(&mut self, node: TestNode, inbox: Arc<dyn Inbox>) -> Arc<Self::Transport>;
@@ -42,6 +45,13 @@ pub trait TransportFactory {
     /// transports without addresses.
     fn move_to_new_address(&mut self, node: NodeId) {
         let _ = node;
+    }
+
+    /// Alters the chunks of snapshots on their way between two nodes. Returns false if the transport
+    /// permits no such injection, which is the default.
+    fn corrupt_snapshots(&mut self, from: NodeId, to: NodeId) -> bool {
+        let _ = (from, to);
+        false
     }
 
     /// Stops a transport as the end of its process does. The default drops it.

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use raft_core::ports::{Inbox, PeerRefusal};
+use raft_core::ports::{Inbox, PeerRefusal, SnapshotOffer, SnapshotResponse};
 use raft_core::{GroupId, Message, NodeId};
 
-/// How long a test waits for an event before it fails. A correct transport needs far less.
-pub const WAIT_MAX: Duration = Duration::from_secs(60);
+use super::snapshot_host::Received;
+use super::wait::WAIT_MAX;
 
 /// The group of probes: messages that test whether two nodes are connected.
 pub(super) const PROBES: GroupId = GroupId(u64::MAX);
@@ -18,6 +18,8 @@ pub(super) const PROBES: GroupId = GroupId(u64::MAX);
 pub struct RecordingInbox {
     record: Mutex<Record>,
     changed: Condvar,
+    /// The receiving host of snapshots.
+    pub(super) snapshots: Received,
 }
 
 /// The record of an inbox.
@@ -94,6 +96,10 @@ impl Inbox for RecordingInbox {
     fn peer_unreachable(&self, peer: NodeId) {
         self.record().unreachable.push(peer);
         self.changed.notify_all();
+    }
+
+    fn snapshot_offered(&self, from: NodeId, offer: &SnapshotOffer) -> SnapshotResponse {
+        self.snapshots.offered(from, offer)
     }
 
     fn refused_by_peer(&self, peer: NodeId, refusal: PeerRefusal, reason: &str) {

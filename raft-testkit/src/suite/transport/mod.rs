@@ -11,9 +11,13 @@ mod members;
 mod messages;
 pub mod peer_rules;
 pub mod rules;
+mod snapshot_host;
+pub mod snapshot_rules;
+mod wait;
 
 pub use self::factory::{TestNode, TransportFactory};
-pub use self::inbox::{RecordingInbox, WAIT_MAX};
+pub use self::inbox::RecordingInbox;
+pub use self::wait::WAIT_MAX;
 
 /// Makes one test for each rule of [`suite::transport`](crate::suite::transport). The expression
 /// makes the [`TransportFactory`](crate::suite::transport::TransportFactory) of one test.
@@ -45,6 +49,20 @@ macro_rules! transport_suite {
             nodes_of_different_bootstraps_refuse_each_other
             reports_that_a_node_is_not_a_peer
             follows_a_peer_to_its_new_address
+        );
+        $crate::transport_suite!(@rules snapshot_rules, $factory;
+            snapshot_arrives_byte_for_byte
+            broken_snapshot_resumes_at_an_offset
+            altered_chunk_of_a_snapshot_is_refused
+            slow_receiver_of_a_snapshot_bounds_memory_and_delays_no_message
+            cancelled_snapshot_ends_at_both_hosts
+            newer_snapshot_replaces_the_one_in_progress
+            refusal_of_a_snapshot_reaches_the_sender
+            snapshots_to_different_peers_are_independent
+            rate_limit_of_a_snapshot_holds
+            snapshot_reaches_no_host_after_shutdown
+            snapshot_to_an_unreachable_peer_is_reported
+            too_many_incoming_snapshots_are_refused
         );
     };
     (@rules $module:ident, $factory:expr; $($rule:ident)*) => {

@@ -15,9 +15,10 @@ use raft_core::{
 };
 
 use super::factory::TransportFactory;
-use super::inbox::{RecordingInbox, WAIT_MAX};
+use super::inbox::RecordingInbox;
 use super::members::{Member, connected, set_peers, start};
 use super::messages::{append, message, vote};
+use super::wait::WAIT_MAX;
 
 const MIB: usize = 1 << 20;
 const ONE: NodeId = NodeId(1);

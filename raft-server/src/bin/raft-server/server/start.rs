@@ -109,7 +109,8 @@ async fn start_node(
     opened: Opened,
     tls: &TlsIdentity,
 ) -> Result<(NodeHandle, Arc<QuicTransport>), Failure> {
-    let quic = QuicConfig::new(config.cluster, config.node, config.listen.peer, tls.clone());
+    let mut quic = QuicConfig::new(config.cluster, config.node, config.listen.peer, tls.clone());
+    quic.incarnation = Some(opened.identity.incarnation);
     let peers = config
         .members
         .iter()
