@@ -113,8 +113,8 @@ fn candidate_with_a_stale_log_loses_at_any_term() {
     let mut c =
         Cluster::new(3).pre_vote(false).scenario("a stale log at a higher term loses").described(
             "A node that missed a committed entry campaigns again and again until its term is far \
-         above all others. It would lose that entry if it won; the term of its last entry, \
-         not its own, is what voters compare.",
+             above all others. It would lose that entry if it won; the term of its last entry, \
+             not its own, is what voters compare.",
         );
     c.section("node 3 misses a committed entry").uses(&["network_partition"]);
     c.elect(1);
@@ -148,7 +148,7 @@ fn vote_is_kept_across_a_crash() {
     let mut c =
         Cluster::new(3).pre_vote(false).scenario("a vote is kept across a crash").described(
             "A voter grants its vote of a term and crashes. After its restart it denies the \
-         same vote to another candidate.",
+             same vote to another candidate.",
         );
     c.campaign(1);
     c.campaign(3);
@@ -171,7 +171,7 @@ fn split_vote_elects_no_leader() {
     let mut c =
         Cluster::new(4).pre_vote(false).scenario("a split vote ends without a leader").described(
             "Two candidates of four voters get two votes each. The term ends without a \
-         leader; the next election has one.",
+             leader; the next election has one.",
         );
     c.section("two candidates, two votes each").tests(&["leader_election/split_vote"]);
     c.campaign(1);
@@ -192,7 +192,7 @@ fn leader_without_contact_to_a_quorum_steps_down() {
         .scenario("a leader without contact to a quorum steps down")
         .described(
             "A partition separates the leader from all others. After an election timeout \
-         without a response of a quorum it steps down, and its clients try other nodes.",
+             without a response of a quorum it steps down, and its clients try other nodes.",
         )
         .timers(Timers::On);
     let leader = wait_for_leader(&mut c, &[1, 2, 3]);
@@ -213,7 +213,7 @@ fn follower_with_recent_contact_to_its_leader_ignores_vote_requests() {
         .scenario("a leader with recent contact is protected")
         .described(
             "A node campaigns although the leader works. A voter with recent contact to the \
-         leader ignores the request, and no term changes.",
+             leader ignores the request, and no term changes.",
         )
         .timers(Timers::On);
     let leader = wait_for_leader(&mut c, &[1, 2, 3]);
@@ -261,7 +261,7 @@ fn vote_of_a_non_member_does_not_count() {
         .scenario("a node that is not a member has no vote")
         .described(
             "A granted vote arrives from a node that is not a member (hashicorp/raft issue \
-         526). It does not count: the candidate needs a majority of the members.",
+             526). It does not count: the candidate needs a majority of the members.",
         );
     c.section("the vote of node 9 does not count").tests(&["leader_election"]);
     c.campaign(1);

@@ -122,7 +122,7 @@ fn new_leadership_counts_unapplied_commands_of_the_last_one() {
     let mut c =
         small_limits(3).scenario("unapplied commands count in the next leadership").described(
             "A leader with unapplied commands steps down and leads again. The commands \
-         count towards its limit until they are applied.",
+             count towards its limit until they are applied.",
         );
     c.section("the state machine of the leader applies nothing").tests(&["limits"]);
     c.elect(1);
@@ -151,7 +151,7 @@ fn leader_that_steps_down_no_longer_counts_ended_requests() {
     let mut c =
         small_limits(3).scenario("ended requests do not count towards the limit").described(
             "A leader steps down with uncommitted commands. Their requests end, so that \
-         they no longer count towards its limit.",
+             they no longer count towards its limit.",
         );
     c.section("the leader is cut off and refuses commands beyond its limit")
         .tests(&["limits", "state_machine_command/unknown_outcome"]);

@@ -70,8 +70,8 @@ fn response_to_an_append_of_an_earlier_term_confirms_no_read() {
         .scenario("a response to an append of an earlier term confirms no read")
         .described(
             "A node leads twice; rounds begin at 1 in each term. A response to an append of \
-         the first term arrives while the node confirms a read in the second, and does \
-         not count.",
+             the first term arrives while the node confirms a read in the second, and does \
+             not count.",
         );
     c.elect(1);
     c.section("node 1 sends its round 3 of term 1 to node 2, late");

@@ -116,7 +116,7 @@ fn candidate_whose_own_vote_is_never_durable_steps_down() {
         .scenario("a candidate's disk")
         .described(
             "The disk of a candidate makes no progress. It steps down after the stall \
-         timeout, and its vote requests are not sent later.",
+             timeout, and its vote requests are not sent later.",
         );
     c.section("the vote of the candidate is not durable").tests(&["durability/stalled_disk"]);
     c.disk_by_hand(1);

@@ -13,8 +13,8 @@ fn caller_of_a_command_that_fails_at_the_leader_gets_the_error() {
         .scenario("the leader's state machine fails")
         .described(
             "The command is committed and the state machine of the leader fails at it: the \
-         client gets the error. The leader applies the command when its state machine \
-         works again.",
+             client gets the error. The leader applies the command when its state machine \
+             works again.",
         )
         .apply_failure(ApplyFailurePolicy::Retry);
     c.elect(1);
@@ -65,8 +65,8 @@ fn node_that_must_not_retry_stops_until_its_log_is_marked_fixed() {
         .scenario("a broken log stays broken until it is fixed")
         .described(
             "The state machine of a follower fails at a command that must not run twice. \
-         The node stops and marks its log; it starts again after an operator has \
-         removed the mark.",
+             The node stops and marks its log; it starts again after an operator has \
+             removed the mark.",
         )
         .apply_failure(ApplyFailurePolicy::Halt);
     c.elect(1);

@@ -100,10 +100,15 @@ impl Network {
         self.last_id
     }
 
+    /// The link between two nodes. A test can alter the ends of a message: one from a node outside
+    /// the cluster arrives, one to such a node is lost.
     pub(crate) fn link(&self, from: NodeId, to: NodeId) -> Link {
         let (from, to) = (slot_of(from), slot_of(to));
-        if from >= self.size || to >= self.size {
+        if to >= self.size {
             return Link::Losing;
+        }
+        if from >= self.size {
+            return Link::Open;
         }
         self.links.get(from * self.size + to).copied().unwrap_or(Link::Losing)
     }

@@ -1,5 +1,6 @@
 //! Tests of the public interface.
 
+mod compaction;
 mod control;
 mod records;
 mod scenario_files;

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::layout::GUTTER;
 use super::lifeline::LifelineSegment;
 use super::message_category::MessageCategory;
 use super::palette;
@@ -124,6 +125,8 @@ pub(super) fn pill(x: f64, y: f64, name: &str, role: Option<Role>, text: &str) -
     let characters = f64::from(u32::try_from(text.chars().count()).unwrap_or(0));
     let character_width = if role.is_some() { 6.4 } else { 5.9 };
     let width = characters * character_width + 20.0;
+    // A wide one on the first lifeline would cover the numbers of the records.
+    let x = x.max(GUTTER + 4.0 + width / 2.0);
     let role = role.map_or_else(String::new, |role| format!(" role-{}", role_class(role)));
     format!(
         "<rect class=\"pill pill-{name}{role}\" x=\"{:.1}\" y=\"{:.1}\" width=\"{width:.1}\" \

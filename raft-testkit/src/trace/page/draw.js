@@ -160,9 +160,10 @@ function cellsSvg(cells, x, y, struck) {
 }
 
 function pillSvg(record, at, y) {
-  const x = layout.x[record.column];
   const text = clip(record.text, 40);
   const width = text.length * (record.op === "r" ? 6.5 : 5.9) + 20;
+  // A wide one on the first lifeline would cover the numbers of the records.
+  const x = Math.max(layout.x[record.column], gutter + 4 + width / 2);
   const name = record.op === "r" ? "role" : record.category;
   const role = record.op === "r" ? ` ${roleClass(record.state[2])}` : "";
   const cells = removed.get(at) ?? [];
