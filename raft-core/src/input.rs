@@ -26,7 +26,12 @@ pub enum Input {
     /// confirmation. At a follower, [`Settings::follower_reads`](crate::Settings::follower_reads)
     /// decides what happens. Each request ends with an [`Effect::Respond`](crate::Effect::Respond),
     /// unless the node halts before it has applied the read index.
-    Read(Vec<RequestId>),
+    Read {
+        /// Identify the reads in their responses.
+        requests: Vec<RequestId>,
+        /// How they are confirmed.
+        consistency: ReadConsistency,
+    },
     /// Start an election now, as if the election timeout had passed. No effect at a leader, at a
     /// member without a vote, and while the disk is stalled.
     Campaign,
@@ -69,6 +74,18 @@ pub enum Input {
     ApplyFailed(ApplyFailure),
     /// The transport has lost its connection to this peer: messages sent to it may be lost.
     PeerUnreachable(NodeId),
+}
+
+/// How a read is confirmed. Both kinds are linearizable; a leased read is so as long as the clocks
+/// keep to the bound of [`LeaseSettings`](crate::LeaseSettings).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum ReadConsistency {
+    /// With a round of messages to a quorum that begins after the read arrived (thesis §6.4). Does
+    /// not depend on clocks.
+    Linearizable,
+    /// By the lease of the leader, without messages (thesis §6.4.1). Without a lease, and at a
+    /// follower, like [`ReadConsistency::Linearizable`].
+    Leased,
 }
 
 /// One command for the log.

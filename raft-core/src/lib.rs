@@ -209,13 +209,14 @@ pub mod wire;
 
 pub use config::{
     ApplyFailurePolicy, CommitNotification, CompactionPolicy, Config, ConfigError, FollowerReads,
-    Limits, Settings,
+    LeaseSettings, Limits, Settings,
 };
 pub use effect::{CommittedEntry, Effect, FetchEntries, HaltReason, Outcome, Refusal, Response};
 pub use entry::{Entry, Payload};
 pub use event::{Event, RoleCause, RoleKind, TransferFailure};
 pub use input::{
-    ApplyFailure, EntriesFetched, Input, Proposal, SendOutcome, SnapshotSent, SnapshotTaken,
+    ApplyFailure, EntriesFetched, Input, Proposal, ReadConsistency, SendOutcome, SnapshotSent,
+    SnapshotTaken,
 };
 pub use log::TermRuns;
 pub use membership::{Membership, MembershipError};

@@ -8,6 +8,7 @@ mod durability;
 mod elections;
 mod fetches;
 mod follower_reads;
+mod leases;
 mod log_repair;
 mod memory;
 mod reads;

@@ -120,6 +120,19 @@ features! {
     READ_AT_FOLLOWER = "state_machine_command/read_at_follower", "Reads at followers", "thesis §6.4",
         "A follower requests the read index from its leader, and responds once it has applied that index itself.";
 
+    LEADER_LEASE = "leader_lease", "Leases", "thesis §6.4.1",
+        "Within an election timeout of a round that a majority has acknowledged no other node is elected: the leader serves reads without messages.";
+    LEASE_EXPIRES = "leader_lease/expires", "A lease ends by the leader's own clock", "thesis §6.4.1",
+        "A leader that was paused, or has no contact with a majority, finds its lease expired and confirms reads with a round.";
+    LEASE_SEND_TIME = "leader_lease/send_time", "A lease counts from the start of a round", "thesis §6.4.1",
+        "A late acknowledgement does not extend the lease beyond an election timeout after its round began.";
+    LEASE_AND_TRANSFER = "leader_lease/transfer", "No lease during a transfer", "thesis §6.4.1, §3.10",
+        "A transfer overrides what the followers guarantee, so that the leader has no lease from its request on.";
+    LEASE_AND_RESTART = "leader_lease/restart", "A restarted node withholds its vote", "thesis §6.4.1",
+        "A node may have acknowledged a round before it stopped: it does not vote within an election timeout of its start.";
+    LEASE_AND_TERMS = "leader_lease/later_term", "A later term does not release a vote", "thesis §6.4.1",
+        "A follower that learns of a later term without a leader still votes only an election timeout after its last contact.";
+
     LOG_REPLICATION = "log_replication", "Log replication", "Raft §5.3",
         "Logs that have an entry of the same index and term are equal up to it; the leader makes the log of every follower equal to its own.";
     HEARTBEAT_ONLY = "log_replication/heartbeat_only", "Heartbeats", "Raft §5.2",

@@ -140,6 +140,7 @@ mod condition_tracker;
 mod counter;
 pub mod features;
 mod network;
+mod node_clock;
 mod recorder;
 pub mod script;
 mod selector;

@@ -11,6 +11,7 @@ use raft_core::{
     Payload, Persist, PersistId, RoleKind, SnapshotSent, Status, Timestamp,
 };
 
+use crate::node_clock::NodeClock;
 use crate::snapshot::SnapshotStore;
 use crate::trace::record::{Liveness, NodeState, Side};
 
@@ -46,6 +47,7 @@ pub(crate) enum CommandFault {
 pub(crate) struct SimNode<M, S> {
     pub(crate) id: NodeId,
     pub(crate) config: Config,
+    pub(crate) clock: NodeClock,
     /// `None` while the process is down.
     pub(crate) core: Option<Node>,
     /// `None` only during a restart.

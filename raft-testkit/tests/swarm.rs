@@ -40,6 +40,7 @@ fn known_bugs_are_found_and_reported_in_forty_lines() {
             KnownBug::RespondsToUnconfirmedReads
             | KnownBug::AcceptsAcknowledgementsOfOlderRounds
             | KnownBug::ReturnsUnconfirmedReadIndexes => &["reads are confirmed by a quorum"],
+            KnownBug::ClocksDriftBeyondTheBound => &["a lease excludes other leaders"],
             other => panic!("{other:?} has no expected rule"),
         };
         let (_, failure) = Swarm::of_seeds(0..KNOWN_BUG_SEEDS).known_bug(known_bug).search();

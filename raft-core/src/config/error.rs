@@ -31,6 +31,23 @@ pub enum ConfigError {
         /// `election_timeout_min`.
         election: Duration,
     },
+    /// A lease depends on voters that refuse to vote while they have contact with the leader.
+    #[error("lease needs check_quorum: turn it on, or turn the lease off")]
+    LeaseWithoutCheckQuorum,
+    /// A lease would end before the next heartbeat can renew it.
+    #[error(
+        "a lease lasts election_timeout_min ({election:?}) minus clock_drift_max ({drift:?}), which \
+         must be more than heartbeat_interval ({heartbeat:?}): raise the timeout or lower one of the \
+         others"
+    )]
+    LeaseTooShort {
+        /// `clock_drift_max`.
+        drift: Duration,
+        /// `heartbeat_interval`.
+        heartbeat: Duration,
+        /// `election_timeout_min`.
+        election: Duration,
+    },
     /// A limit is zero.
     #[error("{0} must be at least 1")]
     ZeroLimit(&'static str),

@@ -10,4 +10,6 @@ pub use checked::Config;
 pub use compaction::CompactionPolicy;
 pub use error::ConfigError;
 pub use limits::Limits;
-pub use settings::{ApplyFailurePolicy, CommitNotification, FollowerReads, Settings};
+pub use settings::{
+    ApplyFailurePolicy, CommitNotification, FollowerReads, LeaseSettings, Settings,
+};

@@ -34,6 +34,12 @@ pub struct Settings {
     pub check_quorum: bool,
     /// What a follower does with reads. Default: it refuses them and names the leader.
     pub follower_reads: FollowerReads,
+    /// Leases of leaders (thesis §6.4.1), which permit [`ReadConsistency::Leased`] reads without
+    /// messages. They need `check_quorum`. All nodes of a cluster need the same setting: a node
+    /// without leases votes too early. Default: `None`, no leases.
+    ///
+    /// [`ReadConsistency::Leased`]: crate::ReadConsistency::Leased
+    pub lease: Option<LeaseSettings>,
     /// When a leader sends a new commit index to its followers. Default: with the next message.
     pub commit_notification: CommitNotification,
     /// What happens when the state machine fails at a command. Default: the node halts.
@@ -42,6 +48,26 @@ pub struct Settings {
     pub compaction: CompactionPolicy,
     /// Limits in entries and bytes.
     pub limits: Limits,
+}
+
+/// The lease of a leader: a time in which no other node can be elected.
+///
+/// A lease counts from the time at which the leader began a round that a quorum has acknowledged, and
+/// lasts `election_timeout_min - clock_drift_max`. A node with contact with a leader grants no vote,
+/// and does not campaign, within `election_timeout_min`. Since it forgets the contact when it stops,
+/// it grants none within `election_timeout_min` of a restart either.
+///
+/// # What the host must provide
+/// - A clock that also advances while the machine is suspended (`CLOCK_BOOTTIME` on Linux) and is
+///   never set back. A clock that stands still extends the lease: the node knows no other time.
+/// - Between two readings of its clocks at one node, another node's clock advances by at most
+///   `clock_drift_max` less or more for each `election_timeout_min`.
+/// - The time of a step that carries a read is taken after the host received the read from its
+///   caller.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LeaseSettings {
+    /// How far the clocks of two nodes may diverge while one advances by `election_timeout_min`.
+    pub clock_drift_max: Duration,
 }
 
 /// What a follower does with linearizable reads.
@@ -86,6 +112,7 @@ impl Default for Settings {
             pre_vote: true,
             check_quorum: true,
             follower_reads: FollowerReads::Redirect,
+            lease: None,
             commit_notification: CommitNotification::NextMessage,
             apply_failure: ApplyFailurePolicy::Halt,
             compaction: CompactionPolicy::default(),
@@ -109,6 +136,15 @@ impl Settings {
         if stall < election.saturating_mul(2) {
             violations.push(ConfigError::StallTimeoutTooShort { stall, election });
         }
+        if let Some(LeaseSettings { clock_drift_max }) = self.lease {
+            if !self.check_quorum {
+                violations.push(ConfigError::LeaseWithoutCheckQuorum);
+            }
+            if clock_drift_max.saturating_add(heartbeat) >= election {
+                let drift = clock_drift_max;
+                violations.push(ConfigError::LeaseTooShort { drift, heartbeat, election });
+            }
+        }
         let zero = self.limits.named().into_iter().filter(|&(_, value)| value == 0);
         violations.extend(zero.map(|(name, _)| ConfigError::ZeroLimit(name)));
         let needed = self.limits.command_weight_max();
@@ -118,6 +154,12 @@ impl Settings {
             violations.push(ConfigError::CommandExceedsBudget { command, needed, unapplied });
         }
         violations
+    }
+
+    /// How long a lease lasts; `None` without leases.
+    pub(crate) fn lease_duration(&self) -> Option<Duration> {
+        let LeaseSettings { clock_drift_max } = self.lease?;
+        Some(self.election_timeout_min.saturating_sub(clock_drift_max))
     }
 
     /// `storage_stall_timeout`, or its default.

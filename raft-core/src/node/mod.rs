@@ -142,7 +142,7 @@ impl Node {
             Input::Tick => return role.on_tick(state),
             Input::Message(message) => return receive::on_message(role, state, message),
             Input::Propose(proposals) => role.on_propose(state, proposals),
-            Input::Read(requests) => role.on_read(state, requests),
+            Input::Read { requests, consistency } => role.on_read(state, requests, consistency),
             Input::Campaign => return role.on_campaign(state),
             Input::StepDown => return role.on_step_down(),
             Input::TransferLeadership { id, to } => role.on_transfer_leadership(state, id, to),
@@ -180,7 +180,7 @@ fn refuse_after_halt(input: Input, effects: &mut Vec<Effect>) {
         Input::Propose(proposals) => {
             effects.extend(proposals.into_iter().map(|proposal| refused(proposal.id)));
         }
-        Input::Read(requests) => effects.extend(requests.into_iter().map(refused)),
+        Input::Read { requests, .. } => effects.extend(requests.into_iter().map(refused)),
         Input::TransferLeadership { id, .. } => effects.push(refused(id)),
         Input::Tick
         | Input::Message(_)

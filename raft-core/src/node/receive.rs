@@ -135,7 +135,9 @@ fn on_request_vote(
         Some(voted) => voted == from,
         None => state.leader().is_none(),
     };
-    let granted = term == state.term() && may_vote && state.is_up_to_date(request.last_log);
+    let is_withheld = state.withholds_vote() && !request.leadership_transfer;
+    let granted =
+        term == state.term() && may_vote && !is_withheld && state.is_up_to_date(request.last_log);
     let mut next = None;
     if granted {
         state.vote_for(from);

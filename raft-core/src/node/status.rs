@@ -8,7 +8,7 @@ use crate::membership::Membership;
 use crate::progress::{Progress, ReplicationMode, Stage};
 use crate::role::{Leader, Role};
 use crate::state::NodeState;
-use crate::types::{LogId, LogIndex, NodeId, Term};
+use crate::types::{LogId, LogIndex, NodeId, Term, Timestamp};
 
 /// A node's state at one moment.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -25,6 +25,9 @@ pub struct Status {
     pub leader: Option<NodeId>,
     /// At a leader: the target of the transfer of leadership in progress.
     pub transfer_target: Option<NodeId>,
+    /// At a leader with a lease: when the lease ends or ended, by the node's own clock. Leased reads
+    /// need no messages before that time.
+    pub lease_end: Option<Timestamp>,
     /// The first entry that its log still holds.
     pub first_index: LogIndex,
     /// Its last entry, durable or not.
@@ -124,6 +127,7 @@ impl Status {
             term: state.term(),
             voted_for: state.voted_for(),
             leader: state.leader(),
+            lease_end: role.as_leader().and_then(|leader| leader.lease_end(state)),
             transfer_target: role.as_leader().and_then(Leader::transfer_target),
             first_index: state.log().base().index.next(),
             last_log: state.log().last(),

@@ -11,7 +11,7 @@ use crate::config::{ApplyFailurePolicy, Config, Settings};
 use crate::effect::{Effect, FetchEntries, Outcome, Refusal};
 use crate::entry::Entry;
 use crate::event::RoleKind;
-use crate::input::{ApplyFailure, EntriesFetched, Input, Proposal};
+use crate::input::{ApplyFailure, EntriesFetched, Input, Proposal, ReadConsistency};
 use crate::log::TermRuns;
 use crate::membership::Membership;
 use crate::message::{
@@ -257,7 +257,10 @@ fn failed_apply_halts_the_node_and_marks_its_log() {
     let broken = BrokenMark { index: LogIndex(2), reason: "disk full".into() };
     assert_eq!(mark, Some(broken.clone()));
     assert!(effects.iter().any(|effect| matches!(effect, Effect::Halt(_))));
-    let effects = step(&mut node, Input::Read(vec![RequestId(2)]));
+    let effects = step(
+        &mut node,
+        Input::Read { requests: vec![RequestId(2)], consistency: ReadConsistency::Linearizable },
+    );
     assert!(
         matches!(&effects[..], [Effect::Respond(r)] if r.outcome == Outcome::Refused(Refusal::Stopped))
     );

@@ -8,7 +8,7 @@ use super::leader::Leader;
 use super::transition::Transition;
 use super::votes::VoteCount;
 use crate::event::{Event, RoleCause, RoleKind};
-use crate::input::{EntriesFetched, Proposal, SnapshotSent, SnapshotTaken};
+use crate::input::{EntriesFetched, Proposal, ReadConsistency, SnapshotSent, SnapshotTaken};
 use crate::state::{CompactionCause, NodeState};
 use crate::types::{NodeId, PersistId, RequestId, Term, Timestamp};
 
@@ -56,8 +56,11 @@ impl Role {
     }
 
     /// Whether this node has recent contact with a leader, or is one: it then ignores vote requests
-    /// (thesis §4.2.3).
+    /// (thesis §4.2.3). With leases also in a later term than that contact.
     pub(crate) fn protects_leader(&self, state: &NodeState) -> bool {
+        if state.withholds_vote() {
+            return true;
+        }
         if !state.config().check_quorum {
             return false;
         }
@@ -186,9 +189,14 @@ impl Role {
         }
     }
 
-    pub(crate) fn on_read(&mut self, state: &mut NodeState, requests: Vec<RequestId>) {
+    pub(crate) fn on_read(
+        &mut self,
+        state: &mut NodeState,
+        requests: Vec<RequestId>,
+        consistency: ReadConsistency,
+    ) {
         match self {
-            Self::Leader(leader) => leader.on_read(state, requests),
+            Self::Leader(leader) => leader.on_read(state, requests, consistency),
             Self::Follower(follower) => follower.on_read(state, requests),
             Self::PreCandidate(_) | Self::Candidate(_) => {
                 let refusal = state.not_leader();
@@ -216,7 +224,7 @@ impl Role {
     pub(crate) fn on_campaign(&self, state: &NodeState) -> Option<Transition> {
         let is_leader = self.as_leader().is_some();
         let is_voter = state.membership().is_voter(state.id());
-        if is_leader || !is_voter || state.storage_is_stalled() {
+        if is_leader || !is_voter || state.storage_is_stalled() || state.withholds_vote() {
             return None;
         }
         Some(Transition::campaign(state, RoleCause::Requested))

@@ -142,6 +142,7 @@ impl Follower {
             }
         }
         self.last_contact = Some(state.now());
+        state.withhold_vote();
         self.election_deadline = state.draw_election_deadline();
         state.retry_failed_apply();
         state.retry_failed_fetch();

@@ -306,10 +306,12 @@ impl ApplyQueue {
         Some(proposed.request)
     }
 
-    /// Registers confirmed reads that wait for the state machine to apply `index`. Called in
-    /// ascending order of index.
+    /// Registers confirmed reads that wait for the state machine to apply `index`. A round that
+    /// began early may end after a lease has permitted reads at a later index: its reads wait for
+    /// that one, too.
     pub(crate) fn register_reads(&mut self, index: LogIndex, requests: Vec<RequestId>) {
-        self.reads.push_back((index, requests));
+        let last = self.reads.back().map_or(LogIndex::ZERO, |&(last, _)| last);
+        self.reads.push_back((index.max(last), requests));
     }
 
     /// Removes the next reads whose index is applied, and returns that index and the requests.

@@ -1,6 +1,7 @@
 //! The parts of a node that outlast its roles, and how they act together.
 
 mod ending_transfer;
+mod vote_withholding;
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -45,6 +46,8 @@ pub(crate) struct NodeState {
     outbox: Outbox,
     pub(super) persists: Persists,
     transfer: EndingTransfer,
+    /// With leases: until when this node neither votes nor campaigns, unless the leader requests it.
+    vote_withheld_until: Timestamp,
     /// The mark that the next persist carries.
     broken: Option<BrokenMark>,
     /// The effects of the current step.
@@ -80,6 +83,7 @@ impl NodeState {
         if hard_state.commit > last.index {
             return Err(RecoveryError::Inconsistent("more is committed than the log holds"));
         }
+        let vote_withheld_until = vote_withholding::withheld_after_start(&config, hard_state, now);
         let mut term = TermState::recovered(hard_state);
         term.commit_to(base.index);
         Ok(Self {
@@ -96,6 +100,7 @@ impl NodeState {
             outbox: Outbox::default(),
             persists: Persists::default(),
             transfer: EndingTransfer::default(),
+            vote_withheld_until,
             broken: None,
             effects: Vec::new(),
         })

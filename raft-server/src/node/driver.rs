@@ -9,7 +9,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use raft_core::ports::Transport;
-use raft_core::{Body, Effect, HaltReason, Input, Timestamp};
+use raft_core::{Body, Effect, HaltReason, Input, ReadConsistency, Timestamp};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -258,7 +258,10 @@ impl Driver {
             }
         }
         if !admitted.is_empty() {
-            self.step(Input::Read(admitted));
+            self.step(Input::Read {
+                requests: admitted,
+                consistency: ReadConsistency::Linearizable,
+            });
         }
     }
 

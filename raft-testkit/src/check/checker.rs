@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use raft_core::{HardState, LogIndex, Membership, NodeId, Persist, RoleKind, Status, Term};
+use raft_core::{
+    HardState, LogIndex, Membership, NodeId, Persist, RoleKind, Status, Term, Timestamp,
+};
 
 use super::committed::CommittedEntries;
 use super::confirmations::ReadConfirmations;
@@ -25,6 +27,10 @@ pub(crate) struct Checker {
     /// The highest index whose effect a client has seen, and the record at which it did.
     pub(super) client_seen: (LogIndex, u64),
     pub(super) confirmations: ReadConfirmations,
+    /// The virtual time of the last event.
+    pub(super) now: Timestamp,
+    /// The reads that a lease has permitted.
+    pub(crate) leased_reads: u64,
     /// The campaigns that a leader has requested: the node, and the term of its campaign.
     pub(super) campaigns_requested: HashSet<(NodeId, Term)>,
     /// Every configuration that any node has appended.
@@ -43,6 +49,8 @@ impl Checker {
             votes: HashMap::new(),
             client_seen: (LogIndex::ZERO, 0),
             confirmations: ReadConfirmations::new(size),
+            now: Timestamp(0),
+            leased_reads: 0,
             campaigns_requested: HashSet::new(),
             memberships: BTreeMap::new(),
             violation: None,
@@ -112,6 +120,7 @@ impl Checker {
                 self.on_leader(at, status, record);
             }
         }
+        self.check_leases(at, record);
         let Some(node) = self.nodes.get(at) else { return };
         if status.commit_index != node.commit {
             self.on_commit_moved(at, status, record);
@@ -126,6 +135,7 @@ impl Checker {
             node.role = None;
             node.commit = LogIndex::ZERO;
             node.applied = LogIndex::ZERO;
+            node.lease_end = None;
         }
         self.confirmations.remove_reads_of(node_id(at));
     }

@@ -23,6 +23,8 @@ pub(super) struct PendingRead {
     pub(super) term: Term,
     /// The latest round of that leader and term that began before the read arrived.
     pub(super) round_before: Round,
+    /// Whether it is a leased read that arrived at the holder of a lease: it needs no confirmation.
+    pub(super) has_lease: bool,
     /// The record at which the read arrived.
     pub(super) record: u64,
     /// The nodes that have acknowledged a later round of that term.

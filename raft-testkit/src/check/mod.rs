@@ -12,6 +12,7 @@ mod confirmations;
 mod durability;
 mod election;
 mod known_entries;
+mod lease;
 mod log;
 mod observed;
 mod reads;
@@ -23,5 +24,6 @@ mod transfer;
 mod violation;
 
 pub(crate) use self::checker::Checker;
+pub(crate) use self::reads::ReadArrival;
 pub use self::rule::Rule;
 pub use self::violation::{Observation, Violation};

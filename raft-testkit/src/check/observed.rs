@@ -2,7 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use raft_core::{Entry, HardState, LogIndex, NodeId, Payload, RoleKind, Term};
+use raft_core::{Entry, HardState, LogIndex, NodeId, Payload, RoleKind, Term, Timestamp};
 
 /// The identity of an entry at an index: its term and a hash of its payload.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -53,6 +53,8 @@ pub(super) struct ObservedNode {
     /// The last entry whose effect is durable in a snapshot or in the state machine.
     pub(super) durably_applied: LogIndex,
     pub(super) role: Option<RoleKind>,
+    /// The virtual time at which its lease ends or ended.
+    pub(super) lease_end: Option<Timestamp>,
 }
 
 impl ObservedNode {

@@ -1,11 +1,21 @@
 //! Checks of what clients receive: reads are confirmed and current, acknowledged writes committed.
 
-use raft_core::{Entry, LogIndex, NodeId, RequestId, Round, Term};
+use raft_core::{Entry, LogIndex, NodeId, ReadConsistency, RequestId, Round, Term, Timestamp};
 
 use super::checker::Checker;
 use super::confirmations::PendingRead;
 use super::observed::{EntryDigest, node_id};
 use super::rule::Rule;
+
+/// The circumstances in which a read arrives at a node.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ReadArrival {
+    /// The node itself if it leads, or the leader that it follows.
+    pub(crate) leader: NodeId,
+    pub(crate) consistency: ReadConsistency,
+    /// The virtual time.
+    pub(crate) now: Timestamp,
+}
 
 impl Checker {
     /// The latest round of appends that a node began in a term.
@@ -13,16 +23,18 @@ impl Checker {
         self.confirmations.round_of(node, term)
     }
 
-    /// A read arrived at a node, which leads or follows this leader.
+    /// A read arrived at a node.
     pub(crate) fn on_read_arrived(
         &mut self,
         at: usize,
-        leader: NodeId,
         request: RequestId,
+        arrival: ReadArrival,
         record: u64,
     ) {
         let Some(observed) = self.nodes.get(at) else { return };
+        let ReadArrival { leader, consistency, now } = arrival;
         let (reader, term) = (node_id(at), observed.term);
+        let has_lease = consistency == ReadConsistency::Leased && self.holds_lease(at, now);
         let round_before = self.confirmations.round_of(leader, term);
         let acknowledged_by = Vec::new();
         self.confirmations.reads.push(PendingRead {
@@ -31,6 +43,7 @@ impl Checker {
             leader,
             term,
             round_before,
+            has_lease,
             record,
             acknowledged_by,
         });
@@ -47,9 +60,11 @@ impl Checker {
         let reads = &mut self.confirmations.reads;
         let Some(place) = reads.iter().position(|read| read.request == request) else { return };
         let read = reads.swap_remove(place);
-        let PendingRead { reader: node, leader, term, acknowledged_by, .. } = read;
+        let PendingRead { reader: node, leader, term, has_lease, acknowledged_by, .. } = read;
         let confirms = |voter| voter == leader || acknowledged_by.contains(&voter);
-        if !self.membership.is_quorum(confirms) {
+        if !self.membership.is_quorum(confirms) && has_lease {
+            self.leased_reads += 1;
+        } else if !self.membership.is_quorum(confirms) {
             let names: Vec<String> = acknowledged_by.iter().map(|id| format!("{id:?}")).collect();
             let earlier = (
                 format!("a read arrived at {node:?} in term {term}, after {:?}", read.round_before),

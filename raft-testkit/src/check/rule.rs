@@ -49,7 +49,11 @@ pub enum Rule {
     /// A read is completed only after a quorum has acknowledged, in the leader's term, a round of
     /// appends that began after the read arrived (thesis §6.4).
     ReadsAreConfirmed,
+    /// No node becomes the leader while another one holds a lease, so that at most one does (thesis
+    /// §6.4.1).
+    LeaseExcludesElection,
     /// A leader requests only a voter that holds its whole log durably to campaign (thesis §3.10).
+    /// A voter in a later term ignores the request: it may have lost entries of a superseded leader.
     TransferToEqualLog,
     /// Only a campaign that the leader of the term before requested claims to be a transfer of
     /// leadership (thesis §4.2.3).
@@ -91,6 +95,7 @@ impl Rule {
             Self::AcknowledgedKept => "acknowledged writes are kept",
             Self::ReadsAreCurrent => "reads are current",
             Self::ReadsAreConfirmed => "reads are confirmed by a quorum",
+            Self::LeaseExcludesElection => "a lease excludes other leaders",
             Self::TransferToEqualLog => "leadership is transferred to a voter with the whole log",
             Self::TransferIsRequested => "transfers of leadership are requested by a leader",
             Self::ConsistentMessages => "messages are consistent",
@@ -136,6 +141,9 @@ impl Rule {
             Self::ReadsAreConfirmed => {
                 "a quorum acknowledges a round that began after the read arrived"
             }
+            Self::LeaseExcludesElection => {
+                "no node becomes the leader while another one holds a lease"
+            }
             Self::TransferToEqualLog => {
                 "a leader requests only a voter that holds its whole log durably to campaign"
             }
@@ -176,6 +184,7 @@ impl Rule {
             | Self::ConsistentMessages => "Raft figure 2",
             Self::CommitInOwnTerm => "Raft §5.4.2, figure 8",
             Self::ReadsAreCurrent | Self::ReadsAreConfirmed => "thesis §6.4",
+            Self::LeaseExcludesElection => "thesis §6.4.1",
             Self::TransferToEqualLog => "thesis §3.10",
             Self::TransferIsRequested => "thesis §4.2.3",
             Self::SnapshotOfCommitted | Self::RestoredAfterReset | Self::CompactedAfterApply => {

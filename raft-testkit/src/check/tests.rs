@@ -6,10 +6,12 @@ use bytes::Bytes;
 use raft_core::{
     AppendEntries, AppendEntriesResponse, AppendOutcome, Body, ClusterId, Entry, GroupId,
     HardState, Incarnation, LogId, LogIndex, LogSlice, Membership, Message, NodeId, Persist,
-    PersistId, RequestId, RequestVoteResponse, RoleKind, Round, Rpc, Status, Term,
+    PersistId, ReadConsistency, RequestId, RequestVoteResponse, RoleKind, Round, Rpc, Status, Term,
+    Timestamp,
 };
 
 use super::checker::Checker;
+use super::reads::ReadArrival;
 use super::rule::Rule;
 
 /// A checker of a cluster of three nodes, 1 to 3.
@@ -82,6 +84,7 @@ impl Scenario {
             term: Term(term),
             voted_for: None,
             leader: None,
+            lease_end: None,
             transfer_target: None,
             first_index: LogIndex(1),
             last_log: LogId::new(last, LogIndex(log.len() as u64)),
@@ -347,6 +350,11 @@ fn reads_are_confirmed_by_a_round_that_began_after_they_arrived() {
         let outcome = AppendOutcome::Matched { match_index: LogIndex(1) };
         Body::AppendEntriesResponse(AppendEntriesResponse { round: Round(round), outcome })
     };
+    const ARRIVAL: ReadArrival = ReadArrival {
+        leader: NodeId(1),
+        consistency: ReadConsistency::Linearizable,
+        now: Timestamp(0),
+    };
     let read = RequestId(1);
     // Node 2 acknowledges `before`, a read arrives, node 1 begins round 2, node 2 acknowledges
     // `after`, and the read completes.
@@ -356,7 +364,7 @@ fn reads_are_confirmed_by_a_round_that_began_after_they_arrived() {
         for &round in before {
             scenario.send(2, 1, 1, acknowledged(round));
         }
-        scenario.checker.on_read_arrived(at(1), NodeId(1), read, 20);
+        scenario.checker.on_read_arrived(at(1), read, ARRIVAL, 20);
         scenario.send(1, 2, 1, append(2));
         for &(term, round) in after {
             scenario.send(2, 1, term, acknowledged(round));

@@ -22,8 +22,9 @@ impl Checker {
             node.role == Some(RoleKind::Leader) && node.term == term && node.ends_with(request)
         });
         let held = self.nodes.get(slot_of(to)).is_some_and(|node| {
-            ObservedNode::at(&node.durable, request.last_log.index)
-                .is_some_and(|digest| digest.term == request.last_log.term)
+            let entry = ObservedNode::at(&node.durable, request.last_log.index);
+            let is_later = node.term > term;
+            is_later || entry.is_some_and(|digest| digest.term == request.last_log.term)
         });
         if !leads || !held || !self.membership.voters.contains(&to) {
             let last = request.last_log;

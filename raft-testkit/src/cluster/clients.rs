@@ -2,10 +2,13 @@
 
 use bytes::Bytes;
 use raft_core::ports::{LogStore, StateMachine};
-use raft_core::{Input, NodeId, Outcome, Proposal, Refusal, RequestId, Response, RoleKind};
+use raft_core::{
+    Input, NodeId, Outcome, Proposal, ReadConsistency, Refusal, RequestId, Response, RoleKind,
+};
 
 use super::requests::{Request, RequestHandle};
 use super::sim_cluster::Cluster;
+use crate::check::ReadArrival;
 use crate::network::slot_of;
 use crate::trace::record::{CommandOutcome, RecordKind, command_text};
 
@@ -27,7 +30,24 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     /// # Panics
     /// If there is no such node.
     pub fn read(&mut self, node: u64) -> RequestHandle {
-        self.submit(node, "read".to_owned(), |id| Input::Read(vec![id]))
+        self.read_with(node, ReadConsistency::Linearizable)
+    }
+
+    /// Submits a leased read to a node (thesis §6.4.1). Without a lease it is like
+    /// [`Cluster::read`].
+    ///
+    /// # Panics
+    /// If there is no such node.
+    pub fn read_leased(&mut self, node: u64) -> RequestHandle {
+        self.read_with(node, ReadConsistency::Leased)
+    }
+
+    pub(crate) fn read_with(&mut self, node: u64, consistency: ReadConsistency) -> RequestHandle {
+        let text = match consistency {
+            ReadConsistency::Linearizable => "read",
+            ReadConsistency::Leased => "leased read",
+        };
+        self.submit(node, text.to_owned(), |id| Input::Read { requests: vec![id], consistency })
     }
 
     /// Requests the node to transfer its leadership (thesis §3.10), to the node `to` or, with
@@ -73,10 +93,12 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         self.clients.requests.push(request);
         if self.nodes[at].is_up() {
             let input = input(RequestId(id));
-            if matches!(input, Input::Read(_)) {
+            if let Input::Read { consistency, .. } = input {
                 // A follower's read is confirmed by the leader that it follows now.
                 let leader = self.nodes[at].status.leader.unwrap_or(node);
-                self.checker.on_read_arrived(at, leader, RequestId(id), started);
+                let now = self.now;
+                let arrival = ReadArrival { leader, consistency, now };
+                self.checker.on_read_arrived(at, RequestId(id), arrival, started);
             }
             self.step_as(at, input, started);
             self.settle(at);

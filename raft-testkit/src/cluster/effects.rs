@@ -17,6 +17,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
                 self.checker.on_persist(at, change, record);
             }
         }
+        self.observe_lease(at);
         self.checker.observe(at, &self.nodes[at].status, record);
         for effect in effects.drain(..) {
             match effect {
@@ -40,6 +41,13 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
                 Effect::Halt(reason) => self.on_halt(at, &reason, record),
             }
         }
+    }
+
+    /// Notifies the checker when the lease of a node ends, in virtual time.
+    pub(super) fn observe_lease(&mut self, at: usize) {
+        let node = &self.nodes[at];
+        let end = node.status.lease_end.map(|end| node.clock.when(end));
+        self.checker.observe_lease(at, self.now, end);
     }
 
     fn start_persist(&mut self, at: usize, change: Persist, record: u64) {

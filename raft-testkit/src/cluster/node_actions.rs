@@ -216,7 +216,8 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         // A restarted node draws other random numbers than before.
         let seed = slot.config.seed().wrapping_add(0xD1B5_4A32_D192_ED03);
         slot.config = slot.config.clone().with_seed(seed);
-        let core = Node::new(slot.config.clone(), recovered, membership, self.now)?;
+        let now = slot.clock.at(self.now);
+        let core = Node::new(slot.config.clone(), recovered, membership, now)?;
         slot.status = core.status();
         slot.recorded_role = slot.status.role;
         slot.core = Some(core);

@@ -1,9 +1,10 @@
 //! The options of a cluster, set before its first event.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use raft_core::ports::{LogStore, StateMachine};
-use raft_core::{ApplyFailurePolicy, FollowerReads, Settings};
+use raft_core::{ApplyFailurePolicy, FollowerReads, LeaseSettings, Settings};
 
 use super::settings::Timers;
 use super::sim_cluster::Cluster;
@@ -74,6 +75,16 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     #[must_use]
     pub fn follower_reads(self, follower_reads: FollowerReads) -> Self {
         self.config(move |settings| settings.follower_reads = follower_reads)
+    }
+
+    /// Turns leases on (thesis §6.4.1), and check-quorum, which they need. The clocks of two nodes
+    /// diverge by at most `clock_drift_max` in an election timeout.
+    #[must_use]
+    pub fn leases(self, clock_drift_max: Duration) -> Self {
+        self.config(move |settings| {
+            settings.check_quorum = true;
+            settings.lease = Some(LeaseSettings { clock_drift_max });
+        })
     }
 
     /// Sets the maximum number of entries in an append, and of appends in flight to one follower.

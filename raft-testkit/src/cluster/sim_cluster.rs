@@ -18,6 +18,7 @@ use super::snapshot_counts::SnapshotCounts;
 use crate::check::Checker;
 use crate::counter::Counter;
 use crate::network::{Network, slot_of};
+use crate::node_clock::NodeClock;
 use crate::recorder::Recorder;
 use crate::sim_node::{Completion, SimNode};
 use crate::snapshot::SnapshotStore;
@@ -139,6 +140,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         SimNode {
             id,
             config,
+            clock: NodeClock::default(),
             recorded_role: status.role,
             status,
             core: Some(core),

@@ -49,7 +49,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         let mut effects = std::mem::take(&mut self.effects);
         let node = &mut self.nodes[at];
         if let Some(core) = node.core.as_mut() {
-            core.step(self.now, input, &mut effects);
+            core.step(node.clock.at(self.now), input, &mut effects);
             node.status = core.status();
         }
         self.events += 1;

@@ -64,6 +64,19 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         self.now = self.now.after(duration);
     }
 
+    /// Sets the rate of a node's clock, in thousandths of the virtual time: 1,000 is exact, 0 stands
+    /// still. What the clock shows does not jump.
+    ///
+    /// # Panics
+    /// If there is no such node.
+    pub fn clock_rate(&mut self, node: u64, rate: u64) {
+        let at = self.slot(node);
+        let now = self.now;
+        self.nodes[at].clock.set_rate(now, rate);
+        self.observe_lease(at);
+        self.record_at(at, RecordKind::TestAction { action: format!("clock rate {rate}") }, None);
+    }
+
     /// The next event of the clock and its time. A write completes before a timer of the same time
     /// fires.
     fn next_event(&self) -> Option<(Timestamp, TimedEvent)> {
@@ -84,7 +97,8 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     /// The node with the earliest timer; of several, the one with the lowest id.
     pub(crate) fn next_timer(&self) -> Option<(usize, Timestamp)> {
         let due = |node: &crate::sim_node::SimNode<M, S>| {
-            node.core.as_ref().filter(|_| node.is_up()).map(raft_core::Node::deadline)
+            let core = node.core.as_ref().filter(|_| node.is_up())?;
+            Some(node.clock.when(core.deadline()))
         };
         let timers = self.nodes.iter().enumerate();
         timers.filter_map(|(at, node)| Some((at, due(node)?))).min_by_key(|&(at, due)| (due, at))

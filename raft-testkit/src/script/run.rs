@@ -56,6 +56,9 @@ impl Scenario {
             .pre_vote(options.pre_vote)
             .follower_reads(options.follower_reads)
             .apply_failure(options.apply_failure);
+        if let Some(drift) = options.lease {
+            cluster = cluster.leases(drift);
+        }
         if let Some((entries, appends)) = options.window {
             cluster = cluster.window(entries, appends);
         }
@@ -96,8 +99,9 @@ impl ScenarioRun {
                 let handle = cluster.propose(*node, text);
                 self.name(name.as_ref(), handle);
             }
-            Statement::Read { node, name } => {
-                let handle = cluster.read(*node);
+            Statement::Clock { node, rate } => cluster.clock_rate(*node, *rate),
+            Statement::Read { node, consistency, name } => {
+                let handle = cluster.read_with(*node, *consistency);
                 self.name(name.as_ref(), handle);
             }
             Statement::Transfer { from, to, name } => {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use raft_core::{ApplyFailurePolicy, FollowerReads, RoleKind};
+use raft_core::{ApplyFailurePolicy, FollowerReads, ReadConsistency, RoleKind};
 
 use crate::cluster::{Crash, CutOff, Timers};
 use crate::condition::Condition;
@@ -15,6 +15,8 @@ pub(super) struct ClusterOptions {
     pub(super) timers: Timers,
     pub(super) pre_vote: bool,
     pub(super) follower_reads: FollowerReads,
+    /// The bound on the clock drift, if there are leases.
+    pub(super) lease: Option<Duration>,
     /// Entries in an append, appends in flight to a follower.
     pub(super) window: Option<(usize, usize)>,
     /// Entries that compaction keeps, whatever followers lack.
@@ -30,6 +32,7 @@ impl Default for ClusterOptions {
             timers: Timers::Off,
             pre_vote: true,
             follower_reads: FollowerReads::Redirect,
+            lease: None,
             window: None,
             keep: None,
             apply_failure: ApplyFailurePolicy::Halt,
@@ -56,7 +59,8 @@ pub(super) enum Statement {
     Flush(u64),
     Run(Duration),
     Propose { node: u64, text: String, name: Option<String> },
-    Read { node: u64, name: Option<String> },
+    Read { node: u64, consistency: ReadConsistency, name: Option<String> },
+    Clock { node: u64, rate: u64 },
     Transfer { from: u64, to: Option<u64>, name: Option<String> },
     AllMessages(BulkAction),
     Messages(MessageAction, Selector),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use raft_core::RoleKind;
+use raft_core::{ReadConsistency, RoleKind};
 
 use super::run::Run;
 
@@ -86,6 +86,8 @@ impl Run {
         let machine = nodes.iter().any(|node| !node.applies.is_empty());
         let capture = nodes.iter().any(|node| !node.captures.is_empty());
         let cut_offs = plan.partitions.weight() + plan.isolations.weight();
+        // Leases end while nothing else happens.
+        let timers = if plan.settings.leases { 100 } else { 8 };
         let weights = [
             (Action::Send, if_any(to_send, 1_000)),
             (Action::Handle, if_any(to_handle, 1_600)),
@@ -105,7 +107,7 @@ impl Run {
             (Action::DiskFault, plan.disk_faults.weight()),
             (Action::StateMachineFault, 2 * plan.state_machine_faults.weight()),
             (Action::ForcedInput, plan.forced_inputs.weight()),
-            (Action::Timer, 8 * plan.timers.weight()),
+            (Action::Timer, timers * plan.timers.weight()),
             (Action::Command, 8 * plan.commands.weight()),
             (Action::Read, 8 * plan.reads.weight()),
             (Action::Transfer, 2 * plan.transfers.weight()),
@@ -145,7 +147,9 @@ impl Run {
         if leader.is_some() && leader != self.leader() {
             self.statistics.reads_at_superseded_leaders += 1;
         }
-        let read = self.cluster.read(node);
+        let consistency =
+            *self.prng.pick(&[ReadConsistency::Linearizable, ReadConsistency::Leased]);
+        let read = self.cluster.read_with(node, consistency);
         if self.cluster.status(node).role == RoleKind::Follower {
             self.follower_reads.push(read);
         }

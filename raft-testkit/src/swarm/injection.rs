@@ -15,7 +15,12 @@ impl Run {
     /// Injects the known bug after a random action.
     pub(super) fn inject_bug(&mut self) {
         match self.known_bug {
-            None | Some(KnownBug::VoteLostAtRestart | KnownBug::RespondsToUnconfirmedReads) => {}
+            None
+            | Some(
+                KnownBug::VoteLostAtRestart
+                | KnownBug::RespondsToUnconfirmedReads
+                | KnownBug::ClocksDriftBeyondTheBound,
+            ) => {}
             Some(KnownBug::PersistReportedBeforeWrite) => self.report_before_writing(),
             Some(KnownBug::RefusedVotesArriveGranted) => self.alter_newest(|body| {
                 if let Body::RequestVoteResponse(response) = body {

@@ -21,11 +21,13 @@ pub enum KnownBug {
     AcceptsAcknowledgementsOfOlderRounds,
     /// Leaders return a read index without a confirmation that they still lead.
     ReturnsUnconfirmedReadIndexes,
+    /// The clocks of nodes with leases diverge by more than the bound.
+    ClocksDriftBeyondTheBound,
 }
 
 impl KnownBug {
     /// All known bugs.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::PersistReportedBeforeWrite,
         Self::RefusedVotesArriveGranted,
         Self::AcknowledgesOneEntryTooMany,
@@ -34,5 +36,6 @@ impl KnownBug {
         Self::RespondsToUnconfirmedReads,
         Self::AcceptsAcknowledgementsOfOlderRounds,
         Self::ReturnsUnconfirmedReadIndexes,
+        Self::ClocksDriftBeyondTheBound,
     ];
 }

@@ -1,6 +1,17 @@
 //! The plan of a run: what the seed determines before the first event.
 
-use raft_core::{ApplyFailurePolicy, CommitNotification, FollowerReads, Prng, Settings};
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use raft_core::{
+    ApplyFailurePolicy, CommitNotification, FollowerReads, LeaseSettings, Prng, Settings,
+};
+
+/// The rates of the clocks in runs with leases, in thousandths.
+pub(super) const CLOCK_RATES: RangeInclusive<u64> = 980..=1_020;
+
+/// What these rates make of 300 ms, the election timeout: below 12.3 ms.
+const CLOCK_DRIFT_MAX: Duration = Duration::from_millis(15);
 
 /// How often a kind of action happens in a run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -71,6 +82,7 @@ pub(super) struct NodeSettings {
     pre_vote: bool,
     check_quorum: bool,
     follower_reads: FollowerReads,
+    pub(super) leases: bool,
     spread: CommitNotification,
     policy: ApplyFailurePolicy,
     entries: usize,
@@ -131,6 +143,7 @@ impl NodeSettings {
         Self {
             pre_vote: !prng.one_in(3),
             check_quorum: prng.one_in(2),
+            leases: prng.one_in(3),
             follower_reads: *prng.pick(&[FollowerReads::ReadIndex, FollowerReads::Redirect]),
             spread: *prng.pick(&[CommitNotification::NextMessage, CommitNotification::Immediate]),
             policy: *prng.pick(&[
@@ -148,7 +161,10 @@ impl NodeSettings {
 
     pub(super) const fn adjust(self, settings: &mut Settings) {
         settings.pre_vote = self.pre_vote;
-        settings.check_quorum = self.check_quorum;
+        settings.check_quorum = self.check_quorum || self.leases;
+        if self.leases {
+            settings.lease = Some(LeaseSettings { clock_drift_max: CLOCK_DRIFT_MAX });
+        }
         settings.follower_reads = self.follower_reads;
         settings.commit_notification = self.spread;
         settings.apply_failure = self.policy;

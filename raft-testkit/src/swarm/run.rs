@@ -1,11 +1,13 @@
 //! The run of one seed.
 
+use std::ops::RangeInclusive;
+
 use raft_storage::MemLogStore;
 
 use raft_core::Prng;
 
 use super::known_bug::KnownBug;
-use super::plan::Plan;
+use super::plan::{CLOCK_RATES, Plan};
 use super::statistics::Statistics;
 use crate::cluster::{Cluster, RequestHandle, Timers};
 use crate::counter::Counter;
@@ -60,6 +62,11 @@ impl Run {
             if self.plan.snapshots_by_hand {
                 self.cluster.snapshots_by_hand(node);
             }
+            if self.plan.settings.leases {
+                let rates = self.clock_rates();
+                let rate = rates.start() + self.prng.below(rates.end() - rates.start() + 1);
+                self.cluster.clock_rate(node, rate);
+            }
         }
         for _ in 0..self.steps {
             self.take_action();
@@ -73,6 +80,13 @@ impl Run {
         self.statistics.count_end(&self.cluster);
         self.statistics.reads_at_followers += self.completed_follower_reads();
         converged
+    }
+
+    fn clock_rates(&self) -> RangeInclusive<u64> {
+        match self.known_bug {
+            Some(KnownBug::ClocksDriftBeyondTheBound) => 100..=3_000,
+            _ => CLOCK_RATES,
+        }
     }
 
     /// Ends all faults. The nodes must converge, and a new command must be applied.

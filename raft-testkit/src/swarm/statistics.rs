@@ -120,6 +120,8 @@ statistics! {
     transfers_failed,
     /// Reads that a follower completed with the read index of its leader.
     reads_at_followers,
+    /// Reads that a lease permitted without messages.
+    leased_reads,
     /// Entries committed, summed over the runs.
     committed,
 }
@@ -128,6 +130,7 @@ impl Statistics {
     pub(super) fn count_end(&mut self, cluster: &Cluster) {
         self.runs += 1;
         self.events += cluster.events;
+        self.leased_reads += cluster.checker.leased_reads;
         let counts = cluster.snapshot_counts;
         self.snapshots_taken += counts.taken;
         self.compactions += counts.compactions;

@@ -302,6 +302,12 @@ pub fn changes(before: &NodeState, after: &NodeState) -> Vec<String> {
     if before.commit != after.commit {
         changes.push(format!("commit {}", after.commit));
     }
+    if before.lease_end != after.lease_end {
+        changes.push(match after.lease_end {
+            Some(end) => format!("lease to {} ms", end / 1_000_000),
+            None => "no lease".to_owned(),
+        });
+    }
     if before.side != after.side {
         let side = match after.side {
             Side::Majority => "in the majority",

@@ -159,6 +159,7 @@ const ORIGIN: NodeState = NodeState {
     voted_for: None,
     leader: None,
     transfer_target: None,
+    lease_end: None,
     base: LogIndex::ZERO,
     last: LogId::ORIGIN,
     persisted: LogIndex::ZERO,

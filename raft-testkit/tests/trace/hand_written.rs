@@ -363,6 +363,7 @@ fn origin() -> NodeState {
         voted_for: None,
         leader: None,
         transfer_target: None,
+        lease_end: None,
         base: LogIndex(0),
         last: LogId::ORIGIN,
         persisted: LogIndex(0),

@@ -4,6 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::commit;
+use super::lease::Lease;
 use super::read_index::{Confirmation, ReadQueue, Reader};
 use super::replication::Replication;
 use super::transfer::LeadershipTransfer;
@@ -11,7 +12,7 @@ use crate::config::CommitNotification;
 use crate::effect::Refusal;
 use crate::entry::Entry;
 use crate::event::RoleCause;
-use crate::input::{EntriesFetched, Proposal, SnapshotSent};
+use crate::input::{EntriesFetched, Proposal, ReadConsistency, SnapshotSent};
 use crate::message::{
     AppendEntriesResponse, Body, DeclineReason, MessageRefusal, ReadIndexResponse,
 };
@@ -26,6 +27,7 @@ use crate::types::{LogId, LogIndex, NodeId, ReadIndexId, RequestId, Timestamp};
 pub(crate) struct Leader {
     replication: Replication,
     reads: ReadQueue,
+    lease: Lease,
     /// The transfer in progress. It ends with this leadership at the latest.
     transfer: LeadershipTransfer,
     heartbeat_deadline: Timestamp,
@@ -41,9 +43,12 @@ impl Leader {
         let next_index = state.log().last().index.next();
         state.append(Entry::empty(LogId::new(state.term(), next_index)));
         replication.send_to_all(state);
+        let mut lease = Lease::default();
+        lease.on_round_begun(state, replication.round());
         Self {
             replication,
             reads: ReadQueue::default(),
+            lease,
             transfer: LeadershipTransfer::default(),
             heartbeat_deadline: state.now().after(state.config().heartbeat_interval),
             quorum_check_deadline: state.now().after(state.config().election_timeout_min),
@@ -84,8 +89,9 @@ impl Leader {
             self.heartbeat_deadline = state.now().after(state.config().heartbeat_interval);
             state.retry_failed_fetch();
             self.replication.retry_failures(state);
-            self.replication.begin_round(state);
+            self.begin_round(state);
             self.transfer.repeat_request(state, &self.replication);
+            self.forfeit_lease_of_transfer();
             self.compact(state, CompactionCause::Policy);
         }
         self.transfer.give_up_late(state);
@@ -133,6 +139,29 @@ impl Leader {
         to: Option<NodeId>,
     ) {
         self.transfer.begin(state, &self.replication, id, to);
+        self.forfeit_lease_of_transfer();
+    }
+
+    /// When the lease ends or ended by this node's clock; `None` if this leader has none. A transfer
+    /// in progress suspends it.
+    pub(crate) fn lease_end(&self, state: &NodeState) -> Option<Timestamp> {
+        if self.transfer.target().is_some() {
+            return None;
+        }
+        self.lease.end(state, &self.replication)
+    }
+
+    fn begin_round(&mut self, state: &mut NodeState) {
+        self.replication.begin_round(state);
+        self.lease.on_round_begun(state, self.replication.round());
+        // In a cluster of one there are no responses.
+        self.lease.on_response(state, &self.replication);
+    }
+
+    fn forfeit_lease_of_transfer(&mut self) {
+        if self.transfer.has_requested_campaign() {
+            self.lease.forfeit();
+        }
     }
 
     /// The target of a transfer does not campaign.
@@ -145,12 +174,23 @@ impl Leader {
         self.transfer.on_declined(state, from, reason);
     }
 
-    /// Registers reads and confirms them with a round of heartbeats (thesis §6.4).
-    pub(crate) fn on_read(&mut self, state: &mut NodeState, requests: Vec<RequestId>) {
+    /// Registers reads and confirms them with a round of heartbeats (thesis §6.4), or permits them
+    /// at once if the lease holds (thesis §6.4.1).
+    pub(crate) fn on_read(
+        &mut self,
+        state: &mut NodeState,
+        requests: Vec<RequestId>,
+        consistency: ReadConsistency,
+    ) {
         if !commit::has_committed_in_term(state) {
             for id in requests {
                 state.refuse(id, Refusal::NotReady);
             }
+            return;
+        }
+        let holds_lease = self.lease_end(state).is_some_and(|end| state.now() < end);
+        if consistency == ReadConsistency::Leased && holds_lease {
+            state.complete_reads_at(state.commit_index(), requests);
             return;
         }
         self.reads.register(requests);
@@ -183,7 +223,9 @@ impl Leader {
         self.replication.on_append_response(state, from, response)?;
         self.advance_commit(state);
         self.confirm_reads(state);
+        self.lease.on_response(state, &self.replication);
         self.transfer.request_campaign(state, &self.replication);
+        self.forfeit_lease_of_transfer();
         Ok(())
     }
 
@@ -202,7 +244,7 @@ impl Leader {
     fn confirm_reads(&mut self, state: &mut NodeState) {
         loop {
             if self.reads.may_begin_round() {
-                self.replication.begin_round(state);
+                self.begin_round(state);
                 self.reads.begin_round(self.replication.round(), state.commit_index());
             }
             let Some(round) = self.reads.confirming_round() else { return };

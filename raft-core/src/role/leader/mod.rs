@@ -2,6 +2,7 @@
 
 mod commit;
 mod leadership;
+mod lease;
 mod read_index;
 mod replication;
 mod snapshots;

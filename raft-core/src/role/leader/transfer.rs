@@ -36,6 +36,12 @@ impl LeadershipTransfer {
         self.current.as_ref().map(|transfer| transfer.request.target)
     }
 
+    /// Whether the target was requested to campaign.
+    pub(super) fn has_requested_campaign(&self) -> bool {
+        let current = self.current.as_ref();
+        current.is_some_and(|transfer| transfer.progress == TransferProgress::Requested)
+    }
+
     /// When the leader gives up.
     pub(super) fn deadline(&self) -> Option<Timestamp> {
         self.current.as_ref().map(|transfer| transfer.deadline)

@@ -1,5 +1,7 @@
 //! The `cluster` line.
 
+use std::time::Duration;
+
 use raft_core::{ApplyFailurePolicy, FollowerReads};
 
 use super::keywords::OPTIONS;
@@ -31,6 +33,10 @@ pub(in crate::script) fn cluster_options(
                 } else {
                     FollowerReads::Redirect
                 };
+            }
+            "lease" => {
+                let drift = tokens.number("a clock drift in milliseconds")?;
+                options.lease = Some(Duration::from_millis(drift));
             }
             "window" => {
                 let entries = tokens.count("a number of entries")?;

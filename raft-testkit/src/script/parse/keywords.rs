@@ -6,6 +6,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     "block",
     "campaign",
     "clear_command_failures",
+    "clock",
     "cluster",
     "compact",
     "corrupt",
@@ -55,7 +56,7 @@ pub(super) const STATEMENTS: &[&str] = &[
 
 /// The options of `cluster`.
 pub(super) const OPTIONS: &[&str] =
-    &["follower_reads", "halt", "keep", "pre_vote", "retry", "seed", "timers", "window"];
+    &["follower_reads", "halt", "keep", "lease", "pre_vote", "retry", "seed", "timers", "window"];
 
 /// The kinds of messages.
 pub(super) const KINDS: &[&str] = &[
@@ -118,8 +119,8 @@ pub(super) const OUTCOMES: &[&str] = &[
 
 /// The words inside statements.
 const OTHERS: &[&str] = &[
-    "all", "as", "at", "by", "follows", "hand", "held", "holding", "keep", "nothing", "off", "on",
-    "once", "settled", "trace", "until", "voters", "without", "x",
+    "all", "as", "at", "by", "follows", "hand", "held", "holding", "keep", "leased", "nothing",
+    "off", "on", "once", "settled", "trace", "until", "voters", "without", "x",
 ];
 
 /// Every keyword of scenario files, sorted.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use raft_core::ReadConsistency;
+
 use super::condition::condition;
 use super::expectation::expectation;
 use super::keywords::STATEMENTS;
@@ -29,7 +31,8 @@ pub(in crate::script) fn statement(tokens: &mut Tokens<'_>) -> Result<Statement,
         "flush" => Statement::Flush(node(tokens)?),
         "run" => Statement::Run(Duration::from_millis(tokens.number("a number of milliseconds")?)),
         "propose" => propose(tokens)?,
-        "read" => Statement::Read { node: node(tokens)?, name: name(tokens)? },
+        "read" => read(tokens)?,
+        "clock" => Statement::Clock { node: node(tokens)?, rate: tokens.number("a rate")? },
         "transfer" => transfer(tokens)?,
         "expect" => Statement::Expect(expectation(tokens)?),
         "send" => messages(tokens, Some(BulkAction::Send), MessageAction::Send)?,
@@ -144,6 +147,17 @@ fn propose(tokens: &mut Tokens<'_>) -> Result<Statement, ParseError> {
         None => (rest, None),
     };
     Ok(Statement::Propose { node, text: text.trim().to_owned(), name })
+}
+
+/// `NODE [leased] [as NAME]`
+fn read(tokens: &mut Tokens<'_>) -> Result<Statement, ParseError> {
+    let node = node(tokens)?;
+    let consistency = if tokens.take_if("leased") {
+        ReadConsistency::Leased
+    } else {
+        ReadConsistency::Linearizable
+    };
+    Ok(Statement::Read { node, consistency, name: name(tokens)? })
 }
 
 /// `FROM [-> TO] [as NAME]`

@@ -21,6 +21,9 @@ pub struct NodeState {
     /// The target of the transfer of leadership in progress.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transfer_target: Option<NodeId>,
+    /// When its lease ends or ended, by its own clock, in nanoseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease_end: Option<u64>,
     /// The index before its first entry.
     pub base: LogIndex,
     /// Its last entry, durable or not.
@@ -99,6 +102,10 @@ impl NodeState {
             voted_for: status.voted_for,
             leader: status.leader,
             transfer_target: status.transfer_target,
+            lease_end: match status.lease_end {
+                Some(end) => Some(end.0),
+                None => None,
+            },
             base: status.first_index.previous(),
             last: status.last_log,
             persisted: status.persisted_index,

@@ -225,6 +225,7 @@ mod tests {
             voted_for: Some(NodeId(1)),
             leader: None,
             transfer_target: None,
+            lease_end: None,
             base: LogIndex(0),
             last: LogId::ORIGIN,
             persisted: LogIndex(0),

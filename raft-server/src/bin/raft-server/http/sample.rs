@@ -13,6 +13,7 @@ pub(super) fn healthy_node() -> NodeStatus {
         term: Term(3),
         voted_for: None,
         leader: Some(NodeId(2)),
+        lease_end: None,
         transfer_target: None,
         first_index: LogIndex(1),
         last_log: LogId::new(Term(3), LogIndex(50_000)),
