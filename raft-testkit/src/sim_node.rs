@@ -12,7 +12,7 @@ use raft_core::{
 };
 
 use crate::node_clock::NodeClock;
-use crate::snapshot::SnapshotStore;
+use crate::snapshot::{Snapshot, SnapshotStore};
 use crate::trace::record::{Liveness, NodeState, Side};
 
 /// When the work that a host does beside the core is completed.
@@ -184,6 +184,11 @@ impl<M: StateMachine, S: LogStore> SimNode<M, S> {
             return Err(ApplyError::Command { reason: "the test injected a failure".to_owned() });
         }
         self.machine.apply(committed.entry.id, command).map(Some)
+    }
+
+    /// Captures the state machine for a snapshot.
+    pub(crate) fn capture(&mut self) -> Option<Snapshot> {
+        self.snapshots.capture(&mut self.machine)
     }
 
     /// Stops the process: its state in memory is lost. The first `keep` waiting changes become

@@ -3,31 +3,32 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use raft_core::ports::{ApplyError, StateMachine};
+use raft_core::ports::{StateMachine, StorageFailure};
 use raft_core::{LogId, LogIndex, TermRuns};
 
-/// A snapshot on the disk of a node, or on its way to another one. Its data are the commands that
-/// the state machine had applied: a snapshot can then be compared with the committed entries, and
-/// every state machine can be restored.
+/// A snapshot on the disk of a node, or on its way to another one.
 #[derive(Clone, Debug)]
 pub(crate) struct Snapshot {
     /// The last entry that it covers.
     pub(crate) last: LogId,
-    pub(crate) commands: Arc<[(LogId, Bytes)]>,
+    /// The captured state.
+    pub(crate) data: Bytes,
+    /// The commands that the state machine had applied, for the comparison with the committed
+    /// entries. `None` if the state machine recovered a state of its own.
+    pub(crate) commands: Option<Arc<[(LogId, Bytes)]>>,
     /// The test damaged the data on the way: the checksum of the receiver fails.
     pub(crate) damaged: bool,
 }
 
 impl Snapshot {
-    /// Restores a new state machine to the snapshot.
-    pub(crate) fn restore<M: StateMachine>(&self, machine: &mut M) -> Result<(), ApplyError> {
-        for (id, command) in self.commands.iter() {
-            machine.apply(*id, command)?;
-        }
-        machine.flush(self.last)?;
-        Ok(())
+    /// Restores a state machine to the snapshot.
+    pub(crate) fn restore<M: StateMachine>(&self, machine: &mut M) -> Result<(), StorageFailure> {
+        machine.restore(self.last, &mut self.data.clone())
     }
 }
+
+/// The most bytes of a captured state.
+const CAPTURED_BYTES_MAX: usize = 1 << 30;
 
 /// The snapshots that a host holds and what it needs to take the next one.
 #[derive(Clone, Debug, Default)]
@@ -56,12 +57,16 @@ impl SnapshotStore {
         }
     }
 
-    /// Captures the state machine as it is. `None` if it has applied nothing or recovered a state
-    /// of its own.
-    pub(crate) fn capture(&self) -> Option<Snapshot> {
-        let commands = self.history.as_ref()?.as_slice().into();
-        let applied = self.applied.index > LogIndex::ZERO;
-        applied.then_some(Snapshot { last: self.applied, commands, damaged: false })
+    /// Captures the state machine as it is. `None` if it has applied nothing, or cannot be captured
+    /// now.
+    pub(crate) fn capture<M: StateMachine>(&self, machine: &mut M) -> Option<Snapshot> {
+        if self.applied.index == LogIndex::ZERO {
+            return None;
+        }
+        let mut source = machine.capture().ok()?;
+        let data = source.read_to_end(CAPTURED_BYTES_MAX).ok()?.into();
+        let commands = self.history.as_ref().map(|history| history.as_slice().into());
+        Some(Snapshot { last: self.applied, data, commands, damaged: false })
     }
 
     /// Makes a snapshot durable, in place of one with the same last entry.
@@ -90,7 +95,7 @@ impl SnapshotStore {
     /// The state machine is restored to this snapshot.
     pub(crate) fn on_restored(&mut self, snapshot: &Snapshot) {
         self.applied = snapshot.last;
-        self.history = Some(snapshot.commands.to_vec());
+        self.history = snapshot.commands.as_ref().map(|commands| commands.to_vec());
     }
 
     /// Makes the state of the state machine durable.

@@ -36,6 +36,8 @@ fn known_bugs_are_found_and_reported_in_forty_lines() {
             KnownBug::RefusedVotesArriveGranted => &["election safety", "leader completeness"],
             KnownBug::AcknowledgesOneEntryTooMany => &["committed entries are durable on a quorum"],
             KnownBug::VoteLostAtRestart => &["durable state survives a restart"],
+            KnownBug::SnapshotsLackACommand => &["snapshots equal the committed prefix"],
+            KnownBug::ReportsMemoryAsDurable => &["compacted after it is durably applied"],
             KnownBug::CommitsOlderTermsByCounting => &["leaders commit entries of their own term"],
             KnownBug::RespondsToUnconfirmedReads
             | KnownBug::AcceptsAcknowledgementsOfOlderRounds

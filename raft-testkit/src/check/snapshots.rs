@@ -1,12 +1,12 @@
 //! Checks of snapshots, resets and compaction.
 
-use bytes::Bytes;
 use raft_core::ports::LogReset;
 use raft_core::{Entry, HardState, LogId, LogIndex, Membership, NodeId, RoleKind};
 
 use super::checker::Checker;
 use super::observed::{EntryDigest, ObservedNode, node_id, offset_of};
 use super::rule::Rule;
+use crate::snapshot::Snapshot;
 
 impl Checker {
     /// A node submitted a reset of its log to its disk.
@@ -84,20 +84,16 @@ impl Checker {
         }
     }
 
-    /// A snapshot with these commands was taken, or a state machine is restored to it.
-    pub(crate) fn on_snapshot(
-        &mut self,
-        at: usize,
-        last: LogId,
-        commands: &[(LogId, Bytes)],
-        record: u64,
-    ) {
+    /// A snapshot was taken, or a state machine is restored to it.
+    pub(crate) fn on_snapshot(&mut self, at: usize, snapshot: &Snapshot, record: u64) {
+        let last = snapshot.last;
         let Some(prefix) = self.committed_prefix(last) else {
             let earlier = (format!("entry {last} is not committed"), record);
             let later = (format!("{:?} has a snapshot up to it", node_id(at)), record);
             self.record_violation(Rule::SnapshotOfCommitted, earlier, later);
             return;
         };
+        let Some(commands) = &snapshot.commands else { return };
         let held = commands.iter().map(|(id, command)| {
             (id.index, EntryDigest::of(&Entry::command(*id, command.clone())))
         });

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use raft_core::ports::LogReset;
 use raft_core::{
     AppendEntries, AppendEntriesResponse, AppendOutcome, Body, ClusterId, Entry, GroupId,
     HardState, Incarnation, LogId, LogIndex, LogSlice, Membership, Message, NodeId, Persist,
@@ -13,6 +14,7 @@ use raft_core::{
 use super::checker::Checker;
 use super::reads::ReadArrival;
 use super::rule::Rule;
+use crate::snapshot::Snapshot;
 
 /// A checker of a cluster of three nodes, 1 to 3.
 struct Scenario {
@@ -378,4 +380,84 @@ fn reads_are_confirmed_by_a_round_that_began_after_they_arrived() {
     assert_eq!(read_after(&[], &[(1, 1)]), unconfirmed, "of a round that began before");
     assert_eq!(read_after(&[2], &[]), unconfirmed, "of a round that had not begun");
     assert_eq!(read_after(&[1], &[(2, 2)]), unconfirmed, "in another term");
+}
+
+fn snapshot(index: u64, commands: &[u64]) -> Snapshot {
+    let id = |index: &u64| LogId::new(Term(1), LogIndex(*index));
+    let command = |index| (id(index), Bytes::from_static(b"add 1"));
+    Snapshot {
+        last: id(&index),
+        data: Bytes::new(),
+        commands: Some(commands.iter().map(command).collect()),
+        damaged: false,
+    }
+}
+
+#[test]
+fn snapshots_have_the_committed_commands_up_to_their_last_entry() {
+    let violated = |snapshot: &Snapshot| {
+        let mut scenario = Scenario::committed_one();
+        scenario.checker.on_snapshot(1, snapshot, 20);
+        scenario.violated()
+    };
+    assert_eq!(violated(&snapshot(1, &[1])), None);
+    assert_eq!(violated(&snapshot(1, &[])), Some(Rule::SnapshotOfCommitted), "one is missing");
+    assert_eq!(violated(&snapshot(2, &[1, 2])), Some(Rule::SnapshotOfCommitted), "not committed");
+}
+
+/// Node 2 resets its log to entry 1, with this configuration.
+fn reset(scenario: &mut Scenario, members: &[u64], keeps_later_entries: bool) -> Persist {
+    let record = scenario.next();
+    let base = LogId::new(Term(1), LogIndex(1));
+    let members = Membership::of_voters(members.iter().copied().map(NodeId));
+    let membership = (LogIndex::ZERO, members);
+    let change = Persist {
+        id: PersistId(record),
+        hard_state: None,
+        reset: Some(LogReset { base, membership, keeps_later_entries }),
+        truncate_from: None,
+        entries: Vec::new(),
+        broken: None,
+    };
+    scenario.checker.on_persist(1, &change, record);
+    change
+}
+
+#[test]
+fn a_reset_keeps_what_is_committed_and_has_the_configuration_in_force() {
+    let violated = |members: &[u64], keeps_later_entries| {
+        let mut scenario = Scenario::committed_one();
+        for node in 1..=3 {
+            scenario.write(node, 2, &[1], true);
+        }
+        scenario.observe(1, RoleKind::Leader, 1, 2);
+        reset(&mut scenario, members, keeps_later_entries);
+        scenario.violated()
+    };
+    assert_eq!(violated(&[1, 2, 3], true), None);
+    assert_eq!(violated(&[1, 2, 3], false), Some(Rule::CommittedKept), "entry 2 is committed");
+    assert_eq!(violated(&[1, 2], true), Some(Rule::SnapshotOfCommitted), "of another cluster");
+}
+
+#[test]
+fn state_machines_are_restored_after_the_reset_is_durable() {
+    let base = LogId::new(Term(1), LogIndex(1));
+    let mut scenario = Scenario::committed_one();
+    let change = reset(&mut scenario, &[1, 2, 3], true);
+    let mut early = scenario.checker.clone();
+    early.on_restore(1, base, 30);
+    assert_eq!(early.violation().map(|violation| violation.rule), Some(Rule::RestoredAfterReset));
+    scenario.checker.on_durable(1, &change, 30);
+    scenario.checker.on_restore(1, base, 31);
+    assert_eq!(scenario.violated(), None);
+}
+
+#[test]
+fn only_durably_applied_entries_are_compacted() {
+    let mut scenario = Scenario::committed_one();
+    scenario.checker.on_durably_applied(0, LogIndex(1));
+    scenario.checker.on_compact(0, LogIndex(1), 20);
+    assert_eq!(scenario.violated(), None);
+    scenario.checker.on_compact(1, LogIndex(1), 21);
+    assert_eq!(scenario.violated(), Some(Rule::CompactedAfterApply));
 }

@@ -215,6 +215,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
             let Some(last) = last else { return };
             self.step(at, Input::Applied(last), RecordKind::Applied { index: last }, Some(record))
         };
+        self.report_durably_applied(at, done);
         for (committed, output) in result.done {
             if let Some(request) = committed.request {
                 let text = command_text(&output.unwrap_or_default());

@@ -225,7 +225,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         slot.starts += 1;
         let record = self.record_at(at, RecordKind::Restarted, None);
         if let Some(snapshot) = &snapshot {
-            self.checker.on_snapshot(at, snapshot.last, &snapshot.commands, record);
+            self.checker.on_snapshot(at, snapshot, record);
             self.snapshot_counts.restarts += 1;
         }
         self.checker.on_restart(at, &self.nodes[at].status, applied, record);

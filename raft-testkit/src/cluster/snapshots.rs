@@ -24,7 +24,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         if !self.nodes[at].is_up() {
             self.fail(&format!("node {node} cannot take a snapshot: it is not up"));
         }
-        if let Some(snapshot) = self.nodes[at].snapshots.capture() {
+        if let Some(snapshot) = self.nodes[at].capture() {
             self.publish_snapshot(at, snapshot, None);
         }
         self.settle(at);
@@ -38,7 +38,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     /// If there is no such node, or it is not up.
     pub fn flush(&mut self, node: u64) {
         let at = self.slot(node);
-        if let Some(state) = self.nodes[at].snapshots.capture() {
+        if let Some(state) = self.nodes[at].capture() {
             let index = state.last.index;
             self.nodes[at].snapshots.flush(state);
             self.checker.on_durably_applied(at, index);
@@ -172,7 +172,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
             return;
         }
         let Some(record) = self.nodes[at].captures.pop_front() else { return };
-        match self.nodes[at].snapshots.capture() {
+        match self.nodes[at].capture() {
             Some(snapshot) => self.publish_snapshot(at, snapshot, Some(record)),
             None => self.report_no_snapshot(at, record),
         }
@@ -189,7 +189,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         let last = snapshot.last;
         let kind = RecordKind::SnapshotTaken { last };
         let record = self.record_at(at, kind, cause);
-        self.checker.on_snapshot(at, last, &snapshot.commands, record);
+        self.checker.on_snapshot(at, &snapshot, record);
         self.snapshot_counts.taken += 1;
         self.nodes[at].snapshots.publish(snapshot);
         self.nodes[at].snapshots.remove_before(last);
@@ -212,19 +212,30 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         self.step_as(at, Input::DurablyApplied(applied), record);
     }
 
+    /// Reports how much of the state machine is durable by itself, if that has increased.
+    pub(super) fn report_durably_applied(&mut self, at: usize, record: u64) {
+        let node = &mut self.nodes[at];
+        let durable = match node.machine.durable_applied() {
+            Ok(durable) => durable,
+            Err(failure) => return self.stop_applying(at, &failure.into(), record),
+        };
+        if node.is_up() && durable > node.status.durably_applied_index {
+            self.checker.on_durably_applied(at, durable);
+            self.step_as(at, Input::DurablyApplied(durable), record);
+        }
+    }
+
     /// Restores the state machine to a snapshot that the host holds.
     pub(super) fn restore_snapshot(&mut self, at: usize, last: LogId, record: u64) {
         let Some(snapshot) = self.nodes[at].snapshots.get(last).cloned() else {
             self.fail(&format!("node {} holds no snapshot {last} to restore", at + 1));
         };
         self.snapshot_counts.restored += 1;
-        self.checker.on_snapshot(at, last, &snapshot.commands, record);
+        self.checker.on_snapshot(at, &snapshot, record);
         self.checker.on_restore(at, last, record);
-        let machine = (self.factory.machine)(at as u64 + 1);
         let node = &mut self.nodes[at];
-        node.machine = machine;
-        if let Err(error) = snapshot.restore(&mut node.machine) {
-            return self.stop_applying(at, &error, record);
+        if let Err(failure) = snapshot.restore(&mut node.machine) {
+            return self.stop_applying(at, &failure.into(), record);
         }
         node.snapshots.on_restored(&snapshot);
         node.snapshots.remove_before(last);

@@ -35,6 +35,8 @@ impl Run {
                     *match_index = match_index.next();
                 }
             }),
+            Some(KnownBug::SnapshotsLackACommand) => self.shorten_snapshots(),
+            Some(KnownBug::ReportsMemoryAsDurable) => self.report_memory_as_durable(),
             Some(KnownBug::CommitsOlderTermsByCounting) => self.announce_replicated_index(),
             Some(KnownBug::AcceptsAcknowledgementsOfOlderRounds) => {
                 self.raise_acknowledged_rounds()
@@ -51,6 +53,30 @@ impl Run {
         {
             self.altered_up_to = newest.id;
             alter(&mut newest.message, change);
+        }
+    }
+
+    /// Removes the last command from every snapshot on the wire.
+    fn shorten_snapshots(&mut self) {
+        for in_flight in &mut self.cluster.network.wire {
+            if let Some(transfer) = &mut in_flight.transfer
+                && let Some(commands) = &mut transfer.snapshot.commands
+                && let [shorter @ .., _] = &**commands
+            {
+                *commands = shorter.into();
+            }
+        }
+    }
+
+    /// Reports what a random node has applied as durably applied.
+    fn report_memory_as_durable(&mut self) {
+        let at = slot_of(NodeId(self.random_node()));
+        let slot = &self.cluster.nodes[at];
+        let applied = slot.status.applied_index;
+        if slot.is_up() && applied > slot.status.durably_applied_index {
+            let action = "memory counts as durable".to_owned();
+            let kind = RecordKind::TestAction { action };
+            self.cluster.step(at, Input::DurablyApplied(applied), kind, None);
         }
     }
 

@@ -17,6 +17,10 @@ pub enum KnownBug {
     CommitsOlderTermsByCounting,
     /// Leaders complete reads without a confirmation that they still lead.
     RespondsToUnconfirmedReads,
+    /// Snapshots arrive without their last command.
+    SnapshotsLackACommand,
+    /// State machines in memory count as durable.
+    ReportsMemoryAsDurable,
     /// Leaders count an acknowledgement of any round for their latest round.
     AcceptsAcknowledgementsOfOlderRounds,
     /// Leaders return a read index without a confirmation that they still lead.
@@ -27,7 +31,9 @@ pub enum KnownBug {
 
 impl KnownBug {
     /// All known bugs.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
+        Self::SnapshotsLackACommand,
+        Self::ReportsMemoryAsDurable,
         Self::PersistReportedBeforeWrite,
         Self::RefusedVotesArriveGranted,
         Self::AcknowledgesOneEntryTooMany,
