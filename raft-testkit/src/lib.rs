@@ -10,7 +10,7 @@
 //! | read, render and compare traces | [`trace`] |
 //! | write a scenario as a text file | [`script`] |
 //! | run random schedules | [`swarm`] |
-//! | test a log store or a transport | [`suite`], [`log_store_suite!`], [`transport_suite!`] |
+//! | test a log store, a state machine or a transport | [`suite`], [`log_store_suite!`], [`state_machine_suite!`], [`transport_suite!`] |
 //!
 //! # Control
 //!
@@ -110,7 +110,8 @@
 //!
 //! # Suites
 //!
-//! [`log_store_suite!`] and [`transport_suite!`] expand to one test for each rule of a port.
+//! [`log_store_suite!`], [`state_machine_suite!`] and [`transport_suite!`] expand to one test for
+//! each rule of a port.
 //!
 //! ```
 //! use raft_testkit::MemLogStore;

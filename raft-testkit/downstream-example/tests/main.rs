@@ -1,5 +1,6 @@
 //! Tests of a state machine and a log store of a downstream project.
 
+use bytes::Bytes;
 use downstream_example::{VecStore, Words};
 use raft_testkit::{Cluster, Crash};
 
@@ -35,4 +36,27 @@ impl raft_testkit::suite::StoreFactory for Reopened {
 
 mod store {
     raft_testkit::log_store_suite!(super::Reopened::default());
+}
+
+/// Opens an empty set at each call: the words are in memory.
+struct Empty;
+
+impl raft_testkit::suite::state_machine::StateMachineFactory for Empty {
+    type Machine = Words;
+
+    fn open(&mut self) -> Words {
+        Words::default()
+    }
+
+    fn command(&self, number: u64) -> Bytes {
+        Bytes::from(format!("word {}", number % 90))
+    }
+
+    fn queries(&self) -> Vec<Bytes> {
+        (0..90).map(|number| Bytes::from(format!("word {number}"))).collect()
+    }
+}
+
+mod state_machine {
+    raft_testkit::state_machine_suite!(super::Empty);
 }
