@@ -14,5 +14,7 @@ mod open;
 mod random;
 mod reads;
 mod sessions;
+mod snapshot;
 mod store;
+mod suite;
 mod txn;

@@ -75,11 +75,11 @@ fn newer_format_is_refused_and_not_changed() {
     let mut store = Store::new();
     store.close();
     let path = store.dir.path().join("IDENTITY");
-    let newer = fs::read_to_string(&path).unwrap().replace("raft-kv 1", "raft-kv 2");
+    let newer = fs::read_to_string(&path).unwrap().replace("raft-kv 1", "raft-kv 3");
     fs::write(&path, newer).unwrap();
     let before = snapshot_of(store.dir.path());
     let error = KvStateMachine::open(store.dir.path(), IDENTITY, &OPTIONS).unwrap_err();
-    assert!(matches!(error, OpenError::NewerFormat { found: 2, supported: 1, .. }), "{error}");
+    assert!(matches!(error, OpenError::NewerFormat { found: 3, supported: 2, .. }), "{error}");
     assert_eq!(snapshot_of(store.dir.path()), before);
 }
 

@@ -2,7 +2,7 @@
 
 use rocksdb::{DBPinnableSlice, ErrorKind, ReadOptions, ReadTier};
 
-use super::database::Family;
+use super::database::{Database, Family};
 use super::error::{OperationError, ReadError};
 use super::key::KeyRange;
 use super::layout::{STATE_KEY, State};
@@ -28,37 +28,42 @@ impl KvReader {
         let RangeRequest { range: KeyRange::Key(key), revision: None, .. } = request else {
             return Ok(None);
         };
-        let revision = self.database().revision();
-        let Some(record) = self.cached_record(key, self.database().in_memory())? else {
+        let database = self.database();
+        let revision = database.revision();
+        let Some(record) = cached_record(&database, key, database.in_memory())? else {
             return Ok(None);
         };
         let body = result_body(request, key, record)?;
-        if self.database().is_still_at(revision) {
+        if database.is_still_at(revision) {
             return Ok(Some(QueryResult { revision, body }));
         }
         // A write began in the meantime, so record and revision may be of different states.
-        let snapshot = self.database().db().snapshot();
+        let snapshot = database.db().snapshot();
         let mut options = ReadOptions::default();
         options.set_read_tier(ReadTier::BlockCache);
         options.set_snapshot(&snapshot);
-        let Some(state) = self.cached_state(&options)? else { return Ok(None) };
-        let Some(record) = self.cached_record(key, &options)? else { return Ok(None) };
+        let Some(state) = cached_state(&database, &options)? else { return Ok(None) };
+        let Some(record) = cached_record(&database, key, &options)? else { return Ok(None) };
         let body = result_body(request, key, record)?;
         Ok(Some(QueryResult { revision: state.revision, body }))
     }
+}
 
-    fn cached_record(&self, key: &[u8], options: &ReadOptions) -> Result<Cached<'_>, ReadError> {
-        let family = self.database().family(Family::Current);
-        in_memory("reading a key", self.database().db().get_pinned_cf_opt(family, key, options))
-    }
+fn cached_record<'a>(
+    database: &'a Database,
+    key: &[u8],
+    options: &ReadOptions,
+) -> Result<Cached<'a>, ReadError> {
+    let family = database.family(Family::Current);
+    in_memory("reading a key", database.db().get_pinned_cf_opt(family, key, options))
+}
 
-    fn cached_state(&self, options: &ReadOptions) -> Result<Option<State>, ReadError> {
-        let found = self.database().db().get_pinned_opt(STATE_KEY, options);
-        match in_memory("reading the state record", found)? {
-            Some(Some(record)) => Ok(Some(State::decode(&record)?)),
-            Some(None) => Ok(Some(State::default())),
-            None => Ok(None),
-        }
+fn cached_state(database: &Database, options: &ReadOptions) -> Result<Option<State>, ReadError> {
+    let found = database.db().get_pinned_opt(STATE_KEY, options);
+    match in_memory("reading the state record", found)? {
+        Some(Some(record)) => Ok(Some(State::decode(&record)?)),
+        Some(None) => Ok(Some(State::default())),
+        None => Ok(None),
     }
 }
 

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use raft_core::LogIndex;
-use raft_storage::data_directory::DirectoryLock;
+use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{
     BlockBasedOptions, BottommostLevelCompaction, Cache, ColumnFamily, ColumnFamilyDescriptor,
     CompactOptions, CompactionDecision, DB, DBCompressionType, Options, ReadOptions, ReadTier,
     WriteBatch, WriteOptions,
 };
 
+use super::directory::OwnedDirectory;
 use super::error::{OpenError, ReadError};
 use super::layout::{self, CURRENT, HISTORY, SESSIONS, STATE_KEY, State};
 use super::options::KvOptions;
@@ -34,7 +35,8 @@ pub(super) enum Family {
 }
 
 impl Family {
-    const fn name(self) -> &'static str {
+    /// Its name in the database.
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Current => CURRENT,
             Self::History => HISTORY,
@@ -43,7 +45,7 @@ impl Family {
     }
 }
 
-/// The database, shared by the writer, the readers and the sweeper.
+/// The database, shared by the writer, the readers and the background threads.
 pub(super) struct Database {
     db: DB,
     /// Options of reads that must not wait for the disk. Creating them costs as much as a read, so
@@ -62,18 +64,18 @@ pub(super) struct Database {
     written_applied: AtomicU64,
     /// The applied index that survives a power failure. Never falls.
     durable_applied: AtomicU64,
-    /// Fields drop in the order of their declaration: the lock is released after the database is
-    /// closed.
-    _lock: DirectoryLock,
+    /// Fields drop in the order of their declaration: the directory is removed, if it is replaced,
+    /// and its lock released after the database is closed.
+    directory: OwnedDirectory,
 }
 
 impl Database {
     /// Opens the database or creates an empty one, and reads the state record.
     pub(super) fn open(
-        path: &Path,
+        directory: OwnedDirectory,
         options: &KvOptions,
-        lock: DirectoryLock,
     ) -> Result<(Self, State), OpenError> {
+        let path = directory.path();
         let swept = Arc::new(AtomicU64::new(0));
         let db =
             DB::open_cf_descriptors(&database_options(), path, column_families(options, &swept))
@@ -89,12 +91,12 @@ impl Database {
             written: AtomicU64::new(0),
             written_applied: AtomicU64::new(0),
             durable_applied: AtomicU64::new(0),
-            _lock: lock,
+            directory,
         };
         let state = database
             .state(None)
             .and_then(|state| database.publish(state))
-            .map_err(|source| OpenError::Read { path: path.to_owned(), source })?;
+            .map_err(|source| OpenError::Read { path: database.path().to_owned(), source })?;
         Ok((database, state))
     }
 
@@ -107,6 +109,50 @@ impl Database {
         self.writing.store(state.revision.get(), Ordering::Release);
         self.written.store(state.revision.get(), Ordering::Release);
         Ok(state)
+    }
+
+    /// Writes records of a restored state, which may be lost until [`Database::finish_restore`].
+    pub(super) fn write_restored(&self, batch: WriteBatch) -> Result<(), ReadError> {
+        let mut options = WriteOptions::default();
+        options.disable_wal(true);
+        self.db
+            .write_opt(batch, &options)
+            .map_err(|source| ReadError::io("writing a restored state", source))
+    }
+
+    /// Makes the restored records and their state record durable, and publishes that state. It
+    /// contains no version that a sweep would remove.
+    pub(super) fn finish_restore(&self, state: State) -> Result<(), ReadError> {
+        let mut batch = WriteBatch::default();
+        batch.put(STATE_KEY, state.encode());
+        self.write_restored(batch)?;
+        let flushed = |source| ReadError::io("flushing a restored state", source);
+        self.db.flush().map_err(flushed)?;
+        for family in [Family::Current, Family::History, Family::Sessions] {
+            self.db.flush_cf(self.family(family)).map_err(flushed)?;
+        }
+        self.publish(state)?;
+        self.sweep_ended.store(state.compact_revision.get(), Ordering::Release);
+        Ok(())
+    }
+
+    /// Creates a checkpoint in a directory that does not exist: a database of its own that shares
+    /// the table files of this one. No write may be in progress. The write buffers are written to
+    /// table files first, so on return all writes are durable.
+    pub(super) fn checkpoint(&self, path: &Path) -> Result<(), ReadError> {
+        let created = |source| ReadError::io("creating a checkpoint", source);
+        let checkpoint = Checkpoint::new(&self.db).map_err(created)?;
+        checkpoint.create_checkpoint(path).map_err(created)?;
+        self.sync()
+    }
+
+    /// The directory of the database.
+    pub(super) const fn directory(&self) -> &OwnedDirectory {
+        &self.directory
+    }
+
+    fn path(&self) -> &Path {
+        self.directory.path()
     }
 
     /// The database itself.
@@ -191,7 +237,7 @@ impl Database {
         Revision(self.sweep_ended.load(Ordering::Acquire))
     }
 
-    /// Stops background work of RocksDB, so that the sweeper can stop.
+    /// Stops background work of RocksDB, so that a sweep in progress ends.
     pub(super) fn cancel_background_work(&self) {
         self.db.cancel_all_background_work(false);
     }

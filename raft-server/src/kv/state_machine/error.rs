@@ -114,10 +114,11 @@ pub enum OpenError {
         /// The node that opens it.
         expected: Identity,
     },
-    /// The identity file does not have the form that it was written in.
+    /// The identity file, or the file that names the database, does not have the form that it was
+    /// written in, or the database that it names is missing.
     #[error("{path} is damaged: {detail}; restore this node from the others")]
     DamagedIdentity {
-        /// The identity file.
+        /// The file.
         path: PathBuf,
         /// What is damaged.
         detail: String,

@@ -59,6 +59,9 @@ pub(super) struct State {
 }
 
 impl State {
+    /// The length of a state record.
+    pub(super) const BYTES: usize = 4 * NUMBER_BYTES;
+
     /// Whether a revision can be read.
     pub(super) const fn check_revision(&self, revision: Revision) -> Result<(), StoreRefusal> {
         if revision.get() > self.revision.get() {
@@ -70,8 +73,8 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn encode(&self) -> [u8; 4 * NUMBER_BYTES] {
-        let mut bytes = [0; 4 * NUMBER_BYTES];
+    pub(super) fn encode(&self) -> [u8; Self::BYTES] {
+        let mut bytes = [0; Self::BYTES];
         let numbers = [
             self.applied.term.get(),
             self.applied.index.get(),

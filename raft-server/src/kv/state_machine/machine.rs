@@ -10,10 +10,12 @@ use raft_core::{Identity, LogId, LogIndex};
 
 use super::apply;
 use super::command::Command;
+use super::database::Database;
+use super::directory::StoreDirectory;
 use super::encoding::FormatError;
 use super::error::{OpenError, ReadError};
-use super::identity;
 use super::layout::State;
+use super::maintenance::Maintenance;
 use super::options::KvOptions;
 use super::output::{Outcome, Output};
 use super::query::Query;
@@ -21,19 +23,38 @@ use super::reader::KvReader;
 use super::refusal::StoreRefusal;
 use super::rules::Rules;
 use super::session::Lookup;
+use super::shared::SharedDatabase;
+use super::snapshot::{self, CapturedState, Header, RestoreError};
 use super::store::Store;
-use super::sweeper::Sweeper;
+
+/// Bytes of batches after which a sync is requested: about what the log must retain because the
+/// store could lose it.
+const SYNC_BYTES: usize = 16 << 20;
 
 /// The key-value store of one node.
 ///
 /// Commands change memory until [`StateMachine::flush`], which writes the keys, the sessions and
 /// the applied index in one atomic batch without a sync: after a power cut the store is in the
 /// state of some earlier batch, and the node applies the rest of the log again.
+///
+/// [`StateMachine::durable_applied`] rises when a background thread has synced the batches, after
+/// every 16 MiB of them, and at each capture, restore, compaction and start.
+///
+/// A captured state is a checkpoint of the database: it shares the table files of the database, and
+/// takes up space of its own once the database has replaced them. A restore builds a second
+/// database beside the current one and then switches to it.
 pub struct KvStateMachine {
+    identity: Identity,
+    options: KvOptions,
+    directory: StoreDirectory,
     store: Store,
+    /// The database of `store`, for the readers.
+    shared: SharedDatabase,
     /// What is on disk, without the staged changes.
     written: State,
-    sweeper: Sweeper,
+    /// Bytes of batches since the last requested sync.
+    unsynced_bytes: usize,
+    maintenance: Maintenance,
     /// Set once the storage has failed: memory and disk may differ, and the machine refuses to
     /// apply or flush anything further.
     failed: Option<String>,
@@ -55,16 +76,29 @@ impl KvStateMachine {
     /// When the directory belongs to another node, has a newer format, is in use, or cannot be
     /// read. Existing data is not changed in these cases.
     pub fn open(dir: &Path, identity: Identity, options: &KvOptions) -> Result<Self, OpenError> {
-        let (lock, path) = identity::claim(dir, &identity)?;
-        let store = Store::open(&path, options, lock)?;
-        let sweeper = Sweeper::start(Arc::clone(&store.database)).map_err(OpenError::Thread)?;
-        Ok(Self { written: store.state, store, sweeper, failed: None })
+        let (directory, database) = StoreDirectory::open(dir, &identity)?;
+        let path = database.path().to_owned();
+        let (database, state) = Database::open(database, options)?;
+        let store =
+            Store::of(database, state).map_err(|source| OpenError::Read { path, source })?;
+        let maintenance = Maintenance::start(&store.database).map_err(OpenError::Thread)?;
+        Ok(Self {
+            identity,
+            options: *options,
+            directory,
+            shared: SharedDatabase::new(Arc::clone(&store.database)),
+            store,
+            written: state,
+            unsynced_bytes: 0,
+            maintenance,
+            failed: None,
+        })
     }
 
     /// A reader for other threads. It reads what was flushed.
     #[must_use]
     pub fn reader(&self) -> KvReader {
-        KvReader::new(Arc::clone(&self.store.database))
+        KvReader::new(self.shared.clone())
     }
 
     /// The last log entry that was applied, whether or not its effect is flushed.
@@ -111,6 +145,38 @@ impl KvStateMachine {
         Ok(output)
     }
 
+    fn capture_written(&mut self) -> Result<CapturedState, ReadError> {
+        let header = Header::new(&self.identity, self.written);
+        CapturedState::new(&self.store.database, self.directory.new_capture(), header)
+    }
+
+    /// Builds the store of a captured state. Nothing uses it yet.
+    fn build_restored(
+        &self,
+        applied: LogId,
+        source: &mut dyn SnapshotSource,
+    ) -> Result<(Store, Maintenance), RestoreError> {
+        let directory = self.directory.new_database()?;
+        let (database, state) =
+            snapshot::restore(source, &self.identity, applied, directory, &self.options)?;
+        let store = Store::of(database, state)?;
+        let maintenance = Maintenance::start(&store.database).map_err(OpenError::Thread)?;
+        Ok((store, maintenance))
+    }
+
+    /// Replaces the current store. The replaced database is closed and removed when the last read of
+    /// it ends.
+    fn switch_to(&mut self, store: Store, maintenance: Maintenance) -> Result<(), OpenError> {
+        self.directory.switch_to(store.database.directory())?;
+        self.shared.replace(Arc::clone(&store.database));
+        self.written = store.state;
+        self.unsynced_bytes = 0;
+        let replaced = std::mem::replace(&mut self.store, store).database;
+        std::mem::replace(&mut self.maintenance, maintenance).stop(&replaced);
+        replaced.directory().remove_when_dropped();
+        Ok(())
+    }
+
     fn output(&self, outcome: Outcome) -> Bytes {
         Output { revision: self.store.state.revision, outcome }.encode()
     }
@@ -134,7 +200,7 @@ impl KvStateMachine {
 
 impl Drop for KvStateMachine {
     fn drop(&mut self) {
-        self.sweeper.stop(&self.store.database);
+        self.maintenance.stop(&self.store.database);
     }
 }
 
@@ -160,12 +226,19 @@ impl StateMachine for KvStateMachine {
         );
         self.check_usable()?;
         self.store.state.applied = applied;
-        if let Err(error) = self.store.write() {
-            let failure = format!("writing a batch to the key-value store failed: {error}");
-            return Err(self.record_failure(&failure));
+        match self.store.write() {
+            Ok(bytes) => self.unsynced_bytes += bytes,
+            Err(error) => {
+                let failure = format!("writing a batch to the key-value store failed: {error}");
+                return Err(self.record_failure(&failure));
+            }
+        }
+        if self.unsynced_bytes >= SYNC_BYTES {
+            self.unsynced_bytes = 0;
+            self.maintenance.sync();
         }
         if self.store.state.compact_revision > self.written.compact_revision {
-            self.sweeper.sweep();
+            self.maintenance.sweep();
         }
         self.written = self.store.state;
         Ok(())
@@ -187,18 +260,36 @@ impl StateMachine for KvStateMachine {
 
     fn durable_applied(&mut self) -> Result<LogIndex, StorageFailure> {
         self.check_usable()?;
+        if let Some(error) = self.maintenance.sync_failure() {
+            let failure = error.to_owned();
+            return Err(self.record_failure(&failure));
+        }
         Ok(self.store.database.durable_applied())
     }
 
     fn capture(&mut self) -> Result<Box<dyn SnapshotSource>, StorageFailure> {
-        Err(StorageFailure { reason: "the key-value store does not capture its state".to_owned() })
+        self.check_usable()?;
+        match self.capture_written() {
+            Ok(captured) => Ok(Box::new(captured)),
+            Err(error) => Err(StorageFailure { reason: error.to_string() }),
+        }
     }
 
     fn restore(
         &mut self,
-        _applied: LogId,
-        _source: &mut dyn SnapshotSource,
+        applied: LogId,
+        source: &mut dyn SnapshotSource,
     ) -> Result<(), StorageFailure> {
-        Err(StorageFailure { reason: "the key-value store does not restore a state".to_owned() })
+        self.check_usable()?;
+        let restored = self.build_restored(applied, source);
+        let (store, maintenance) = restored.map_err(|error| {
+            let reason = format!("the key-value store keeps its earlier state: {error}");
+            StorageFailure { reason }
+        })?;
+        if let Err(error) = self.switch_to(store, maintenance) {
+            let failure = format!("switching to a restored key-value store failed: {error}");
+            return Err(self.record_failure(&failure));
+        }
+        Ok(())
     }
 }

@@ -10,15 +10,17 @@
 //! proposed; [`Rules`] hold every constant that decides what a command in the log does.
 //!
 //! [`KvStateMachine`] applies commands; [`KvReader`] reads on other threads. The `layout` module
-//! describes the records on disk.
+//! describes the records on disk, `snapshot::format` a captured state.
 
 mod apply;
+mod background;
 mod blob;
 mod budget;
 mod cached;
 mod command;
 mod cursor;
 mod database;
+mod directory;
 mod earlier_identity;
 mod encoding;
 mod error;
@@ -28,6 +30,7 @@ mod key;
 mod layout;
 mod limits;
 mod machine;
+mod maintenance;
 mod options;
 mod output;
 mod query;
@@ -35,9 +38,10 @@ mod reader;
 mod refusal;
 mod rules;
 mod session;
+mod shared;
+mod snapshot;
 mod staged;
 mod store;
-mod sweeper;
 mod txn;
 mod types;
 mod view;

@@ -9,6 +9,7 @@ use super::hash;
 use super::key::KeyRange;
 use super::query::{HashResult, Query, QueryResult, QueryResultBody, RangeRequest};
 use super::refusal::StoreRefusal;
+use super::shared::SharedDatabase;
 use super::staged::EMPTY;
 use super::types::Revision;
 use super::view::View;
@@ -17,10 +18,11 @@ use super::view::View;
 ///
 /// Each result is of one revision. For a read that must return every write acknowledged before it,
 /// the caller first waits until the node has applied those writes. The database stays open until
-/// every reader is dropped.
+/// every reader is dropped. After [`StateMachine::restore`](raft_core::ports::StateMachine::restore)
+/// new reads are of the restored state; a read that began before is of the earlier one.
 #[derive(Clone)]
 pub struct KvReader {
-    database: Arc<Database>,
+    shared: SharedDatabase,
 }
 
 impl fmt::Debug for KvReader {
@@ -30,18 +32,19 @@ impl fmt::Debug for KvReader {
 }
 
 impl KvReader {
-    pub(super) const fn new(database: Arc<Database>) -> Self {
-        Self { database }
+    pub(super) const fn new(shared: SharedDatabase) -> Self {
+        Self { shared }
     }
 
-    pub(super) fn database(&self) -> &Database {
-        &self.database
+    /// The database of one read.
+    pub(super) fn database(&self) -> Arc<Database> {
+        self.shared.get()
     }
 
     /// The newest revision that was flushed.
     #[must_use]
     pub fn revision(&self) -> Revision {
-        self.database.revision()
+        self.database().revision()
     }
 
     /// Executes a query.
@@ -60,18 +63,19 @@ impl KvReader {
     /// # Errors
     /// When the database fails.
     pub fn range(&self, request: &RangeRequest) -> Result<QueryResult, ReadError> {
-        if let Some(result) = self.newest_of_one_key(request)? {
+        let database = self.database();
+        if let Some(result) = newest_of_one_key(&database, request)? {
             return Ok(result);
         }
-        let snapshot = self.database.db().snapshot();
-        let state = self.database.state(Some(&snapshot))?;
+        let snapshot = database.db().snapshot();
+        let state = database.state(Some(&snapshot))?;
         let result_of = |body| QueryResult { revision: state.revision, body };
         if let Some(revision) = request.revision
             && let Err(refused) = state.check_revision(revision)
         {
             return Ok(result_of(QueryResultBody::Refused(refused)));
         }
-        let view = self.view(Some(&snapshot), state.compact_revision);
+        let view = view(&database, Some(&snapshot), state.compact_revision);
         let result = match view.range(request, None) {
             Ok(result) => result,
             Err(OperationError::Refused(refused)) => {
@@ -81,7 +85,7 @@ impl KvReader {
         };
         // A sweep removes versions in spite of snapshots. It raises this number before it removes
         // anything.
-        let swept = self.database.swept();
+        let swept = database.swept();
         if request.revision.is_some_and(|revision| revision < swept) {
             let refused = StoreRefusal::Compacted { compact_revision: swept };
             return Ok(result_of(QueryResultBody::Refused(refused)));
@@ -94,19 +98,20 @@ impl KvReader {
     /// # Errors
     /// When the database fails.
     pub fn hash(&self, revision: Option<Revision>) -> Result<QueryResult, ReadError> {
+        let database = self.database();
         loop {
-            let snapshot = self.database.db().snapshot();
-            let state = self.database.state(Some(&snapshot))?;
+            let snapshot = database.db().snapshot();
+            let state = database.state(Some(&snapshot))?;
             let result_of = |body| QueryResult { revision: state.revision, body };
             let revision = revision.unwrap_or(state.revision);
             if let Err(refused) = state.check_revision(revision) {
                 return Ok(result_of(QueryResultBody::Refused(refused)));
             }
             let compact_revision = state.compact_revision;
-            let view = self.view(Some(&snapshot), compact_revision);
+            let view = view(&database, Some(&snapshot), compact_revision);
             let hash = hash::hash(&view, compact_revision, revision)?;
             // Some of the versions may have been swept in the meantime: hash again without them.
-            if self.database.swept() <= compact_revision {
+            if database.swept() <= compact_revision {
                 let hash = HashResult { revision, compact_revision, hash };
                 return Ok(result_of(QueryResultBody::Hash(hash)));
             }
@@ -116,14 +121,14 @@ impl KvReader {
     /// The approximate number of keys.
     #[must_use]
     pub fn keys_estimate(&self) -> u64 {
-        self.database.property(Family::Current, "rocksdb.estimate-num-keys")
+        self.database().property(Family::Current, "rocksdb.estimate-num-keys")
     }
 
     /// The revision up to which the space of superseded versions has been freed since the store was
     /// opened, 0 if none has. It reaches the compact revision with a delay.
     #[must_use]
     pub fn swept_revision(&self) -> Revision {
-        self.database.sweep_ended()
+        self.database().sweep_ended()
     }
 
     /// Space that the store's files and write buffers take up, in bytes.
@@ -131,42 +136,40 @@ impl KvReader {
     pub fn size_bytes(&self) -> u64 {
         const PROPERTIES: [&str; 2] =
             ["rocksdb.total-sst-files-size", "rocksdb.size-all-mem-tables"];
+        let database = self.database();
         let families = [Family::Current, Family::History, Family::Sessions];
         families
             .into_iter()
-            .flat_map(|family| PROPERTIES.map(|name| self.database.property(family, name)))
+            .flat_map(|family| PROPERTIES.map(|name| database.property(family, name)))
             .sum()
     }
+}
 
-    /// The common case: one lookup without a snapshot. `None` if the request is of another kind, or
-    /// if a write began in the meantime, so that key and revision may be of different states.
-    fn newest_of_one_key(&self, request: &RangeRequest) -> Result<Option<QueryResult>, ReadError> {
-        let RangeRequest { range: KeyRange::Key(_), revision: None, .. } = request else {
-            return Ok(None);
-        };
-        let revision = self.database.revision();
-        let body = match self.view(None, Revision::ZERO).range(request, None) {
-            Ok(result) => QueryResultBody::Range(result),
-            Err(OperationError::Refused(refused)) => QueryResultBody::Refused(refused),
-            Err(OperationError::Failed(error)) => return Err(error),
-        };
-        if !self.database.is_still_at(revision) {
-            return Ok(None);
-        }
-        Ok(Some(QueryResult { revision, body }))
+/// The common case: one lookup without a snapshot. `None` if the request is of another kind, or if a
+/// write began in the meantime, so that key and revision may be of different states.
+fn newest_of_one_key(
+    database: &Database,
+    request: &RangeRequest,
+) -> Result<Option<QueryResult>, ReadError> {
+    let RangeRequest { range: KeyRange::Key(_), revision: None, .. } = request else {
+        return Ok(None);
+    };
+    let revision = database.revision();
+    let body = match view(database, None, Revision::ZERO).range(request, None) {
+        Ok(result) => QueryResultBody::Range(result),
+        Err(OperationError::Refused(refused)) => QueryResultBody::Refused(refused),
+        Err(OperationError::Failed(error)) => return Err(error),
+    };
+    if !database.is_still_at(revision) {
+        return Ok(None);
     }
+    Ok(Some(QueryResult { revision, body }))
+}
 
-    fn view<'a>(
-        &'a self,
-        snapshot: Option<&'a rocksdb::Snapshot<'a>>,
-        compact_revision: Revision,
-    ) -> View<'a> {
-        View {
-            database: &self.database,
-            snapshot,
-            current: &EMPTY,
-            history: &EMPTY,
-            compact_revision,
-        }
-    }
+fn view<'a>(
+    database: &'a Database,
+    snapshot: Option<&'a rocksdb::Snapshot<'a>>,
+    compact_revision: Revision,
+) -> View<'a> {
+    View { database, snapshot, current: &EMPTY, history: &EMPTY, compact_revision }
 }

@@ -1,20 +1,17 @@
 //! The state that commands read and change: the database and the changes staged above it.
 
 use std::ops::ControlFlow;
-use std::path::Path;
 use std::sync::Arc;
 
 use raft_core::LogIndex;
-use raft_storage::data_directory::DirectoryLock;
 use rocksdb::WriteBatch;
 
 use super::budget::Budget;
 use super::command::{DeleteRange, Put};
 use super::database::{Database, Family};
-use super::error::{OpenError, OperationError};
+use super::error::{OperationError, ReadError};
 use super::key::KeyValue;
 use super::layout::{STATE_KEY, State, Version};
-use super::options::KvOptions;
 use super::output::Deleted;
 use super::refusal::StoreRefusal;
 use super::rules::Rules;
@@ -33,15 +30,9 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// Opens the database in `path` or creates an empty one. `lock` is held until it is closed.
-    pub(super) fn open(
-        path: &Path,
-        options: &KvOptions,
-        lock: DirectoryLock,
-    ) -> Result<Self, OpenError> {
-        let (database, state) = Database::open(path, options, lock)?;
-        let sessions = Sessions::load(&database)
-            .map_err(|source| OpenError::Read { path: path.to_owned(), source })?;
+    /// The store of a database whose state record is `state`.
+    pub(super) fn of(database: Database, state: State) -> Result<Self, ReadError> {
+        let sessions = Sessions::load(&database)?;
         Ok(Self { database: Arc::new(database), staged: Staged::default(), sessions, state })
     }
 
@@ -134,12 +125,14 @@ impl Store {
         self.staged.bytes() + self.sessions.staged_bytes()
     }
 
-    /// Writes the staged changes in one atomic batch, without a sync.
-    pub(super) fn write(&mut self) -> Result<(), rocksdb::Error> {
-        self.database.write(self.batch(), &self.state)?;
+    /// Writes the staged changes in one atomic batch, without a sync. Returns its length in bytes.
+    pub(super) fn write(&mut self) -> Result<usize, rocksdb::Error> {
+        let batch = self.batch();
+        let bytes = batch.size_in_bytes();
+        self.database.write(batch, &self.state)?;
         self.staged.clear();
         self.sessions.written();
-        Ok(())
+        Ok(bytes)
     }
 
     fn batch(&self) -> WriteBatch {
