@@ -1,4 +1,4 @@
-//! Tests of both stores: the conformance suite, damaged disks, and crashes.
+//! Tests of the stores: the conformance suites, damaged disks, and crashes.
 #![allow(
     clippy::unwrap_used,
     clippy::result_large_err,
@@ -9,4 +9,6 @@
 mod crash;
 #[cfg(feature = "rocksdb")]
 mod damage;
+mod directory;
+mod snapshots;
 mod suite;

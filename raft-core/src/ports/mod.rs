@@ -6,6 +6,7 @@
 
 mod log_store;
 mod rate_limit;
+mod snapshot_store;
 mod snapshot_transfer;
 mod state_machine;
 mod transport;
@@ -14,6 +15,9 @@ pub use log_store::{
     BrokenMark, HardState, LogReader, LogReset, LogStore, Persist, Recovered, StoreError,
 };
 pub use rate_limit::RateLimit;
+pub use snapshot_store::{
+    SnapshotError, SnapshotMetadata, SnapshotReader, SnapshotStore, SnapshotWriter,
+};
 pub use snapshot_transfer::{
     IncomingSnapshot, OutgoingSnapshot, SnapshotOffer, SnapshotOutcome, SnapshotRefusal,
     SnapshotResponse, SnapshotTransfer,

@@ -1,4 +1,4 @@
-//! A suite of tests for any log store.
+//! A suite of tests for any log store; [`snapshots`] is one for any snapshot store.
 //!
 //! Implement [`StoreFactory`], which opens a store and reopens it on the same data, and add one
 //! line:
@@ -28,6 +28,7 @@
 mod changes;
 mod random;
 mod rules;
+pub mod snapshots;
 
 use raft_core::ports::LogStore;
 
@@ -80,6 +81,7 @@ macro_rules! __each_log_store_rule {
             reset_and_the_rest_of_its_change_are_one_change
             merged_resets_take_effect_in_order
             invalid_resets_are_refused_and_write_nothing
+            compaction_after_a_reset_keeps_its_membership
             reads_during_resets_find_no_gap
             memberships_are_recovered_with_their_indexes
             truncated_membership_is_removed

@@ -198,7 +198,7 @@ fn random_entry(generator: &mut Prng, term: u64, index: u64) -> Entry {
 }
 
 /// Prints the seed when a check fails.
-struct PrintSeedOnPanic(u64);
+pub(super) struct PrintSeedOnPanic(pub(super) u64);
 
 impl Drop for PrintSeedOnPanic {
     #[allow(clippy::print_stderr, reason = "a failing test prints how to repeat it")]

@@ -11,7 +11,8 @@ use raft_core::{
 use raft_storage::{MemLogStore, RocksLogStore, RocksOptions};
 use tempfile::TempDir;
 
-use crate::damage::{IDENTITY, copy_directory, write_ahead_log};
+use crate::damage::write_ahead_log;
+use crate::directory::{IDENTITY, copy_directory};
 
 fn id(term: u64, index: u64) -> LogId {
     LogId::new(Term(term), LogIndex(index))

@@ -14,13 +14,7 @@ use raft_storage::{FORMAT, OpenError, RocksLogStore, RocksOptions};
 use rocksdb::{DB, Options};
 use tempfile::TempDir;
 
-/// The identity of the logs in these tests.
-pub(crate) const IDENTITY: Identity = Identity {
-    cluster: ClusterId(0xc1),
-    group: GroupId(0),
-    node: NodeId(1),
-    incarnation: Incarnation(1),
-};
+use crate::directory::{IDENTITY, content};
 
 fn open(directory: &Path) -> Result<RocksLogStore, OpenError> {
     RocksLogStore::open(directory, IDENTITY, RocksOptions::default())
@@ -77,29 +71,6 @@ pub(crate) fn write_ahead_log(directory: &Path) -> PathBuf {
     let files = files.map(|file| file.expect("a file").path());
     let logs = files.filter(|path| path.extension().is_some_and(|end| end == "log"));
     logs.filter(|path| fs::metadata(path).unwrap().len() > 0).max().expect("a write-ahead log")
-}
-
-/// Copies a directory with everything in it.
-pub(crate) fn copy_directory(from: &Path, to: &Path) {
-    for (path, bytes) in content(from) {
-        let path = to.join(path.strip_prefix(from).expect("a file of the directory"));
-        fs::create_dir_all(path.parent().expect("has a parent")).expect("creates");
-        fs::write(path, bytes).expect("writes");
-    }
-}
-
-/// Every file of a directory with its content.
-fn content(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    for file in fs::read_dir(directory).expect("a directory") {
-        let path = file.expect("a file").path();
-        if path.is_dir() {
-            found.extend(content(&path));
-        } else {
-            found.insert(path.clone(), fs::read(&path).expect("a file"));
-        }
-    }
-    found
 }
 
 #[test]

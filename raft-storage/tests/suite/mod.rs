@@ -36,7 +36,7 @@ mod rocks {
     use raft_storage::{RocksLogStore, RocksOptions};
     use tempfile::TempDir;
 
-    use crate::damage::IDENTITY;
+    use crate::directory::IDENTITY;
 
     struct OnDisk {
         directory: TempDir,

@@ -1,6 +1,6 @@
 //! Rules about resets of the log to a base.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 use raft_core::ports::{LogStore, StoreError};
@@ -210,18 +210,43 @@ pub fn invalid_resets_are_refused_and_write_nothing<F: StoreFactory>(factory: &m
     }
 }
 
+/// A compaction after a reset keeps the membership of the reset, also without a restart between.
+pub fn compaction_after_a_reset_keeps_its_membership<F: StoreFactory>(factory: &mut F) {
+    let log = [entries(1, 1, 2), vec![membership(1, 3, &[1])], entries(1, 4, 9)].concat();
+    let mut store = open_with(factory, &[append(log)]);
+    let resets = [reset_keeping(id(1, 4), (2, &[1, 2])), reset_discarding(id(2, 20), (9, &[3]))];
+    for (reset, up_to, in_force) in
+        [(&resets[0], id(1, 6), voters_at(2, &[1, 2])), (&resets[1], id(2, 22), voters_at(9, &[3]))]
+    {
+        store.persist(std::slice::from_ref(reset)).expect("resets");
+        if up_to.term.get() == 2 {
+            store.persist(&[append(entries(2, 21, 23))]).expect("appends");
+        }
+        store.compact(up_to).expect("compacts");
+        drop(store);
+        let (reopened, recovered) = open(factory);
+        store = reopened;
+        let newest = recovered.memberships.iter().rfind(|(index, _)| *index <= up_to.index);
+        assert_eq!(newest, Some(&in_force), "compacted up to {up_to}");
+    }
+}
+
 /// A reader on another thread finds contiguous entries or none while the log is reset: the missing
 /// entries are no damage.
 pub fn reads_during_resets_find_no_gap<F: StoreFactory>(factory: &mut F) {
-    const ROUNDS: u64 = 60;
+    const ROUNDS: u64 = 100;
     let mut store = open_with(factory, &[append(entries(1, 1, 10))]);
     let mut reader = store.reader();
     let done = AtomicBool::new(false);
+    // The first entry of the log, which the next reset removes.
+    let oldest = AtomicU64::new(1);
     thread::scope(|scope| {
         scope.spawn(|| {
             while !done.load(Ordering::Acquire) {
-                for first in (1..=ROUNDS * 10).step_by(7) {
-                    let run = reader.read(LogIndex(first), LogIndex(u64::MAX), u64::MAX);
+                let oldest = oldest.load(Ordering::Acquire);
+                // The second one is after the base of the next reset.
+                for (first, bytes_max) in [(oldest, 1), (oldest + 7, u64::MAX), (oldest, 1)] {
+                    let run = reader.read(LogIndex(first), LogIndex(u64::MAX), bytes_max);
                     let run = run.expect("reads during resets");
                     for (at, found) in (first..).zip(run) {
                         assert_eq!(found, entry(found.term().get(), at));
@@ -237,6 +262,7 @@ pub fn reads_during_resets_find_no_gap<F: StoreFactory>(factory: &mut F) {
             store.persist(&[reset_discarding(base, (0, &[1]))]).expect("resets");
             let first = base.index.next().get();
             store.persist(&[append(entries(round, first, first + 9))]).expect("appends");
+            oldest.store(first, Ordering::Release);
         }
     });
 }
