@@ -47,15 +47,31 @@ impl TermRuns {
     /// Returns `id` if it does not continue the log or its term is lower than the last.
     #[inline]
     pub fn push(&mut self, id: LogId) -> Result<(), LogId> {
-        let last = self.last();
-        if id.index != self.last.next() || id.term < last.term {
+        if id.index == self.last.next() { self.push_up_to(id) } else { Err(id) }
+    }
+
+    /// Adds every index after the last up to this one, all with its term.
+    ///
+    /// # Errors
+    /// Returns `id` if its index is not after the last or its term is lower than the last.
+    #[inline]
+    pub fn push_up_to(&mut self, id: LogId) -> Result<(), LogId> {
+        if id.index <= self.last || id.term < self.last().term {
             return Err(id);
         }
         if self.runs.last().is_none_or(|&(_, term)| term != id.term) {
-            self.runs.push((id.index, id.term));
+            self.runs.push((self.last.next(), id.term));
         }
         self.last = id.index;
         Ok(())
+    }
+
+    /// The last entry of each run, ascending. [`TermRuns::push_up_to`] with each of them, after the
+    /// same base, gives an equal value.
+    pub fn ends(&self) -> impl Iterator<Item = LogId> {
+        let after = self.runs.iter().skip(1).map(|&(first, _)| first.previous());
+        let ends = after.chain([self.last]);
+        self.runs.iter().zip(ends).map(|(&(_, term), end)| LogId::new(term, end))
     }
 
     /// The term at an index: of the base, of a covered entry, or `None`.
@@ -128,6 +144,22 @@ mod tests {
             runs.push(id).expect("ascending");
         }
         runs
+    }
+
+    #[test]
+    fn the_ends_of_all_runs_give_the_same_terms() {
+        for terms in [&[][..], &[4], &[1, 1, 2, 2, 5], &[3, 3, 3]] {
+            let mut original = runs(terms);
+            for compacted in 0..=terms.len() as u64 {
+                original.compact(LogIndex(compacted));
+                let mut rebuilt = TermRuns::starting_after(original.base());
+                original.ends().for_each(|end| rebuilt.push_up_to(end).expect("ascending"));
+                assert_eq!(rebuilt, original);
+            }
+        }
+        let mut runs = runs(&[1, 2]);
+        assert!(runs.push_up_to(LogId::new(Term(2), LogIndex(2))).is_err(), "not after the last");
+        assert!(runs.push_up_to(LogId::new(Term(1), LogIndex(9))).is_err(), "a lower term");
     }
 
     #[test]

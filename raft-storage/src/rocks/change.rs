@@ -75,10 +75,15 @@ impl<'a> Change<'a> {
             && self.broken.is_none()
     }
 
+    /// About the bytes of all entries.
+    pub(super) fn entries_bytes(&self) -> u64 {
+        self.entries.iter().map(|entry| entry.weight_bytes()).sum()
+    }
+
     pub(super) fn bytes_expected(&self) -> usize {
         const SMALL_RECORDS_BYTES: usize = 256;
-        let entries: u64 = self.entries.iter().map(|entry| entry.weight_bytes()).sum();
-        usize::try_from(entries).unwrap_or(0).saturating_add(SMALL_RECORDS_BYTES)
+        let entries = usize::try_from(self.entries_bytes()).unwrap_or(0);
+        entries.saturating_add(SMALL_RECORDS_BYTES)
     }
 }
 

@@ -14,6 +14,8 @@ pub(super) const IDENTITY: &[u8] = b"identity";
 pub(super) const HARD_STATE: &[u8] = b"hard_state";
 /// The base and the newest membership at or before it.
 pub(super) const BASE: &[u8] = b"base";
+/// The terms and memberships of the log up to an entry.
+pub(super) const SUMMARY: &[u8] = b"summary";
 /// The broken mark.
 pub(super) const BROKEN: &[u8] = b"broken";
 

@@ -22,6 +22,7 @@
 //! | `default` | `identity` | format and identity, as in the file |
 //! | `default` | `hard_state` | the hard state |
 //! | `default` | `base` | the base, and the newest membership at or before it |
+//! | `default` | `summary` | the terms and memberships of the log up to an entry |
 //! | `default` | `broken` | the broken mark, if there is one |
 //! | `log` | index of the first entry, 8 bytes, big-endian | a run of entries |
 //!
@@ -44,6 +45,12 @@
 //! record in the same batch. A reset that keeps no entry removes all records and writes one with an
 //! empty entry at the base, in the same batch, so that a record with the base is always there.
 //!
+//! # Recovery
+//! The summary is written with every persist that removes entries, and once after some megabytes of
+//! entries, in the batch of these entries. If the log holds the last entry that it covers, the
+//! recovery reads only the entries after it. The opening of a log then takes the same time whatever
+//! its length.
+//!
 //! # Durability
 //! [`persist`](LogStore::persist) merges all its changes into one write batch, written with one
 //! sync of the write-ahead log. On return the batch is durable; after a crash it is either complete
@@ -65,6 +72,7 @@ mod persist;
 mod read;
 mod record;
 mod recover;
+mod summary;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -83,7 +91,8 @@ use crate::outline::LogOutline;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RocksOptions {
     /// Bytes of entries that are kept in memory and in the write-ahead log before they are written
-    /// to a table file. A larger value means fewer files and a longer recovery after a crash.
+    /// to a table file. A larger value means fewer files and a longer recovery after a crash. The
+    /// log is summarized each time that a quarter of this value was written.
     pub write_buffer_bytes: usize,
     /// A persist starts a new record once the current one has reached this number of bytes. A read
     /// or truncation in the middle of a record costs as much as the whole record.
@@ -127,6 +136,8 @@ struct Log {
     outline: LogOutline,
     /// All memberships in the log, ascending, and the newest at or before the base.
     memberships: Vec<(LogIndex, Membership)>,
+    /// Bytes of the entries after the last summary.
+    unsummarized_bytes: u64,
     /// Packs entries; reused to keep its buffer.
     writer: record::RecordWriter,
 }
@@ -134,7 +145,7 @@ struct Log {
 impl LogStore for RocksLogStore {
     fn recover(&mut self) -> Result<Recovered, StoreError> {
         self.shared.check_usable()?;
-        let recovered = self.shared.recover()?;
+        let (recovered, unsummarized_bytes) = self.shared.recover()?;
         self.shared.base.store(recovered.base.index.get(), Ordering::Release);
         self.log = Some(Log {
             outline: LogOutline {
@@ -142,6 +153,7 @@ impl LogStore for RocksLogStore {
                 hard_state: recovered.hard_state,
             },
             memberships: recovered.memberships.clone(),
+            unsummarized_bytes,
             writer: record::RecordWriter::default(),
         });
         Ok(recovered)
@@ -150,7 +162,7 @@ impl LogStore for RocksLogStore {
     fn persist(&mut self, changes: &[Persist]) -> Result<(), StoreError> {
         self.shared.check_usable()?;
         let log = self.log.as_mut().ok_or_else(not_recovered)?;
-        let outcome = persist::persist(&self.shared, log, changes, self.options.record_bytes_max);
+        let outcome = persist::persist(&self.shared, log, changes, &self.options);
         self.shared.poison_on_error(outcome)
     }
 

@@ -8,7 +8,8 @@ use rocksdb::{WriteBatch, WriteOptions};
 
 use super::change::Change;
 use super::record::RecordWriter;
-use super::{Log, Shared, keys};
+use super::summary::SummaryRecord;
+use super::{Log, RocksOptions, Shared, keys};
 
 /// Options of writes that wait for the sync.
 pub(super) fn synced() -> WriteOptions {
@@ -22,7 +23,7 @@ pub(super) fn persist(
     shared: &Shared,
     log: &mut Log,
     changes: &[Persist],
-    record_bytes_max: usize,
+    options: &RocksOptions,
 ) -> Result<(), StoreError> {
     let durable_last = log.outline.terms.last().index;
     changes.iter().try_for_each(|change| log.outline.admit(change))?;
@@ -36,7 +37,9 @@ pub(super) fn persist(
     }
     let at_base = change.entry_at_base();
     let entries = at_base.iter().chain(change.entries.iter().copied());
-    append(shared, &mut batch, entries, record_bytes_max, &mut log.writer)?;
+    append(shared, &mut batch, entries, options.record_bytes_max, &mut log.writer)?;
+    update_memberships(log, &change);
+    summarize(&mut batch, log, &change, options);
     if let Some(base) = &change.base {
         batch.put(keys::BASE, keys::encode(keys::BASE, base));
         // Before the batch removes entries: a reader that misses them then finds the new base.
@@ -50,7 +53,6 @@ pub(super) fn persist(
     }
     let written = shared.db.write_opt(batch, &synced());
     written.map_err(|error| shared.failed("writing to the log", error))?;
-    update_memberships(log, &change);
     match &change.base {
         Some(base) => shared.drop_files_before(base.base.index),
         None => Ok(()),
@@ -93,6 +95,16 @@ fn append<'a>(
     }
     put(writer);
     Ok(())
+}
+
+/// Writes a summary of the changed log, if the last one no longer applies or covers too little.
+fn summarize(batch: &mut WriteBatch, log: &mut Log, change: &Change<'_>, options: &RocksOptions) {
+    log.unsummarized_bytes += change.entries_bytes();
+    let removes_entries = change.truncate_from.is_some() || change.base.is_some();
+    if removes_entries || log.unsummarized_bytes >= options.write_buffer_bytes as u64 / 4 {
+        batch.put(keys::SUMMARY, keys::encode(keys::SUMMARY, &SummaryRecord::of(log)));
+        log.unsummarized_bytes = 0;
+    }
 }
 
 fn update_memberships(log: &mut Log, change: &Change<'_>) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use raft_core::ports::{LogReader, StoreError};
-use raft_core::{Entry, LogIndex};
+use raft_core::{Entry, LogId, LogIndex};
 use rocksdb::{DBRawIterator, ReadOptions};
 use serde::de::DeserializeOwned;
 
@@ -86,6 +86,18 @@ impl Shared {
             return Ok(None);
         }
         Ok(record.head_before(from)?.map(|head| (record.first(), head)))
+    }
+
+    /// The term and index of the entry with this index; `None` if no record contains it.
+    pub(super) fn id_at(&self, index: LogIndex) -> Result<Option<LogId>, StoreError> {
+        let records = self.records_from(index);
+        let Some(record) = records.current()? else { return Ok(None) };
+        if index < record.first() || index > record.last() {
+            return Ok(None);
+        }
+        let offset = usize::try_from(index.distance_from(record.first())).unwrap_or(usize::MAX);
+        let frame = record.frames().nth(offset).transpose()?;
+        frame.map(|frame| Ok(frame.check()?.id)).transpose()
     }
 
     /// The records beginning with the one that contains `index`, or with an earlier one if none

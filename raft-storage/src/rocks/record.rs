@@ -216,6 +216,11 @@ pub(super) struct CheckedFrame<'a> {
 }
 
 impl CheckedFrame<'_> {
+    /// The length of the frame.
+    pub(super) const fn len_bytes(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
     /// The entry, its command copied out of the record.
     pub(super) fn entry(&self) -> Result<Entry, StoreError> {
         let payload = match self.kind() {

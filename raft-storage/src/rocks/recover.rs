@@ -1,7 +1,7 @@
-//! Reading the whole log once, when it is opened.
+//! Reading the log once, when it is opened: the entries after its summary.
 
 use raft_core::ports::StoreError;
-use raft_core::{HardState, LogIndex, Membership, Recovered, TermRuns};
+use raft_core::{HardState, LogId, LogIndex, Recovered, TermRuns};
 
 use super::compact::BaseRecord;
 use super::read::gap;
@@ -12,11 +12,12 @@ use super::{Shared, keys};
 const PROGRESS_ENTRIES: u64 = 1_000_000;
 
 impl Shared {
-    /// Reads all records, verifies every checksum, and checks that entries are contiguous.
+    /// Reads the records after the summary, verifies their checksums, and checks that entries are
+    /// contiguous. Those before are verified when they are read.
     ///
     /// One record is in memory at a time. Nothing is written, so a crash during recovery has no
-    /// effect.
-    pub(super) fn recover(&self) -> Result<Recovered, StoreError> {
+    /// effect. Returns the bytes of the entries that were read, too.
+    pub(super) fn recover(&self) -> Result<(Recovered, u64), StoreError> {
         let BaseRecord { base, membership } = self.small_record(keys::BASE)?.unwrap_or_default();
         let mut recovered = Recovered {
             hard_state: self.small_record(keys::HARD_STATE)?.unwrap_or_default(),
@@ -25,23 +26,45 @@ impl Shared {
             memberships: membership.into_iter().collect(),
             broken: self.small_record(keys::BROKEN)?,
         };
-        self.recover_entries(&mut recovered)?;
+        self.check_base(base)?;
+        if let Some((terms, memberships)) = self.summarized(base) {
+            recovered.terms = terms;
+            recovered.memberships.extend(memberships);
+        }
+        let summarized = recovered.terms.last();
+        let read_bytes = self.recover_entries(&mut recovered)?;
+        check_memberships(&recovered)?;
         check_hard_state(&recovered)?;
         let last = recovered.terms.last();
-        tracing::info!(directory = %self.directory.display(), %base, %last, "log recovered");
-        Ok(recovered)
+        let directory = self.directory.display();
+        tracing::info!(%directory, %base, %summarized, %last, "log recovered");
+        Ok((recovered, read_bytes))
     }
 
-    fn recover_entries(&self, recovered: &mut Recovered) -> Result<(), StoreError> {
-        let base = recovered.base;
-        let mut records = self.records_from(base.index);
-        let mut base_seen = base.index == LogIndex::ZERO;
+    fn check_base(&self, base: LogId) -> Result<(), StoreError> {
+        if base.index == LogIndex::ZERO {
+            return Ok(());
+        }
+        match self.id_at(base.index)? {
+            Some(found) if found == base => Ok(()),
+            Some(found) => {
+                Err(contradiction(format!("the base is {base}, but the entry there is {found}")))
+            }
+            None => Err(gap(base.index, base.index.next())),
+        }
+    }
+
+    /// Reads the entries after those that are known. Returns their bytes.
+    fn recover_entries(&self, recovered: &mut Recovered) -> Result<u64, StoreError> {
+        let known = recovered.terms.last().index;
+        let mut records = self.records_from(known);
+        let mut read_bytes = 0;
         while let Some(record) = records.current()? {
             let expected = recovered.terms.last().index.next();
             if record.first() > expected {
                 return Err(gap(expected, record.first()));
             }
-            if record.first() < expected && record.first() > base.index {
+            if record.first() < expected && record.first() > known {
                 return Err(contradiction(format!(
                     "the record of entry {} overlaps the one before it",
                     record.first()
@@ -49,20 +72,15 @@ impl Shared {
             }
             for frame in record.frames() {
                 let frame = frame?;
-                if frame.index() < base.index {
-                    continue;
-                }
-                let frame = frame.check()?;
-                if frame.id.index == base.index {
-                    base_seen = true;
-                    check_base(&frame, recovered)?;
-                } else {
+                if frame.index() > known {
+                    let frame = frame.check()?;
+                    read_bytes += frame.len_bytes();
                     recover_entry(&frame, recovered)?;
                 }
             }
             records.advance();
         }
-        if base_seen { Ok(()) } else { Err(gap(base.index, base.index.next())) }
+        Ok(read_bytes)
     }
 }
 
@@ -71,7 +89,6 @@ fn recover_entry(frame: &CheckedFrame<'_>, recovered: &mut Recovered) -> Result<
         contradiction(format!("entry {id} follows entry {}", recovered.terms.last()))
     })?;
     if let Some(membership) = frame.membership()? {
-        check_membership(&membership, frame)?;
         recovered.memberships.push((frame.id.index, membership));
     }
     let count = frame.id.index.distance_from(recovered.base.index);
@@ -81,18 +98,10 @@ fn recover_entry(frame: &CheckedFrame<'_>, recovered: &mut Recovered) -> Result<
     Ok(())
 }
 
-fn check_base(frame: &CheckedFrame<'_>, recovered: &Recovered) -> Result<(), StoreError> {
-    if frame.id == recovered.base {
-        return Ok(());
-    }
-    Err(contradiction(format!(
-        "the base is {}, but the entry there is {}",
-        recovered.base, frame.id
-    )))
-}
-
-fn check_membership(membership: &Membership, frame: &CheckedFrame<'_>) -> Result<(), StoreError> {
-    membership.check().map_err(|error| contradiction(format!("entry {}: {error}", frame.id)))
+fn check_memberships(recovered: &Recovered) -> Result<(), StoreError> {
+    recovered.memberships.iter().try_for_each(|(index, membership)| {
+        membership.check().map_err(|error| contradiction(format!("membership {index}: {error}")))
+    })
 }
 
 /// A node stores a term before, or together with, entries of that term, and a commit index only

@@ -1,5 +1,7 @@
 //! The store on disk with damaged, missing or foreign files.
 
+mod summary;
+
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
