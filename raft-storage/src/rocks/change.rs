@@ -3,7 +3,7 @@
 use raft_core::ports::LogReset;
 use raft_core::{BrokenMark, Entry, HardState, LogIndex, Persist};
 
-use super::compact::BaseRecord;
+use super::base::BaseRecord;
 
 /// Several changes merged into one. Entries that a later change removes are not written.
 #[derive(Debug, Default)]

@@ -3,19 +3,10 @@
 use std::sync::atomic::Ordering;
 
 use raft_core::ports::StoreError;
-use raft_core::{LogId, LogIndex, Membership};
-use serde::{Deserialize, Serialize};
+use raft_core::{LogId, LogIndex};
 
+use super::base::BaseRecord;
 use super::{Log, Shared, keys, persist};
-
-/// What is stored about the prefix that the log does not hold.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub(super) struct BaseRecord {
-    /// The last compacted entry, or the base of the last reset.
-    pub(super) base: LogId,
-    /// The newest membership at or before it.
-    pub(super) membership: Option<(LogIndex, Membership)>,
-}
 
 /// Makes an entry of the log its base.
 ///

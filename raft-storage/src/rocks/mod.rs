@@ -64,6 +64,7 @@
 //! return, so it was never acknowledged. Damage before the final record fails the opening: later
 //! records were synced, and ignoring them would lose votes and acknowledged entries.
 
+mod base;
 mod change;
 mod compact;
 mod keys;

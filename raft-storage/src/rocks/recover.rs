@@ -3,7 +3,7 @@
 use raft_core::ports::StoreError;
 use raft_core::{HardState, LogId, LogIndex, Recovered, TermRuns};
 
-use super::compact::BaseRecord;
+use super::base::BaseRecord;
 use super::read::gap;
 use super::record::CheckedFrame;
 use super::{Shared, keys};

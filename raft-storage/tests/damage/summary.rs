@@ -1,5 +1,7 @@
 //! The summary of the log: used only if it is right.
 
+use std::slice::from_ref;
+
 use raft_core::ports::{LogReset, LogStore, StoreError};
 use raft_core::{
     Entry, LogId, LogIndex, Membership, NodeId, Payload, Persist, PersistId, Recovered, Term,
@@ -114,7 +116,7 @@ fn summary_is_right_after_every_kind_of_change() {
     };
     check("a compaction", &|store| store.compact(id(1, 25)).expect("compacts"));
     let truncated = Persist { truncate_from: Some(LogIndex(50)), ..append(4, 50) };
-    check("a truncation", &|store| store.persist(&[truncated.clone()]).expect("persists"));
+    check("a truncation", &|store| store.persist(from_ref(&truncated)).expect("persists"));
     check("appends again", &|store| {
         for index in 51..=120 {
             store.persist(&[append(5, index)]).expect("persists");
@@ -125,7 +127,7 @@ fn summary_is_right_after_every_kind_of_change() {
         let membership = (LogIndex(7), voters(&[7]));
         let reset = LogReset { base: id(5, index), membership, keeps_later_entries };
         let change = Persist { reset: Some(reset), ..append(6, index + 1) };
-        check("a reset", &|store| store.persist(&[change.clone()]).expect("persists"));
+        check("a reset", &|store| store.persist(from_ref(&change)).expect("persists"));
         check("a compaction", &|store| store.compact(id(6, index + 1)).expect("compacts"));
     }
 }

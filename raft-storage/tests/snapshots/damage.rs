@@ -35,12 +35,13 @@ fn open(directory: &Path) -> FileSnapshotStore {
     FileSnapshotStore::open(directory, IDENTITY).expect("opens")
 }
 
-/// Receives a snapshot completely.
-fn receive(store: &FileSnapshotStore, data: &[u8]) {
+/// Receives a snapshot completely. Returns the offset at which the reception began.
+fn receive(store: &FileSnapshotStore, data: &[u8]) -> u64 {
     let mut writer = store.receive(&metadata(data)).expect("begins or continues");
-    let offset = writer.offset() as usize;
-    writer.write(&data[offset..]).expect("writes");
+    let offset = writer.offset();
+    writer.write(&data[offset as usize..]).expect("writes");
     assert_eq!(writer.finish().expect("publishes"), metadata(data));
+    offset
 }
 
 /// All data of the snapshot; the error if it is damaged.
@@ -245,9 +246,7 @@ fn reception_cut_at_any_byte_continues_and_completes() {
         cut(&directory.path().join(&name), length);
         let store = open(directory.path());
         assert_eq!((store.list(), store.damaged()), (vec![], &[][..]), "cut to {length}");
-        let offset = store.receive(&metadata(&data)).expect("continues").offset();
-        assert_eq!(offset, chunks * CHUNK_BYTES as u64, "cut to {length}");
-        receive(&store, &data);
+        assert_eq!(receive(&store, &data), chunks * CHUNK_BYTES as u64, "cut to {length}");
         assert!(read(&store, metadata(&data).last).as_ref() == Ok(&data), "cut to {length}");
     }
 }
@@ -265,11 +264,9 @@ fn flipped_bit_in_a_reception_never_reaches_the_snapshot() {
         copy_directory(original.path(), directory.path());
         flip(&directory.path().join(&name), bit);
         let store = open(directory.path());
-        let offset = store.receive(&metadata(&data)).expect("continues").offset();
         let damaged_chunk = (bit / 8).saturating_sub(header) / (CHUNK_BYTES as u64 + 4);
         let intact = if bit / 8 < header { 0 } else { damaged_chunk * CHUNK_BYTES as u64 };
-        assert_eq!(offset, intact, "bit {bit}");
-        receive(&store, &data);
+        assert_eq!(receive(&store, &data), intact, "bit {bit}");
         assert!(read(&store, metadata(&data).last).as_ref() == Ok(&data), "bit {bit}");
     }
 }
@@ -285,9 +282,7 @@ fn snapshot_is_published_by_its_name() {
         let store = open(directory.path());
         assert_eq!((store.list(), store.damaged()), (vec![], &[][..]), "{extension}");
         assert_eq!(unpublished.exists(), extension == "received", "a draft is removed");
-        let continued = store.receive(&metadata(&data)).expect("continues").offset();
-        assert_eq!(continued, offset, "{extension}");
-        receive(&store, &data);
+        assert_eq!(receive(&store, &data), offset, "{extension}");
     }
 }
 
