@@ -60,7 +60,7 @@ fn leased_read_needs_no_messages_until_the_lease_ends() {
 }
 
 #[test]
-fn reads_without_the_wish_for_a_lease_are_confirmed_by_a_round() {
+fn linearizable_reads_are_confirmed_by_a_round_although_the_leader_has_a_lease() {
     let mut c = cluster("a linearizable read does not depend on clocks");
     c.elect(1);
     let read = c.read(1);

@@ -54,7 +54,7 @@ pub struct Settings {
 ///
 /// A lease counts from the time at which the leader began a round that a quorum has acknowledged, and
 /// lasts `election_timeout_min - clock_drift_max`. A node with contact with a leader grants no vote,
-/// and does not campaign, within `election_timeout_min`. Since it forgets the contact when it stops,
+/// and does not campaign, within `election_timeout_min`. Since the contact is lost when it stops,
 /// it grants none within `election_timeout_min` of a restart either.
 ///
 /// # What the host must provide

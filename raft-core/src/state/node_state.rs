@@ -1,6 +1,7 @@
 //! The parts of a node that outlast its roles, and how they act together.
 
 mod ending_transfer;
+mod random;
 mod vote_withholding;
 
 use alloc::vec::Vec;
@@ -26,9 +27,7 @@ use crate::message::{Body, Message, MessageRefusal, Rpc};
 use crate::ports::{BrokenMark, Persist, Recovered};
 use crate::prng::Prng;
 use crate::recovery::RecoveryError;
-use crate::types::{
-    Incarnation, LogId, LogIndex, NodeId, PersistId, ReadIndexId, RequestId, Term, Timestamp,
-};
+use crate::types::{Incarnation, LogId, LogIndex, NodeId, PersistId, RequestId, Term, Timestamp};
 
 /// The state of a node that does not depend on its role.
 #[derive(Clone, Debug)]
@@ -186,20 +185,6 @@ impl NodeState {
     /// The time of the current step.
     pub(crate) const fn now(&self) -> Timestamp {
         self.now
-    }
-
-    /// A random election timeout from now on, in `[min, 2 * min)` (Raft §5.2).
-    pub(crate) fn draw_election_deadline(&mut self) -> Timestamp {
-        let min = self.config.election_timeout_min;
-        let min_nanos = u64::try_from(min.as_nanos()).unwrap_or(u64::MAX);
-        let extra = Duration::from_nanos(self.prng.below(min_nanos));
-        self.now.after(min).after(extra)
-    }
-
-    /// A number for a request for the read index. Random, so that it differs from the numbers that
-    /// this node drew before a restart.
-    pub(crate) const fn draw_read_index_id(&mut self) -> ReadIndexId {
-        ReadIndexId(self.prng.next_u64())
     }
 }
 
