@@ -146,6 +146,11 @@ impl Peer {
             if new.quic.close_reason().is_some() {
                 return Selection::Closed;
             }
+            // The admitted incarnation was changed after the hello was checked. The next dial gets
+            // the reason.
+            if new.outdated(state.admitted, None).is_some() {
+                return Selection::Superfluous;
+            }
             let offers = state.offered.is_some_and(|overdue_at| Instant::now() < overdue_at);
             let own_offer_decides = offers && own < self.node && new.dialled_by != own;
             let current_stays =
