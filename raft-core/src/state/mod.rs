@@ -12,6 +12,7 @@ mod node_state;
 mod outbox;
 mod persists;
 mod snapshots;
+mod store_reads;
 mod term;
 mod transfer;
 

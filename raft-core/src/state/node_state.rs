@@ -20,7 +20,7 @@ use crate::config::{ApplyFailurePolicy, Config};
 use crate::effect::{Effect, HaltReason, Outcome, Refusal, Response};
 use crate::entry::{Entry, Payload};
 use crate::event::Event;
-use crate::input::{ApplyFailure, EntriesFetched};
+use crate::input::ApplyFailure;
 use crate::log::{Log, LogChange};
 use crate::membership::Membership;
 use crate::message::{Body, Message, MessageRefusal, Rpc};
@@ -41,7 +41,7 @@ pub(crate) struct NodeState {
     incarnations: Incarnations,
     pub(super) apply: ApplyQueue,
     pub(super) snapshots: Snapshots,
-    fetches: Fetches,
+    pub(super) fetches: Fetches,
     outbox: Outbox,
     pub(super) persists: Persists,
     transfer: EndingTransfer,
@@ -166,7 +166,7 @@ impl NodeState {
     }
 
     /// The last entry that is committed and durable here.
-    fn ready_to_apply(&self) -> LogIndex {
+    pub(super) fn ready_to_apply(&self) -> LogIndex {
         self.commit_index().min(self.log.persisted())
     }
 }
@@ -382,29 +382,6 @@ impl NodeState {
     /// Reports that the node stops.
     pub(crate) fn halt(&mut self, reason: HaltReason) {
         self.effects.push(Effect::Halt(reason));
-    }
-}
-
-/// Entries that are read back from the store.
-impl NodeState {
-    /// Requests the next entries for a follower, unless its earlier request is pending.
-    pub(crate) fn fetch_for_follower(&mut self, follower: NodeId, from: LogIndex) {
-        let limits = &self.config.limits;
-        let request = self.fetches.request_for_follower(follower, from, &self.log, limits);
-        self.effects.extend(request.map(Effect::FetchEntries));
-    }
-
-    /// The store reported the result of a fetch. Returns the followers that waited for it.
-    pub(crate) fn on_entries_fetched(&mut self, fetched: &EntriesFetched) -> Vec<NodeId> {
-        let ready = self.ready_to_apply();
-        self.effects.extend(self.apply.on_entries_fetched(&self.log, ready, fetched));
-        self.fetches.complete(fetched.id)
-    }
-
-    /// An append or a heartbeat is processed: entries for the state machine that the store did not
-    /// return are requested again.
-    pub(crate) const fn retry_failed_fetch(&mut self) {
-        self.apply.retry_failed_fetch();
     }
 }
 
