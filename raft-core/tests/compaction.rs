@@ -1,4 +1,4 @@
-//! What is compacted, and what is kept for whom (Raft §7).
+//! What is compacted, and what is kept for which follower (Raft §7).
 
 use raft_core::{Entry, LogId, Settings};
 use raft_testkit::{Cluster, Crash};

@@ -245,7 +245,7 @@ fn entries_after_the_snapshot_stay() {
     c.expect_base(1, 3);
     c.heartbeat(1);
     c.deliver_until(sent(install_snapshot().to(3)));
-    c.section("the appends arrive before the snapshot, which then lies inside the log")
+    c.section("the appends arrive before the snapshot, whose last entry is in the log then")
         .tests(&["snapshots/suffix_kept"]);
     c.hold(install_snapshot());
     c.disk_by_hand(3);
@@ -517,7 +517,7 @@ fn snapshot_ends_the_failure_of_a_state_machine() {
     c.expect_converged();
 }
 
-/// A snapshot of a deposed leader deposes nobody and is not installed: its term is refused.
+/// A snapshot of a deposed leader has no effect: its term is refused.
 #[test]
 fn snapshot_of_a_deposed_leader_is_not_installed() {
     let mut c = cluster_with_compacted_log(Cluster::new(3), 3);

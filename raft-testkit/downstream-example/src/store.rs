@@ -2,8 +2,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use raft_core::ports::{LogReader, LogStore, StoreError};
 use raft_core::{
-    BrokenMark, Entry, HardState, LogId, LogIndex, Membership, Payload, Persist, Recovered,
-    TermRuns,
+    BrokenMark, Entry, HardState, LogId, LogIndex, LogReset, Membership, Payload, Persist,
+    Recovered, TermRuns,
 };
 
 /// A log store in a vector. Stores made by [`VecStore::reopen`] share their data.
@@ -139,8 +139,27 @@ impl Pages {
         self.entries.last().map_or(self.base, |entry| entry.id)
     }
 
+    fn reset(&mut self, reset: &LogReset) -> Result<(), StoreError> {
+        let LogReset { base, membership, keeps_later_entries } = reset;
+        let continues = !keeps_later_entries || self.terms().contains(*base);
+        if base.index < self.base.index || membership.0 > base.index || !continues {
+            return Err(StoreError::Invalid(format!("cannot reset the log to {base}")));
+        }
+        if *keeps_later_entries {
+            self.entries.retain(|entry| entry.index() > base.index);
+        } else {
+            self.entries.clear();
+        }
+        self.base = *base;
+        self.base_membership = Some(membership.clone());
+        Ok(())
+    }
+
     fn make(&mut self, change: &Persist) -> Result<(), StoreError> {
         let invalid = |what: &str| Err(StoreError::Invalid(what.to_owned()));
+        if let Some(reset) = &change.reset {
+            self.reset(reset)?;
+        }
         if let Some(from) = change.truncate_from {
             let replaced = change.entries.first().is_some_and(|entry| entry.index() == from);
             let inside = from > self.base.index && from <= self.last().index.next();
