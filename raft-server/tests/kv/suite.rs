@@ -49,14 +49,14 @@ impl Drop for PoweredStore {
     fn drop(&mut self) {
         self.machine = None;
         let Some((synced, length)) = &self.synced else { return };
-        for log in logs(synced.parent().unwrap()) {
-            let left = match log.cmp(synced) {
-                std::cmp::Ordering::Less => continue,
-                std::cmp::Ordering::Equal => *length,
-                std::cmp::Ordering::Greater => 0,
-            };
-            fs::OpenOptions::new().write(true).open(&log).unwrap().set_len(left).unwrap();
-        }
+        let mut logs = logs(synced.parent().unwrap());
+        logs.sort_unstable();
+        // RocksDB has synced every log but the newest: a flush of one column family, as the
+        // sweeper causes, begins a new log and syncs the earlier ones, so that no column family is
+        // ahead of the others after a crash.
+        let Some(newest) = logs.pop() else { return };
+        let left = if newest == *synced { *length } else { 0 };
+        fs::OpenOptions::new().write(true).open(&newest).unwrap().set_len(left).unwrap();
     }
 }
 
