@@ -141,7 +141,11 @@ impl Pages {
 
     fn reset(&mut self, reset: &LogReset) -> Result<(), StoreError> {
         let LogReset { base, membership, keeps_later_entries } = reset;
-        let continues = !keeps_later_entries || self.terms().contains(*base);
+        let continues = if *keeps_later_entries {
+            self.terms().contains(*base)
+        } else {
+            base.index >= self.hard_state.commit
+        };
         if base.index < self.base.index || membership.0 > base.index || !continues {
             return Err(StoreError::Invalid(format!("cannot reset the log to {base}")));
         }
