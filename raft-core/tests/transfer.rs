@@ -426,9 +426,10 @@ fn target_with_a_stalled_disk_declines() {
 #[test]
 fn only_the_leader_of_the_term_can_request_a_campaign() {
     let mut node = Single::new(Membership::of_voters([1, 2, 3].map(NodeId)));
-    node.receive(2, 1, Body::TimeoutNow(TimeoutNow { last_log: entry(1) }));
-    assert_eq!((node.node.role(), node.node.term()), (RoleKind::Follower, Term(1)));
-    assert_eq!(node.sent().count(), 0);
+    node.receive(2, 1, append_of(entry(1)));
+    node.receive(3, 1, Body::TimeoutNow(TimeoutNow { last_log: entry(1) }));
+    let state = (node.node.role(), node.node.term());
+    assert_eq!(state, (RoleKind::Follower, Term(1)), "node 2 leads the term");
 }
 
 /// An append with this entry alone.
