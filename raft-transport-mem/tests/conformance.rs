@@ -1,13 +1,23 @@
 //! The suite that every transport passes.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use raft_core::ports::{Inbox, PeerAddress};
 use raft_core::{ClusterId, NodeId};
 use raft_testkit::suite::transport::{TestNode, TransportFactory};
 use raft_transport_mem::{Hub, MemNode, MemTransport};
 
-struct OneHub(Hub);
+struct OneHub {
+    hub: Hub,
+    made: Instant,
+}
+
+impl OneHub {
+    fn new() -> Self {
+        Self { hub: Hub::new(), made: Instant::now() }
+    }
+}
 
 impl TransportFactory for OneHub {
     type Transport = MemTransport;
@@ -17,12 +27,16 @@ impl TransportFactory for OneHub {
 
     fn start(&mut self, node: TestNode, inbox: Arc<dyn Inbox>) -> Arc<MemTransport> {
         let TestNode { node, incarnation, bootstrap_fingerprint } = node;
-        Arc::new(self.0.join(MemNode { node, incarnation, bootstrap_fingerprint }, inbox))
+        Arc::new(self.hub.join(MemNode { node, incarnation, bootstrap_fingerprint }, inbox))
     }
 
     fn corrupt_snapshots(&mut self, from: NodeId, to: NodeId) -> bool {
-        self.0.corrupt_snapshots(from, to);
+        self.hub.corrupt_snapshots(from, to);
         true
+    }
+
+    fn now(&mut self) -> Duration {
+        self.made.elapsed()
     }
 
     fn address(&mut self, node: NodeId) -> PeerAddress {
@@ -30,4 +44,4 @@ impl TransportFactory for OneHub {
     }
 }
 
-raft_testkit::transport_suite!(OneHub(Hub::new()));
+raft_testkit::transport_suite!(OneHub::new());

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use raft_core::ports::{Inbox, PeerAddress};
 use raft_core::{ClusterId, NodeId};
@@ -20,6 +20,7 @@ struct Loopback {
     addresses: BTreeMap<NodeId, SocketAddr>,
     /// Sockets of nodes that are not started. They receive packets and send none.
     silent: Vec<UdpSocket>,
+    made: Instant,
 }
 
 impl Loopback {
@@ -27,7 +28,8 @@ impl Loopback {
         let runtime = tokio::runtime::Builder::new_multi_thread();
         let runtime = { runtime }.worker_threads(2).enable_all().build().unwrap();
         let authority = Authority::new("test authority");
-        Self { authority, runtime, addresses: BTreeMap::new(), silent: Vec::new() }
+        let made = Instant::now();
+        Self { authority, runtime, addresses: BTreeMap::new(), silent: Vec::new(), made }
     }
 }
 
@@ -58,6 +60,10 @@ impl TransportFactory for Loopback {
         };
         self.addresses.insert(node, transport.local_addr());
         transport
+    }
+
+    fn now(&mut self) -> Duration {
+        self.made.elapsed()
     }
 
     fn address(&mut self, node: NodeId) -> PeerAddress {

@@ -1,6 +1,7 @@
 //! The interface between the suite and a transport.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use raft_core::ports::{Inbox, PeerAddress, Transport};
 use raft_core::{ClusterId, Incarnation, NodeId};
@@ -40,6 +41,10 @@ pub trait TransportFactory {
     /// The address of a node. For a node that was never started, an address at which no transport
     /// listens.
     fn address(&mut self, node: NodeId) -> PeerAddress;
+
+    /// The time since a fixed point, on the clock that limits the rate of the transport: a real one
+    /// for a transport that uses sockets or threads.
+    fn now(&mut self) -> Duration;
 
     /// Makes the next start of this node use an address that no node has used. The default suits
     /// transports without addresses.

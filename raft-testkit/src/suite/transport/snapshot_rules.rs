@@ -1,7 +1,7 @@
 //! The rules about transfers of snapshots. A function panics if its rule is violated.
 
 use std::num::NonZeroU64;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use raft_core::ports::{
     SnapshotOffer, SnapshotOutcome, SnapshotRefusal, SnapshotTransfer, Transport,
@@ -229,14 +229,14 @@ pub fn rate_limit_of_a_snapshot_holds<F: TransportFactory>(mut factory: F) {
     const SIZE: u64 = RATE / 2;
     let members = connected(&mut factory, 2);
     let sent = Sent::default();
-    let started = Instant::now();
+    let started = factory.now();
     members[0].transport.send_snapshot(SnapshotTransfer {
         offer: offer(F::CLUSTER, TWO, 9, SIZE),
         data: sent.data(),
         bytes_per_second_max: NonZeroU64::new(RATE),
     });
     assert_eq!(sent.outcome(), SnapshotOutcome::Accepted);
-    let elapsed = started.elapsed();
+    let elapsed = factory.now() - started;
     // The first chunk, which is not delayed, has at most a quarter of a second's bytes.
     assert!(elapsed >= Duration::from_millis(250), "{SIZE} bytes took {elapsed:?}");
 }
