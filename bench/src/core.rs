@@ -43,7 +43,9 @@ impl Cluster {
                     incarnation: Incarnation(1),
                 };
                 let config = Config::new(identity, id, Settings::default()).unwrap();
-                Node::new(config, Recovered::default(), membership.clone(), Timestamp(0)).unwrap()
+                let memberships = vec![(LogIndex::ZERO, membership.clone())];
+                let recovered = Recovered { memberships, ..Recovered::default() };
+                Node::new(config, recovered, Timestamp(0)).unwrap()
             })
             .collect();
         let mut cluster = Self {

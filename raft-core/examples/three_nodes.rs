@@ -16,12 +16,17 @@ use raft_core::{
 #[derive(Default)]
 struct Store {
     hard_state: HardState,
+    /// The configuration with which the store was bootstrapped.
+    base_membership: Option<(LogIndex, Membership)>,
     log: Vec<Entry>,
     broken: Option<BrokenMark>,
 }
 
 impl Store {
     fn persist(&mut self, change: Persist) {
+        if let Some(reset) = change.reset {
+            self.base_membership = Some(reset.membership); // no snapshots: only the bootstrap resets
+        }
         if let Some(from) = change.truncate_from {
             self.log.retain(|entry| entry.index() < from);
         }
@@ -40,13 +45,13 @@ impl Store {
             hard_state: self.hard_state,
             base: LogId::ORIGIN, // nothing is compacted
             terms: TermRuns::starting_after(LogId::ORIGIN),
-            memberships: Vec::new(),
+            memberships: self.base_membership.iter().cloned().collect(),
             broken: self.broken.clone(),
         };
         for entry in &self.log {
             recovered.terms.push(entry.id).expect("the log is contiguous");
             if let Payload::Membership(membership) = &entry.payload {
-                recovered.memberships.push((entry.index(), membership.clone()));
+                recovered.memberships.push((entry.index(), Membership::clone(membership)));
             }
         }
         recovered
@@ -72,7 +77,9 @@ impl Cluster {
         let host = || Host { node: None, store: Store::default(), text: String::new() };
         let hosts = [1, 2, 3].map(|id| (NodeId(id), host())).into();
         let mut cluster = Self { hosts, inputs: VecDeque::new(), now: Timestamp(0) };
+        let members = Membership::of_voters([1, 2, 3].map(NodeId));
         for id in 1..=3 {
+            cluster.host(NodeId(id)).store.persist(Persist::bootstrap(members.clone()));
             cluster.start(NodeId(id))?;
         }
         Ok(cluster)
@@ -87,11 +94,10 @@ impl Cluster {
         let (cluster, group, incarnation) = (ClusterId(7), GroupId(0), Incarnation(1));
         let identity = Identity { cluster, group, node: id, incarnation };
         let config = Config::new(identity, id.get() + self.now.0, Settings::default())?;
-        let bootstrap = Membership::of_voters([1, 2, 3].map(NodeId));
         let now = self.now;
         let host = self.host(id);
         host.text.clear();
-        host.node = Some(Node::new(config, host.store.recover(), bootstrap, now)?);
+        host.node = Some(Node::new(config, host.store.recover(), now)?);
         println!("node {id} starts with {} entries", host.store.log.len());
         Ok(())
     }

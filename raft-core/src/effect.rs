@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::entry::Entry;
 use crate::event::{Event, TransferFailure};
+use crate::membership::MembershipRefusal;
 use crate::message::Message;
 use crate::ports::Persist;
 use crate::types::{FetchId, LogId, LogIndex, NodeId, RequestId};
@@ -111,6 +112,11 @@ pub enum Outcome {
         /// The new leader, if it is known.
         leader: Option<NodeId>,
     },
+    /// The membership is changed: the final configuration is committed.
+    MembershipChanged {
+        /// Its version: the index of its entry.
+        version: LogIndex,
+    },
     /// The read may be executed on the state machine as it is now.
     ReadReady {
         /// The commit index when the read was confirmed. The state machine has applied it.
@@ -172,6 +178,9 @@ pub enum Refusal {
     /// with the leader: retry after a pause.
     #[error("no voter that could take over has recent contact with the leader; try again shortly")]
     NoTarget,
+    /// The membership cannot be changed as requested.
+    #[error("{0}")]
+    Membership(MembershipRefusal),
     /// The node has stopped.
     #[error("the node has stopped")]
     Stopped,

@@ -3,6 +3,7 @@
 use alloc::string::String;
 
 use crate::input::SendOutcome;
+use crate::membership::Membership;
 use crate::message::{DeclineReason, MessageRefusal};
 use crate::types::{LogId, LogIndex, NodeId, Term};
 
@@ -67,6 +68,23 @@ pub enum Event {
     SnapshotDiscarded {
         /// The last entry of the snapshot.
         last: LogId,
+    },
+    /// Another configuration is in force: it was appended, or the ones after it were truncated.
+    MembershipInForce {
+        /// Its version: the index of its entry.
+        version: LogIndex,
+        /// The configuration.
+        membership: Membership,
+    },
+    /// A follower acknowledges less than before, in the same term and incarnation: it has lost
+    /// entries that were durable. Operators must replace it.
+    AcknowledgementFell {
+        /// The follower.
+        follower: NodeId,
+        /// The index that it had acknowledged.
+        from: LogIndex,
+        /// The index of its last entry now.
+        to: LogIndex,
     },
     /// A message was refused. Neither the log nor the vote changed.
     MessageRefused {
@@ -152,6 +170,8 @@ pub enum RoleCause {
     /// The node's own disk made no progress for
     /// [`Settings::storage_stall_timeout`](crate::Settings::storage_stall_timeout).
     StorageStalled,
+    /// The configuration without a vote of this leader is committed (thesis §4.2.2).
+    Removed,
     /// A test set the role.
     Forced,
 }

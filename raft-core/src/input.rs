@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use crate::entry::Entry;
+use crate::membership::MembershipRequest;
 use crate::message::Message;
 use crate::types::{FetchId, LogId, LogIndex, NodeId, PersistId, RequestId};
 
@@ -32,6 +33,9 @@ pub enum Input {
         /// How they are confirmed.
         consistency: ReadConsistency,
     },
+    /// Change the membership. The request ends with an [`Effect::Respond`](crate::Effect::Respond).
+    /// One change is made at a time, and none before the leader has committed in its term.
+    ChangeMembership(MembershipRequest),
     /// Start an election now, as if the election timeout had passed. No effect at a leader, at a
     /// member without a vote, and while the disk is stalled.
     Campaign,

@@ -8,7 +8,7 @@
 //! # The loop
 //!
 //! ```text
-//! node = Node::new(config, store.recover(), bootstrap, now)
+//! node = Node::new(config, store.recover(), now)
 //! if the state machine is durable: node.step(now, Input::Applied(applied index), effects)
 //! loop {
 //!     input = the next of: message, request, report of the host, or Tick at node.deadline()
@@ -29,6 +29,7 @@
 //! | [`Message`] | a message of an authenticated peer has arrived | yes, as if it were lost |
 //! | [`Propose`] | callers submit commands | yes, if the host refuses the callers |
 //! | [`Read`] | callers request linearizable reads | yes, if the host refuses the callers |
+//! | [`ChangeMembership`] | an operator changes the membership | yes, if the host refuses it |
 //! | [`Campaign`] | an operator or a test starts an election | yes |
 //! | [`StepDown`] | an operator or a test ends a leadership | yes |
 //! | [`TransferLeadership`] | an operator or a shutdown moves the leadership to another voter | yes |
@@ -92,14 +93,25 @@
 //! # Restart
 //!
 //! A crash loses the node; the store keeps what was persisted. [`Node::new`] takes what
-//! [`ports::LogStore::recover`] returns and starts a follower. The bootstrap configuration stays
-//! the same; the seed should change. A host with a durable state machine reports its applied index
+//! [`ports::LogStore::recover`] returns and starts a follower. The seed
+//! should change. A host with a durable state machine reports its applied index
 //! with [`Applied`] before any other input; a state machine in memory begins at index 0. The
 //! entries after that index are applied again. Numbers of persists, fetches and requests begin
 //! again. If the log is compacted or was reset to a snapshot, the state machine has to contain the
-//! effect of every entry up to the base of the log before [`Node::new`]: see the next section. A
-//! node that lost its store must not return under its old [`NodeId`], not even with a
-//! higher [`Incarnation`]: it has lost its vote and the entries that it acknowledged.
+//! effect of every entry up to the base of the log before [`Node::new`]: see the next section.
+//!
+//! # Members
+//!
+//! The configuration is in the log. The store of each member of a new cluster is bootstrapped with
+//! it ([`Persist::bootstrap`]), once; other nodes are added with
+//! [`ChangeMembership`](Input::ChangeMembership). A configuration is in force from the moment it is
+//! appended. Its version is the index of its entry.
+//!
+//! A node that lost its store returns with a later [`Incarnation`]: it has lost its vote and the
+//! entries that it acknowledged. The leader pins the incarnation of each member in the
+//! configuration; from then on a later one counts for nothing until
+//! [`MembershipChange::Replace`] admits it. [`Status::participation`] states what the configuration
+//! makes of a node.
 //!
 //! # Snapshots and compaction
 //!
@@ -151,8 +163,7 @@
 //! # What it does not do
 //!
 //! It does not retry requests, detect duplicates (thesis §6.3), encode commands, authenticate
-//! peers, read its store, or read, store and transfer the data of snapshots. It does not change the membership
-//! of a running cluster yet: the configuration is the one that the cluster is bootstrapped with.
+//! peers, read its store, or read, store and transfer the data of snapshots.
 //!
 //! # Sources
 //!
@@ -163,6 +174,7 @@
 //! [`Message`]: Input::Message
 //! [`Propose`]: Input::Propose
 //! [`Read`]: Input::Read
+//! [`ChangeMembership`]: Input::ChangeMembership
 //! [`Campaign`]: Input::Campaign
 //! [`StepDown`]: Input::StepDown
 //! [`TransferLeadership`]: Input::TransferLeadership
@@ -219,7 +231,10 @@ pub use input::{
     SnapshotTaken,
 };
 pub use log::TermRuns;
-pub use membership::{Membership, MembershipError};
+pub use membership::{
+    ADDRESS_BYTES_MAX, MemberInfo, Membership, MembershipChange, MembershipError,
+    MembershipRefusal, MembershipRequest, Participation, PromoteWhen,
+};
 pub use message::{
     AppendEntries, AppendEntriesResponse, AppendOutcome, Body, DeclineReason, InstallSnapshot,
     InvalidMessage, LogSlice, Message, MessageRefusal, PreVote, PreVoteResponse, ReadIndex,

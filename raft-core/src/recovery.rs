@@ -23,7 +23,7 @@ pub enum RecoveryError {
     /// The recovered state contradicts itself.
     #[error("the recovered state contradicts itself: {0}")]
     Inconsistent(&'static str),
-    /// A configuration in the log, or the bootstrap configuration, is invalid.
+    /// A configuration in the log is invalid.
     #[error(transparent)]
     Membership(#[from] MembershipError),
 }

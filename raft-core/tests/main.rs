@@ -10,6 +10,7 @@ mod fetches;
 mod follower_reads;
 mod leases;
 mod log_repair;
+mod membership;
 mod memory;
 mod reads;
 mod slow_disks;

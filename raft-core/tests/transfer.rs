@@ -329,7 +329,9 @@ const IDENTITY: Identity = Identity {
 impl Single {
     fn new(membership: Membership) -> Self {
         let config = Config::new(IDENTITY, 1, Settings::default()).expect("valid settings");
-        let node = Node::new(config, Recovered::default(), membership, Timestamp(0));
+        let memberships = vec![(LogIndex::ZERO, membership)];
+        let recovered = Recovered { memberships, ..Recovered::default() };
+        let node = Node::new(config, recovered, Timestamp(0));
         let node = node.expect("an empty store");
         Self { node, effects: Vec::new(), disk_is_stalled: false }
     }

@@ -232,7 +232,7 @@ fn lock(disk: &Mutex<Disk>) -> MutexGuard<'_, Disk> {
 
 fn membership_of(entry: &Entry) -> Option<(LogIndex, Membership)> {
     match &entry.payload {
-        Payload::Membership(membership) => Some((entry.index(), membership.clone())),
+        Payload::Membership(membership) => Some((entry.index(), Membership::clone(membership))),
         Payload::Empty | Payload::Command(_) => None,
     }
 }

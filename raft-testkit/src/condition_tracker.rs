@@ -20,6 +20,8 @@ pub(crate) trait ClusterView {
     fn node_count(&self) -> u64;
     fn nothing_to_send(&self) -> bool;
     fn nothing_to_handle(&self) -> bool;
+    /// Whether the configuration in force at the leader admits this node.
+    fn is_member(&self, leader: u64, node: u64) -> bool;
     fn is_connected(&self, from: u64, to: u64) -> bool;
 }
 
@@ -166,6 +168,7 @@ fn is_settled(cluster: &dyn ClusterView) -> bool {
                 let other = cluster.summary(node);
                 node == leader
                     || other.liveness != Liveness::Up
+                    || !cluster.is_member(leader, node)
                     || !cluster.is_connected(leader, node)
                     || (other.role == RoleKind::Follower && other.leader == Some(leader))
             })

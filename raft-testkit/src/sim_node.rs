@@ -99,6 +99,14 @@ impl<M: StateMachine, S: LogStore> SimNode<M, S> {
         NodeState::of(&self.status, role.into(), self.liveness, self.side)
     }
 
+    /// Whether the configuration in force at this node names the current incarnation of the other.
+    pub(crate) fn admits(&self, other: &Self) -> bool {
+        let membership = &self.status.membership;
+        let current = other.config.identity().incarnation;
+        membership.contains(other.id)
+            && membership.incarnation(other.id).is_none_or(|pinned| pinned == current)
+    }
+
     /// Whether the node takes inputs.
     pub(crate) const fn is_up(&self) -> bool {
         matches!(self.liveness, Liveness::Up)

@@ -33,7 +33,9 @@ fn known_bugs_are_found_and_reported_in_forty_lines() {
     for known_bug in KnownBug::ALL {
         let rules: &[&str] = match known_bug {
             KnownBug::PersistReportedBeforeWrite => &["persist before send"],
-            KnownBug::RefusedVotesArriveGranted => &["election safety", "leader completeness"],
+            KnownBug::RefusedVotesArriveGranted => {
+                &["election safety", "leader completeness", "leaders are elected by a quorum"]
+            }
             KnownBug::AcknowledgesOneEntryTooMany => &["committed entries are durable on a quorum"],
             KnownBug::VoteLostAtRestart => &["durable state survives a restart"],
             KnownBug::SnapshotsLackACommand => &["snapshots equal the committed prefix"],

@@ -128,8 +128,7 @@ mod tests {
 
     #[test]
     fn configurations_in_a_slice_are_valid() {
-        let no_voters = Payload::Membership(Membership::default());
-        let entry = Entry { id: id(1, 1), payload: no_voters };
+        let entry = Entry::membership(id(1, 1), Membership::default());
         let slice = LogSlice::new(LogId::ORIGIN, vec![entry]);
         assert_eq!(slice, Err(InvalidMessage::InvalidMembership));
     }

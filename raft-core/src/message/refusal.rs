@@ -20,9 +20,33 @@ pub enum MessageRefusal {
     /// It is addressed to another incarnation of this node.
     #[error("it is addressed to incarnation {0} of this node")]
     WrongIncarnation(Incarnation),
-    /// A newer incarnation of its sender is known.
-    #[error("its sender is superseded by incarnation {0}")]
-    SupersededSender(Incarnation),
+    /// A later incarnation of its sender is known.
+    #[error("its sender is incarnation {sender}, superseded by incarnation {current}")]
+    SupersededSender {
+        /// The incarnation of the sender.
+        sender: Incarnation,
+        /// The later one.
+        current: Incarnation,
+    },
+    /// The membership admits an earlier incarnation of its sender: the sender has lost its data and
+    /// must be replaced ([`MembershipChange::Replace`](crate::MembershipChange::Replace)) before it
+    /// takes part again.
+    #[error(
+        "its sender is incarnation {sender}, which is not admitted: the membership names \
+         incarnation {admitted}, whose data it has lost"
+    )]
+    SenderNotAdmitted {
+        /// The incarnation of the sender.
+        sender: Incarnation,
+        /// The incarnation that the membership names.
+        admitted: Incarnation,
+    },
+    /// It requests a vote, and its sender is no voter of the configuration in force.
+    #[error("its sender is not a voter of membership {version}")]
+    CandidateNotAVoter {
+        /// The index of the configuration in force.
+        version: crate::types::LogIndex,
+    },
     /// It names this node, or node 0, as its sender.
     #[error("its sender is this node or node 0")]
     InvalidSender,

@@ -19,7 +19,6 @@ use crate::effect::{Effect, Outcome, Refusal, Response};
 use crate::event::RoleCause;
 use crate::input::{ApplyFailure, Input};
 use crate::invariants;
-use crate::membership::Membership;
 use crate::ports::Recovered;
 use crate::recovery::RecoveryError;
 use crate::role::{Role, Transition};
@@ -47,8 +46,8 @@ use crate::types::Timestamp;
 ///
 /// # Example
 /// ```
-/// use raft_core::{ClusterId, Config, Effect, GroupId, Identity, Incarnation, Input, Membership};
-/// use raft_core::{Node, NodeId, Recovered, RoleKind, Settings, Timestamp};
+/// use raft_core::{ClusterId, Config, Effect, GroupId, Identity, Incarnation, Input, LogIndex};
+/// use raft_core::{Membership, Node, NodeId, Recovered, RoleKind, Settings, Timestamp};
 ///
 /// let identity = Identity {
 ///     cluster: ClusterId(7),
@@ -56,9 +55,12 @@ use crate::types::Timestamp;
 ///     node: NodeId(1),
 ///     incarnation: Incarnation(1),
 /// };
-/// let membership = Membership::of_voters([NodeId(1)]);
 /// let config = Config::new(identity, 42, Settings::default())?;
-/// let mut node = Node::new(config, Recovered::default(), membership, Timestamp(0))?;
+/// // Usually `LogStore::recover` returns this, of a store that was bootstrapped.
+/// let membership = Membership::of_voters([NodeId(1)]);
+/// let recovered =
+///     Recovered { memberships: vec![(LogIndex::ZERO, membership)], ..Recovered::default() };
+/// let mut node = Node::new(config, recovered, Timestamp(0))?;
 ///
 /// let mut effects = Vec::new();
 /// node.step(node.deadline(), Input::Tick, &mut effects);
@@ -79,8 +81,11 @@ pub struct Node {
 }
 
 impl Node {
-    /// A follower with the state that its store recovered. `bootstrap` is the configuration in
-    /// force while the log has none; every member of a new cluster must be given the same.
+    /// A follower with the state that its store recovered.
+    ///
+    /// The store of a member of a new cluster is bootstrapped before
+    /// ([`Persist::bootstrap`](crate::Persist::bootstrap)). A node whose log has no configuration
+    /// never campaigns: it waits for a leader that adds it.
     ///
     /// If the state machine is durable, report what it has applied with [`Input::Applied`] before
     /// any other input; that index must not exceed the recovered log.
@@ -91,10 +96,9 @@ impl Node {
     pub fn new(
         config: Config,
         recovered: Recovered,
-        bootstrap: Membership,
         now: Timestamp,
     ) -> Result<Self, RecoveryError> {
-        let mut state = NodeState::recovered(config, recovered, bootstrap, now)?;
+        let mut state = NodeState::recovered(config, recovered, now)?;
         let role = Role::initial(&mut state);
         Ok(Self { state, role, halted: false })
     }
@@ -143,6 +147,7 @@ impl Node {
             Input::Message(message) => return receive::on_message(role, state, message),
             Input::Propose(proposals) => role.on_propose(state, proposals),
             Input::Read { requests, consistency } => role.on_read(state, requests, consistency),
+            Input::ChangeMembership(request) => role.on_change_membership(state, &request),
             Input::Campaign => return role.on_campaign(state),
             Input::StepDown => return role.on_step_down(),
             Input::TransferLeadership { id, to } => role.on_transfer_leadership(state, id, to),
@@ -182,6 +187,7 @@ fn refuse_after_halt(input: Input, effects: &mut Vec<Effect>) {
         }
         Input::Read { requests, .. } => effects.extend(requests.into_iter().map(refused)),
         Input::TransferLeadership { id, .. } => effects.push(refused(id)),
+        Input::ChangeMembership(request) => effects.push(refused(request.id)),
         Input::Tick
         | Input::Message(_)
         | Input::Campaign

@@ -8,7 +8,7 @@ use crate::message::{
 };
 use crate::role::{Role, Transition, reject_stale_append, reject_stale_snapshot};
 use crate::state::{DependsOn, IncarnationChange, NodeState};
-use crate::types::{NodeId, Term};
+use crate::types::{LogId, NodeId, Term};
 
 /// Checks a message and passes it to its handler. A refused message is reported in an event. It
 /// gets no response and does not change the log; if it passes `check`, its term may still take
@@ -38,17 +38,23 @@ fn receive(
     let (term, body) = message.rpc.into_parts();
     let mut next = None;
     match body {
-        Body::PreVote(request) => on_pre_vote(role, state, from, term, request),
+        Body::PreVote(request) => {
+            check_candidate(state, from, request.last_log)?;
+            on_pre_vote(role, state, from, term, request);
+        }
         Body::PreVoteResponse(response) => {
             next = on_pre_vote_response(role, state, from, term, response);
         }
-        Body::RequestVote(request) => next = on_request_vote(role, state, from, term, request),
+        Body::RequestVote(request) => {
+            check_candidate(state, from, request.last_log)?;
+            next = on_request_vote(role, state, from, term, request);
+        }
         Body::RequestVoteResponse(response) => {
             next = on_request_vote_response(role, state, from, term, response);
         }
         Body::AppendEntries(append) => on_append_entries(role, state, from, term, append)?,
         Body::AppendEntriesResponse(response) => {
-            on_append_response(role, state, from, term, response)?;
+            next = on_append_response(role, state, from, term, response)?;
         }
         Body::TimeoutNow(request) => next = on_timeout_now(role, state, from, term, request)?,
         Body::TimeoutNowResponse(response) => {
@@ -67,7 +73,7 @@ fn receive(
 /// incarnation of that peer.
 fn check(role: &mut Role, state: &mut NodeState, message: &Message) -> Result<(), MessageRefusal> {
     message.check_envelope(&state.config().identity)?;
-    match state.record_incarnation(message.from, message.from_incarnation)? {
+    match state.record_incarnation(message)? {
         IncarnationChange::None => {}
         IncarnationChange::Superseded => {
             if let Role::Leader(leader) = role {
@@ -76,6 +82,21 @@ fn check(role: &mut Role, state: &mut NodeState, message: &Message) -> Result<()
         }
     }
     Ok(())
+}
+
+/// Checks that a candidate votes in the configuration in force, or may hold a later one (see
+/// [`NodeState::may_vote_for`]). The term of another candidate has no effect either: a removed node
+/// that does not know of its removal must not depose leaders.
+fn check_candidate(
+    state: &NodeState,
+    candidate: NodeId,
+    last_log: LogId,
+) -> Result<(), MessageRefusal> {
+    if state.is_possible_voter(candidate, last_log) {
+        Ok(())
+    } else {
+        Err(MessageRefusal::CandidateNotAVoter { version: state.membership_version() })
+    }
 }
 
 /// Responds whether this node would vote for the sender (thesis §9.6). The only possible change is
@@ -91,7 +112,7 @@ fn on_pre_vote(role: &mut Role, state: &mut NodeState, from: NodeId, term: Term,
     let granted = !protected
         && !state.storage_is_stalled()
         && request.campaign_term > state.term()
-        && state.is_up_to_date(request.last_log);
+        && state.may_vote_for(from, request.last_log);
     // A refusal carries this node's term: a sender in an earlier one follows.
     let response = PreVoteResponse { campaign_term: request.campaign_term, granted };
     state.send_when_durable(from, Body::PreVoteResponse(response), DependsOn::HardState);
@@ -136,8 +157,10 @@ fn on_request_vote(
         None => state.leader().is_none(),
     };
     let is_withheld = state.withholds_vote() && !request.leadership_transfer;
-    let granted =
-        term == state.term() && may_vote && !is_withheld && state.is_up_to_date(request.last_log);
+    let granted = term == state.term()
+        && may_vote
+        && !is_withheld
+        && state.may_vote_for(from, request.last_log);
     let mut next = None;
     if granted {
         state.vote_for(from);
@@ -215,13 +238,13 @@ fn on_append_response(
     from: NodeId,
     term: Term,
     response: AppendEntriesResponse,
-) -> Result<(), MessageRefusal> {
+) -> Result<Option<Transition>, MessageRefusal> {
     if !is_current_response(role, state, term) {
-        return Ok(());
+        return Ok(None);
     }
     match role {
         Role::Leader(leader) => leader.on_append_response(state, from, response),
-        Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => Ok(()),
+        Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => Ok(None),
     }
 }
 
@@ -246,7 +269,7 @@ fn on_timeout_now(
         Some(_) => return Err(MessageRefusal::SecondLeader),
         None => return Ok(None),
     }
-    let reason = if !state.membership().is_voter(state.id()) {
+    let reason = if !state.may_campaign() {
         DeclineReason::NotVoter
     } else if state.storage_is_stalled() {
         DeclineReason::StorageStalled

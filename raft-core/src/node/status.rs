@@ -4,7 +4,7 @@ use alloc::collections::BTreeMap;
 use core::time::Duration;
 
 use crate::event::RoleKind;
-use crate::membership::Membership;
+use crate::membership::{Membership, Participation};
 use crate::progress::{Progress, ReplicationMode, Stage};
 use crate::role::{Leader, Role};
 use crate::state::NodeState;
@@ -61,10 +61,15 @@ pub struct Status {
     pub log_bytes: u64,
     /// The configuration in force.
     pub membership: Membership,
+    /// Its version: the index of its entry. It is committed once `commit_index` is not less.
+    pub membership_version: LogIndex,
+    /// What that configuration makes of this node.
+    pub participation: Participation,
     /// Bytes of commands that were proposed here, are not applied here yet, and whose callers
     /// wait: at most [`Limits::unapplied_bytes_max`](crate::Limits::unapplied_bytes_max).
     pub unapplied_bytes: u64,
-    /// At a leader: the progress of each other member. Empty at other nodes.
+    /// At a leader: the progress of each other member, and of removed ones that do not know of
+    /// their removal yet. Empty at other nodes.
     pub progress: BTreeMap<NodeId, ProgressStatus>,
 }
 
@@ -81,6 +86,10 @@ pub struct ProgressStatus {
     pub inflight_appends: usize,
     /// The snapshot that it needs first, while it needs one.
     pub snapshot: Option<SnapshotProgress>,
+    /// Whether it keeps up with the log, so that a learner may be promoted (thesis §4.2.1).
+    pub is_caught_up: bool,
+    /// It is no longer a member. The leader sends to it until it knows.
+    pub is_removed: bool,
 }
 
 /// How far a follower is with the snapshot that it needs.
@@ -119,7 +128,9 @@ pub enum ProgressKind {
 impl Status {
     pub(super) fn new(state: &NodeState, role: &Role) -> Self {
         let progress = role.as_leader().map_or_else(BTreeMap::new, |leader| {
-            leader.progress().iter().map(|(&peer, progress)| (peer, progress.into())).collect()
+            let timeout = state.config().election_timeout_min;
+            let status = |progress| ProgressStatus::new(progress, state.now(), timeout);
+            leader.progress().iter().map(|(&peer, progress)| (peer, status(progress))).collect()
         });
         Self {
             node: state.id(),
@@ -141,14 +152,16 @@ impl Status {
             tail_bytes: state.log().tail_bytes(),
             log_bytes: state.log().bytes_between(LogIndex::ZERO, state.log().last().index),
             membership: state.membership().clone(),
+            membership_version: state.membership_version(),
+            participation: state.participation(),
             unapplied_bytes: state.apply().unapplied_bytes(),
             progress,
         }
     }
 }
 
-impl From<&Progress> for ProgressStatus {
-    fn from(progress: &Progress) -> Self {
+impl ProgressStatus {
+    fn new(progress: &Progress, now: Timestamp, timeout: Duration) -> Self {
         let (kind, inflight_appends, snapshot) = match &progress.mode {
             ReplicationMode::Probe { outstanding } => {
                 (ProgressKind::Probe, usize::from(outstanding.is_some()), None)
@@ -166,6 +179,8 @@ impl From<&Progress> for ProgressStatus {
             next_index: progress.next_index,
             inflight_appends,
             snapshot,
+            is_caught_up: progress.catch_up.is_caught_up(now, timeout),
+            is_removed: progress.departure.is_some(),
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::entry::Entry;
 use crate::event::RoleKind;
 use crate::input::{ApplyFailure, EntriesFetched, Input, Proposal, ReadConsistency};
 use crate::log::TermRuns;
-use crate::membership::Membership;
+use crate::membership::{MemberInfo, Membership};
 use crate::message::{
     AppendEntries, AppendEntriesResponse, AppendOutcome, Body, LogSlice, Message, PreVote,
     PreVoteResponse, RequestVote, RequestVoteResponse, Rpc,
@@ -34,8 +34,16 @@ const IDENTITY: Identity = Identity {
 };
 
 fn node_with(config: Config, recovered: Recovered, voters: u64) -> Node {
-    let membership = Membership::of_voters((1..=voters).map(NodeId));
-    Node::new(config, recovered, membership, Timestamp(0)).expect("a good configuration")
+    let recovered = Recovered { memberships: vec![bootstrapped(voters)], ..recovered };
+    Node::new(config, recovered, Timestamp(0)).expect("a good configuration")
+}
+
+/// Voters 1 to `voters`, each pinned to its first incarnation.
+fn bootstrapped(voters: u64) -> (LogIndex, Membership) {
+    let info = MemberInfo { incarnation: Some(Incarnation(1)), ..MemberInfo::default() };
+    let mut membership = Membership::of_voters((1..=voters).map(NodeId));
+    membership.nodes = (1..=voters).map(|node| (NodeId(node), info.clone())).collect();
+    (LogIndex::ZERO, membership)
 }
 
 fn message(from: u64, term: u64, body: Body) -> Input {
@@ -265,9 +273,9 @@ fn failed_apply_halts_the_node_and_marks_its_log() {
         matches!(&effects[..], [Effect::Respond(r)] if r.outcome == Outcome::Refused(Refusal::Stopped))
     );
 
-    let recovered = Recovered { broken: Some(broken), ..Recovered::default() };
-    let membership = Membership::of_voters([NodeId(1)]);
-    let again = Node::new(config(Settings::default()), recovered, membership, Timestamp(0));
+    let memberships = vec![bootstrapped(1)];
+    let recovered = Recovered { broken: Some(broken), memberships, ..Recovered::default() };
+    let again = Node::new(config(Settings::default()), recovered, Timestamp(0));
     assert!(matches!(again, Err(RecoveryError::Broken { .. })), "an operator must act first");
 }
 

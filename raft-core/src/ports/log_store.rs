@@ -64,6 +64,30 @@ pub struct Persist {
     pub broken: Option<BrokenMark>,
 }
 
+impl Persist {
+    /// The change that makes a new store that of a member of a new cluster, before its first node
+    /// starts. Every member of the cluster must be bootstrapped with the same configuration, and
+    /// only once: a store that holds a configuration already is that of a running cluster.
+    ///
+    /// A node that joins a running cluster is not bootstrapped: it receives the configuration with
+    /// the log.
+    #[must_use]
+    pub fn bootstrap(membership: Membership) -> Self {
+        Self {
+            id: PersistId(0),
+            hard_state: None,
+            reset: Some(LogReset {
+                base: LogId::ORIGIN,
+                membership: (LogIndex::ZERO, membership),
+                keeps_later_entries: true,
+            }),
+            truncate_from: None,
+            entries: Vec::new(),
+            broken: None,
+        }
+    }
+}
+
 /// The contents of a store when it is opened.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Recovered {

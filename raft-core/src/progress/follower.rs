@@ -1,5 +1,7 @@
 //! The progress of one follower.
 
+use super::catch_up::CatchUp;
+use super::departure::Departure;
 use super::heartbeats::Heartbeats;
 use super::inflights::Inflights;
 use super::snapshot::SnapshotReplication;
@@ -9,9 +11,16 @@ use crate::types::{LogIndex, Round, Timestamp};
 /// How far one follower is replicated, and how (Raft figure 2, `nextIndex` and `matchIndex`).
 #[derive(Clone, Debug)]
 pub(crate) struct Progress {
-    /// The highest index known to agree and be durable there. Never falls within a term and an
-    /// incarnation.
+    /// The first round of this replication session. A response to an earlier round acknowledges
+    /// what the follower held before it was removed and added again, or before it lost its data: it
+    /// counts for nothing (raft-rs #571, etcd-io/raft #349, openraft #584).
+    pub(crate) first_round: Round,
+    /// The highest index known to agree and be durable there. Never falls within a session.
     pub(crate) match_index: LogIndex,
+    /// The round in progress when `match_index` last rose.
+    pub(crate) matched_in: Round,
+    /// The follower has lost entries that it had acknowledged. Reported once a session.
+    pub(crate) acknowledgement_fell: bool,
     /// The next entry to send; always above `match_index`.
     pub(crate) next_index: LogIndex,
     pub(crate) mode: ReplicationMode,
@@ -24,6 +33,10 @@ pub(crate) struct Progress {
     /// The store did not return the next entries; they are requested again after the next
     /// heartbeat.
     pub(crate) fetch_failed: bool,
+    /// Whether it keeps up.
+    pub(crate) catch_up: CatchUp,
+    /// Set once it is no longer a member.
+    pub(crate) departure: Option<Departure>,
 }
 
 /// How entries are sent to a follower.
@@ -41,22 +54,32 @@ pub(crate) enum ReplicationMode {
 }
 
 impl Progress {
-    /// A follower of which nothing is known, to be probed from `next_index` on.
-    pub(crate) const fn new(next_index: LogIndex, now: Timestamp) -> Self {
+    /// A follower of which nothing is known, to be probed from `next_index` on, which is at most the
+    /// leader's next entry. Responses to rounds before `first_round` do not count.
+    pub(crate) const fn new(next_index: LogIndex, first_round: Round, now: Timestamp) -> Self {
         Self {
+            first_round,
             match_index: LogIndex::ZERO,
+            matched_in: first_round,
+            acknowledgement_fell: false,
             next_index,
             mode: ReplicationMode::Probe { outstanding: None },
             last_contact: now,
             round_acknowledged: Round(0),
             heartbeats: Heartbeats::new(),
             fetch_failed: false,
+            catch_up: CatchUp::new(next_index.previous(), now),
+            departure: None,
         }
     }
 
-    /// The follower's log agrees, durably, up to here. `base` is that of the leader's log.
-    pub(crate) fn on_matched(&mut self, match_index: LogIndex, base: LogIndex) {
-        self.match_index = self.match_index.max(match_index);
+    /// The follower's log agrees, durably, up to here. `base` is that of the leader's log, `round`
+    /// the round in progress.
+    pub(crate) fn on_matched(&mut self, match_index: LogIndex, base: LogIndex, round: Round) {
+        if match_index > self.match_index {
+            self.match_index = match_index;
+            self.matched_in = round;
+        }
         self.next_index = self.next_index.max(self.match_index.next());
         match &mut self.mode {
             ReplicationMode::Probe { .. } => {

@@ -9,6 +9,7 @@ use super::transition::Transition;
 use super::votes::VoteCount;
 use crate::event::{Event, RoleCause, RoleKind};
 use crate::input::{EntriesFetched, Proposal, ReadConsistency, SnapshotSent, SnapshotTaken};
+use crate::membership::MembershipRequest;
 use crate::state::{CompactionCause, NodeState};
 use crate::types::{NodeId, PersistId, RequestId, Term, Timestamp};
 
@@ -221,10 +222,23 @@ impl Role {
         }
     }
 
+    pub(crate) fn on_change_membership(
+        &mut self,
+        state: &mut NodeState,
+        request: &MembershipRequest,
+    ) {
+        if let Self::Leader(leader) = self {
+            leader.on_change_membership(state, request);
+        } else {
+            let refusal = state.not_leader();
+            state.refuse(request.id, refusal);
+        }
+    }
+
     pub(crate) fn on_campaign(&self, state: &NodeState) -> Option<Transition> {
         let is_leader = self.as_leader().is_some();
-        let is_voter = state.membership().is_voter(state.id());
-        if is_leader || !is_voter || state.storage_is_stalled() || state.withholds_vote() {
+        let may_campaign = state.may_campaign() && !state.withholds_vote();
+        if is_leader || !may_campaign || state.storage_is_stalled() {
             return None;
         }
         Some(Transition::campaign(state, RoleCause::Requested))
@@ -248,10 +262,7 @@ impl Role {
         match self {
             Self::PreCandidate(candidate) => candidate.on_persisted(state),
             Self::Candidate(candidate) => candidate.on_persisted(state),
-            Self::Leader(leader) => {
-                leader.advance_commit(state);
-                None
-            }
+            Self::Leader(leader) => leader.advance_commit(state),
             Self::Follower(follower) => {
                 if hard_state_became_durable {
                     follower.on_hard_state_durable(state);

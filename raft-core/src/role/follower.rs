@@ -53,9 +53,8 @@ impl Follower {
         }
         // While its last vote is not durable, the node can neither send that vote nor cast another:
         // the election timeout begins again when it is.
-        let may_campaign = state.membership().is_voter(state.id())
-            && state.hard_state_is_durable()
-            && !state.storage_is_stalled();
+        let may_campaign =
+            state.may_campaign() && state.hard_state_is_durable() && !state.storage_is_stalled();
         if !may_campaign {
             self.election_deadline = state.draw_election_deadline();
             return None;

@@ -68,6 +68,11 @@ impl NodeState {
         {
             return;
         }
+        if self.memberships.at(up_to).is_none() {
+            // A node that joined receives no configuration before the first one in its log. Its base
+            // must have one, for a snapshot that replaces the log of a follower.
+            return;
+        }
         let term = self.log.term_at(up_to).expect("applied entries after the base are in the log");
         let up_to = LogId::new(term, up_to);
         self.log.compact(up_to.index);
@@ -149,7 +154,11 @@ impl NodeState {
         assert!(last.index > agrees_to, "a snapshot is installed to advance the commit index");
         let replaced = self.log.last();
         let keeps_later_entries = self.log.terms().contains(last);
+        let version_before = self.membership_version();
         self.memberships.reset(last.index, membership.clone(), keeps_later_entries);
+        if self.membership_version() != version_before {
+            self.on_membership_in_force();
+        }
         self.log.reset(LogReset { base: last, membership, keeps_later_entries }, agrees_to);
         self.commit_to(last.index);
         self.apply.on_reset(last.index);

@@ -1,15 +1,17 @@
 //! The incarnations of the peers.
 
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 
 use crate::membership::Membership;
 use crate::message::MessageRefusal;
 use crate::types::{Incarnation, NodeId};
 
-/// The latest incarnation of each peer from which a message was received.
+/// The incarnation of each peer that counts: the one that the configuration in force pins, or the
+/// latest one from which a message was accepted.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Incarnations {
-    latest: BTreeMap<NodeId, Incarnation>,
+    current: BTreeMap<NodeId, Incarnation>,
 }
 
 /// What a message shows about the incarnation of its sender.
@@ -21,40 +23,78 @@ pub(crate) enum IncarnationChange {
     Superseded,
 }
 
+/// Whether a message may be of a sender whose configuration is later than that of this node, so
+/// that this node cannot know which incarnation is admitted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum SenderConfiguration {
+    /// This node's is at least as new.
+    NotLater,
+    /// The sender's may be later.
+    MayBeLater,
+}
+
 impl Incarnations {
-    /// The latest incarnation of a peer, if a message of it was received.
-    pub(crate) fn latest(&self, peer: NodeId) -> Option<Incarnation> {
-        self.latest.get(&peer).copied()
+    /// The incarnation of a peer to which messages are addressed, if it is known.
+    pub(crate) fn current(&self, peer: NodeId) -> Option<Incarnation> {
+        self.current.get(&peer).copied()
     }
 
     /// Checks the incarnation of a sender, and records it if the sender is a member: other senders
     /// must not make the map grow.
     ///
     /// Responses of a superseded incarnation acknowledge entries that the current one may lack
-    /// (etcd and openraft had defects of this kind).
+    /// (etcd and openraft had defects of this kind). A later incarnation than the pinned one has
+    /// lost the vote and the entries of that one: it is refused until a configuration admits it.
     ///
     /// # Errors
-    /// When the incarnation is superseded.
+    /// When the incarnation is superseded, or not admitted.
     pub(crate) fn record(
         &mut self,
         peer: NodeId,
-        incarnation: Incarnation,
+        sender: Incarnation,
         membership: &Membership,
+        configuration: SenderConfiguration,
     ) -> Result<IncarnationChange, MessageRefusal> {
-        let latest = self.latest(peer);
-        match latest {
-            Some(latest) if latest > incarnation => {
-                return Err(MessageRefusal::SupersededSender(latest));
+        let current = self.current(peer);
+        match current {
+            Some(current) if current > sender => {
+                return Err(MessageRefusal::SupersededSender { sender, current });
             }
-            Some(latest) if latest == incarnation => return Ok(IncarnationChange::None),
+            Some(current) if current == sender => return Ok(IncarnationChange::None),
             Some(_) | None => {}
         }
-        if membership.contains(peer) {
-            self.latest.insert(peer, incarnation);
+        match (membership.incarnation(peer), configuration) {
+            (Some(admitted), SenderConfiguration::NotLater) if admitted != sender => {
+                return Err(MessageRefusal::SenderNotAdmitted { sender, admitted });
+            }
+            (Some(_) | None, _) => {}
         }
-        match latest {
+        if membership.contains(peer) {
+            self.current.insert(peer, sender);
+        }
+        match current {
             Some(_) => Ok(IncarnationChange::Superseded),
             None => Ok(IncarnationChange::None),
+        }
+    }
+
+    /// The peers whose incarnation changes when this configuration comes into force.
+    pub(crate) fn superseded_by(&self, membership: &Membership) -> Vec<NodeId> {
+        let pinned = membership.nodes.keys().filter_map(|&node| {
+            let (current, pinned) = (self.current(node)?, membership.incarnation(node)?);
+            (current != pinned).then_some(node)
+        });
+        pinned.collect()
+    }
+
+    /// This configuration is in force: the incarnations that it pins count, and those of other
+    /// nodes are removed.
+    pub(crate) fn on_membership(&mut self, membership: &Membership) {
+        self.current.retain(|&node, _| membership.contains(node));
+        for (&node, info) in &membership.nodes {
+            if let Some(pinned) = info.incarnation {
+                self.current.insert(node, pinned);
+            }
         }
     }
 }

@@ -1,41 +1,71 @@
 //! The configurations in the log.
 
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use crate::membership::{Membership, MembershipError};
-use crate::types::LogIndex;
+use crate::types::{LogIndex, NodeId};
 
-/// Every configuration that is in force or may be rolled back to, ascending by index. Never empty.
+/// The configuration of a log that has none.
+static NO_MEMBERS: Membership = Membership {
+    voters: BTreeSet::new(),
+    outgoing: BTreeSet::new(),
+    learners: BTreeSet::new(),
+    nodes: BTreeMap::new(),
+};
+
+/// Every configuration that is in force or may be rolled back to, ascending by index. The first is
+/// that of the base of the log. Empty only in a log without any configuration.
 #[derive(Clone, Debug)]
 pub(crate) struct Memberships {
     by_index: Vec<(LogIndex, Membership)>,
 }
 
 impl Memberships {
-    /// The configurations of a recovered log. `bootstrap` is in force while the log and its base
-    /// have none.
+    /// The configurations of a recovered log.
     ///
     /// # Errors
     /// When one of them is invalid.
     pub(crate) fn recovered(
-        bootstrap: Membership,
-        recovered: Vec<(LogIndex, Membership)>,
-        base: LogIndex,
+        by_index: Vec<(LogIndex, Membership)>,
     ) -> Result<Self, MembershipError> {
-        let mut by_index = recovered;
-        if by_index.first().is_none_or(|&(first, _)| first > base) {
-            by_index.insert(0, (LogIndex::ZERO, bootstrap));
-        }
         for (_, membership) in &by_index {
             membership.check()?;
         }
         Ok(Self { by_index })
     }
 
-    /// The configuration in force: the latest in the log, committed or not (thesis §4.1).
+    /// The configuration in force: the latest in the log, committed or not (thesis §4.1). Without
+    /// members if the log has none.
+    #[inline]
     pub(crate) fn current(&self) -> &Membership {
-        let (_, latest) = self.by_index.last().expect("there is always a configuration");
-        latest
+        self.by_index.last().map_or(&NO_MEMBERS, |(_, membership)| membership)
+    }
+
+    /// The index of the configuration in force: its version.
+    #[inline]
+    pub(crate) fn version(&self) -> LogIndex {
+        self.by_index.last().map_or(LogIndex::ZERO, |&(index, _)| index)
+    }
+
+    /// The configuration before the one in force, if it is known.
+    pub(crate) fn previous(&self) -> Option<&Membership> {
+        let at = self.by_index.len().checked_sub(2)?;
+        self.by_index.get(at).map(|(_, membership)| membership)
+    }
+
+    /// Whether the node votes in the configuration that is in force if the log ends at `commit`, or
+    /// in a later one.
+    pub(crate) fn is_voter_from(&self, commit: LogIndex, node: NodeId) -> bool {
+        let later = self.by_index.partition_point(|&(index, _)| index <= commit);
+        let first = later.saturating_sub(1);
+        self.by_index.iter().skip(first).any(|(_, membership)| membership.is_voter(node))
+    }
+
+    /// Whether an earlier configuration than the one in force names the node.
+    pub(crate) fn named_before(&self, node: NodeId) -> bool {
+        let earlier = self.by_index.iter().rev().skip(1);
+        earlier.into_iter().any(|(_, membership)| membership.contains(node))
     }
 
     /// Adds the configuration of a new entry, which is in force from now on.
@@ -43,13 +73,13 @@ impl Memberships {
         self.by_index.push((index, membership));
     }
 
-    /// Drops the configurations at `from` and after it. The bootstrap configuration stays.
-    pub(crate) fn truncate_from(&mut self, from: LogIndex) {
-        while self.by_index.len() > 1
-            && self.by_index.last().is_some_and(|&(index, _)| index >= from)
-        {
-            self.by_index.pop();
-        }
+    /// Drops the configurations at `from` and after it, which is after the base. Returns whether
+    /// there were any: then the one before them is in force again.
+    pub(crate) fn truncate_from(&mut self, from: LogIndex) -> bool {
+        let count = self.by_index.partition_point(|&(index, _)| index < from);
+        let dropped = count < self.by_index.len();
+        self.by_index.truncate(count);
+        dropped
     }
 
     /// The configuration in force at an index of the log, with its own index: the latest at or
@@ -83,18 +113,46 @@ impl Memberships {
 
 #[cfg(test)]
 mod tests {
-    use alloc::vec;
-
     use super::*;
-    use crate::types::NodeId;
+
+    fn voters(of: &[u64]) -> Membership {
+        Membership::of_voters(of.iter().copied().map(NodeId))
+    }
+
+    fn bootstrapped(of: &[u64]) -> Memberships {
+        let recovered = alloc::vec![(LogIndex::ZERO, voters(of))];
+        Memberships::recovered(recovered).expect("valid")
+    }
+
+    #[test]
+    fn a_removed_voter_counts_as_one_until_the_removal_is_committed() {
+        let mut memberships = bootstrapped(&[1, 2]);
+        memberships.push(LogIndex(5), voters(&[2]));
+        let votes = |commit| memberships.is_voter_from(LogIndex(commit), NodeId(1));
+        assert_eq!([0, 4, 5, 6].map(votes), [true, true, false, false]);
+        assert!(memberships.named_before(NodeId(1)));
+        assert!(!memberships.named_before(NodeId(3)));
+    }
+
+    #[test]
+    fn truncation_returns_to_the_configuration_before() {
+        let mut memberships = bootstrapped(&[1]);
+        memberships.push(LogIndex(3), voters(&[1, 2]));
+        memberships.push(LogIndex(7), voters(&[1, 2, 3]));
+        assert!(!memberships.truncate_from(LogIndex(8)));
+        assert!(memberships.truncate_from(LogIndex(4)));
+        assert_eq!((memberships.version(), memberships.current()), (LogIndex(3), &voters(&[1, 2])));
+        assert!(memberships.truncate_from(LogIndex(1)));
+        assert_eq!(memberships.current(), &voters(&[1]), "that of the base stays");
+    }
 
     fn of(node: u64) -> Membership {
         Membership::of_voters([NodeId(node)])
     }
 
     fn sample() -> Memberships {
-        let later = vec![(LogIndex(3), of(2)), (LogIndex(7), of(3))];
-        Memberships::recovered(of(1), later, LogIndex::ZERO).expect("valid")
+        let recovered = [(0, 1), (3, 2), (7, 3)].map(|(index, node)| (LogIndex(index), of(node)));
+        Memberships::recovered(recovered.to_vec()).expect("valid")
     }
 
     #[test]
@@ -115,7 +173,7 @@ mod tests {
         assert_eq!(memberships.at(LogIndex(5)), Some((LogIndex(3), &of(2))));
         memberships.truncate_from(LogIndex(7));
         assert_eq!(memberships.current(), &of(2));
-        memberships.truncate_from(LogIndex(1));
+        memberships.truncate_from(LogIndex(6));
         assert_eq!(memberships.current(), &of(2), "the configuration of the base stays");
     }
 
@@ -128,13 +186,5 @@ mod tests {
         let mut replaced = sample();
         replaced.reset(LogIndex(5), (LogIndex(4), of(9)), false);
         assert_eq!(replaced.current(), &of(9));
-    }
-
-    #[test]
-    fn recovered_base_with_a_configuration_needs_no_bootstrap() {
-        let recovered = vec![(LogIndex(3), of(2))];
-        let memberships = Memberships::recovered(of(1), recovered, LogIndex(5)).expect("valid");
-        assert_eq!(memberships.at(LogIndex(2)), None);
-        assert_eq!(memberships.current(), &of(2));
     }
 }

@@ -1,6 +1,7 @@
 //! The parts of a node that outlast its roles, and how they act together.
 
 mod ending_transfer;
+mod members;
 mod random;
 mod vote_withholding;
 
@@ -9,7 +10,7 @@ use core::time::Duration;
 
 use super::apply_queue::ApplyQueue;
 use super::fetches::Fetches;
-use super::incarnations::{IncarnationChange, Incarnations};
+use super::incarnations::Incarnations;
 use super::memberships::Memberships;
 use super::outbox::{DependsOn, Outbox};
 use super::persists::{CarriesHardState, Persists};
@@ -23,11 +24,11 @@ use crate::event::Event;
 use crate::input::ApplyFailure;
 use crate::log::{Log, LogChange};
 use crate::membership::Membership;
-use crate::message::{Body, Message, MessageRefusal, Rpc};
+use crate::message::{Body, Message, Rpc};
 use crate::ports::{BrokenMark, Persist, Recovered};
 use crate::prng::Prng;
 use crate::recovery::RecoveryError;
-use crate::types::{Incarnation, LogId, LogIndex, NodeId, PersistId, RequestId, Term, Timestamp};
+use crate::types::{LogIndex, NodeId, PersistId, RequestId, Term, Timestamp};
 
 /// The state of a node that does not depend on its role.
 #[derive(Clone, Debug)]
@@ -55,15 +56,13 @@ pub(crate) struct NodeState {
 
 /// Start and step.
 impl NodeState {
-    /// The state that a store recovered, checked. `bootstrap` is the configuration in force while
-    /// the log has none.
+    /// The state that a store recovered, checked.
     ///
     /// # Errors
     /// When the log is marked broken, or the recovered state contradicts itself.
     pub(crate) fn recovered(
         config: Config,
         recovered: Recovered,
-        bootstrap: Membership,
         now: Timestamp,
     ) -> Result<Self, RecoveryError> {
         let Recovered { hard_state, base, terms, memberships, broken } = recovered;
@@ -82,17 +81,27 @@ impl NodeState {
         if hard_state.commit > last.index {
             return Err(RecoveryError::Inconsistent("more is committed than the log holds"));
         }
+        let indexes = memberships.iter().map(|&(index, _)| index);
+        if !indexes.is_sorted_by(|earlier, later| earlier < later) {
+            return Err(RecoveryError::Inconsistent("the configurations are not in order"));
+        }
+        if memberships.last().is_some_and(|&(index, _)| index > last.index) {
+            return Err(RecoveryError::Inconsistent("a configuration is after the last entry"));
+        }
         let vote_withheld_until = vote_withholding::withheld_after_start(&config, hard_state, now);
         let mut term = TermState::recovered(hard_state);
         term.commit_to(base.index);
+        let memberships = Memberships::recovered(memberships)?;
+        let mut incarnations = Incarnations::default();
+        incarnations.on_membership(memberships.current());
         Ok(Self {
             prng: Prng::new(config.seed),
             config,
             now,
             term,
             log: Log::recovered(terms),
-            memberships: Memberships::recovered(bootstrap, memberships, base.index)?,
-            incarnations: Incarnations::default(),
+            memberships,
+            incarnations,
             apply: ApplyQueue::starting_after(base.index),
             snapshots: Snapshots::default(),
             fetches: Fetches::default(),
@@ -251,16 +260,12 @@ impl NodeState {
         &self.log
     }
 
-    /// Whether a log that ends with `last_log` is at least as up to date as this one (Raft §5.4.1).
-    pub(crate) fn is_up_to_date(&self, last_log: LogId) -> bool {
-        last_log >= self.log.last()
-    }
-
     /// Appends the next entry.
     #[inline]
     pub(crate) fn append(&mut self, entry: Entry) {
         if let Payload::Membership(membership) = &entry.payload {
-            self.memberships.push(entry.index(), membership.clone());
+            self.memberships.push(entry.index(), Membership::clone(membership));
+            self.on_membership_in_force();
         }
         self.log.append(entry);
     }
@@ -270,32 +275,10 @@ impl NodeState {
         assert!(from > self.commit_index(), "a committed entry is never truncated");
         let last = self.log.last();
         self.log.truncate_from(from);
-        self.memberships.truncate_from(from);
         self.event(Event::Truncated { from, last });
-    }
-
-    /// The configuration in force.
-    #[inline]
-    pub(crate) fn membership(&self) -> &Membership {
-        self.memberships.current()
-    }
-
-    /// The other members.
-    pub(crate) fn peers(&self) -> impl Iterator<Item = NodeId> + use<> {
-        let id = self.id();
-        self.membership().members().into_iter().filter(move |&member| member != id)
-    }
-
-    /// Checks and records the incarnation of a sender.
-    ///
-    /// # Errors
-    /// When the incarnation is superseded.
-    pub(crate) fn record_incarnation(
-        &mut self,
-        from: NodeId,
-        incarnation: Incarnation,
-    ) -> Result<IncarnationChange, MessageRefusal> {
-        self.incarnations.record(from, incarnation, self.memberships.current())
+        if self.memberships.truncate_from(from) {
+            self.on_membership_in_force();
+        }
     }
 }
 
@@ -354,7 +337,7 @@ impl NodeState {
             from: identity.node,
             from_incarnation: identity.incarnation,
             to,
-            to_incarnation: self.incarnations.latest(to),
+            to_incarnation: self.incarnations.current(to),
             rpc: Rpc::of_this_node(self.term(), body),
         }
     }

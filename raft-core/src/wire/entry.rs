@@ -1,5 +1,6 @@
 //! Entries as bytes, for messages and for stores.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
@@ -15,7 +16,7 @@ use crate::types::LogId;
 pub(super) enum WirePayload<'a> {
     Empty,
     Command(#[serde(borrow, serialize_with = "as_bytes")] &'a [u8]),
-    Membership(Membership),
+    Membership(Box<Membership>),
 }
 
 /// Serializes a slice in one piece. The derived code would write the same bytes one by one.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::message::BODY_KINDS;
 use super::{DecodeError, ENVELOPE_BYTES_MAX, decode, decode_payload, encode, encode_payload};
 use crate::entry::{Entry, Payload};
-use crate::membership::Membership;
+use crate::membership::{MemberInfo, Membership};
 use crate::message::{
     AppendEntries, AppendEntriesResponse, AppendOutcome, Body, DeclineReason, InstallSnapshot,
     InvalidMessage, LogSlice, Message, PreVote, PreVoteResponse, ReadIndex, ReadIndexResponse,
@@ -35,14 +35,26 @@ fn message(body: Body) -> Message {
     }
 }
 
+/// A joint configuration with all that it may carry.
+fn joint() -> Membership {
+    let info = MemberInfo {
+        incarnation: Some(Incarnation(9)),
+        peer_address: "peer:1".into(),
+        client_address: "client:2".into(),
+    };
+    Membership {
+        voters: [NodeId(1), NodeId(2)].into(),
+        outgoing: [NodeId(2), NodeId(3)].into(),
+        learners: [NodeId(3)].into(),
+        nodes: [(NodeId(1), info), (NodeId(3), MemberInfo::default())].into(),
+    }
+}
+
 fn samples() -> Vec<Message> {
     let entries = vec![
         Entry::empty(id(4, 6)),
         Entry::command(id(5, 7), Bytes::from_static(b"add 1")),
-        Entry {
-            id: id(6, 7),
-            payload: Payload::Membership(Membership::of_voters([NodeId(1), NodeId(2)])),
-        },
+        Entry::membership(id(6, 7), joint()),
     ];
     let matched = AppendOutcome::Matched { match_index: LogIndex(6) };
     let mismatched = AppendOutcome::Rejected {

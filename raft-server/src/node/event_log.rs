@@ -1,8 +1,9 @@
 //! Log lines and counters for the events of the core.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use raft_core::{Event, RoleCause};
+use raft_core::{Event, LogIndex, Membership, NodeId, RoleCause};
 use tokio::time::Instant;
 
 use super::counters::Counters;
@@ -76,6 +77,12 @@ impl EventLog {
             | Event::SnapshotSent { .. }
             | Event::SnapshotInstalled { .. }
             | Event::SnapshotDiscarded { .. } => record_snapshot(&event),
+            Event::MembershipInForce { version, membership } => {
+                log_membership(version, &membership);
+            }
+            Event::AcknowledgementFell { follower, from, to } => {
+                tracing::error!(%follower, acknowledged = %from, last = %to, "follower lost entries");
+            }
             _ => {}
         }
     }
@@ -98,4 +105,18 @@ fn record_snapshot(event: &Event) {
         }
         _ => {}
     }
+}
+
+fn log_membership(version: LogIndex, membership: &Membership) {
+    let list = |nodes: &BTreeSet<NodeId>| {
+        let ids: Vec<String> = nodes.iter().map(ToString::to_string).collect();
+        ids.join(" ")
+    };
+    tracing::info!(
+        %version,
+        voters = list(&membership.voters),
+        outgoing = list(&membership.outgoing),
+        learners = list(&membership.learners),
+        "membership in force"
+    );
 }

@@ -271,9 +271,10 @@ fn propose_error(outcome: Outcome) -> ProposeError {
         Outcome::Refused(Refusal::Stopped) => ProposeError::Stopped,
         Outcome::Refused(refusal) => ProposeError::Refused(refusal),
         Outcome::Unknown { leader } => ProposeError::Unknown { leader },
-        Outcome::ReadReady { .. } | Outcome::Transferred { .. } | Outcome::TransferFailed(_) => {
-            ProposeError::Unknown { leader: None }
-        }
+        Outcome::ReadReady { .. }
+        | Outcome::MembershipChanged { .. }
+        | Outcome::Transferred { .. }
+        | Outcome::TransferFailed(_) => ProposeError::Unknown { leader: None },
     }
 }
 
@@ -287,6 +288,7 @@ fn read_index(outcome: Outcome) -> Result<LogIndex, ReadError> {
             Err(ReadError::Refused(Refusal::NotLeader { leader }))
         }
         Outcome::Unknown { leader: None }
+        | Outcome::MembershipChanged { .. }
         | Outcome::Transferred { .. }
         | Outcome::TransferFailed(_) => Err(ReadError::Refused(Refusal::NoLeader)),
     }
@@ -301,7 +303,7 @@ fn transferred(outcome: Outcome) -> Result<NodeId, TransferError> {
         Outcome::Unknown { leader } => {
             Err(TransferError::Failed(TransferFailure::LeadershipLost { leader }))
         }
-        Outcome::ReadReady { .. } => {
+        Outcome::ReadReady { .. } | Outcome::MembershipChanged { .. } => {
             Err(TransferError::Failed(TransferFailure::LeadershipLost { leader: None }))
         }
     }

@@ -90,12 +90,15 @@ impl Starter {
         bootstrap: Membership,
         clock: Clock,
     ) -> Result<raft_core::Node, StartError> {
-        let Opened { recovered, applied } = opened;
+        let Opened { mut recovered, applied } = opened;
         let (base, last) = (recovered.base.index, recovered.terms.last().index);
         if applied < base || last < applied {
             return Err(StartError::Diverged { applied, first: base.next(), last });
         }
-        let core = raft_core::Node::new(config, recovered, bootstrap, clock.now())?;
+        if recovered.memberships.is_empty() {
+            recovered.memberships.push((LogIndex::ZERO, bootstrap));
+        }
+        let core = raft_core::Node::new(config, recovered, clock.now())?;
         if applied > LogIndex::ZERO {
             let report = ApplierReport::Applied { last: applied, outputs: Vec::new() };
             self.mailbox.post(|arrivals| arrivals.applier_reports.push(report));

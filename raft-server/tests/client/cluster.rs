@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use raft_core::ports::{PeerAddress, Transport};
-use raft_core::{Config, GroupId, Identity, Incarnation, Membership, NodeId, RoleKind, Settings};
+use raft_core::{
+    Config, GroupId, Identity, Incarnation, MemberInfo, Membership, NodeId, RoleKind, Settings,
+};
 use raft_server::kv::client::{Client, ClientConfig, Error};
 use raft_server::kv::client_api::{ClientApi, ClientApiConfig, MemberAddresses};
 use raft_server::kv::protocol::{Consistency, Role};
@@ -26,6 +28,7 @@ use super::setup::within;
 use super::tls::{CLUSTER, Issuer};
 
 const NODES: u64 = 3;
+const INCARNATION: Incarnation = Incarnation(1);
 /// The most connections of a node in these tests.
 pub(super) const CONNECTIONS_MAX: usize = 16;
 const KV: KvOptions = KvOptions { block_cache_bytes: 1 << 20, write_buffer_bytes: 1 << 20 };
@@ -126,13 +129,21 @@ impl Cluster {
     }
 }
 
+/// The incarnations are in it, so that no leader appends them.
+fn first_membership() -> Membership {
+    let mut membership = Membership::of_voters((1..=NODES).map(NodeId));
+    let info = MemberInfo { incarnation: Some(INCARNATION), ..MemberInfo::default() };
+    membership.nodes = membership.voters.iter().map(|&node| (node, info.clone())).collect();
+    membership
+}
+
 async fn member(issuer: &Issuer, hub: &Hub, node: u64, election_timeout_min: Duration) -> Member {
     let data = tempfile::tempdir().unwrap();
     let identity = Identity {
         cluster: CLUSTER,
         group: GroupId(0),
         node: NodeId(node),
-        incarnation: Incarnation(1),
+        incarnation: INCARNATION,
     };
     let mut settings = Settings::default();
     settings.election_timeout_min = election_timeout_min;
@@ -145,7 +156,7 @@ async fn member(issuer: &Issuer, hub: &Hub, node: u64, election_timeout_min: Dur
     let hub = hub.clone();
     let handle = Node::builder()
         .config(config)
-        .bootstrap(Membership::of_voters((1..=NODES).map(NodeId)))
+        .bootstrap(first_membership())
         .peers(peers.collect())
         .state_machine(machine)
         .store(MemLogStore::default())

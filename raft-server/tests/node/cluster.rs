@@ -7,8 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use raft_core::ports::{PeerAddress, Transport};
 use raft_core::{
-    ApplyFailurePolicy, ClusterId, Config, GroupId, Identity, Incarnation, LogIndex, Membership,
-    NodeId, Settings,
+    ApplyFailurePolicy, ClusterId, Config, GroupId, Identity, Incarnation, LogIndex, MemberInfo,
+    Membership, NodeId, Settings,
 };
 use raft_server::{Node, NodeBuilder, NodeHandle, ProposeError, QueueLimits, StartError};
 use raft_transport_mem::Hub;
@@ -18,6 +18,8 @@ use super::machine::{Machine, MachinePort};
 
 /// Fails a test that would wait forever. No step of a test takes nearly as long.
 const WAIT_MAX: Duration = Duration::from_secs(30);
+
+const INCARNATION: Incarnation = Incarnation(1);
 
 /// Waits for something that must happen.
 pub(super) async fn within<T>(future: impl Future<Output = T>) -> T {
@@ -60,7 +62,7 @@ impl Setup {
     }
 
     pub(super) fn config(&self, node: u64) -> Config {
-        let (cluster, group, incarnation) = (ClusterId(1), GroupId(0), Incarnation(1));
+        let (cluster, group, incarnation) = (ClusterId(1), GroupId(0), INCARNATION);
         let identity = Identity { cluster, group, node: NodeId(node), incarnation };
         let mut settings = Settings::default();
         settings.election_timeout_min = self.election_timeout_min;
@@ -70,7 +72,11 @@ impl Setup {
     }
 
     pub(super) fn membership(&self) -> Membership {
-        Membership::of_voters((1..=self.members).map(NodeId))
+        let mut membership = Membership::of_voters((1..=self.members).map(NodeId));
+        // With the incarnations in the first configuration, no leader appends them.
+        let info = MemberInfo { incarnation: Some(INCARNATION), ..MemberInfo::default() };
+        membership.nodes = membership.voters.iter().map(|&node| (node, info.clone())).collect();
+        membership
     }
 }
 

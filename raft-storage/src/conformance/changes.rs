@@ -3,8 +3,7 @@
 use bytes::Bytes;
 use raft_core::ports::{LogReset, LogStore};
 use raft_core::{
-    Entry, HardState, LogId, LogIndex, Membership, NodeId, Payload, Persist, PersistId, Recovered,
-    Term,
+    Entry, HardState, LogId, LogIndex, Membership, NodeId, Persist, PersistId, Recovered, Term,
 };
 
 use super::StoreFactory;
@@ -24,7 +23,7 @@ pub(super) fn entries(term: u64, first: u64, last: u64) -> Vec<Entry> {
 
 pub(super) fn membership(term: u64, index: u64, voters: &[u64]) -> Entry {
     let (_, membership) = voters_at(index, voters);
-    Entry { id: id(term, index), payload: Payload::Membership(membership) }
+    Entry::membership(id(term, index), membership)
 }
 
 /// A membership and the index of its entry.

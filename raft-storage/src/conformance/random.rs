@@ -169,7 +169,7 @@ impl Model {
             assert!(recovered.terms.contains(entry.id), "the term at {}", entry.index());
         }
         let of = |entry: &Entry| match &entry.payload {
-            Payload::Membership(found) => Some((entry.index(), found.clone())),
+            Payload::Membership(found) => Some((entry.index(), Membership::clone(found))),
             Payload::Empty | Payload::Command(_) => None,
         };
         let since_reset = self.entries.iter().skip(reset_base as usize).filter_map(of);

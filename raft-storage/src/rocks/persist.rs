@@ -120,7 +120,7 @@ fn update_memberships(log: &mut Log, change: &Change<'_>) {
     for entry in change.entries.iter().filter(|entry| entry.index() > base) {
         match &entry.payload {
             Payload::Membership(membership) => {
-                log.memberships.push((entry.index(), membership.clone()));
+                log.memberships.push((entry.index(), raft_core::Membership::clone(membership)));
             }
             Payload::Empty | Payload::Command(_) => {}
         }

@@ -44,7 +44,7 @@ impl RecordWriter {
             Payload::Membership(membership) => {
                 self.bytes.push(KIND_MEMBERSHIP);
                 let bytes = std::mem::take(&mut self.bytes);
-                self.bytes = postcard::to_extend(membership, bytes)
+                self.bytes = postcard::to_extend(&**membership, bytes)
                     .expect("a membership always serializes into a growing buffer");
             }
         }
@@ -226,7 +226,7 @@ impl CheckedFrame<'_> {
         let payload = match self.kind() {
             KIND_EMPTY => Payload::Empty,
             KIND_COMMAND => Payload::Command(Bytes::copy_from_slice(self.payload())),
-            KIND_MEMBERSHIP => Payload::Membership(self.decode_membership()?),
+            KIND_MEMBERSHIP => Payload::Membership(Box::new(self.decode_membership()?)),
             kind => {
                 let detail = format!("it is of kind {kind}, which this release does not support");
                 return Err(damaged(self.id.index, &detail));
@@ -289,7 +289,7 @@ mod tests {
         vec![
             Entry::empty(id(7)),
             Entry::command(id(8), Bytes::from_static(b"put a")),
-            Entry { id: id(9), payload: Payload::Membership(membership) },
+            Entry::membership(id(9), membership),
             Entry::command(id(10), Bytes::new()),
         ]
     }

@@ -5,8 +5,7 @@ use std::path::Path;
 
 use raft_core::ports::{LogReset, LogStore};
 use raft_core::{
-    Entry, HardState, LogId, LogIndex, Membership, NodeId, Payload, Persist, PersistId, Recovered,
-    Term,
+    Entry, HardState, LogId, LogIndex, Membership, NodeId, Persist, PersistId, Recovered, Term,
 };
 use raft_storage::{MemLogStore, RocksLogStore, RocksOptions};
 use tempfile::TempDir;
@@ -26,7 +25,7 @@ fn voters(voters: &[u64]) -> Membership {
 fn append(term: u64, first: u64, last: u64) -> Persist {
     let entry = |index| {
         if index == first.midpoint(last) {
-            Entry { id: id(term, index), payload: Payload::Membership(voters(&[1, index])) }
+            Entry::membership(id(term, index), voters(&[1, index]))
         } else {
             Entry::command(id(term, index), format!("command {index} of term {term}").into())
         }

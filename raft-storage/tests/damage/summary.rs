@@ -29,7 +29,7 @@ fn voters(nodes: &[u64]) -> Membership {
 /// One entry of about a kilobyte; every tenth one is a membership.
 fn append(term: u64, index: u64) -> Persist {
     let payload = if index % 10 == 3 {
-        Payload::Membership(voters(&[1, index]))
+        Payload::Membership(Box::new(voters(&[1, index])))
     } else {
         Payload::Command(vec![7; 1 << 10].into())
     };

@@ -200,7 +200,7 @@ fn with<R>(pages: &Mutex<Pages>, work: impl FnOnce(&mut Pages) -> R) -> R {
 
 fn membership_of(entry: &Entry) -> Option<(LogIndex, Membership)> {
     match &entry.payload {
-        Payload::Membership(membership) => Some((entry.index(), membership.clone())),
+        Payload::Membership(membership) => Some((entry.index(), Membership::clone(membership))),
         Payload::Empty | Payload::Command(_) => None,
     }
 }

@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use raft_core::{
-    HardState, LogIndex, Membership, NodeId, Persist, RoleKind, Status, Term, Timestamp,
+    HardState, Incarnation, LogIndex, Membership, NodeId, Persist, RoleKind, Status, Term,
+    Timestamp,
 };
 
 use super::committed::CommittedEntries;
 use super::confirmations::ReadConfirmations;
 use super::known_entries::EntryRegistry;
+use super::membership_log::MembershipLog;
 use super::observed::{EntryDigest, ObservedNode, node_id, offset_of, vote_text};
 use super::rule::Rule;
 use super::violation::{Observation, Violation};
@@ -17,13 +19,17 @@ use super::violation::{Observation, Violation};
 #[derive(Clone, Debug)]
 pub(crate) struct Checker {
     pub(super) nodes: Vec<ObservedNode>,
+    /// The configuration with which the cluster is bootstrapped.
     pub(super) membership: Membership,
     pub(super) registry: EntryRegistry,
     /// The leader of each term, and the record at which it was observed first.
     pub(super) leaders: HashMap<Term, (NodeId, u64)>,
     pub(super) committed: CommittedEntries,
     /// The candidate that each node has granted its vote of a term, and the record of the vote.
-    pub(super) votes: HashMap<(NodeId, Term), (NodeId, u64)>,
+    /// By voter, incarnation of the voter, and term.
+    pub(super) votes: HashMap<(NodeId, Incarnation, Term), (NodeId, u64)>,
+    /// The candidates that received forged votes, with the terms.
+    pub(super) forged_votes: HashSet<(NodeId, Term)>,
     /// The highest index whose effect a client has seen, and the record at which it did.
     pub(super) client_seen: (LogIndex, u64),
     pub(super) confirmations: ReadConfirmations,
@@ -31,6 +37,9 @@ pub(crate) struct Checker {
     pub(super) now: Timestamp,
     /// The reads that a lease has permitted.
     pub(crate) leased_reads: u64,
+    /// The durable logs that earlier incarnations of nodes had when their disks were wiped: what
+    /// they acknowledged before counts for them.
+    pub(super) wiped_logs: HashMap<(NodeId, Incarnation), Vec<EntryDigest>>,
     /// The campaigns that a leader has requested: the node, and the term of its campaign.
     pub(super) campaigns_requested: HashSet<(NodeId, Term)>,
     /// Every configuration that any node has appended.
@@ -39,10 +48,27 @@ pub(crate) struct Checker {
 }
 
 impl Checker {
-    pub(crate) fn new(size: usize, membership: Membership) -> Self {
+    /// A checker of `size` nodes, of which the members of this configuration are bootstrapped.
+    pub(crate) fn new(size: usize, membership: &Membership) -> Self {
+        let observed = |at| {
+            let memberships = if membership.contains(node_id(at)) {
+                MembershipLog::bootstrapped(membership.clone())
+            } else {
+                MembershipLog::default()
+            };
+            let durable_memberships = memberships.clone();
+            let incarnation = Incarnation(1);
+            ObservedNode {
+                memberships,
+                durable_memberships,
+                incarnation,
+                ..ObservedNode::default()
+            }
+        };
         Self {
-            nodes: vec![ObservedNode::default(); size],
-            membership,
+            nodes: (0..size).map(observed).collect(),
+            membership: membership.clone(),
+            forged_votes: HashSet::new(),
             registry: EntryRegistry::default(),
             leaders: HashMap::new(),
             committed: CommittedEntries::default(),
@@ -51,6 +77,7 @@ impl Checker {
             confirmations: ReadConfirmations::new(size),
             now: Timestamp(0),
             leased_reads: 0,
+            wiped_logs: HashMap::new(),
             campaigns_requested: HashSet::new(),
             memberships: BTreeMap::new(),
             violation: None,
@@ -75,13 +102,20 @@ impl Checker {
         }
     }
 
-    /// A node submitted a change to its disk.
-    pub(crate) fn on_persist(&mut self, at: usize, change: &Persist, record: u64) {
+    /// A node submitted a change to its disk; `commit` is its commit index after the step.
+    pub(crate) fn on_persist(
+        &mut self,
+        at: usize,
+        change: &Persist,
+        commit: LogIndex,
+        record: u64,
+    ) {
         if let Some(reset) = &change.reset {
             self.check_reset(at, reset, change.hard_state, record);
         }
         self.check_truncation(at, change, record);
         for entry in &change.entries {
+            self.check_membership_appended(at, entry, commit, record);
             self.check_append(at, entry, record);
         }
     }
@@ -97,8 +131,12 @@ impl Checker {
         let Some(node) = self.nodes.get_mut(at) else { return };
         if let Some(from) = change.truncate_from {
             node.durable.truncate(offset_of(from).unwrap_or(0));
+            node.durable_memberships.truncate_from(from);
         }
         node.durable.extend(change.entries.iter().map(EntryDigest::of));
+        for entry in &change.entries {
+            node.durable_memberships.append(entry);
+        }
     }
 
     /// The status of a node after an event.
@@ -114,6 +152,8 @@ impl Checker {
             node.term = status.term;
             node.role = None;
         }
+        // A leader that commits its own removal steps down in the same step.
+        let leads = status.role == RoleKind::Leader || node.role == Some(RoleKind::Leader);
         if node.role != Some(status.role) {
             node.role = Some(status.role);
             if status.role == RoleKind::Leader {
@@ -123,7 +163,7 @@ impl Checker {
         self.check_leases(at, record);
         let Some(node) = self.nodes.get(at) else { return };
         if status.commit_index != node.commit {
-            self.on_commit_moved(at, status, record);
+            self.on_commit_moved(at, status, leads, record);
         }
     }
 
@@ -131,6 +171,7 @@ impl Checker {
     pub(crate) fn on_crash(&mut self, at: usize) {
         if let Some(node) = self.nodes.get_mut(at) {
             node.log.clone_from(&node.durable);
+            node.memberships.clone_from(&node.durable_memberships);
             node.term = node.hard_state.term;
             node.role = None;
             node.commit = LogIndex::ZERO;
@@ -138,6 +179,15 @@ impl Checker {
             node.lease_end = None;
         }
         self.confirmations.remove_reads_of(node_id(at));
+    }
+
+    /// The disk of a node that is down was wiped: it starts as a new incarnation that knows nothing.
+    pub(crate) fn on_wiped(&mut self, at: usize, incarnation: Incarnation) {
+        if let Some(node) = self.nodes.get_mut(at) {
+            let new = ObservedNode { incarnation, ..ObservedNode::default() };
+            let wiped = std::mem::replace(node, new);
+            self.wiped_logs.insert((node_id(at), wiped.incarnation), wiped.durable);
+        }
     }
 
     /// A node restarted with this status and applied index.
@@ -182,7 +232,7 @@ impl Checker {
         if let Some(node) = self.nodes.get_mut(at) {
             node.hard_state = hard_state;
             node.term = hard_state.term;
-            self.votes.retain(|&(voter, term), _| voter != id || term < hard_state.term);
+            self.votes.retain(|&(voter, _, term), _| voter != id || term < hard_state.term);
         }
     }
 }

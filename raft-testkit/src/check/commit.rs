@@ -6,10 +6,10 @@ use super::checker::Checker;
 use super::committed::CommittedEntry;
 use super::observed::{EntryDigest, ObservedNode, node_id};
 use super::rule::Rule;
-use crate::network::slot_of;
 
 impl Checker {
-    pub(super) fn on_commit_moved(&mut self, at: usize, status: &Status, record: u64) {
+    /// The commit index of a node changed; `leads` if the node led its term before or after.
+    pub(super) fn on_commit_moved(&mut self, at: usize, status: &Status, leads: bool, record: u64) {
         let Some(node) = self.nodes.get_mut(at) else { return };
         let (before, now) = (node.commit, status.commit_index);
         node.commit = now;
@@ -19,17 +19,17 @@ impl Checker {
             self.record_violation(Rule::CommitMonotonic, earlier, later);
             return;
         }
-        self.check_commit_term(at, status, record);
+        self.check_commit_term(at, status, leads, record);
         for index in before.get() + 1..=now.get() {
-            self.check_committed(at, LogIndex(index), status, record);
+            self.check_committed(at, LogIndex(index), before, status, record);
         }
     }
 
     /// The commit index of a leader advances to an entry of its own term, that of any other node to
     /// an entry that a leader has committed.
-    fn check_commit_term(&mut self, at: usize, status: &Status, record: u64) {
+    fn check_commit_term(&mut self, at: usize, status: &Status, leads: bool, record: u64) {
         let (id, term, commit) = (status.node, status.term, status.commit_index);
-        if status.role == RoleKind::Leader {
+        if leads {
             let held = self.nodes.get(at).and_then(|node| ObservedNode::at(&node.log, commit));
             if let Some(digest) = held.filter(|digest| digest.term != term) {
                 let earlier =
@@ -44,7 +44,14 @@ impl Checker {
         }
     }
 
-    fn check_committed(&mut self, at: usize, index: LogIndex, status: &Status, record: u64) {
+    fn check_committed(
+        &mut self,
+        at: usize,
+        index: LogIndex,
+        before: LogIndex,
+        status: &Status,
+        record: u64,
+    ) {
         let Some(held) = self.nodes.get(at).and_then(|node| ObservedNode::at(&node.log, index))
         else {
             let earlier = (format!("{:?} has committed {index}", status.node), record);
@@ -65,29 +72,34 @@ impl Checker {
                 );
                 self.record_violation(Rule::StateMachineSafety, earlier, later);
             }
-            None => self.on_first_commit(index, held, status, record),
+            None => self.on_first_commit(at, (index, held), before, status, record),
         }
     }
 
-    /// An entry is committed by the first node.
+    /// An entry is committed by the first node, whose commit index was `before`.
     fn on_first_commit(
         &mut self,
-        index: LogIndex,
-        digest: EntryDigest,
+        at: usize,
+        (index, digest): (LogIndex, EntryDigest),
+        before: LogIndex,
         status: &Status,
         record: u64,
     ) {
         let in_term = status.term;
         self.committed.entries.push(CommittedEntry { digest, in_term, record });
         let nodes = &self.nodes;
-        let holds_durably = |id: NodeId| {
-            nodes
-                .get(slot_of(id))
-                .is_some_and(|node| ObservedNode::at(&node.durable, index) == Some(digest))
+        let memberships = nodes.get(at).map(|node| &node.memberships);
+        let Some(membership) =
+            memberships.and_then(|log| log.committing(before, status.commit_index))
+        else {
+            return;
         };
-        if !self.membership.is_quorum(holds_durably) {
-            let holders: Vec<String> = self
-                .membership
+        let holds_durably = |id: NodeId| {
+            let log = self.durable_log_of(membership, id);
+            log.is_some_and(|log| ObservedNode::at(log, index) == Some(digest))
+        };
+        if !membership.is_quorum(holds_durably) {
+            let holders: Vec<String> = membership
                 .members()
                 .into_iter()
                 .filter(|&id| holds_durably(id))

@@ -1,6 +1,6 @@
 //! The reads in progress and the nodes that have confirmed each of them.
 
-use raft_core::{Body, Message, NodeId, RequestId, Round, Term};
+use raft_core::{Body, Membership, Message, NodeId, RequestId, Round, Term};
 
 use crate::network::slot_of;
 
@@ -21,6 +21,8 @@ pub(super) struct PendingRead {
     pub(super) leader: NodeId,
     /// The term of the reader when the read arrived.
     pub(super) term: Term,
+    /// The configurations that were in force at the leader since the read arrived.
+    pub(super) memberships: Vec<Membership>,
     /// The latest round of that leader and term that began before the read arrived.
     pub(super) round_before: Round,
     /// Whether it is a leased read that arrived at the holder of a lease: it needs no confirmation.

@@ -84,7 +84,10 @@ impl Checker {
     /// its receiver.
     fn check_vote(&mut self, message: &Message, candidate: NodeId, record: u64) {
         let (from, term) = (message.from, message.term());
-        let given = *self.votes.entry((from, term)).or_insert((candidate, record));
+        let given = *self
+            .votes
+            .entry((from, message.from_incarnation, term))
+            .or_insert((candidate, record));
         if given.0 != candidate {
             let earlier = (format!("{from:?} voted for {:?} in term {term}", given.0), given.1);
             let later = (format!("{from:?} votes for {candidate:?}"), record);

@@ -19,12 +19,14 @@ impl Checker {
             return;
         }
         if let Payload::Membership(membership) = &entry.payload {
-            self.memberships.insert((index, entry.term()), membership.clone());
+            self.memberships
+                .insert((index, entry.term()), raft_core::Membership::clone(membership));
         }
         let Some(node) = self.nodes.get_mut(at) else { return };
         let digest = EntryDigest::of(entry);
         let term_before = node.log.last().map_or(Term(0), |last| last.term);
         node.log.push(digest);
+        node.memberships.append(entry);
         let new = KnownEntry { digest, term_before, node: id, record };
         let known = self.registry.record(index, new);
         if known.digest != digest || known.term_before != term_before {
@@ -52,6 +54,7 @@ impl Checker {
             && change.hard_state.is_none_or(|hard_state| hard_state.term == node.term);
         let first_removed = ObservedNode::at(&node.log, from);
         node.log.truncate(keep);
+        node.memberships.truncate_from(from);
         if leads {
             let earlier = (format!("{id:?} leads term {}", node.term), record);
             let later = (format!("{id:?} removes its own entries from {from:?} on"), record);

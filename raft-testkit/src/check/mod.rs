@@ -14,6 +14,8 @@ mod election;
 mod known_entries;
 mod lease;
 mod log;
+mod membership_log;
+mod memberships;
 mod observed;
 mod reads;
 mod rule;

@@ -2,7 +2,12 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use raft_core::{Entry, HardState, LogIndex, NodeId, Payload, RoleKind, Term, Timestamp};
+use raft_core::{
+    Entry, HardState, Incarnation, LogIndex, MemberInfo, Membership, NodeId, Payload, RoleKind,
+    Term, Timestamp,
+};
+
+use super::membership_log::MembershipLog;
 
 /// The identity of an entry at an index: its term and a hash of its payload.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,7 +34,12 @@ fn payload_digest(payload: &Payload) -> u64 {
         Payload::Empty => 0_u8.hash(&mut hasher),
         Payload::Command(command) => (1_u8, command).hash(&mut hasher),
         Payload::Membership(members) => {
-            (2_u8, &members.voters, &members.outgoing, &members.learners).hash(&mut hasher);
+            let Membership { voters, outgoing, learners, nodes } = &**members;
+            (2_u8, voters, outgoing, learners).hash(&mut hasher);
+            for (node, info) in nodes {
+                let MemberInfo { incarnation, peer_address, client_address } = info;
+                (node, incarnation, peer_address, client_address).hash(&mut hasher);
+            }
         }
     }
     hasher.finish()
@@ -44,6 +54,11 @@ pub(super) struct ObservedNode {
     pub(super) log: Vec<EntryDigest>,
     /// The durable log.
     pub(super) durable: Vec<EntryDigest>,
+    /// The configurations in `log`, and in `durable`.
+    pub(super) memberships: MembershipLog,
+    pub(super) durable_memberships: MembershipLog,
+    /// The incarnation of the node: its disk was wiped that often.
+    pub(super) incarnation: Incarnation,
     pub(super) hard_state: HardState,
     pub(super) term: Term,
     pub(super) commit: LogIndex,

@@ -37,11 +37,13 @@ impl Checker {
         let has_lease = consistency == ReadConsistency::Leased && self.holds_lease(at, now);
         let round_before = self.confirmations.round_of(leader, term);
         let acknowledged_by = Vec::new();
+        let memberships = self.membership_of(leader).into_iter().cloned().collect();
         self.confirmations.reads.push(PendingRead {
             request,
             reader,
             leader,
             term,
+            memberships,
             round_before,
             has_lease,
             record,
@@ -60,11 +62,14 @@ impl Checker {
         let reads = &mut self.confirmations.reads;
         let Some(place) = reads.iter().position(|read| read.request == request) else { return };
         let read = reads.swap_remove(place);
-        let PendingRead { reader: node, leader, term, has_lease, acknowledged_by, .. } = read;
+        let PendingRead {
+            reader: node, leader, term, memberships, has_lease, acknowledged_by, ..
+        } = read;
         let confirms = |voter| voter == leader || acknowledged_by.contains(&voter);
-        if !self.membership.is_quorum(confirms) && has_lease {
+        let confirmed = memberships.iter().any(|membership| membership.is_quorum(confirms));
+        if !confirmed && has_lease {
             self.leased_reads += 1;
-        } else if !self.membership.is_quorum(confirms) {
+        } else if !confirmed {
             let names: Vec<String> = acknowledged_by.iter().map(|id| format!("{id:?}")).collect();
             let earlier = (
                 format!("a read arrived at {node:?} in term {term}, after {:?}", read.round_before),

@@ -35,6 +35,15 @@ pub enum Rule {
     PersistBeforeSend,
     /// A committed entry is durable on a quorum (Raft §5.3).
     CommitOnQuorum,
+    /// A node leads only with the votes of a quorum of the configuration in force in its log (Raft
+    /// §5.2; thesis §4.1).
+    ElectedByQuorum,
+    /// Any two quorums of consecutive configurations have a node in common: the voters differ by at
+    /// most one node, or one configuration is joint (thesis §4.2, §4.3).
+    MembershipsOverlap,
+    /// A leader appends a configuration only after the one before it and an entry of its own term
+    /// are committed (thesis §4.1; raft-dev 2015).
+    OneMembershipChange,
     /// A leader advances its commit index only to an entry of its own term, and no other node
     /// commits an entry before a leader does (Raft §5.4.2, figure 8).
     CommitInOwnTerm,
@@ -89,6 +98,9 @@ impl Rule {
             Self::OneVote => "one vote per term",
             Self::PersistBeforeSend => "persist before send",
             Self::CommitOnQuorum => "committed entries are durable on a quorum",
+            Self::ElectedByQuorum => "leaders are elected by a quorum",
+            Self::MembershipsOverlap => "consecutive memberships overlap",
+            Self::OneMembershipChange => "one membership change at a time",
             Self::CommitInOwnTerm => "leaders commit entries of their own term",
             Self::CommittedKept => "committed entries are kept",
             Self::DurableKept => "durable state survives a restart",
@@ -127,6 +139,14 @@ impl Rule {
                 "a message that depends on persisted state is sent after that state is durable"
             }
             Self::CommitOnQuorum => "a committed entry is durable on a quorum",
+            Self::ElectedByQuorum => {
+                "a leader has the votes of a quorum of the membership in its log"
+            }
+            Self::MembershipsOverlap => "quorums of consecutive memberships have a node in common",
+            Self::OneMembershipChange => {
+                "a leader changes the membership after the last change and an entry of its own \
+                 term are committed"
+            }
             Self::CommitInOwnTerm => {
                 "a leader advances its commit index only to an entry of its own term"
             }
@@ -183,6 +203,9 @@ impl Rule {
             | Self::DurableKept
             | Self::ConsistentMessages => "Raft figure 2",
             Self::CommitInOwnTerm => "Raft §5.4.2, figure 8",
+            Self::ElectedByQuorum => "Raft §5.2; thesis §4.1",
+            Self::MembershipsOverlap => "thesis §4.2, §4.3",
+            Self::OneMembershipChange => "thesis §4.1",
             Self::ReadsAreCurrent | Self::ReadsAreConfirmed => "thesis §6.4",
             Self::LeaseExcludesElection => "thesis §6.4.1",
             Self::TransferToEqualLog => "thesis §3.10",

@@ -37,6 +37,7 @@ impl Checker {
         if !keeps_later_entries {
             node.log = prefix;
         }
+        node.memberships.reset(base.index, reset);
         if leads {
             let earlier = (format!("{id:?} leads term {}", node.term), record);
             let later = (format!("{id:?} replaces its own log by a snapshot up to {base}"), record);
@@ -62,6 +63,7 @@ impl Checker {
         if !reset.keeps_later_entries {
             node.durable = prefix;
         }
+        node.durable_memberships.reset(reset.base.index, reset);
         node.durable_base = node.durable_base.max(reset.base.index);
     }
 

@@ -26,7 +26,7 @@ struct Scenario {
 impl Scenario {
     fn new() -> Self {
         let members = Membership::of_voters([1, 2, 3].map(NodeId));
-        Self { checker: Checker::new(3, members.clone()), members, record: 0 }
+        Self { checker: Checker::new(3, &members), members, record: 0 }
     }
 
     fn next(&mut self) -> u64 {
@@ -47,7 +47,7 @@ impl Scenario {
             entries: entries.collect(),
             broken: None,
         };
-        self.checker.on_persist(at(node), &change, record);
+        self.checker.on_persist(at(node), &change, LogIndex::ZERO, record);
         if durable {
             self.checker.on_durable(at(node), &change, record);
         }
@@ -98,6 +98,8 @@ impl Scenario {
             log_bytes: 0,
             apply_failed_at: None,
             membership: self.members.clone(),
+            membership_version: LogIndex(0),
+            participation: raft_core::Participation::Voter,
             storage_waiting: std::time::Duration::ZERO,
             tail_bytes: 0,
             unapplied_bytes: 0,
@@ -183,7 +185,7 @@ fn logs_that_share_an_entry_are_equal_up_to_it() {
         entries: vec![entry(1, 1, b"sub 1")],
         broken: None,
     };
-    scenario.checker.on_persist(1, &other, 9);
+    scenario.checker.on_persist(1, &other, LogIndex::ZERO, 9);
     assert_eq!(scenario.violated(), Some(Rule::LogMatching));
 }
 
@@ -419,7 +421,7 @@ fn reset(scenario: &mut Scenario, members: &[u64], keeps_later_entries: bool) ->
         entries: Vec::new(),
         broken: None,
     };
-    scenario.checker.on_persist(1, &change, record);
+    scenario.checker.on_persist(1, &change, LogIndex::ZERO, record);
     change
 }
 

@@ -21,12 +21,13 @@ impl Checker {
         let leads = sender.is_some_and(|node| {
             node.role == Some(RoleKind::Leader) && node.term == term && node.ends_with(request)
         });
-        let held = self.nodes.get(slot_of(to)).is_some_and(|node| {
-            let entry = ObservedNode::at(&node.durable, request.last_log.index);
-            let is_later = node.term > term;
-            is_later || entry.is_some_and(|digest| digest.term == request.last_log.term)
-        });
-        if !leads || !held || !self.membership.voters.contains(&to) {
+        let membership = sender.and_then(|node| node.memberships.current());
+        let votes = membership.is_some_and(|membership| membership.voters.contains(&to));
+        let log = membership.and_then(|membership| self.durable_log_of(membership, to));
+        let entry = log.and_then(|log| ObservedNode::at(log, request.last_log.index));
+        let is_later = self.nodes.get(slot_of(to)).is_some_and(|node| node.term > term);
+        let held = is_later || entry.is_some_and(|digest| digest.term == request.last_log.term);
+        if !leads || !held || !votes {
             let last = request.last_log;
             let earlier = (durable_text(self.nodes.get(slot_of(to)), to), record);
             let later = (

@@ -20,7 +20,8 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     pub fn propose(&mut self, node: u64, command: impl AsRef<[u8]>) -> RequestHandle {
         let command = Bytes::copy_from_slice(command.as_ref());
         let text = if self.recorder.is_enabled() { command_text(&command) } else { String::new() };
-        self.submit(node, text, |id| Input::Propose(vec![Proposal { id, command }]))
+        let record = |command| RecordKind::CommandStarted { command, text };
+        self.submit(node, record, |id| Input::Propose(vec![Proposal { id, command }]))
     }
 
     /// Submits a linearizable read to a node (thesis §6.4). A follower redirects it, or requests the
@@ -47,7 +48,8 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
             ReadConsistency::Linearizable => "read",
             ReadConsistency::Leased => "leased read",
         };
-        self.submit(node, text.to_owned(), |id| Input::Read { requests: vec![id], consistency })
+        let record = |command| RecordKind::CommandStarted { command, text: text.to_owned() };
+        self.submit(node, record, |id| Input::Read { requests: vec![id], consistency })
     }
 
     /// Requests the node to transfer its leadership (thesis §3.10), to the node `to` or, with
@@ -59,7 +61,8 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     pub fn transfer(&mut self, node: u64, to: impl Into<Option<u64>>) -> RequestHandle {
         let to = to.into().map(NodeId);
         let text = to.map_or_else(|| "transfer".to_owned(), |to| format!("transfer to {to}"));
-        self.submit(node, text, |id| Input::TransferLeadership { id, to })
+        let record = |command| RecordKind::CommandStarted { command, text };
+        self.submit(node, record, |id| Input::TransferLeadership { id, to })
     }
 
     /// Completes a read that waits for its confirmation at a leader, as a faulty leader would: at
@@ -76,16 +79,15 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         }
     }
 
-    fn submit(
+    pub(super) fn submit(
         &mut self,
         node: u64,
-        text: String,
+        record: impl FnOnce(u64) -> RecordKind,
         input: impl FnOnce(RequestId) -> Input,
     ) -> RequestHandle {
         let at = self.slot(node);
         let id = self.clients.requests.len() as u64 + 1;
-        let kind = RecordKind::CommandStarted { command: id, text };
-        let started = self.record_at(at, kind, None);
+        let started = self.record_at(at, record(id), None);
         let node = NodeId(node);
         let outcome = None;
         let floor = self.checker.client_seen();
@@ -139,6 +141,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     pub(super) fn on_response(&mut self, at: usize, response: Response, record: u64) {
         let outcome = match response.outcome {
             Outcome::Unknown { .. } => CommandOutcome::Unknown,
+            Outcome::MembershipChanged { version } => CommandOutcome::MembershipChanged(version),
             Outcome::ReadReady { read_index } => {
                 if let Some(request) = self.clients.get_mut(response.id.get()) {
                     let floor = request.floor;
@@ -157,9 +160,10 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
                 | Refusal::Busy
                 | Refusal::TransferInProgress { .. }
                 | Refusal::NoTarget => CommandOutcome::Retry(refusal.to_string()),
-                Refusal::TooLarge { .. } | Refusal::InvalidTarget { .. } | Refusal::Stopped => {
-                    CommandOutcome::Refused(refusal.to_string())
-                }
+                Refusal::TooLarge { .. }
+                | Refusal::Membership(_)
+                | Refusal::InvalidTarget { .. }
+                | Refusal::Stopped => CommandOutcome::Refused(refusal.to_string()),
             },
         };
         self.checker.on_read_ended(response.id);

@@ -37,6 +37,13 @@ impl<M: StateMachine, S: LogStore> ClusterView for Cluster<M, S> {
         self.network.nothing_to_handle()
     }
 
+    fn is_member(&self, leader: u64, node: u64) -> bool {
+        match (self.nodes.get(slot_of(NodeId(leader))), self.nodes.get(slot_of(NodeId(node)))) {
+            (Some(leader), Some(node)) => leader.admits(node),
+            _ => false,
+        }
+    }
+
     fn is_connected(&self, from: u64, to: u64) -> bool {
         self.network.link(NodeId(from), NodeId(to)) == Link::Open
             && self.network.link(NodeId(to), NodeId(from)) == Link::Open

@@ -6,7 +6,9 @@ use raft_core::{Effect, Event, HaltReason, Input, Persist, RoleCause, RoleKind};
 use super::sim_cluster::Cluster;
 use crate::recorder::NewRecord;
 use crate::sim_node::{ApplyWork, Completion};
-use crate::trace::record::{EntryView, Liveness, RecordKind, ResetView, Vote, command_text};
+use crate::trace::record::{
+    EntryView, Liveness, MembershipView, RecordKind, ResetView, Vote, command_text,
+};
 
 impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     /// Queues the effects of one step.
@@ -14,7 +16,8 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         // The checker needs the log before the messages and the commit index that depend on it.
         for effect in effects.iter() {
             if let Effect::Persist(change) = effect {
-                self.checker.on_persist(at, change, record);
+                let commit = self.nodes[at].status.commit_index;
+                self.checker.on_persist(at, change, commit, record);
             }
         }
         self.observe_lease(at);
@@ -74,6 +77,13 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
                 self.on_role_changed(at, role, cause, record);
                 return;
             }
+            Event::MembershipInForce { version, membership } => {
+                let membership = MembershipView::of(&membership);
+                RecordKind::MembershipInForce { version, membership }
+            }
+            Event::AcknowledgementFell { follower, from, to } => {
+                RecordKind::AcknowledgementFell { follower, from, to }
+            }
             Event::Truncated { from, last } => RecordKind::Truncated { from, last },
             Event::SnapshotInstalled { last, keeps_later_entries, .. } => {
                 if keeps_later_entries {
@@ -114,6 +124,10 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     fn on_role_changed(&mut self, at: usize, role: RoleKind, cause: RoleCause, record: u64) {
         let node = &mut self.nodes[at];
         let from = std::mem::replace(&mut node.recorded_role, role);
+        if role == RoleKind::Leader {
+            self.checker.on_elected(at, record);
+        }
+        let node = &self.nodes[at];
         if !self.recorder.is_enabled() {
             self.recorder.skip();
             return;
@@ -241,6 +255,7 @@ const fn cause_text(cause: RoleCause) -> &'static str {
         RoleCause::LeaderDiscovered => "leader discovered",
         RoleCause::QuorumLost => "no contact with a quorum",
         RoleCause::StorageStalled => "disk stalled",
+        RoleCause::Removed => "removed from the membership",
         RoleCause::Forced => "forced by the test",
         _ => panic!("this cause of a role has no text in traces"),
     }

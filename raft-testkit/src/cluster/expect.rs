@@ -5,7 +5,7 @@ use raft_core::ports::{LogStore, StateMachine};
 
 use super::requests::RequestHandle;
 use super::sim_cluster::Cluster;
-use crate::trace::record::{CommandOutcome, Liveness};
+use crate::trace::record::{CommandOutcome, Liveness, MembershipView};
 
 /// An expectation about the outcome of one request. Made by [`Cluster::expect`].
 #[derive(Debug)]
@@ -40,6 +40,15 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         if status.role != RoleKind::Follower || status.term.get() != term {
             let saw = format!("it is a {:?} in term {}", status.role, status.term);
             self.fail(&format!("node {node} should follow in term {term}, but {saw}"));
+        }
+    }
+
+    /// Expects the configuration in force at the node, as `1 2 3`, `joint 1 2 3 -> 3 4 5` or
+    /// `1 2 3 learners 4`.
+    pub fn expect_members(&self, node: u64, members: &str) {
+        let found = MembershipView::of(&self.status(node).membership).text();
+        if found != members {
+            self.fail(&format!("the members at node {node} should be {members}, but are {found}"));
         }
     }
 
@@ -96,7 +105,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         if let Some(target) = leader.status.transfer_target {
             return Err(format!("n{} transfers its leadership to n{target}", leader.id));
         }
-        for node in up() {
+        for node in up().filter(|node| leader.admits(node)) {
             let (id, status) = (node.id, &node.status);
             if status.term != leader.status.term {
                 return Err(format!("n{id} is in term {}", status.term));
@@ -193,6 +202,13 @@ impl<M: StateMachine, S: LogStore> Expectation<'_, M, S> {
         let failed =
             |outcome: &CommandOutcome| matches!(outcome, CommandOutcome::NotTransferred(_));
         self.check("not transferred", failed);
+    }
+
+    /// The membership is changed.
+    pub fn is_membership_changed(self) {
+        self.check("a changed membership", |outcome| {
+            matches!(outcome, CommandOutcome::MembershipChanged(_))
+        });
     }
 
     /// The request has no outcome. It is recorded as timed out.

@@ -84,6 +84,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         };
         let at = self.slot(node);
         let to = self.nodes[at].config.identity();
+        self.checker.on_votes_forged(to.node, status.term);
         for &voter in status.membership.voters.iter().filter(|&&voter| voter != to.node) {
             if self.status(node).role != status.role {
                 return;
@@ -194,7 +195,6 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     /// If its store or its state machine cannot be opened.
     pub fn try_restart(&mut self, node: u64) -> Result<(), RecoveryError> {
         let at = self.slot(node);
-        let membership = self.membership();
         if self.nodes[at].liveness != Liveness::Down {
             self.crash(node, Crash::LoseUnsynced);
         }
@@ -217,7 +217,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         let seed = slot.config.seed().wrapping_add(0xD1B5_4A32_D192_ED03);
         slot.config = slot.config.clone().with_seed(seed);
         let now = slot.clock.at(self.now);
-        let core = Node::new(slot.config.clone(), recovered, membership, now)?;
+        let core = Node::new(slot.config.clone(), recovered, now)?;
         slot.status = core.status();
         slot.recorded_role = slot.status.role;
         slot.core = Some(core);

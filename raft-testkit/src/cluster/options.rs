@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use raft_core::ports::{LogStore, StateMachine};
-use raft_core::{ApplyFailurePolicy, FollowerReads, LeaseSettings, Settings};
+use raft_core::{ApplyFailurePolicy, FollowerReads, LeaseSettings, NodeId, Settings};
 
 use super::settings::Timers;
 use super::sim_cluster::Cluster;
+use crate::check::Checker;
+use crate::network::Network;
 
 impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     /// Sets the title of the scenario. Its files have the title in lower case with underscores.
@@ -36,6 +38,18 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     #[must_use]
     pub fn described(mut self, text: &str) -> Self {
         text.clone_into(&mut self.recorder.header.description);
+        self
+    }
+
+    /// Adds nodes with empty stores that are not members: they wait until a leader adds them. Their
+    /// ids follow those of the voters.
+    #[must_use]
+    pub fn spares(mut self, count: usize) -> Self {
+        self.assert_not_started();
+        let size = self.size() + count;
+        self.recorder.header.nodes = (1..=size as u64).map(NodeId).collect();
+        self.network = Network::new(size);
+        self.checker = Checker::new(size, &self.membership);
         self
     }
 

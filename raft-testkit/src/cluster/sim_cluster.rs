@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use raft_core::ports::{LogStore, StateMachine};
 use raft_core::{
-    ClusterId, Config, Effect, GroupId, Identity, Incarnation, LogIndex, Membership, Node, NodeId,
-    PersistId, Recovered, Timestamp,
+    ClusterId, Config, Effect, GroupId, Identity, Incarnation, LogIndex, MemberInfo, Membership,
+    Node, NodeId, Persist, PersistId, Recovered, Timestamp,
 };
 use raft_storage::MemLogStore;
 
@@ -38,6 +38,8 @@ use crate::trace::record::{Liveness, RecordKind, Side};
 pub struct Cluster<M: StateMachine = Counter, S: LogStore = MemLogStore> {
     pub(crate) factory: NodeFactory<M, S>,
     pub(crate) settings: Settings,
+    /// The configuration with which the stores of its members are bootstrapped.
+    pub(crate) membership: Membership,
     pub(crate) nodes: Vec<SimNode<M, S>>,
     pub(crate) network: Network,
     pub(crate) clients: Clients,
@@ -80,7 +82,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     ) -> Self {
         assert!(size > 0, "a cluster has at least one node");
         let ids: Vec<NodeId> = (1..=size as u64).map(NodeId).collect();
-        let membership = Membership::of_voters(ids.iter().copied());
+        let membership = pinned_voters(&ids);
         let factory = NodeFactory {
             machine: Arc::new(machine),
             store: Arc::new(store),
@@ -92,7 +94,8 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
             nodes: Vec::new(),
             network: Network::new(size),
             clients: Clients::default(),
-            checker: Checker::new(size, membership),
+            checker: Checker::new(size, &membership),
+            membership,
             recorder: Recorder::new(ids),
             now: Timestamp(0),
             events: 0,
@@ -127,15 +130,22 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
 
     fn build(&self, at: usize) -> SimNode<M, S> {
         let id = NodeId(at as u64 + 1);
-        let config = self.config_of(id);
+        let config = self.config_of(id, FIRST_INCARNATION);
         let mut store = (self.factory.store)(id.get());
         let mut machine = (self.factory.machine)(id.get());
         let recovered = store.recover().expect("a new store opens");
         assert!(recovered == Recovered::default(), "a cluster begins with empty stores");
         let applied = machine.applied().expect("a new state machine opens");
         assert!(applied == LogIndex::ZERO, "a cluster begins with empty state machines");
-        let core = Node::new(config.clone(), recovered, self.membership(), self.now)
-            .expect("an empty store and these settings let a node start");
+        let recovered = if self.membership.contains(id) {
+            let bootstrap = Persist::bootstrap(self.membership.clone());
+            store.persist(&[bootstrap]).expect("a new store is bootstrapped");
+            store.recover().expect("a new store opens")
+        } else {
+            recovered
+        };
+        let core = Node::new(config.clone(), recovered, self.now)
+            .expect("a new store and these settings let a node start");
         let status = core.status();
         SimNode {
             id,
@@ -168,12 +178,12 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         }
     }
 
-    fn config_of(&self, id: NodeId) -> Config {
+    pub(super) fn config_of(&self, id: NodeId, incarnation: Incarnation) -> Config {
         let identity = Identity {
             cluster: ClusterId(u128::from(self.settings.seed) + 1),
             group: GroupId(1),
             node: id,
-            incarnation: Incarnation(1),
+            incarnation,
         };
         let seed = self.settings.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(id.get());
         let mut settings = raft_core::Settings::default();
@@ -187,10 +197,6 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         Config::new(identity, seed, settings).expect("the settings are valid")
     }
 
-    pub(crate) fn membership(&self) -> Membership {
-        Membership::of_voters(self.recorder.header.nodes.iter().copied())
-    }
-
     /// The position of a node in the list. Starts the cluster if it is not started.
     pub(crate) fn slot(&mut self, node: u64) -> usize {
         self.start();
@@ -198,6 +204,20 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         assert!(at < self.nodes.len(), "there is no node {node} in a cluster of {}", self.size());
         at
     }
+}
+
+/// The incarnation with which every node starts.
+const FIRST_INCARNATION: Incarnation = Incarnation(1);
+
+/// Voters whose first incarnations are pinned, so that no leader appends a configuration only to pin
+/// them.
+fn pinned_voters(ids: &[NodeId]) -> Membership {
+    let mut membership = Membership::of_voters(ids.iter().copied());
+    for &id in ids {
+        let incarnation = Some(FIRST_INCARNATION);
+        membership.nodes.insert(id, MemberInfo { incarnation, ..MemberInfo::default() });
+    }
+    membership
 }
 
 impl<M: StateMachine + Clone, S: LogStore + Clone> Cluster<M, S> {
@@ -212,6 +232,7 @@ impl<M: StateMachine + Clone, S: LogStore + Clone> Cluster<M, S> {
         Self {
             factory: self.factory.clone(),
             settings: self.settings.clone(),
+            membership: self.membership.clone(),
             nodes: self.nodes.clone(),
             network: self.network.clone(),
             clients: self.clients.clone(),

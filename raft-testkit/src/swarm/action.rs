@@ -36,6 +36,8 @@ enum Action {
     Compact,
     Capture,
     Corrupt,
+    ChangeMembership,
+    Wipe,
 }
 
 impl Run {
@@ -72,6 +74,8 @@ impl Run {
             Action::Compact => self.compact(),
             Action::Capture => self.capture(),
             Action::Corrupt => self.corrupt(),
+            Action::ChangeMembership => self.change_membership(),
+            Action::Wipe => self.wipe(),
         }
     }
 
@@ -116,6 +120,8 @@ impl Run {
             (Action::Compact, 2 * plan.snapshots.weight()),
             (Action::Capture, if_any(capture, 400)),
             (Action::Corrupt, plan.damages.weight()),
+            (Action::ChangeMembership, 4 * plan.membership_changes.weight()),
+            (Action::Wipe, plan.wipes.weight()),
         ];
         let total = weights.iter().map(|(_, weight)| weight).sum();
         let mut drawn = self.prng.below(total);

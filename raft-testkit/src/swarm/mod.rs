@@ -11,6 +11,7 @@
 mod action;
 mod injection;
 mod known_bug;
+mod membership_actions;
 mod network_actions;
 mod node_actions;
 mod plan;

@@ -7,6 +7,8 @@ use raft_core::{
     ApplyFailurePolicy, CommitNotification, FollowerReads, LeaseSettings, Prng, Settings,
 };
 
+use super::known_bug::KnownBug;
+
 /// The rates of the clocks in runs with leases, in thousandths.
 pub(super) const CLOCK_RATES: RangeInclusive<u64> = 980..=1_020;
 
@@ -39,7 +41,9 @@ impl Frequency {
 /// The plan of a run: its nodes, their settings, and the frequency of each kind of action.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Plan {
+    /// All nodes: the voters with which the cluster begins, and those that may be added.
     pub(super) nodes: usize,
+    pub(super) spares: usize,
     pub(super) settings: NodeSettings,
     pub(super) disks_by_hand: bool,
     pub(super) applies_by_hand: bool,
@@ -60,6 +64,10 @@ pub(super) struct Plan {
     pub(super) commands: Frequency,
     pub(super) reads: Frequency,
     pub(super) transfers: Frequency,
+    /// Changes of the membership.
+    pub(super) membership_changes: Frequency,
+    /// Nodes lose their disks.
+    pub(super) wipes: Frequency,
     pub(super) snapshots: Frequency,
     /// Snapshots that nodes request are taken later.
     pub(super) snapshots_by_hand: bool,
@@ -93,8 +101,10 @@ pub(super) struct NodeSettings {
 
 impl Plan {
     pub(super) fn draw(prng: &mut Prng) -> Self {
+        let spares = *prng.pick(&[0, 0, 1, 2, 3]);
         Self {
-            nodes: *prng.pick(&[1, 2, 3, 3, 3, 3, 4, 5, 5, 7]),
+            nodes: *prng.pick(&[1, 2, 3, 3, 3, 3, 4, 5, 5, 7]) + spares,
+            spares,
             settings: NodeSettings::draw(prng),
             disks_by_hand: !prng.one_in(4),
             applies_by_hand: prng.one_in(3),
@@ -113,11 +123,25 @@ impl Plan {
             commands: *prng.pick(&[Frequency::Rarely, Frequency::Frequently]),
             reads: *prng.pick(&[Frequency::Rarely, Frequency::Frequently]),
             transfers: Frequency::draw(prng),
+            membership_changes: Frequency::draw(prng),
+            wipes: Frequency::draw(prng),
             snapshots: Frequency::draw(prng),
             snapshots_by_hand: prng.one_in(2),
             damages: Frequency::draw(prng),
             compaction: CompactionSettings::draw(prng),
         }
+    }
+
+    /// Adapts the plan to a known bug, so that it shows sooner: no member is added, removed or
+    /// replaced, because these changes end many leaderships, and a bug of leases gets leases.
+    pub(super) const fn suit(&mut self, known_bug: KnownBug) {
+        if matches!(known_bug, KnownBug::ClocksDriftBeyondTheBound) {
+            self.settings.leases = true;
+        }
+        self.nodes -= self.spares;
+        self.spares = 0;
+        self.membership_changes = Frequency::Never;
+        self.wipes = Frequency::Never;
     }
 }
 

@@ -34,9 +34,13 @@ pub(super) struct Run {
 impl Run {
     pub(super) fn new(seed: u64, steps: u64, known_bug: Option<KnownBug>) -> Self {
         let mut prng = Prng::new(seed);
-        let plan = Plan::draw(&mut prng);
+        let mut plan = Plan::draw(&mut prng);
+        if let Some(known_bug) = known_bug {
+            plan.suit(known_bug);
+        }
         let (settings, compaction) = (plan.settings, plan.compaction);
-        let cluster = Cluster::new(plan.nodes)
+        let cluster = Cluster::new(plan.nodes - plan.spares)
+            .spares(plan.spares)
             .named(&format!("swarm_seed_{seed}"))
             .described(&format!("{plan:?}"))
             .seed(seed)

@@ -104,6 +104,16 @@ statistics! {
     terms,
     /// Commands reported as applied.
     applied,
+    /// Changes of the membership that were requested.
+    membership_requests,
+    /// Changes of the membership that ended.
+    membership_changes,
+    /// Joint configurations that came into force at a leader.
+    joint_memberships,
+    /// Nodes whose disks were wiped.
+    wipes,
+    /// Requests that admit a wiped node.
+    replacements,
     /// Commands refused.
     refused,
     /// Commands with an unknown outcome.
@@ -152,6 +162,7 @@ impl Statistics {
                 CommandOutcome::Redirect(_)
                 | CommandOutcome::Retry(_)
                 | CommandOutcome::Refused(_) => self.refused += 1,
+                CommandOutcome::MembershipChanged(_) => self.membership_changes += 1,
                 CommandOutcome::Unknown => self.unknown += 1,
                 CommandOutcome::Transferred(_) => self.transfers_completed += 1,
                 CommandOutcome::NotTransferred(_) => self.transfers_failed += 1,

@@ -1,5 +1,9 @@
 //! Records as text, for terminals, diagrams and pages.
 
+use std::collections::BTreeSet;
+
+use raft_core::{MembershipChange, NodeId, PromoteWhen};
+
 use super::describe_message::index_range;
 pub use super::describe_message::{log_id, message, message_label, node_name};
 use super::record::{CommandOutcome, Liveness, Loss, NodeState, Record, RecordKind, Role, Side};
@@ -11,6 +15,8 @@ pub enum Category {
     Message,
     /// A change of role.
     Role,
+    /// Another configuration in force.
+    Membership,
     /// A command or a read of a client, or a transfer of the leadership.
     Command,
     /// A node or a link that fails, a message that is lost.
@@ -34,14 +40,17 @@ pub const fn category(kind: &RecordKind) -> Category {
         | RecordKind::MessageDuplicated { .. }
         | RecordKind::MessageAltered => Category::Message,
         RecordKind::RoleChanged { .. } => Category::Role,
+        RecordKind::MembershipInForce { .. } => Category::Membership,
         RecordKind::CommandStarted { .. }
         | RecordKind::TransferStarted { .. }
         | RecordKind::TransferCompleted { .. }
         | RecordKind::TransferFailed { .. }
+        | RecordKind::MembershipRequested { .. }
         | RecordKind::CommandResponded { .. }
         | RecordKind::CommandDone { .. } => Category::Command,
         RecordKind::MessageLost { .. }
         | RecordKind::Crashed { .. }
+        | RecordKind::Wiped { .. }
         | RecordKind::Blocked
         | RecordKind::NetSplit
         | RecordKind::LinkCut { .. } => Category::Fault,
@@ -52,6 +61,7 @@ pub const fn category(kind: &RecordKind) -> Category {
         | RecordKind::SnapshotRestored { .. }
         | RecordKind::LinkHealed { .. } => Category::Recovery,
         RecordKind::MessageRefused { .. }
+        | RecordKind::AcknowledgementFell { .. }
         | RecordKind::PersistFailed { .. }
         | RecordKind::Truncated { .. }
         | RecordKind::SnapshotInstalled { .. }
@@ -106,6 +116,9 @@ pub fn outcome(outcome: &CommandOutcome) -> String {
             format!("leadership transferred to {}", node_name(*leader))
         }
         CommandOutcome::NotTransferred(why) => format!("leadership not transferred: {why}"),
+        CommandOutcome::MembershipChanged(version) => {
+            format!("membership changed, version {version}")
+        }
         CommandOutcome::Redirect(leader) => format!("redirected to {}", node_name(*leader)),
         CommandOutcome::Retry(reason) => format!("retry: {reason}"),
         CommandOutcome::Refused(reason) => format!("refused: {reason}"),
@@ -166,6 +179,9 @@ fn without_message(kind: &RecordKind) -> String {
         RecordKind::TimerFired => "timer fires".to_owned(),
         RecordKind::TestAction { action } => format!("test: {action}"),
         RecordKind::CommandStarted { command, text } => format!("command {command}: {text}"),
+        RecordKind::MembershipRequested { command, text } => {
+            format!("membership change {command}: {text}")
+        }
         RecordKind::CommandResponded { command, outcome: ended } => {
             format!("responds to command {command}: {}", outcome(ended))
         }
@@ -177,6 +193,16 @@ fn without_message(kind: &RecordKind) -> String {
             format!("crashes: {lost} writes lost, {kept} kept")
         }
         RecordKind::Restarted => "restarts".to_owned(),
+        RecordKind::Wiped { incarnation } => {
+            format!("loses its disk, now incarnation {incarnation}")
+        }
+        RecordKind::MembershipInForce { version, membership } => {
+            format!("membership {version}: {}", membership.text())
+        }
+        RecordKind::AcknowledgementFell { follower, from, to } => format!(
+            "{} has lost entries: it acknowledged {from}, its log ends at {to}",
+            node_name(*follower)
+        ),
         RecordKind::Halted { reason } => format!("halts: {reason}"),
         RecordKind::Blocked => "is blocked".to_owned(),
         RecordKind::Unblocked => "is unblocked".to_owned(),
@@ -275,6 +301,7 @@ pub const fn category_name(category: Category) -> &'static str {
     match category {
         Category::Message => "message",
         Category::Role => "role",
+        Category::Membership => "membership",
         Category::Command => "command",
         Category::Fault => "fault",
         Category::Recovery => "recovery",
@@ -316,6 +343,34 @@ pub fn changes(before: &NodeState, after: &NodeState) -> Vec<String> {
         changes.push(side.to_owned());
     }
     changes
+}
+
+/// A change of the membership.
+#[must_use]
+pub fn membership_change(change: &MembershipChange) -> String {
+    let list = |nodes: &BTreeSet<NodeId>| {
+        let names: Vec<String> = nodes.iter().map(ToString::to_string).collect();
+        names.join(" ")
+    };
+    match change {
+        MembershipChange::AddLearner { node, .. } => format!("add learner {node}"),
+        MembershipChange::Promote { node, when: PromoteWhen::Now } => format!("promote {node}"),
+        MembershipChange::Promote { node, when: PromoteWhen::CaughtUp } => {
+            format!("promote {node} when caught up")
+        }
+        MembershipChange::Demote { node } => format!("demote {node}"),
+        MembershipChange::Remove { node } => format!("remove {node}"),
+        MembershipChange::Replace { node, incarnation } => {
+            format!("replace {node} by incarnation {incarnation}")
+        }
+        MembershipChange::UpdateAddresses { node, .. } => format!("update addresses of {node}"),
+        MembershipChange::Set { voters, learners, .. } if learners.is_empty() => {
+            format!("set members {}", list(voters))
+        }
+        MembershipChange::Set { voters, learners, .. } => {
+            format!("set members {} learners {}", list(voters), list(learners))
+        }
+    }
 }
 
 /// Why a message is lost.

@@ -5,6 +5,9 @@
 //! | `STARTED` | the node started |
 //! | `NEW ROLE` | its role changed, or it campaigns again |
 //! | `CMD START`, `CMD DONE` | a client submitted a command; the client collected the outcome |
+//! | `m_c`, `m_cr` | a client requested a change of the membership; the membership is changed |
+//! | `CONFIG i-4 v-3,4 o-1,2 l-5` | in force: the index, the voters, the outgoing voters of a joint configuration, the learners |
+//! | `WIPED` | the node lost its disk |
 //! | `CRASH`, `RESTART` | the process crashed; it restarted from its storage |
 //! | `NETSPLIT`, `NETJOIN` | a partition put the node into a minority; that ended |
 //! | `KIND+N-x` | the node sent KIND to x |
@@ -12,9 +15,12 @@
 //! | `sn+N-x`, `N-x+sn` | the node sent a snapshot to x; the node has the snapshot of x |
 //! | `N-x+ae_reply` | in the column of x: x sent it; in another column: that node handled it |
 
-use raft_core::NodeId;
+use raft_core::{LogIndex, NodeId};
 
-use super::record::{BodyView, MessageView, NodeState, Record, RecordKind, Role, Side};
+use super::record::{
+    BodyView, CommandOutcome, MembershipView, MessageView, NodeState, Record, RecordKind, Role,
+    Side,
+};
 
 /// A role in four letters. Candidates and pre-candidates have the same.
 #[must_use]
@@ -36,6 +42,12 @@ pub fn op(record: &Record) -> Option<String> {
             return None;
         }
         RecordKind::RoleChanged { .. } => "NEW ROLE",
+        RecordKind::MembershipInForce { version, membership } => {
+            return Some(configuration(*version, membership));
+        }
+        RecordKind::MembershipRequested { .. } => "m_c",
+        RecordKind::CommandDone { outcome: CommandOutcome::MembershipChanged(_), .. } => "m_cr",
+        RecordKind::Wiped { .. } => "WIPED",
         RecordKind::CommandStarted { .. } => "CMD START",
         RecordKind::CommandDone { .. } => "CMD DONE",
         RecordKind::Crashed { .. } => "CRASH",
@@ -59,6 +71,7 @@ pub fn op(record: &Record) -> Option<String> {
         | RecordKind::PersistDone { .. }
         | RecordKind::PersistFailed { .. }
         | RecordKind::Truncated { .. }
+        | RecordKind::AcknowledgementFell { .. }
         | RecordKind::EntriesFetched { .. }
         | RecordKind::Applied { .. }
         | RecordKind::ApplyFailed { .. }
@@ -79,6 +92,18 @@ pub fn op(record: &Record) -> Option<String> {
         | RecordKind::Violation { .. } => return None,
     };
     Some(named.to_owned())
+}
+
+fn configuration(version: LogIndex, membership: &MembershipView) -> String {
+    let mut op = format!("CONFIG i-{version}");
+    let MembershipView { voters, outgoing, learners } = membership;
+    for (name, nodes) in [("v", voters), ("o", outgoing), ("l", learners)] {
+        if !nodes.is_empty() {
+            let ids: Vec<String> = nodes.iter().map(ToString::to_string).collect();
+            op.push_str(&format!(" {name}-{}", ids.join(",")));
+        }
+    }
+    op
 }
 
 /// What changed at a node between two of its rows.

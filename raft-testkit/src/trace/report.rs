@@ -100,7 +100,11 @@ fn causal_records<'t>(view: &TraceView<'t>, observations: &[Observation<'_>]) ->
             && record.node.is_some_and(|node| nodes_involved.contains(&node))
             && matches!(
                 describe::category(&record.kind),
-                Category::Role | Category::Fault | Category::Recovery | Category::Alarm
+                Category::Role
+                    | Category::Membership
+                    | Category::Fault
+                    | Category::Recovery
+                    | Category::Alarm
             )
     });
     chosen.extend(node_events.map(|record| record.sequence));

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use super::commit;
 use super::lease::Lease;
+use super::membership_change::MembershipChanges;
 use super::read_index::{Confirmation, ReadQueue, Reader};
 use super::replication::Replication;
 use super::transfer::LeadershipTransfer;
@@ -13,6 +14,7 @@ use crate::effect::Refusal;
 use crate::entry::Entry;
 use crate::event::RoleCause;
 use crate::input::{EntriesFetched, Proposal, ReadConsistency, SnapshotSent};
+use crate::membership::MembershipRequest;
 use crate::message::{
     AppendEntriesResponse, Body, DeclineReason, MessageRefusal, ReadIndexResponse,
 };
@@ -28,6 +30,7 @@ pub(crate) struct Leader {
     replication: Replication,
     reads: ReadQueue,
     lease: Lease,
+    membership_changes: MembershipChanges,
     /// The transfer in progress. It ends with this leadership at the latest.
     transfer: LeadershipTransfer,
     heartbeat_deadline: Timestamp,
@@ -49,6 +52,7 @@ impl Leader {
             replication,
             reads: ReadQueue::default(),
             lease,
+            membership_changes: MembershipChanges::default(),
             transfer: LeadershipTransfer::default(),
             heartbeat_deadline: state.now().after(state.config().heartbeat_interval),
             quorum_check_deadline: state.now().after(state.config().election_timeout_min),
@@ -88,14 +92,38 @@ impl Leader {
         if state.now() >= self.heartbeat_deadline {
             self.heartbeat_deadline = state.now().after(state.config().heartbeat_interval);
             state.retry_failed_fetch();
+            self.replication.remove_expired(state.now());
             self.replication.retry_failures(state);
             self.begin_round(state);
             self.transfer.repeat_request(state, &self.replication);
             self.forfeit_lease_of_transfer();
+            self.continue_promotion(state);
+            if self.transfer_target().is_none() {
+                self.membership_changes.pin_incarnations(state, &mut self.replication);
+            }
             self.compact(state, CompactionCause::Policy);
         }
         self.transfer.give_up_late(state);
         None
+    }
+
+    /// Begins a change of the membership, or refuses it.
+    pub(crate) fn on_change_membership(
+        &mut self,
+        state: &mut NodeState,
+        request: &MembershipRequest,
+    ) {
+        match self.transfer_target() {
+            Some(to) => state.refuse(request.id, Refusal::TransferInProgress { to }),
+            None => self.membership_changes.on_request(state, &mut self.replication, request),
+        }
+    }
+
+    /// Continues a promotion that waits for its learner, unless a transfer is in progress.
+    fn continue_promotion(&mut self, state: &mut NodeState) {
+        if self.transfer_target().is_none() {
+            self.membership_changes.continue_promotion(state, &mut self.replication);
+        }
     }
 
     /// Appends a batch of commands and sends it to every member (Raft §5.3).
@@ -219,24 +247,33 @@ impl Leader {
         state: &mut NodeState,
         from: NodeId,
         response: AppendEntriesResponse,
-    ) -> Result<(), MessageRefusal> {
+    ) -> Result<Option<Transition>, MessageRefusal> {
         self.replication.on_append_response(state, from, response)?;
-        self.advance_commit(state);
+        self.continue_promotion(state);
+        let next = self.advance_commit(state);
         self.confirm_reads(state);
         self.lease.on_response(state, &self.replication);
-        self.transfer.request_campaign(state, &self.replication);
+        if next.is_none() {
+            self.transfer.request_campaign(state, &self.replication);
+        }
         self.forfeit_lease_of_transfer();
-        Ok(())
+        Ok(next)
     }
 
-    /// Advances the commit index if a quorum holds more entries durably than it covers.
-    pub(crate) fn advance_commit(&mut self, state: &mut NodeState) {
-        let Some(index) = commit::next_commit_index(state, &self.replication) else { return };
+    /// Advances the commit index if a quorum holds more entries durably than it covers. Returns the
+    /// change of role that a committed configuration causes.
+    pub(crate) fn advance_commit(&mut self, state: &mut NodeState) -> Option<Transition> {
+        let index = commit::next_commit_index(state, &self.replication)?;
         state.commit_to(index);
+        self.replication.announce_removals(state);
         match state.config().commit_notification {
             CommitNotification::NextMessage => {}
             CommitNotification::Immediate => self.replication.send_heartbeats(state),
         }
+        let next = self.membership_changes.on_commit_advanced(state, &mut self.replication);
+        // Without a removed voter the others may be a quorum.
+        self.confirm_reads(state);
+        next
     }
 
     /// Completes the reads that a quorum has confirmed, and begins the round that confirms the next
@@ -257,9 +294,10 @@ impl Leader {
         }
     }
 
-    /// Leadership is lost: reads that are not confirmed are refused. A retry is safe. A transfer
-    /// in progress now waits for the next leader.
+    /// Leadership is lost: reads that are not confirmed are refused, so that a retry is safe, and a
+    /// change of the membership ends. A transfer in progress now waits for the next leader.
     pub(crate) fn end(self, state: &mut NodeState) {
+        self.membership_changes.end(state);
         let refusal = state.not_leader();
         for id in self.reads.into_requests() {
             state.refuse(id, refusal);

@@ -3,6 +3,7 @@
 mod commit;
 mod leadership;
 mod lease;
+mod membership_change;
 mod read_index;
 mod replication;
 mod snapshots;

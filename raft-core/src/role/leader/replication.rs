@@ -1,16 +1,19 @@
 //! Replication of the log to each follower (Raft §5.3).
 
+mod members;
+
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::snapshots;
 use crate::config::Limits;
 use crate::entry::Entry;
+use crate::event::Event;
 use crate::input::{EntriesFetched, SnapshotSent};
 use crate::message::{
     AppendEntries, AppendEntriesResponse, AppendOutcome, Body, LogSlice, MessageRefusal,
 };
-use crate::progress::{Progress, ReplicationMode};
+use crate::progress::{Departure, Progress, ReplicationMode};
 use crate::state::{NodeState, Retention};
 use crate::types::{LogId, LogIndex, NodeId, Round, Timestamp};
 
@@ -18,18 +21,29 @@ use crate::types::{LogId, LogIndex, NodeId, Round, Timestamp};
 #[derive(Clone, Debug)]
 pub(super) struct Replication {
     progress: BTreeMap<NodeId, Progress>,
-    /// Counts heartbeats, from 1.
+    /// Counts heartbeats and the beginnings of replication sessions, from 1.
     round: Round,
 }
 
 /// What the leader derives from the progress of its followers.
 impl Replication {
-    /// Every follower is probed from the end of the log on.
+    /// Every follower is probed from the end of the log on. So are the nodes that the configuration
+    /// in force has removed: they may not know of it yet.
     pub(super) fn begin(state: &NodeState) -> Self {
         let next_index = state.log().last().index.next();
-        let now = state.now();
-        let progress = state.peers().map(|peer| (peer, Progress::new(next_index, now)));
-        Self { progress: progress.collect(), round: Round(1) }
+        let (now, round) = (state.now(), Round(1));
+        let new_progress = || Progress::new(next_index, round, now);
+        let mut progress: BTreeMap<_, _> =
+            state.peers().map(|peer| (peer, new_progress())).collect();
+        if let Some(previous) = state.previous_membership() {
+            for node in previous.members() {
+                if node != state.id() && !state.membership().contains(node) {
+                    let departure = Some(Departure::new(state.membership_version()));
+                    progress.insert(node, Progress { departure, ..new_progress() });
+                }
+            }
+        }
+        Self { progress, round }
     }
 
     pub(super) const fn progress(&self) -> &BTreeMap<NodeId, Progress> {
@@ -59,6 +73,19 @@ impl Replication {
     /// Whether this peer has responded within the last election timeout.
     pub(super) fn has_recent_contact_with(&self, state: &NodeState, peer: NodeId) -> bool {
         self.progress.get(&peer).is_some_and(|progress| is_recent(state, progress.last_contact))
+    }
+
+    /// Whether the peer keeps up with the log (thesis §4.2.1).
+    pub(super) fn is_caught_up(&self, state: &NodeState, peer: NodeId) -> bool {
+        let (now, timeout) = (state.now(), state.config().election_timeout_min);
+        self.progress
+            .get(&peer)
+            .is_some_and(|progress| progress.catch_up.is_caught_up(now, timeout))
+    }
+
+    /// The number of rounds of catching up that the peer has completed.
+    pub(super) fn rounds_completed(&self, peer: NodeId) -> u64 {
+        self.progress.get(&peer).map_or(0, |progress| progress.catch_up.completed())
     }
 
     /// Whether this node and the peers for which `agrees` holds are a quorum.
@@ -121,21 +148,30 @@ impl Replication {
         if response.round > self.round {
             return Err(MessageRefusal::UnexpectedResponse);
         }
-        if response.round == Round::NONE {
-            // It responds to an append of an earlier term in which this node led.
+        if response.round < progress.first_round {
+            // It responds to an append of an earlier replication session, or, with `Round::NONE`,
+            // to one of an earlier term in which this node led.
             return Ok(());
         }
+        let mut knows_its_removal = false;
         match response.outcome {
             AppendOutcome::Matched { match_index } => {
                 if match_index > state.log().last().index {
                     return Err(MessageRefusal::UnexpectedResponse);
                 }
-                progress.on_matched(match_index, state.log().base().index);
+                progress.on_matched(match_index, state.log().base().index, self.round);
+                let (last, now) = (state.log().last().index, state.now());
+                progress.catch_up.on_matched(progress.match_index, last, now);
+                knows_its_removal = progress
+                    .departure
+                    .as_ref()
+                    .is_some_and(|departure| departure.is_known(match_index, response.round));
             }
             AppendOutcome::Rejected { prev_index, last_index, hint } => {
                 if prev_index > state.log().last().index {
                     return Err(MessageRefusal::UnexpectedResponse);
                 }
+                report_lost_entries(state, from, progress, response.round, last_index);
                 // Above the hint the logs cannot agree; at or below it they may (Raft §5.3).
                 let agreeing = state.log().terms().highest_at_most(hint.index, hint.term);
                 let agrees_to = if agreeing == hint { hint.index } else { LogIndex::ZERO };
@@ -161,7 +197,11 @@ impl Replication {
         progress.last_contact = state.now();
         progress.round_acknowledged = progress.round_acknowledged.max(response.round);
         progress.heartbeats.remove_before(response.round);
-        replicate_to(state, from, progress, self.round);
+        if knows_its_removal {
+            self.progress.remove(&from);
+        } else {
+            replicate_to(state, from, progress, self.round);
+        }
         Ok(())
     }
 
@@ -225,12 +265,22 @@ impl Replication {
         let followers = self.progress.values();
         followers.filter_map(|progress| snapshots::retention_for(state, progress)).collect()
     }
+}
 
-    /// The follower runs with a new incarnation: what the earlier one acknowledged does not count.
-    pub(super) fn on_new_incarnation(&mut self, state: &NodeState, peer: NodeId) {
-        if let Some(progress) = self.progress.get_mut(&peer) {
-            *progress = Progress::new(state.log().last().index.next(), state.now());
-        }
+/// Reports a follower that has lost entries which it had acknowledged: its log is shorter than its
+/// match index, in a response to a round that began after that index was known here.
+fn report_lost_entries(
+    state: &mut NodeState,
+    follower: NodeId,
+    progress: &mut Progress,
+    round: Round,
+    last_index: LogIndex,
+) {
+    let lost = last_index < progress.match_index && round > progress.matched_in;
+    if lost && !progress.acknowledgement_fell {
+        progress.acknowledgement_fell = true;
+        let (from, to) = (progress.match_index, last_index);
+        state.event(Event::AcknowledgementFell { follower, from, to });
     }
 }
 

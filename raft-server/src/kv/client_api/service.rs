@@ -256,7 +256,9 @@ impl Service {
             raft_core::Refusal::Busy => {
                 Refusal::Busy { retry_after_ms: fastrand::u32(RETRY_AFTER_MS) }
             }
-            raft_core::Refusal::TooLarge { .. } => Refusal::Invalid { reason: refusal.to_string() },
+            raft_core::Refusal::TooLarge { .. } | raft_core::Refusal::Membership(_) => {
+                Refusal::Invalid { reason: refusal.to_string() }
+            }
             raft_core::Refusal::InvalidTarget { .. } | raft_core::Refusal::NoTarget => {
                 Refusal::NotTransferred { reason: refusal.to_string() }
             }

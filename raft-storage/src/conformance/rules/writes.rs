@@ -2,7 +2,10 @@
 
 use bytes::Bytes;
 use raft_core::ports::{LogStore, StoreError};
-use raft_core::{Entry, HardState, LogIndex, Membership, NodeId, Persist, Recovered, Term};
+use raft_core::{
+    Entry, HardState, Incarnation, LogIndex, MemberInfo, Membership, NodeId, Persist, Recovered,
+    Term,
+};
 
 use crate::conformance::StoreFactory;
 use crate::conformance::changes::{
@@ -33,17 +36,23 @@ pub fn appended_entries_are_recovered<F: StoreFactory>(factory: &mut F) {
 /// Payloads of every kind are returned unaltered: empty, an empty command, bytes of every value,
 /// simple and joint memberships.
 pub fn entries_of_every_kind_are_recovered<F: StoreFactory>(factory: &mut F) {
+    let info = MemberInfo {
+        incarnation: Some(Incarnation(u64::MAX)),
+        peer_address: "peer.example:7000".to_owned(),
+        client_address: String::new(),
+    };
     let joint = Membership {
         voters: [NodeId(1), NodeId(2)].into(),
         outgoing: [NodeId(1), NodeId(3)].into(),
         learners: [NodeId(4)].into(),
+        nodes: [(NodeId(4), info)].into(),
     };
     let expected = vec![
         Entry::empty(id(1, 1)),
         Entry::command(id(1, 2), Bytes::new()),
         Entry::command(id(1, 3), (0..=u8::MAX).collect()),
         membership(1, 4, &[1, 2, 3]),
-        Entry { id: id(1, 5), payload: raft_core::Payload::Membership(joint) },
+        Entry::membership(id(1, 5), joint),
     ];
     drop(open_with(factory, &[append(expected.clone())]));
     let (store, recovered) = open(factory);

@@ -9,9 +9,9 @@ use bytes::Bytes;
 use raft_core::ports::Transport;
 use raft_core::{
     AppendEntries, AppendEntriesResponse, AppendOutcome, Body, DeclineReason, Entry, LogId,
-    LogIndex, LogSlice, Membership, Message, NodeId, Payload, PreVote, PreVoteResponse, Prng,
-    ReadIndex, ReadIndexId, ReadIndexResponse, RequestVote, RequestVoteResponse, Round, Term,
-    TimeoutNow, TimeoutNowResponse,
+    LogIndex, LogSlice, Membership, Message, NodeId, PreVote, PreVoteResponse, Prng, ReadIndex,
+    ReadIndexId, ReadIndexResponse, RequestVote, RequestVoteResponse, Round, Term, TimeoutNow,
+    TimeoutNowResponse,
 };
 
 use super::factory::TransportFactory;
@@ -297,7 +297,7 @@ fn every_kind() -> Vec<Body> {
         Entry::empty(at(9, 71)),
         Entry::command(at(9, 72), Bytes::new()),
         Entry::command(at(9, 73), Bytes::from_static(b"\0command\xff")),
-        Entry { id: at(9, 74), payload: Payload::Membership(membership) },
+        Entry::membership(at(9, 74), membership),
     ];
     vec![
         Body::PreVote(PreVote { campaign_term: Term(10), last_log: at(8, 70) }),

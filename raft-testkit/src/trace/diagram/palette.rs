@@ -5,14 +5,16 @@ pub(in crate::trace) const LIGHT: &str = "
 --ground:#ffffff; --ink:#1c2733; --faint:#6b7a8a; --rule:#dfe5eb; --zebra:#f4f7fa; --raised:#ffffff;
 --follower:#93a5b8; --precandidate:#f0c078; --candidate:#e8912d; --leader:#12967a; --down:#b4bec8;
 --vote:#c2701a; --append:#2466d1; --heartbeat:#8494a6; --matched:#4f8fe0; --denied:#c93a44; --snapshot:#7a4fc9;
---fault:#c93a44; --split:#e5484d; --recovery:#1a8754; --command:#7a4fc0; --test:#586673;";
+--fault:#c93a44; --split:#e5484d; --recovery:#1a8754; --command:#7a4fc0; --test:#586673;
+--membership:#0b7285;";
 
 /// The colours on a dark background.
 pub(in crate::trace) const DARK: &str = "
 --ground:#12181f; --ink:#e4eaf0; --faint:#8a98a7; --rule:#2a343f; --zebra:#1a222b; --raised:#18202a;
 --follower:#5d7188; --precandidate:#a77a35; --candidate:#d58a35; --leader:#1fa285; --down:#4a5764;
 --vote:#eba453; --append:#6fa4f5; --heartbeat:#8797a8; --matched:#85b6f2; --denied:#f2777f; --snapshot:#b394f0;
---fault:#e5626b; --split:#f2777f; --recovery:#4cc38a; --command:#b493ee; --test:#9aa8b6;";
+--fault:#e5626b; --split:#f2777f; --recovery:#4cc38a; --command:#b493ee; --test:#9aa8b6;
+--membership:#66d9e8;";
 
 /// The style of texts, lifelines, arrows and marks.
 pub(in crate::trace) const SHAPES: &str = "
@@ -26,6 +28,7 @@ svg .label { fill:var(--message); } svg .lost { fill:var(--fault); }
 svg .pill-text { text-anchor:middle; } svg .pill-text-fault { fill:var(--fault); }
 svg .pill-text-alarm, svg .pill-text-role { fill:#fff; font-weight:600; }
 svg .pill-text-recovery { fill:var(--recovery); } svg .pill-text-command { fill:var(--command); }
+svg .pill-text-membership { fill:var(--membership); }
 svg .pill-text-test { fill:var(--test); } svg .pill-text-detail { fill:var(--faint); }
 svg .cell-text { font-size:9.5px; text-anchor:middle; font-variant-numeric:tabular-nums; }
 svg .cell-text-committed { fill:#fff; }
@@ -53,7 +56,7 @@ svg .cell-text-committed { fill:#fff; }
 .pill-fault { stroke:var(--fault); } .pill.pill-alarm { stroke:var(--fault); fill:var(--fault); }
 
 .pill-recovery { stroke:var(--recovery); }
-.pill-command { stroke:var(--command); }
+.pill-command { stroke:var(--command); } .pill-membership { stroke:var(--membership); }
 .pill-test { stroke:var(--test); stroke-dasharray:3 2; }
 .pill-role { stroke-width:0; }
 .cell { stroke-width:1.3; }

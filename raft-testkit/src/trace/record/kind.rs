@@ -1,8 +1,9 @@
 //! A record, and everything that a record can be about.
 
-use raft_core::{LogId, LogIndex, LogReset, NodeId, PersistId, Term};
+use raft_core::{Incarnation, LogId, LogIndex, LogReset, NodeId, PersistId, Term};
 use serde::{Deserialize, Serialize};
 
+use super::membership::MembershipView;
 use super::message::{EntryView, MessageView};
 use super::node_state::{NodeState, Role};
 
@@ -77,6 +78,35 @@ pub enum RecordKind {
     TestAction {
         /// The action: `campaign`, `heartbeat`, `step down`, ...
         action: String,
+    },
+    /// Another configuration is in force at the node: it was appended, or the ones after it were
+    /// removed.
+    MembershipInForce {
+        /// Its version: the index of its entry.
+        version: LogIndex,
+        /// The configuration.
+        membership: MembershipView,
+    },
+    /// A follower has lost entries that it had acknowledged to the node.
+    AcknowledgementFell {
+        /// The follower.
+        follower: NodeId,
+        /// The index that it had acknowledged.
+        from: LogIndex,
+        /// The index of its last entry now.
+        to: LogIndex,
+    },
+    /// A client requested a change of the membership from the node.
+    MembershipRequested {
+        /// The number of the request, unique among commands.
+        command: u64,
+        /// The change as text.
+        text: String,
+    },
+    /// The disk of the node was wiped: it starts with an empty store as a new incarnation.
+    Wiped {
+        /// The new incarnation.
+        incarnation: Incarnation,
     },
     /// A client submitted a command or a read to the node.
     CommandStarted {
@@ -301,6 +331,8 @@ pub enum CommandOutcome {
     Applied(String),
     /// A read is confirmed at this commit index.
     ReadReady(LogIndex),
+    /// The membership is changed; the index of the final configuration.
+    MembershipChanged(LogIndex),
     /// Refused: this node is the leader.
     Redirect(NodeId),
     /// Refused for now; the client can retry. The cause.

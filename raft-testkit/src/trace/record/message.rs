@@ -5,6 +5,8 @@ use raft_core::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::membership::MembershipView;
+
 /// A message, without the fields that have no meaning in a trace (cluster, group, incarnations).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct MessageView {
@@ -132,8 +134,7 @@ impl EntryView {
             Payload::Empty => "(empty)".to_owned(),
             Payload::Command(command) => command_text(command),
             Payload::Membership(membership) => {
-                let names: Vec<_> = membership.voters.iter().map(ToString::to_string).collect();
-                format!("(membership {})", names.join(" "))
+                format!("(membership {})", MembershipView::of(membership).text())
             }
         };
         Self { index: entry.index(), term: entry.term(), text }

@@ -7,11 +7,13 @@
 //! ([`RecordKind::MessageSent`]), because the test decides when a message leaves the outbox.
 
 mod kind;
+mod membership;
 mod message;
 mod node_state;
 mod trace;
 
 pub use kind::{CommandOutcome, Loss, Record, RecordKind, ResetView, Vote};
+pub use membership::MembershipView;
 pub use message::{BodyView, EntryView, MessageView, command_text};
 pub use node_state::{Liveness, NodeState, Role, Side};
 pub use trace::{FORMAT, Header, Trace, TraceError, VERSION};

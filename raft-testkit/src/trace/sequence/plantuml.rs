@@ -78,6 +78,10 @@ fn line(out: &mut String, view: &TraceView<'_>, section: &SectionView<'_>, recor
             let text = plain(&describe::record(record));
             let _ = writeln!(out, "rnote over {node} {} : {text}", colour(role));
         }
+        Category::Membership => {
+            let text = plain(&describe::record(record));
+            let _ = writeln!(out, "rnote over {node} #c5f1f5 : {text}");
+        }
         Category::Fault | Category::Alarm => {
             let _ =
                 writeln!(out, "hnote over {node} #f8d0cf : {}", plain(&describe::record(record)));

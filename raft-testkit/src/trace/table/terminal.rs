@@ -146,6 +146,7 @@ const fn colour_of(class: Category) -> &'static str {
     match class {
         Category::Message => "0",
         Category::Role => "1",
+        Category::Membership => "36",
         Category::Command => "35",
         Category::Fault => "31",
         Category::Recovery => "32",

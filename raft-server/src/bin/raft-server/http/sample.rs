@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use raft_core::{LogId, LogIndex, Membership, NodeId, RoleKind, Status, Term};
+use raft_core::{LogId, LogIndex, Membership, NodeId, Participation, RoleKind, Status, Term};
 use raft_server::{NodeCounters, NodeStatus, QueueDepths};
 
 /// A follower that is ready.
@@ -24,6 +24,8 @@ pub(super) fn healthy_node() -> NodeStatus {
         durably_applied_index: LogIndex(0),
         log_bytes: 10_000_000,
         membership: Membership::of_voters([1, 2, 3].map(NodeId)),
+        membership_version: LogIndex::ZERO,
+        participation: Participation::Voter,
         storage_waiting: std::time::Duration::ZERO,
         tail_bytes: 0,
         unapplied_bytes: 0,
