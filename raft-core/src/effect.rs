@@ -1,6 +1,8 @@
 //! Effects: what a node requests from its host.
 
 use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -122,6 +124,14 @@ pub enum Outcome {
         /// The commit index when the read was confirmed. The state machine has applied it.
         read_index: LogIndex,
     },
+    /// The read may be executed on the state machine as it is now, which contains every write that
+    /// was acknowledged at least `staleness` before the read arrived.
+    LocalReadReady {
+        /// The last entry that the state machine has applied.
+        applied_index: LogIndex,
+        /// How old the state may be.
+        staleness: Duration,
+    },
     /// The leadership is transferred: this node leads a later term, and this one follows it.
     Transferred {
         /// The target of the transfer.
@@ -150,6 +160,13 @@ pub enum Refusal {
     /// The leader did not return a read index in time: retry, at this or another node.
     #[error("the leader did not confirm the read in time; try again")]
     NoReadIndex,
+    /// The state of this node may be older than the read permits: retry after a pause, at another
+    /// node, or with a higher bound.
+    #[error("the state of this node may be too old for the read: {}", Age(*staleness))]
+    TooStale {
+        /// How old the state may be; `None` if the node does not know since it started.
+        staleness: Option<Duration>,
+    },
     /// Too many commands are not committed or not applied yet: retry after a pause, and send fewer.
     #[error("too many commands are in progress; slow down and try again")]
     Busy,
@@ -184,6 +201,18 @@ pub enum Refusal {
     /// The node has stopped.
     #[error("the node has stopped")]
     Stopped,
+}
+
+/// The age of a state, for messages.
+struct Age(Option<Duration>);
+
+impl fmt::Display for Age {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(age) => write!(f, "its age is up to {} ms", age.as_millis()),
+            None => f.write_str("its age is not known"),
+        }
+    }
 }
 
 /// Why a node stopped itself.

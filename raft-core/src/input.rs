@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use bytes::Bytes;
 
@@ -80,8 +81,8 @@ pub enum Input {
     PeerUnreachable(NodeId),
 }
 
-/// How a read is confirmed. Both kinds are linearizable; a leased read is so as long as the clocks
-/// keep to the bound of [`LeaseSettings`](crate::LeaseSettings).
+/// How a read is confirmed. The first two kinds are linearizable; a leased read is so as long as the
+/// clocks keep to the bound of [`LeaseSettings`](crate::LeaseSettings).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum ReadConsistency {
     /// With a round of messages to a quorum that begins after the read arrived (thesis §6.4). Does
@@ -90,6 +91,21 @@ pub enum ReadConsistency {
     /// By the lease of the leader, without messages (thesis §6.4.1). Without a lease, and at a
     /// follower, like [`ReadConsistency::Linearizable`].
     Leased,
+    /// By any node, from its own state, if that state contains every write that was acknowledged
+    /// at least `staleness_max` before the read arrived. Needs no messages and no leader then, and
+    /// ends with [`Outcome::LocalReadReady`](crate::Outcome::LocalReadReady).
+    ///
+    /// A node knows that of its state for as long as it has applied a read index whose confirmation
+    /// was requested within `staleness_max`: this depends on the clock of this node alone, and not
+    /// on the delay of messages. If its state may be older, the read waits for a confirmation like
+    /// [`ReadConsistency::Linearizable`]. It is refused with
+    /// [`Refusal::TooStale`](crate::Refusal::TooStale) if there is none in time, or if the node
+    /// cannot request one. A confirmation is also requested, while reads are served, once the state
+    /// may be older than half of `staleness_max`.
+    Local {
+        /// How old the state may be.
+        staleness_max: Duration,
+    },
 }
 
 /// One command for the log.

@@ -9,6 +9,7 @@ mod elections;
 mod fetches;
 mod follower_reads;
 mod leases;
+mod local_reads;
 mod log_repair;
 mod membership;
 mod memory;

@@ -119,6 +119,8 @@ features! {
         "A leader responds to a read after a majority has confirmed that it was the leader when the read arrived.";
     READ_AT_FOLLOWER = "state_machine_command/read_at_follower", "Reads at followers", "thesis §6.4",
         "A follower requests the read index from its leader, and responds once it has applied that index itself.";
+    LOCAL_READ = "state_machine_command/local_read", "Reads of a bounded age", "thesis §6.4",
+        "A node reads its own state without messages while it knows that the state is not older than the read permits.";
 
     LEADER_LEASE = "leader_lease", "Leases", "thesis §6.4.1",
         "Within an election timeout of a round that a majority has acknowledged no other node is elected: the leader serves reads without messages.";

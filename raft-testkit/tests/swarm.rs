@@ -44,6 +44,7 @@ fn known_bugs_are_found_and_reported_in_forty_lines() {
             KnownBug::RespondsToUnconfirmedReads
             | KnownBug::AcceptsAcknowledgementsOfOlderRounds
             | KnownBug::ReturnsUnconfirmedReadIndexes => &["reads are confirmed by a quorum"],
+            KnownBug::TakesContactForAnUpToDateState => &["local reads are as recent as stated"],
             KnownBug::ClocksDriftBeyondTheBound => &["a lease excludes other leaders"],
             other => panic!("{other:?} has no expected rule"),
         };

@@ -28,6 +28,10 @@ pub struct Status {
     /// At a leader with a lease: when the lease ends or ended, by the node's own clock. Leased reads
     /// need no messages before that time.
     pub lease_end: Option<Timestamp>,
+    /// How old the applied state may be: it contains every write that was acknowledged at least
+    /// this long ago. `None` while the node does not know. Only reads make it known, so that it
+    /// grows on a node without reads ([`ReadConsistency::Local`](crate::ReadConsistency::Local)).
+    pub staleness: Option<Duration>,
     /// The first entry that its log still holds.
     pub first_index: LogIndex,
     /// Its last entry, durable or not.
@@ -140,6 +144,7 @@ impl Status {
             leader: state.leader(),
             lease_end: role.as_leader().and_then(|leader| leader.lease_end(state)),
             transfer_target: role.as_leader().and_then(Leader::transfer_target),
+            staleness: state.staleness(),
             first_index: state.log().base().index.next(),
             last_log: state.log().last(),
             persisted_index: state.log().persisted(),

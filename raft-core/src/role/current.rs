@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use super::candidate::{Candidate, PreCandidate};
 use super::follower::Follower;
+use super::follower_reads::refuse_reads;
 use super::leader::Leader;
 use super::transition::Transition;
 use super::votes::VoteCount;
@@ -196,14 +197,23 @@ impl Role {
         requests: Vec<RequestId>,
         consistency: ReadConsistency,
     ) {
+        if let ReadConsistency::Local { staleness_max } = consistency
+            && let Some(staleness) = state.staleness()
+            && staleness <= staleness_max
+        {
+            state.complete_local_reads(requests, staleness);
+            if let Self::Follower(follower) = self
+                && staleness > staleness_max / 2
+            {
+                follower.confirm_freshness(state);
+            }
+            return;
+        }
         match self {
             Self::Leader(leader) => leader.on_read(state, requests, consistency),
-            Self::Follower(follower) => follower.on_read(state, requests),
+            Self::Follower(follower) => follower.on_read(state, requests, consistency),
             Self::PreCandidate(_) | Self::Candidate(_) => {
-                let refusal = state.not_leader();
-                for id in requests {
-                    state.refuse(id, refusal);
-                }
+                refuse_reads(state, requests, consistency);
             }
         }
     }

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use super::follower_reads::ForwardedReads;
 use super::transition::Transition;
 use crate::event::{Event, RoleCause};
+use crate::input::ReadConsistency;
 use crate::message::{
     AppendEntries, AppendEntriesResponse, AppendOutcome, Body, InstallSnapshot, MessageRefusal,
     ReadIndexResponse,
@@ -63,8 +64,18 @@ impl Follower {
     }
 
     /// Requests the read index from the leader, or refuses the reads.
-    pub(crate) fn on_read(&mut self, state: &mut NodeState, requests: Vec<RequestId>) {
-        self.reads.on_read(state, requests);
+    pub(crate) fn on_read(
+        &mut self,
+        state: &mut NodeState,
+        requests: Vec<RequestId>,
+        consistency: ReadConsistency,
+    ) {
+        self.reads.on_read(state, requests, consistency);
+    }
+
+    /// Requests the read index, to learn how recent the own state is.
+    pub(crate) fn confirm_freshness(&mut self, state: &mut NodeState) {
+        self.reads.confirm_freshness(state);
     }
 
     /// A node responded to a request for the read index. Only the response of the leader of the

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use crate::config::FollowerReads;
 use crate::effect::Refusal;
+use crate::input::ReadConsistency;
 use crate::message::{Body, ReadIndex, ReadIndexResponse};
 use crate::state::NodeState;
 use crate::types::{ReadIndexId, RequestId, Timestamp};
@@ -14,16 +15,25 @@ use crate::types::{ReadIndexId, RequestId, Timestamp};
 #[derive(Clone, Debug, Default)]
 pub(super) struct ForwardedReads {
     in_flight: Option<Batch>,
-    waiting: Vec<RequestId>,
+    waiting: Waiting,
 }
 
 /// The reads that share a request.
 #[derive(Clone, Debug)]
 struct Batch {
     id: ReadIndexId,
-    requests: Vec<RequestId>,
+    reads: Waiting,
+    sent_at: Timestamp,
     /// When the request counts as lost.
     deadline: Timestamp,
+}
+
+/// Reads by how they are refused.
+#[derive(Clone, Debug, Default)]
+struct Waiting {
+    linearizable: Vec<RequestId>,
+    /// Reads of the own state, which may be too old.
+    local: Vec<RequestId>,
 }
 
 impl ForwardedReads {
@@ -33,22 +43,43 @@ impl ForwardedReads {
     }
 
     /// Requests the read index for these reads, or refuses them.
-    pub(super) fn on_read(&mut self, state: &mut NodeState, requests: Vec<RequestId>) {
-        let forwards = state.config().follower_reads == FollowerReads::ReadIndex;
-        if !forwards || state.leader().is_none() {
-            refuse(state, requests, state.not_leader());
+    pub(super) fn on_read(
+        &mut self,
+        state: &mut NodeState,
+        requests: Vec<RequestId>,
+        consistency: ReadConsistency,
+    ) {
+        if !can_request(state) {
+            refuse_reads(state, requests, consistency);
             return;
         }
-        self.waiting.extend(requests);
+        match consistency {
+            ReadConsistency::Linearizable | ReadConsistency::Leased => {
+                self.waiting.linearizable.extend(requests);
+            }
+            ReadConsistency::Local { .. } => self.waiting.local.extend(requests),
+        }
         self.begin_batch(state);
+    }
+
+    /// Requests the read index although no read waits for it, unless a request is in flight.
+    pub(super) fn confirm_freshness(&mut self, state: &mut NodeState) {
+        if self.in_flight.is_none() && can_request(state) {
+            self.send_request(state);
+        }
     }
 
     /// The leader of the current term responded: the reads wait for the state machine now.
     pub(super) fn on_response(&mut self, state: &mut NodeState, response: ReadIndexResponse) {
         let Some(batch) = self.in_flight.take_if(|batch| batch.id == response.id) else { return };
         match response.read_index {
-            Some(read_index) => state.complete_reads_at(read_index, batch.requests),
-            None => refuse(state, batch.requests, Refusal::NotReady),
+            Some(read_index) => {
+                state.on_read_index_confirmed(read_index, batch.sent_at);
+                let Waiting { mut linearizable, local } = batch.reads;
+                linearizable.extend(local);
+                state.complete_reads_at(read_index, linearizable);
+            }
+            None => batch.reads.refuse(state, Refusal::NotReady),
         }
         self.begin_batch(state);
     }
@@ -56,7 +87,7 @@ impl ForwardedReads {
     /// Refuses the reads whose request had no response in time.
     pub(super) fn on_tick(&mut self, state: &mut NodeState) {
         if let Some(batch) = self.in_flight.take_if(|batch| state.now() >= batch.deadline) {
-            refuse(state, batch.requests, Refusal::NoReadIndex);
+            batch.reads.refuse(state, Refusal::NoReadIndex);
             self.begin_batch(state);
         }
     }
@@ -64,25 +95,62 @@ impl ForwardedReads {
     /// The leader is no longer known: a response to it would not count any more.
     pub(super) fn refuse_all(&mut self, state: &mut NodeState) {
         let Self { in_flight, waiting } = core::mem::take(self);
-        let requests = in_flight.into_iter().flat_map(|batch| batch.requests).chain(waiting);
-        refuse(state, requests, state.not_leader());
+        let refusal = state.not_leader();
+        for reads in in_flight.into_iter().map(|batch| batch.reads).chain([waiting]) {
+            reads.refuse(state, refusal);
+        }
     }
 
     fn begin_batch(&mut self, state: &mut NodeState) {
-        if self.in_flight.is_some() || self.waiting.is_empty() {
-            return;
+        if self.in_flight.is_none() && !self.waiting.is_empty() {
+            self.send_request(state);
         }
+    }
+
+    fn send_request(&mut self, state: &mut NodeState) {
         let Some(leader) = state.leader() else { return };
         let id = state.draw_read_index_id();
-        let deadline = state.now().after(state.config().election_timeout_min);
-        let requests = core::mem::take(&mut self.waiting);
-        self.in_flight = Some(Batch { id, requests, deadline });
+        let sent_at = state.now();
+        let deadline = sent_at.after(state.config().election_timeout_min);
+        let reads = core::mem::take(&mut self.waiting);
+        self.in_flight = Some(Batch { id, reads, sent_at, deadline });
         state.send(leader, Body::ReadIndex(ReadIndex { id }));
     }
 }
 
-fn refuse(state: &mut NodeState, requests: impl IntoIterator<Item = RequestId>, refusal: Refusal) {
-    for id in requests {
-        state.refuse(id, refusal);
+impl Waiting {
+    fn is_empty(&self) -> bool {
+        self.linearizable.is_empty() && self.local.is_empty()
     }
+
+    /// Refuses the linearizable reads with `refusal`, and the others because the state is too old.
+    fn refuse(self, state: &mut NodeState, refusal: Refusal) {
+        for id in self.linearizable {
+            state.refuse(id, refusal);
+        }
+        let staleness = state.staleness();
+        for id in self.local {
+            state.refuse(id, Refusal::TooStale { staleness });
+        }
+    }
+}
+
+fn can_request(state: &NodeState) -> bool {
+    state.config().follower_reads == FollowerReads::ReadIndex && state.leader().is_some()
+}
+
+/// Refuses reads at a node that does not lead and cannot request the read index.
+pub(super) fn refuse_reads(
+    state: &mut NodeState,
+    requests: Vec<RequestId>,
+    consistency: ReadConsistency,
+) {
+    let reads = match consistency {
+        ReadConsistency::Linearizable | ReadConsistency::Leased => {
+            Waiting { linearizable: requests, local: Vec::new() }
+        }
+        ReadConsistency::Local { .. } => Waiting { linearizable: Vec::new(), local: requests },
+    };
+    let refusal = state.not_leader();
+    reads.refuse(state, refusal);
 }

@@ -6,6 +6,7 @@
 mod apply_queue;
 mod compaction;
 mod fetches;
+mod freshness;
 mod incarnations;
 mod memberships;
 mod node_state;

@@ -1,6 +1,7 @@
 //! The parts of a node that outlast its roles, and how they act together.
 
 mod ending_transfer;
+mod local_reads;
 mod members;
 mod random;
 mod vote_withholding;
@@ -10,6 +11,7 @@ use core::time::Duration;
 
 use super::apply_queue::ApplyQueue;
 use super::fetches::Fetches;
+use super::freshness::Freshness;
 use super::incarnations::Incarnations;
 use super::memberships::Memberships;
 use super::outbox::{DependsOn, Outbox};
@@ -41,6 +43,7 @@ pub(crate) struct NodeState {
     pub(super) memberships: Memberships,
     incarnations: Incarnations,
     pub(super) apply: ApplyQueue,
+    freshness: Freshness,
     pub(super) snapshots: Snapshots,
     pub(super) fetches: Fetches,
     outbox: Outbox,
@@ -103,6 +106,7 @@ impl NodeState {
             memberships,
             incarnations,
             apply: ApplyQueue::starting_after(base.index),
+            freshness: Freshness::default(),
             snapshots: Snapshots::default(),
             fetches: Fetches::default(),
             outbox: Outbox::default(),
@@ -386,6 +390,7 @@ impl NodeState {
         }
         self.commit_to(index);
         self.apply.on_applied(index);
+        self.freshness.on_applied(index);
         self.complete_ready_reads();
     }
 

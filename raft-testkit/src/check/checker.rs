@@ -32,6 +32,8 @@ pub(crate) struct Checker {
     pub(super) forged_votes: HashSet<(NodeId, Term)>,
     /// The highest index whose effect a client has seen, and the record at which it did.
     pub(super) client_seen: (LogIndex, u64),
+    /// The values of `client_seen`, each with the virtual time since when it holds.
+    pub(super) seen_at: Vec<(Timestamp, LogIndex, u64)>,
     pub(super) confirmations: ReadConfirmations,
     /// The virtual time of the last event.
     pub(super) now: Timestamp,
@@ -74,6 +76,7 @@ impl Checker {
             committed: CommittedEntries::default(),
             votes: HashMap::new(),
             client_seen: (LogIndex::ZERO, 0),
+            seen_at: Vec::new(),
             confirmations: ReadConfirmations::new(size),
             now: Timestamp(0),
             leased_reads: 0,

@@ -1,5 +1,7 @@
 //! The reads in progress and the nodes that have confirmed each of them.
 
+use std::time::Duration;
+
 use raft_core::{Body, Membership, Message, NodeId, RequestId, Round, Term};
 
 use crate::network::slot_of;
@@ -25,8 +27,11 @@ pub(super) struct PendingRead {
     pub(super) memberships: Vec<Membership>,
     /// The latest round of that leader and term that began before the read arrived.
     pub(super) round_before: Round,
-    /// Whether it is a leased read that arrived at the holder of a lease: it needs no confirmation.
+    /// Whether it may be served by the lease that the node held when it arrived: it needs no
+    /// confirmation.
     pub(super) has_lease: bool,
+    /// How old a state it permits, if it may be served from one.
+    pub(super) staleness_max: Option<Duration>,
     /// The record at which the read arrived.
     pub(super) record: u64,
     /// The nodes that have acknowledged a later round of that term.

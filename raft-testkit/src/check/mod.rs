@@ -13,6 +13,7 @@ mod durability;
 mod election;
 mod known_entries;
 mod lease;
+mod local_reads;
 mod log;
 mod membership_log;
 mod memberships;
@@ -26,6 +27,7 @@ mod transfer;
 mod violation;
 
 pub(crate) use self::checker::Checker;
+pub(crate) use self::local_reads::LocalReadView;
 pub(crate) use self::reads::ReadArrival;
 pub use self::rule::Rule;
 pub use self::violation::{Observation, Violation};

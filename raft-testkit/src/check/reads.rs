@@ -34,8 +34,12 @@ impl Checker {
         let Some(observed) = self.nodes.get(at) else { return };
         let ReadArrival { leader, consistency, now } = arrival;
         let (reader, term) = (node_id(at), observed.term);
-        let has_lease = consistency == ReadConsistency::Leased && self.holds_lease(at, now);
+        let has_lease = consistency != ReadConsistency::Linearizable && self.holds_lease(at, now);
         let round_before = self.confirmations.round_of(leader, term);
+        let staleness_max = match consistency {
+            ReadConsistency::Linearizable | ReadConsistency::Leased => None,
+            ReadConsistency::Local { staleness_max } => Some(staleness_max),
+        };
         let acknowledged_by = Vec::new();
         let memberships = self.membership_of(leader).into_iter().cloned().collect();
         self.confirmations.reads.push(PendingRead {
@@ -46,6 +50,7 @@ impl Checker {
             memberships,
             round_before,
             has_lease,
+            staleness_max,
             record,
             acknowledged_by,
         });
@@ -101,7 +106,7 @@ impl Checker {
     ) {
         let (must_see, then) = floor;
         let applied = self.nodes.get(at).map_or(LogIndex::ZERO, |node| node.applied);
-        self.client_seen = self.client_seen.max((read_index, record));
+        self.on_client_seen(read_index, record);
         if read_index < must_see || applied < read_index {
             let earlier = (format!("a client has seen the effect of entry {must_see}"), then);
             let later = (
@@ -118,7 +123,7 @@ impl Checker {
     /// A command was reported to its client as applied.
     pub(crate) fn on_acknowledged(&mut self, at: usize, entry: &Entry, record: u64) {
         let digest = EntryDigest::of(entry);
-        self.client_seen = self.client_seen.max((entry.index(), record));
+        self.on_client_seen(entry.index(), record);
         let known = self.committed.at(entry.index());
         if known.is_none_or(|known| known.digest != digest) {
             let earlier =

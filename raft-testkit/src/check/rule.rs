@@ -58,6 +58,10 @@ pub enum Rule {
     /// A read is completed only after a quorum has acknowledged, in the leader's term, a round of
     /// appends that began after the read arrived (thesis §6.4).
     ReadsAreConfirmed,
+    /// A read of a node's own state reflects every write and every linearizable read that ended
+    /// before the age of the state which the node states, and that age is within the bound of the
+    /// read (thesis §6.4).
+    LocalReadsAreBounded,
     /// No node becomes the leader while another one holds a lease, so that at most one does (thesis
     /// §6.4.1).
     LeaseExcludesElection,
@@ -107,6 +111,7 @@ impl Rule {
             Self::AcknowledgedKept => "acknowledged writes are kept",
             Self::ReadsAreCurrent => "reads are current",
             Self::ReadsAreConfirmed => "reads are confirmed by a quorum",
+            Self::LocalReadsAreBounded => "local reads are as recent as stated",
             Self::LeaseExcludesElection => "a lease excludes other leaders",
             Self::TransferToEqualLog => "leadership is transferred to a voter with the whole log",
             Self::TransferIsRequested => "transfers of leadership are requested by a leader",
@@ -161,6 +166,9 @@ impl Rule {
             Self::ReadsAreConfirmed => {
                 "a quorum acknowledges a round that began after the read arrived"
             }
+            Self::LocalReadsAreBounded => {
+                "a local read reflects everything that ended before the stated age of the state"
+            }
             Self::LeaseExcludesElection => {
                 "no node becomes the leader while another one holds a lease"
             }
@@ -206,7 +214,9 @@ impl Rule {
             Self::ElectedByQuorum => "Raft §5.2; thesis §4.1",
             Self::MembershipsOverlap => "thesis §4.2, §4.3",
             Self::OneMembershipChange => "thesis §4.1",
-            Self::ReadsAreCurrent | Self::ReadsAreConfirmed => "thesis §6.4",
+            Self::ReadsAreCurrent | Self::ReadsAreConfirmed | Self::LocalReadsAreBounded => {
+                "thesis §6.4"
+            }
             Self::LeaseExcludesElection => "thesis §6.4.1",
             Self::TransferToEqualLog => "thesis §3.10",
             Self::TransferIsRequested => "thesis §4.2.3",

@@ -88,6 +88,7 @@ impl Scenario {
             leader: None,
             lease_end: None,
             transfer_target: None,
+            staleness: None,
             first_index: LogIndex(1),
             last_log: LogId::new(last, LogIndex(log.len() as u64)),
             persisted_index: LogIndex(0),

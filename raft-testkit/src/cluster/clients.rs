@@ -1,14 +1,17 @@
 //! Requests of clients and their outcomes.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use raft_core::ports::{LogStore, StateMachine};
 use raft_core::{
     Input, NodeId, Outcome, Proposal, ReadConsistency, Refusal, RequestId, Response, RoleKind,
+    Timestamp,
 };
 
 use super::requests::{Request, RequestHandle};
 use super::sim_cluster::Cluster;
-use crate::check::ReadArrival;
+use crate::check::{LocalReadView, ReadArrival};
 use crate::network::slot_of;
 use crate::trace::record::{CommandOutcome, RecordKind, command_text};
 
@@ -43,12 +46,24 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         self.read_with(node, ReadConsistency::Leased)
     }
 
+    /// Submits a read of the node's own state to a node, which may be as old as `staleness_max`. If
+    /// the node does not know that it is not older, the read is like [`Cluster::read`].
+    ///
+    /// # Panics
+    /// If there is no such node.
+    pub fn read_local(&mut self, node: u64, staleness_max: Duration) -> RequestHandle {
+        self.read_with(node, ReadConsistency::Local { staleness_max })
+    }
+
     pub(crate) fn read_with(&mut self, node: u64, consistency: ReadConsistency) -> RequestHandle {
         let text = match consistency {
-            ReadConsistency::Linearizable => "read",
-            ReadConsistency::Leased => "leased read",
+            ReadConsistency::Linearizable => "read".to_owned(),
+            ReadConsistency::Leased => "leased read".to_owned(),
+            ReadConsistency::Local { staleness_max } => {
+                format!("read of a state of {} ms", staleness_max.as_millis())
+            }
         };
-        let record = |command| RecordKind::CommandStarted { command, text: text.to_owned() };
+        let record = |command| RecordKind::CommandStarted { command, text };
         self.submit(node, record, |id| Input::Read { requests: vec![id], consistency })
     }
 
@@ -63,6 +78,20 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         let text = to.map_or_else(|| "transfer".to_owned(), |to| format!("transfer to {to}"));
         let record = |command| RecordKind::CommandStarted { command, text };
         self.submit(node, record, |id| Input::TransferLeadership { id, to })
+    }
+
+    /// Completes a read that waits for its confirmation at a follower, as a node would that takes
+    /// its contact with the leader for a proof of its own state.
+    pub(crate) fn respond_to_unconfirmed_local_read(&mut self, read: RequestHandle) {
+        let Request { node, outcome, record, .. } = self.clients.get(read);
+        let (at, record) = (slot_of(*node), *record);
+        let status = &self.nodes[at].status;
+        if outcome.is_none() && status.role == RoleKind::Follower && status.leader.is_some() {
+            let (applied_index, staleness) = (status.applied_index, Duration::ZERO);
+            let outcome = Outcome::LocalReadReady { applied_index, staleness };
+            self.on_response(at, Response { id: RequestId(read.0), outcome }, record);
+            self.panic_if_violated();
+        }
     }
 
     /// Completes a read that waits for its confirmation at a leader, as a faulty leader would: at
@@ -150,6 +179,14 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
                 self.checker.on_read_response(response.id, record);
                 CommandOutcome::ReadReady(read_index)
             }
+            Outcome::LocalReadReady { applied_index: applied, staleness } => {
+                let clock = &self.nodes[at].clock;
+                let age = u64::try_from(staleness.as_nanos()).unwrap_or(u64::MAX);
+                let as_of = clock.when(Timestamp(clock.at(self.now).0.saturating_sub(age)));
+                let view = LocalReadView { request: response.id, applied, staleness, as_of };
+                self.checker.on_local_read(at, view, record);
+                CommandOutcome::LocalReadReady { applied, staleness }
+            }
             Outcome::Transferred { leader } => CommandOutcome::Transferred(leader),
             Outcome::TransferFailed(failure) => CommandOutcome::NotTransferred(failure.to_string()),
             Outcome::Refused(refusal) => match refusal {
@@ -157,6 +194,7 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
                 Refusal::NoLeader
                 | Refusal::NotReady
                 | Refusal::NoReadIndex
+                | Refusal::TooStale { .. }
                 | Refusal::Busy
                 | Refusal::TransferInProgress { .. }
                 | Refusal::NoTarget => CommandOutcome::Retry(refusal.to_string()),

@@ -188,6 +188,13 @@ impl<M: StateMachine, S: LogStore> Expectation<'_, M, S> {
         self.check("ready to read", |outcome| matches!(outcome, CommandOutcome::ReadReady(_)));
     }
 
+    /// The state of the node may be read as it is.
+    pub fn is_local_read_ready(self) {
+        let ready =
+            |outcome: &CommandOutcome| matches!(outcome, CommandOutcome::LocalReadReady { .. });
+        self.check("ready to read the local state", ready);
+    }
+
     /// The leadership was transferred to this node.
     pub fn is_transferred_to(self, leader: u64) {
         let what = format!("transferred to {leader}");

@@ -187,6 +187,7 @@ impl ScenarioRun {
                     Outcome::Pending => expectation.is_pending(),
                     Outcome::Failed => expectation.has_failed_to_apply(),
                     Outcome::ReadReady => expectation.is_read_ready(),
+                    Outcome::LocalReadReady => expectation.is_local_read_ready(),
                     Outcome::Transferred(node) => expectation.is_transferred_to(*node),
                     Outcome::NotTransferred => expectation.is_not_transferred(),
                 }

@@ -147,6 +147,7 @@ pub(super) enum Outcome {
     Pending,
     Failed,
     ReadReady,
+    LocalReadReady,
     Transferred(u64),
     NotTransferred,
 }

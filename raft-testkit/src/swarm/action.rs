@@ -153,13 +153,17 @@ impl Run {
         if leader.is_some() && leader != self.leader() {
             self.statistics.reads_at_superseded_leaders += 1;
         }
-        let consistency =
-            *self.prng.pick(&[ReadConsistency::Linearizable, ReadConsistency::Leased]);
+        let staleness_max = Duration::from_millis(*self.prng.pick(&[1, 20, 200, 2_000]));
+        let consistency = *self.prng.pick(&[
+            ReadConsistency::Linearizable,
+            ReadConsistency::Leased,
+            ReadConsistency::Local { staleness_max },
+        ]);
         let read = self.cluster.read_with(node, consistency);
         if self.cluster.status(node).role == RoleKind::Follower {
             self.follower_reads.push(read);
         }
-        self.respond_to_unconfirmed_read(read);
+        self.respond_to_unconfirmed_read(read, consistency);
     }
 
     /// Requests a leader to transfer its leadership to a random node, which may be itself.

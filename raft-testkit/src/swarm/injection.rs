@@ -1,8 +1,8 @@
 //! The injection of known bugs.
 
 use raft_core::{
-    AppendOutcome, Body, HardState, Input, LogIndex, Message, NodeId, ReadIndex, ReadIndexResponse,
-    RoleKind, Rpc, Status,
+    AppendOutcome, Body, HardState, Input, LogIndex, Message, NodeId, ReadConsistency, ReadIndex,
+    ReadIndexResponse, RoleKind, Rpc, Status,
 };
 
 use super::known_bug::KnownBug;
@@ -19,6 +19,7 @@ impl Run {
             | Some(
                 KnownBug::VoteLostAtRestart
                 | KnownBug::RespondsToUnconfirmedReads
+                | KnownBug::TakesContactForAnUpToDateState
                 | KnownBug::ClocksDriftBeyondTheBound,
             ) => {}
             Some(KnownBug::PersistReportedBeforeWrite) => self.report_before_writing(),
@@ -129,10 +130,18 @@ impl Run {
         }
     }
 
-    /// Completes a read at a leader without a confirmation.
-    pub(super) fn respond_to_unconfirmed_read(&mut self, read: RequestHandle) {
+    /// Completes a read without a confirmation: at a leader, or one of the local state at a
+    /// follower.
+    pub(super) fn respond_to_unconfirmed_read(
+        &mut self,
+        read: RequestHandle,
+        consistency: ReadConsistency,
+    ) {
+        let is_local = matches!(consistency, ReadConsistency::Local { .. });
         if self.known_bug == Some(KnownBug::RespondsToUnconfirmedReads) {
             self.cluster.respond_to_unconfirmed_read(read);
+        } else if self.known_bug == Some(KnownBug::TakesContactForAnUpToDateState) && is_local {
+            self.cluster.respond_to_unconfirmed_local_read(read);
         }
     }
 

@@ -17,6 +17,8 @@ pub enum KnownBug {
     CommitsOlderTermsByCounting,
     /// Leaders complete reads without a confirmation that they still lead.
     RespondsToUnconfirmedReads,
+    /// Followers take their contact with the leader for a proof that their state is current.
+    TakesContactForAnUpToDateState,
     /// Snapshots arrive without their last command.
     SnapshotsLackACommand,
     /// State machines in memory count as durable.
@@ -31,7 +33,7 @@ pub enum KnownBug {
 
 impl KnownBug {
     /// All known bugs.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::SnapshotsLackACommand,
         Self::ReportsMemoryAsDurable,
         Self::PersistReportedBeforeWrite,
@@ -40,6 +42,7 @@ impl KnownBug {
         Self::VoteLostAtRestart,
         Self::CommitsOlderTermsByCounting,
         Self::RespondsToUnconfirmedReads,
+        Self::TakesContactForAnUpToDateState,
         Self::AcceptsAcknowledgementsOfOlderRounds,
         Self::ReturnsUnconfirmedReadIndexes,
         Self::ClocksDriftBeyondTheBound,

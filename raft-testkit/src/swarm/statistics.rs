@@ -130,6 +130,8 @@ statistics! {
     transfers_failed,
     /// Reads that a follower completed with the read index of its leader.
     reads_at_followers,
+    /// Reads that nodes served from their own state.
+    local_reads,
     /// Reads that a lease permitted without messages.
     leased_reads,
     /// Entries committed, summed over the runs.
@@ -159,6 +161,7 @@ impl Statistics {
             match outcome {
                 CommandOutcome::Applied(_) => self.applied += 1,
                 CommandOutcome::ReadReady(_) => self.reads += 1,
+                CommandOutcome::LocalReadReady { .. } => self.local_reads += 1,
                 CommandOutcome::Redirect(_)
                 | CommandOutcome::Retry(_)
                 | CommandOutcome::Refused(_) => self.refused += 1,

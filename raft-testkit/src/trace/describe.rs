@@ -112,6 +112,9 @@ pub fn outcome(outcome: &CommandOutcome) -> String {
     match outcome {
         CommandOutcome::Applied(output) => format!("applied, {output:?}"),
         CommandOutcome::ReadReady(index) => format!("read confirmed at {index}"),
+        CommandOutcome::LocalReadReady { applied, staleness } => {
+            format!("state at {applied} may be read, age up to {} ms", staleness.as_millis())
+        }
         CommandOutcome::Transferred(leader) => {
             format!("leadership transferred to {}", node_name(*leader))
         }

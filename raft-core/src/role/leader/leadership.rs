@@ -203,7 +203,7 @@ impl Leader {
     }
 
     /// Registers reads and confirms them with a round of heartbeats (thesis §6.4), or permits them
-    /// at once if the lease holds (thesis §6.4.1).
+    /// at once if the lease holds and may be used (thesis §6.4.1).
     pub(crate) fn on_read(
         &mut self,
         state: &mut NodeState,
@@ -217,7 +217,11 @@ impl Leader {
             return;
         }
         let holds_lease = self.lease_end(state).is_some_and(|end| state.now() < end);
-        if consistency == ReadConsistency::Leased && holds_lease {
+        let may_use_lease = match consistency {
+            ReadConsistency::Linearizable => false,
+            ReadConsistency::Leased | ReadConsistency::Local { .. } => true,
+        };
+        if may_use_lease && holds_lease {
             state.complete_reads_at(state.commit_index(), requests);
             return;
         }
@@ -282,7 +286,7 @@ impl Leader {
         loop {
             if self.reads.may_begin_round() {
                 self.begin_round(state);
-                self.reads.begin_round(self.replication.round(), state.commit_index());
+                self.reads.begin_round(self.replication.round(), state);
             }
             let Some(round) = self.reads.confirming_round() else { return };
             if !self.replication.is_acknowledged_by_quorum(state, round) {
@@ -344,7 +348,8 @@ impl Leader {
 
 /// Completes reads that are confirmed.
 fn complete(state: &mut NodeState, confirmation: Confirmation) {
-    let Confirmation { read_index, readers, .. } = confirmation;
+    let Confirmation { read_index, readers, began_at, .. } = confirmation;
+    state.on_read_index_confirmed(read_index, began_at);
     let mut requests = Vec::with_capacity(readers.len());
     for reader in readers {
         match reader {

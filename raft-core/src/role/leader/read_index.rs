@@ -2,7 +2,8 @@
 
 use alloc::vec::Vec;
 
-use crate::types::{LogIndex, NodeId, ReadIndexId, RequestId, Round};
+use crate::state::NodeState;
+use crate::types::{LogIndex, NodeId, ReadIndexId, RequestId, Round, Timestamp};
 
 /// What waits for a confirmation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,6 +29,8 @@ pub(super) struct Confirmation {
     round: Round,
     /// The commit index when the round began.
     pub(super) read_index: LogIndex,
+    /// When the round began.
+    pub(super) began_at: Timestamp,
     pub(super) readers: Vec<Reader>,
 }
 
@@ -52,10 +55,11 @@ impl ReadQueue {
     }
 
     /// Begins to confirm every waiting read with this round.
-    pub(super) fn begin_round(&mut self, round: Round, read_index: LogIndex) {
+    pub(super) fn begin_round(&mut self, round: Round, state: &NodeState) {
         assert!(self.confirming.is_none(), "one round of reads is in progress at a time");
         let readers = core::mem::take(&mut self.waiting);
-        self.confirming = Some(Confirmation { round, read_index, readers });
+        let (read_index, began_at) = (state.commit_index(), state.now());
+        self.confirming = Some(Confirmation { round, read_index, began_at, readers });
     }
 
     /// The round that is in progress.

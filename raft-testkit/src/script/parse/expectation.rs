@@ -103,6 +103,7 @@ fn outcome(tokens: &mut Tokens<'_>, name: &str) -> Result<Outcome, ParseError> {
         "pending" => Outcome::Pending,
         "failed" => Outcome::Failed,
         "ready" => Outcome::ReadReady,
+        "ready_locally" => Outcome::LocalReadReady,
         "transferred" => Outcome::Transferred(tokens.number("a node")?),
         "not_transferred" => Outcome::NotTransferred,
         _ => return Err(tokens.unknown("outcome", outcome, OUTCOMES)),

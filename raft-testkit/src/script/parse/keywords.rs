@@ -109,6 +109,7 @@ pub(super) const OUTCOMES: &[&str] = &[
     "not_transferred",
     "pending",
     "ready",
+    "ready_locally",
     "redirect",
     "refused",
     "retry",
@@ -119,8 +120,8 @@ pub(super) const OUTCOMES: &[&str] = &[
 
 /// The words inside statements.
 const OTHERS: &[&str] = &[
-    "all", "as", "at", "by", "follows", "hand", "held", "holding", "keep", "leased", "nothing",
-    "off", "on", "once", "settled", "trace", "until", "voters", "without", "x",
+    "all", "as", "at", "by", "follows", "hand", "held", "holding", "keep", "leased", "local",
+    "nothing", "off", "on", "once", "settled", "trace", "until", "voters", "without", "x",
 ];
 
 /// Every keyword of scenario files, sorted.

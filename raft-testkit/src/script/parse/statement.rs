@@ -29,7 +29,7 @@ pub(in crate::script) fn statement(tokens: &mut Tokens<'_>) -> Result<Statement,
         "take_snapshot" => Statement::TakeSnapshot(node(tokens)?),
         "compact" => Statement::Compact(node(tokens)?),
         "flush" => Statement::Flush(node(tokens)?),
-        "run" => Statement::Run(Duration::from_millis(tokens.number("a number of milliseconds")?)),
+        "run" => Statement::Run(milliseconds(tokens)?),
         "propose" => propose(tokens)?,
         "read" => read(tokens)?,
         "clock" => Statement::Clock { node: node(tokens)?, rate: tokens.number("a rate")? },
@@ -149,15 +149,21 @@ fn propose(tokens: &mut Tokens<'_>) -> Result<Statement, ParseError> {
     Ok(Statement::Propose { node, text: text.trim().to_owned(), name })
 }
 
-/// `NODE [leased] [as NAME]`
+/// `NODE [leased | local MILLISECONDS] [as NAME]`
 fn read(tokens: &mut Tokens<'_>) -> Result<Statement, ParseError> {
     let node = node(tokens)?;
     let consistency = if tokens.take_if("leased") {
         ReadConsistency::Leased
+    } else if tokens.take_if("local") {
+        ReadConsistency::Local { staleness_max: milliseconds(tokens)? }
     } else {
         ReadConsistency::Linearizable
     };
     Ok(Statement::Read { node, consistency, name: name(tokens)? })
+}
+
+fn milliseconds(tokens: &mut Tokens<'_>) -> Result<Duration, ParseError> {
+    tokens.number("a number of milliseconds").map(Duration::from_millis)
 }
 
 /// `FROM [-> TO] [as NAME]`

@@ -1,5 +1,7 @@
 //! A record, and everything that a record can be about.
 
+use std::time::Duration;
+
 use raft_core::{Incarnation, LogId, LogIndex, LogReset, NodeId, PersistId, Term};
 use serde::{Deserialize, Serialize};
 
@@ -333,6 +335,13 @@ pub enum CommandOutcome {
     ReadReady(LogIndex),
     /// The membership is changed; the index of the final configuration.
     MembershipChanged(LogIndex),
+    /// A read of the node's own state is permitted.
+    LocalReadReady {
+        /// What the state machine has applied.
+        applied: LogIndex,
+        /// How old the state may be.
+        staleness: Duration,
+    },
     /// Refused: this node is the leader.
     Redirect(NodeId),
     /// Refused for now; the client can retry. The cause.
