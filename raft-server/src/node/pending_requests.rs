@@ -272,6 +272,7 @@ fn propose_error(outcome: Outcome) -> ProposeError {
         Outcome::Refused(refusal) => ProposeError::Refused(refusal),
         Outcome::Unknown { leader } => ProposeError::Unknown { leader },
         Outcome::ReadReady { .. }
+        | Outcome::LocalReadReady { .. }
         | Outcome::MembershipChanged { .. }
         | Outcome::Transferred { .. }
         | Outcome::TransferFailed(_) => ProposeError::Unknown { leader: None },
@@ -282,6 +283,7 @@ fn propose_error(outcome: Outcome) -> ProposeError {
 fn read_index(outcome: Outcome) -> Result<LogIndex, ReadError> {
     match outcome {
         Outcome::ReadReady { read_index } => Ok(read_index),
+        Outcome::LocalReadReady { applied_index, .. } => Ok(applied_index),
         Outcome::Refused(Refusal::Stopped) => Err(ReadError::Stopped),
         Outcome::Refused(refusal) => Err(ReadError::Refused(refusal)),
         Outcome::Unknown { leader: Some(leader) } => {
@@ -303,7 +305,9 @@ fn transferred(outcome: Outcome) -> Result<NodeId, TransferError> {
         Outcome::Unknown { leader } => {
             Err(TransferError::Failed(TransferFailure::LeadershipLost { leader }))
         }
-        Outcome::ReadReady { .. } | Outcome::MembershipChanged { .. } => {
+        Outcome::ReadReady { .. }
+        | Outcome::LocalReadReady { .. }
+        | Outcome::MembershipChanged { .. } => {
             Err(TransferError::Failed(TransferFailure::LeadershipLost { leader: None }))
         }
     }

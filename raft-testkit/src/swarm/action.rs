@@ -153,11 +153,13 @@ impl Run {
         if leader.is_some() && leader != self.leader() {
             self.statistics.reads_at_superseded_leaders += 1;
         }
-        let staleness_max = Duration::from_millis(*self.prng.pick(&[1, 20, 200, 2_000]));
+        let local =
+            |millis| ReadConsistency::Local { staleness_max: Duration::from_millis(millis) };
         let consistency = *self.prng.pick(&[
             ReadConsistency::Linearizable,
             ReadConsistency::Leased,
-            ReadConsistency::Local { staleness_max },
+            local(20),
+            local(1_000),
         ]);
         let read = self.cluster.read_with(node, consistency);
         if self.cluster.status(node).role == RoleKind::Follower {

@@ -252,6 +252,7 @@ impl Service {
             // The leader accepts commands again, or the target leads: the client retries either way.
             raft_core::Refusal::NotReady
             | raft_core::Refusal::NoReadIndex
+            | raft_core::Refusal::TooStale { .. }
             | raft_core::Refusal::TransferInProgress { .. } => Refusal::NotReady,
             raft_core::Refusal::Busy => {
                 Refusal::Busy { retry_after_ms: fastrand::u32(RETRY_AFTER_MS) }
