@@ -15,6 +15,7 @@ pub(super) fn healthy_node() -> NodeStatus {
         leader: Some(NodeId(2)),
         lease_end: None,
         transfer_target: None,
+        staleness: None,
         first_index: LogIndex(1),
         last_log: LogId::new(Term(3), LogIndex(50_000)),
         persisted_index: LogIndex(50_000),
