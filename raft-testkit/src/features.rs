@@ -193,8 +193,38 @@ features! {
         "A transfer ends with its leadership: a node that leads again begins without one.";
     LATE_TIMEOUT_NOW = "leadership_transfer/late_timeout_now", "Late requests to campaign", "thesis §3.10",
         "A request of an older term, or one that the leader has given up since, starts no election.";
+
     MEMBERSHIP_CHANGE = "membership_change", "Membership changes", "Raft §6; thesis §4",
         "Nodes are added and removed while the cluster works; the majorities of consecutive configurations overlap.";
+    ONE_STEP = "membership_change/one_step", "One voter at a time", "thesis §4.1, §4.2",
+        "Voters that differ by at most one node change with one entry, which is in force as soon as it is appended.";
+    JOINT_CONSENSUS = "membership_change/joint", "Joint consensus", "Raft §6; thesis §4.3",
+        "While voters change by more than one node, elections and commitment need a majority of the old and of the new ones.";
+    LEARNERS = "membership_change/learner", "Learners", "thesis §4.2.1",
+        "A learner receives the log; it counts in no majority and does not campaign.";
+    LEARNER_CATCHES_UP = "membership_change/catch_up", "A promotion waits for its learner", "thesis §4.2.1",
+        "A learner becomes a voter only when it keeps up with the log; one that lags is refused, with its last entry.";
+    ONE_CHANGE = "membership_change/one_at_a_time", "One change at a time", "thesis §4.1",
+        "A leader refuses a change until the last one, and an entry of its own term, are committed.";
+    CONDITIONAL_CHANGE = "membership_change/conditional", "Conditional changes", "here",
+        "A change that names the version of the membership is refused if another change was made in between.";
+    UNCOMMITTED_MEMBERSHIP = "membership_change/uncommitted", "An uncommitted membership is in force", "thesis §4.1",
+        "A new leader uses the latest membership in its log, committed or not, and completes the change.";
+    MEMBERSHIP_ROLLED_BACK = "membership_change/rolled_back", "A membership is rolled back", "thesis §4.1",
+        "When the entry of a membership is removed from a log, the one before it is in force again.";
+    LEADER_REMOVED = "membership_change/leader_removed", "A leader removes itself", "thesis §4.2.2",
+        "It does not count itself, and steps down when the membership without it is committed.";
+    REMOVED_NODE = "membership_change/removed_node", "Removed nodes", "thesis §4.2.3",
+        "A removed node that knows of its removal does not campaign; one that does not know of it disturbs no leader.";
+    REPLACED_NODE = "membership_change/replaced_node", "Nodes that lost their disks", "Viewstamped Replication Revisited §4.3",
+        "The votes and acknowledgements of another incarnation than the admitted one do not count until the node is replaced.";
+    REPLICATION_SESSION = "membership_change/session", "Acknowledgements of an earlier session", "here",
+        "What a node acknowledged before it was removed and added again, or replaced, counts for nothing.";
+    MEMBERSHIP_AND_TRANSFER = "membership_change/transfer", "Membership changes and transfers", "thesis §3.10, §4",
+        "No change begins during a transfer of the leadership, and only a voter of the membership in force is a target.";
+    MEMBERSHIP_IN_SNAPSHOT = "membership_change/snapshot", "Snapshots carry the membership", "Raft §7; thesis §5.1",
+        "A snapshot has the membership in force at its last entry, whatever was in force when it was sent.";
+
     SNAPSHOTS = "snapshots", "Snapshots and compaction", "Raft §7; thesis §5",
         "A snapshot of the state machine replaces a prefix of the log, and restores nodes that need that prefix.";
     COMPACTION = "snapshots/compaction", "Compaction", "Raft §7; thesis §5.1",

@@ -57,6 +57,13 @@ fn a_missing_wrong_or_additional_word_is_an_error_at_its_place() {
             "       ^^^^^^^^^",
         ),
         ("expect 1: king", "unknown role \"king\"", "          ^^^^"),
+        (
+            "change 1: demot 2",
+            "unknown change \"demot\"; did you mean \"demote\"?",
+            "          ^^^^^",
+        ),
+        ("change 1: add 4", "\"learner\" is missing", "              ^"),
+        ("change 1: set members", "a node is missing", "                     ^"),
     ];
     for (text, message, caret) in cases {
         let error = Scenario::parse(text).unwrap_err();

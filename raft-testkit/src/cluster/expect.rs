@@ -169,6 +169,16 @@ impl<M: StateMachine, S: LogStore> Expectation<'_, M, S> {
         });
     }
 
+    /// The request was refused, and this text is a part of the reason.
+    pub fn is_refused_because(self, reason: &str) {
+        self.check(&format!("refused because {reason:?}"), |outcome| {
+            matches!(
+                outcome,
+                CommandOutcome::Retry(why) | CommandOutcome::Refused(why) if why.contains(reason)
+            )
+        });
+    }
+
     /// The request was refused with this node as the leader.
     pub fn is_redirected_to(self, leader: u64) {
         let what = format!("redirected to {leader}");

@@ -43,9 +43,8 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
 
     /// Requests that a node is added as a learner, with its current incarnation.
     pub fn add_learner(&mut self, leader: u64, node: u64) -> RequestHandle {
-        let info = self.info_of(node);
-        let node = NodeId(node);
-        self.change_membership(leader, MembershipChange::AddLearner { node, info })
+        let change = self.addition_of(node);
+        self.change_membership(leader, change)
     }
 
     /// Requests the promotion of a learner now: it is refused while the learner lags.
@@ -72,21 +71,41 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
 
     /// Requests that the current incarnation of a wiped member is admitted, as a learner.
     pub fn replace(&mut self, leader: u64, node: u64) -> RequestHandle {
-        let at = self.slot(node);
-        let (node, incarnation) = (NodeId(node), self.nodes[at].config.identity().incarnation);
-        self.change_membership(leader, MembershipChange::Replace { node, incarnation })
+        let change = self.replacement_of(node);
+        self.change_membership(leader, change)
     }
 
     /// Requests these voters and learners, new ones with their current incarnations.
     pub fn set_members(&mut self, leader: u64, voters: &[u64], learners: &[u64]) -> RequestHandle {
+        let change = self.members_of(leader, voters, learners);
+        self.change_membership(leader, change)
+    }
+
+    pub(crate) fn addition_of(&mut self, node: u64) -> MembershipChange {
+        let info = self.info_of(node);
+        MembershipChange::AddLearner { node: NodeId(node), info }
+    }
+
+    pub(crate) fn replacement_of(&mut self, node: u64) -> MembershipChange {
+        let at = self.slot(node);
+        let incarnation = self.nodes[at].config.identity().incarnation;
+        MembershipChange::Replace { node: NodeId(node), incarnation }
+    }
+
+    /// `leader` knows the members that stay: their incarnations are not named again.
+    pub(crate) fn members_of(
+        &mut self,
+        leader: u64,
+        voters: &[u64],
+        learners: &[u64],
+    ) -> MembershipChange {
         let at = self.slot(leader);
         let current = self.nodes[at].status.membership.clone();
         let new = voters.iter().chain(learners).filter(|&&node| !current.contains(NodeId(node)));
         let nodes: BTreeMap<NodeId, MemberInfo> =
             new.map(|&node| (NodeId(node), self.info_of(node))).collect();
         let set = |nodes: &[u64]| nodes.iter().copied().map(NodeId).collect();
-        let (voters, learners) = (set(voters), set(learners));
-        self.change_membership(leader, MembershipChange::Set { voters, learners, nodes })
+        MembershipChange::Set { voters: set(voters), learners: set(learners), nodes }
     }
 
     fn info_of(&mut self, node: u64) -> MemberInfo {

@@ -26,7 +26,9 @@
 //! or replaces it if `UPDATE=1` is set.
 
 mod error;
+mod expectations;
 mod file;
+mod membership;
 mod parse;
 mod run;
 mod scenario;

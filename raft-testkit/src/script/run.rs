@@ -3,19 +3,17 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use raft_core::RoleKind;
-
 use super::error::Failure;
 use super::scenario::{Line, Scenario};
-use super::statement::{BulkAction, Expectation, Fault, MessageAction, Outcome, Statement};
+use super::statement::{BulkAction, Fault, MessageAction, Statement};
 use crate::cluster::{Cluster, RequestHandle};
 use crate::selector::Selector;
-use crate::trace::{describe, files};
+use crate::trace::files;
 
 /// A scenario that runs.
 struct ScenarioRun {
     cluster: Cluster,
-    /// The commands and reads that have names.
+    /// The requests that have names.
     named: BTreeMap<String, RequestHandle>,
 }
 
@@ -56,6 +54,9 @@ impl Scenario {
             .pre_vote(options.pre_vote)
             .follower_reads(options.follower_reads)
             .apply_failure(options.apply_failure);
+        if options.spares > 0 {
+            cluster = cluster.spares(options.spares);
+        }
         if let Some(drift) = options.lease {
             cluster = cluster.leases(drift);
         }
@@ -108,13 +109,17 @@ impl ScenarioRun {
                 let handle = cluster.transfer(*from, *to);
                 self.name(name.as_ref(), handle);
             }
+            Statement::ChangeMembership { node, if_version, change, name } => {
+                let handle = change.request(cluster, *node, *if_version);
+                self.name(name.as_ref(), handle);
+            }
             Statement::AllMessages(action) => act_on_all(cluster, *action),
             Statement::Messages(action, selector) => act_on(cluster, *action, selector.clone()),
             Statement::DeliverUntil(condition) => cluster.deliver_until(condition.clone()),
             Statement::LoseNothing => cluster.lose_nothing(),
             Statement::Expect(expectation) => {
                 cluster.start();
-                return self.expect(expectation);
+                return expectation.check(cluster, &self.named);
             }
             Statement::Fault(fault) => inject(cluster, fault),
         }
@@ -126,79 +131,6 @@ impl ScenarioRun {
             self.named.insert(name.clone(), handle);
         }
     }
-
-    fn expect(&mut self, expectation: &Expectation) -> Result<(), String> {
-        let cluster = &mut self.cluster;
-        match expectation {
-            Expectation::Converged => cluster.expect_converged(),
-            Expectation::NoLeader => cluster.expect_no_leader(),
-            Expectation::Commit { node, index } => cluster.expect_commit(*node, *index),
-            Expectation::Base { node, index } => cluster.expect_base(*node, *index),
-            Expectation::Last { node, index, term } => cluster.expect_last(*node, *index, *term),
-            Expectation::Applied { node, index } => {
-                let applied = cluster.status(*node).applied_index;
-                if applied.get() != *index {
-                    return Err(format!(
-                        "expected node {node} to have applied {index}\nit has applied {applied}"
-                    ));
-                }
-            }
-            Expectation::Durable { node, index } => {
-                let durable = cluster.status(*node).persisted_index;
-                if durable.get() != *index {
-                    return Err(format!(
-                        "expected the log of node {node} to be durable up to {index}\nit is up to \
-                         {durable}"
-                    ));
-                }
-            }
-            Expectation::Total { node, total } => {
-                let actual = cluster.machine(*node).total();
-                if actual != *total {
-                    return Err(format!(
-                        "expected node {node} to have the total {total}\nits total is {actual}"
-                    ));
-                }
-            }
-            Expectation::Role { node, role, term } => {
-                let status = cluster.status(*node);
-                let (actual, in_term) = (status.role, status.term);
-                if actual != *role || term.is_some_and(|term| in_term.get() != term) {
-                    let term = term.map_or_else(String::new, |term| format!(" in term {term}"));
-                    let (role, actual) = (role_name(*role), role_name(actual));
-                    return Err(format!(
-                        "expected node {node} to be {role}{term}\nit is {actual} in term {in_term}"
-                    ));
-                }
-            }
-            Expectation::Outcome { name, outcome } => {
-                let Some(&handle) = self.named.get(name) else {
-                    return Err(format!("no command or read has the name {name:?}"));
-                };
-                let expectation = cluster.expect(handle);
-                match outcome {
-                    Outcome::Applied(None) => expectation.is_applied(),
-                    Outcome::Applied(Some(output)) => expectation.is_applied_with(output),
-                    Outcome::Unknown => expectation.is_unknown(),
-                    Outcome::Refused => expectation.is_refused(),
-                    Outcome::Retry => expectation.is_to_be_retried(),
-                    Outcome::Redirect(node) => expectation.is_redirected_to(*node),
-                    Outcome::TimedOut => expectation.is_timed_out(),
-                    Outcome::Pending => expectation.is_pending(),
-                    Outcome::Failed => expectation.has_failed_to_apply(),
-                    Outcome::ReadReady => expectation.is_read_ready(),
-                    Outcome::LocalReadReady => expectation.is_local_read_ready(),
-                    Outcome::Transferred(node) => expectation.is_transferred_to(*node),
-                    Outcome::NotTransferred => expectation.is_not_transferred(),
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-fn role_name(role: RoleKind) -> &'static str {
-    describe::role(role.into())
 }
 
 fn act_on_all(cluster: &mut Cluster, action: BulkAction) {
@@ -238,6 +170,7 @@ fn inject(cluster: &mut Cluster, fault: &Fault) {
         Fault::CutOff(node) => cluster.cut_off(*node),
         Fault::Crash(node, crash) => cluster.crash(*node, *crash),
         Fault::Restart(node) => cluster.restart(*node),
+        Fault::Wipe(node) => cluster.wipe(*node),
         Fault::Block(node) => cluster.block(*node),
         Fault::Unblock(node) => cluster.unblock(*node),
         Fault::SetTerm(node, term) => cluster.set_term(*node, *term),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use raft_core::{ApplyFailurePolicy, FollowerReads, ReadConsistency, RoleKind};
+use raft_core::{ApplyFailurePolicy, FollowerReads, PromoteWhen, ReadConsistency, RoleKind};
 
 use crate::cluster::{Crash, CutOff, Timers};
 use crate::condition::Condition;
@@ -12,6 +12,8 @@ use crate::selector::Selector;
 #[derive(Clone, Debug)]
 pub(super) struct ClusterOptions {
     pub(super) nodes: usize,
+    /// Nodes that are not members when the cluster starts.
+    pub(super) spares: usize,
     pub(super) timers: Timers,
     pub(super) pre_vote: bool,
     pub(super) follower_reads: FollowerReads,
@@ -29,6 +31,7 @@ impl Default for ClusterOptions {
     fn default() -> Self {
         Self {
             nodes: 3,
+            spares: 0,
             timers: Timers::Off,
             pre_vote: true,
             follower_reads: FollowerReads::Redirect,
@@ -62,12 +65,24 @@ pub(super) enum Statement {
     Read { node: u64, consistency: ReadConsistency, name: Option<String> },
     Clock { node: u64, rate: u64 },
     Transfer { from: u64, to: Option<u64>, name: Option<String> },
+    ChangeMembership { node: u64, if_version: Option<u64>, change: Change, name: Option<String> },
     AllMessages(BulkAction),
     Messages(MessageAction, Selector),
     DeliverUntil(Condition),
     LoseNothing,
     Fault(Fault),
     Expect(Expectation),
+}
+
+/// A change of the membership. Incarnations are those of the nodes when the statement runs.
+#[derive(Clone, Debug)]
+pub(super) enum Change {
+    AddLearner(u64),
+    Promote { node: u64, when: PromoteWhen },
+    Demote(u64),
+    Remove(u64),
+    Replace(u64),
+    Set { voters: Vec<u64>, learners: Vec<u64> },
 }
 
 /// An action on all messages.
@@ -104,6 +119,7 @@ pub(super) enum Fault {
     CutOff(u64),
     Crash(u64, Crash),
     Restart(u64),
+    Wipe(u64),
     Block(u64),
     Unblock(u64),
     SetTerm(u64, u64),
@@ -124,6 +140,8 @@ pub(super) enum Fault {
 #[derive(Clone, Debug)]
 pub(super) enum Expectation {
     Role { node: u64, role: RoleKind, term: Option<u64> },
+    Participation { node: u64, participation: ParticipationKind },
+    Members { node: u64, members: String },
     NoLeader,
     Commit { node: u64, index: u64 },
     Applied { node: u64, index: u64 },
@@ -135,12 +153,23 @@ pub(super) enum Expectation {
     Outcome { name: String, outcome: Outcome },
 }
 
-/// The expected outcome of a named command or read.
+/// The part that the membership gives to a node: see [`raft_core::Participation`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum ParticipationKind {
+    Voter,
+    Learner,
+    Removed,
+    NotAMember,
+    NotAdmitted,
+}
+
+/// The expected outcome of a named request.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Outcome {
     Applied(Option<String>),
     Unknown,
-    Refused,
+    /// The text is a part of the reason.
+    Refused(Option<String>),
     Retry,
     Redirect(u64),
     TimedOut,
@@ -150,4 +179,5 @@ pub(super) enum Outcome {
     LocalReadReady,
     Transferred(u64),
     NotTransferred,
+    MembershipChanged,
 }

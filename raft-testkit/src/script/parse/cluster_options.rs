@@ -42,6 +42,7 @@ pub(in crate::script) fn cluster_options(
                 let entries = tokens.count("a number of entries")?;
                 options.window = Some((entries, tokens.count("a number of appends")?));
             }
+            "spares" => options.spares = tokens.count("a number of nodes")?,
             "keep" => options.keep = Some(tokens.number("a number of entries")?),
             "retry" => options.apply_failure = ApplyFailurePolicy::Retry,
             "halt" => options.apply_failure = ApplyFailurePolicy::Halt,

@@ -4,7 +4,7 @@ use raft_core::RoleKind;
 
 use super::keywords::{EXPECTATIONS, OUTCOMES, ROLES};
 use crate::script::error::ParseError;
-use crate::script::statement::{Expectation, Outcome};
+use crate::script::statement::{Expectation, Outcome, ParticipationKind};
 use crate::script::tokens::Tokens;
 
 /// `expect EXPECTATION`, without the first word.
@@ -46,6 +46,11 @@ pub(super) fn expectation(tokens: &mut Tokens<'_>) -> Result<Expectation, ParseE
             tokens.expect("term")?;
             Expectation::Last { node, index, term: tokens.number("a term")? }
         }
+        "members" => {
+            let node = tokens.number("a node")?;
+            tokens.expect(":")?;
+            Expectation::Members { node, members: tokens.rest().to_owned() }
+        }
         "total" => {
             let node = tokens.number("a node")?;
             Expectation::Total { node, total: total(tokens)? }
@@ -56,7 +61,7 @@ pub(super) fn expectation(tokens: &mut Tokens<'_>) -> Result<Expectation, ParseE
                 .parse()
                 .map_err(|_| tokens.error_at_last("a node must be a number", digits))?;
             tokens.expect(":")?;
-            Expectation::Role { node, role: role(tokens)?, term: term(tokens)? }
+            role(tokens, node)?
         }
         name => Expectation::Outcome { name: name.to_owned(), outcome: outcome(tokens, name)? },
     })
@@ -69,14 +74,22 @@ fn total(tokens: &mut Tokens<'_>) -> Result<i64, ParseError> {
     })
 }
 
-fn role(tokens: &mut Tokens<'_>) -> Result<RoleKind, ParseError> {
-    Ok(match tokens.take("a role")? {
+/// `ROLE [term TERM]`, or the part that the membership gives to the node.
+fn role(tokens: &mut Tokens<'_>, node: u64) -> Result<Expectation, ParseError> {
+    let part = |participation| Expectation::Participation { node, participation };
+    let role = match tokens.take("a role")? {
         "follower" => RoleKind::Follower,
         "pre_candidate" => RoleKind::PreCandidate,
         "candidate" => RoleKind::Candidate,
         "leader" => RoleKind::Leader,
+        "voter" => return Ok(part(ParticipationKind::Voter)),
+        "learner" => return Ok(part(ParticipationKind::Learner)),
+        "removed" => return Ok(part(ParticipationKind::Removed)),
+        "not_a_member" => return Ok(part(ParticipationKind::NotAMember)),
+        "not_admitted" => return Ok(part(ParticipationKind::NotAdmitted)),
         other => return Err(tokens.unknown("role", other, ROLES)),
-    })
+    };
+    Ok(Expectation::Role { node, role, term: term(tokens)? })
 }
 
 /// `[term TERM]`
@@ -96,7 +109,10 @@ fn outcome(tokens: &mut Tokens<'_>, name: &str) -> Result<Outcome, ParseError> {
             Outcome::Applied((!output.is_empty()).then(|| output.to_owned()))
         }
         "unknown" => Outcome::Unknown,
-        "refused" => Outcome::Refused,
+        "refused" => {
+            let reason = tokens.rest();
+            Outcome::Refused((!reason.is_empty()).then(|| reason.to_owned()))
+        }
         "retry" => Outcome::Retry,
         "redirect" => Outcome::Redirect(tokens.number("a node")?),
         "timeout" => Outcome::TimedOut,
@@ -106,6 +122,7 @@ fn outcome(tokens: &mut Tokens<'_>, name: &str) -> Result<Outcome, ParseError> {
         "ready_locally" => Outcome::LocalReadReady,
         "transferred" => Outcome::Transferred(tokens.number("a node")?),
         "not_transferred" => Outcome::NotTransferred,
+        "changed" => Outcome::MembershipChanged,
         _ => return Err(tokens.unknown("outcome", outcome, OUTCOMES)),
     })
 }

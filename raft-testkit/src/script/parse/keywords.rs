@@ -5,6 +5,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     "apply",
     "block",
     "campaign",
+    "change",
     "clear_command_failures",
     "clock",
     "cluster",
@@ -52,11 +53,25 @@ pub(super) const STATEMENTS: &[&str] = &[
     "transfer",
     "unblock",
     "uses",
+    "wipe",
 ];
 
 /// The options of `cluster`.
-pub(super) const OPTIONS: &[&str] =
-    &["follower_reads", "halt", "keep", "lease", "pre_vote", "retry", "seed", "timers", "window"];
+pub(super) const OPTIONS: &[&str] = &[
+    "follower_reads",
+    "halt",
+    "keep",
+    "lease",
+    "pre_vote",
+    "retry",
+    "seed",
+    "spares",
+    "timers",
+    "window",
+];
+
+/// The first word of every change of the membership.
+pub(super) const CHANGES: &[&str] = &["add", "demote", "promote", "remove", "replace", "set"];
 
 /// The kinds of messages.
 pub(super) const KINDS: &[&str] = &[
@@ -95,16 +110,28 @@ pub(super) const EXPECTATIONS: &[&str] = &[
     "follower",
     "last",
     "leader",
+    "members",
     "no",
     "total",
 ];
 
-/// The roles.
-pub(super) const ROLES: &[&str] = &["candidate", "follower", "leader", "pre_candidate"];
+/// The roles, and the parts that the membership gives to a node.
+pub(super) const ROLES: &[&str] = &[
+    "candidate",
+    "follower",
+    "leader",
+    "learner",
+    "not_a_member",
+    "not_admitted",
+    "pre_candidate",
+    "removed",
+    "voter",
+];
 
-/// The outcomes of a command or a read.
+/// The outcomes of a request.
 pub(super) const OUTCOMES: &[&str] = &[
     "applied",
+    "changed",
     "failed",
     "not_transferred",
     "pending",
@@ -120,8 +147,9 @@ pub(super) const OUTCOMES: &[&str] = &[
 
 /// The words inside statements.
 const OTHERS: &[&str] = &[
-    "all", "as", "at", "by", "follows", "hand", "held", "holding", "keep", "leased", "local",
-    "nothing", "off", "on", "once", "settled", "trace", "until", "voters", "without", "x",
+    "all", "as", "at", "by", "caught", "follows", "hand", "held", "holding", "if", "joint", "keep",
+    "leased", "learner", "learners", "local", "members", "nothing", "off", "on", "once", "settled",
+    "trace", "until", "up", "voters", "when", "without", "x",
 ];
 
 /// Every keyword of scenario files, sorted.
@@ -130,6 +158,7 @@ pub fn keywords() -> Vec<&'static str> {
     let lists = [
         STATEMENTS,
         OPTIONS,
+        CHANGES,
         KINDS,
         FILTERS,
         CONDITIONS,

@@ -4,6 +4,7 @@ mod cluster_options;
 mod condition;
 mod expectation;
 mod keywords;
+mod membership;
 mod selector;
 mod statement;
 

@@ -7,6 +7,7 @@ use raft_core::ReadConsistency;
 use super::condition::condition;
 use super::expectation::expectation;
 use super::keywords::STATEMENTS;
+use super::membership::change;
 use super::selector::selector;
 use crate::cluster::{Crash, CutOff};
 use crate::script::error::ParseError;
@@ -34,6 +35,7 @@ pub(in crate::script) fn statement(tokens: &mut Tokens<'_>) -> Result<Statement,
         "read" => read(tokens)?,
         "clock" => Statement::Clock { node: node(tokens)?, rate: tokens.number("a rate")? },
         "transfer" => transfer(tokens)?,
+        "change" => change(tokens)?,
         "expect" => Statement::Expect(expectation(tokens)?),
         "send" => messages(tokens, Some(BulkAction::Send), MessageAction::Send)?,
         "handle" => messages(tokens, Some(BulkAction::Handle), MessageAction::Handle)?,
@@ -66,6 +68,7 @@ fn fault(tokens: &mut Tokens<'_>, keyword: &str) -> Result<Fault, ParseError> {
         "cut_off" => Fault::CutOff(node(tokens)?),
         "crash" => crash(tokens)?,
         "restart" => Fault::Restart(node(tokens)?),
+        "wipe" => Fault::Wipe(node(tokens)?),
         "block" => Fault::Block(node(tokens)?),
         "unblock" => Fault::Unblock(node(tokens)?),
         "set_term" => Fault::SetTerm(node(tokens)?, tokens.number("a term")?),
@@ -174,7 +177,7 @@ fn transfer(tokens: &mut Tokens<'_>) -> Result<Statement, ParseError> {
 }
 
 /// `[as NAME]`
-fn name(tokens: &mut Tokens<'_>) -> Result<Option<String>, ParseError> {
+pub(super) fn name(tokens: &mut Tokens<'_>) -> Result<Option<String>, ParseError> {
     if tokens.take_if("as") { Ok(Some(tokens.take("a name")?.to_owned())) } else { Ok(None) }
 }
 
