@@ -24,7 +24,8 @@ mod node;
 pub mod space;
 
 pub use node::{
-    BoxError, DURATION_BUCKETS, DurationHistogram, Leadership, Node, NodeBuilder, NodeCounters,
-    NodeHandle, NodeStatus, ProposeError, QueueDepths, QueueLimits, ReadError, StartError,
-    StopReason, TransferError,
+    BoxError, CapturedState, DURATION_BUCKETS, DurationHistogram, Leadership, Node, NodeBuilder,
+    NodeCounters, NodeHandle, NodeStatus, ProposeError, QueueDepths, QueueLimits, ReadError,
+    RestoreError, SnapshotOptions, SnapshotRequestError, StartError, StopReason, TooLittleSpace,
+    TransferError,
 };

@@ -11,7 +11,7 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
@@ -160,10 +160,7 @@ impl SpaceMonitor {
     /// use there.
     #[must_use]
     pub fn of_file_system(reserve_bytes: u64, path: PathBuf) -> Self {
-        Self::new(reserve_bytes, move || {
-            let status = rustix::fs::statvfs(&path)?;
-            Ok(status.f_bavail.saturating_mul(status.f_frsize))
-        })
+        Self::new(reserve_bytes, move || free_bytes(&path))
     }
 
     /// Reads the free space. May block as long as the file system does.
@@ -254,6 +251,16 @@ impl SpaceMonitor {
     fn level(&self) -> SpaceLevel {
         SpaceLevel::ALL[usize::from(self.level.load(Ordering::Relaxed))]
     }
+}
+
+/// The free bytes of the file system that holds `path`: what a process without privileges may use
+/// there.
+///
+/// # Errors
+/// When the file system does not respond to the request.
+pub fn free_bytes(path: &Path) -> io::Result<u64> {
+    let status = rustix::fs::statvfs(path)?;
+    Ok(status.f_bavail.saturating_mul(status.f_frsize))
 }
 
 /// Free bytes below which only compactions are accepted.

@@ -2,6 +2,7 @@
 
 use super::{Node, Status};
 use crate::event::RoleKind;
+use crate::membership::Membership;
 use crate::types::{LogId, LogIndex, NodeId, Term};
 
 impl Node {
@@ -63,5 +64,11 @@ impl Node {
     #[must_use]
     pub fn term_at(&self, index: LogIndex) -> Option<Term> {
         self.state.log().term_at(index)
+    }
+    /// The configuration in force at an entry of the log or at its base, with its own index: what a
+    /// snapshot up to there carries (Raft §7). `None` if it is not known any more; cheap.
+    #[must_use]
+    pub fn membership_at(&self, index: LogIndex) -> Option<(LogIndex, &Membership)> {
+        self.state.membership_at(index)
     }
 }

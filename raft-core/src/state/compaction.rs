@@ -110,6 +110,11 @@ impl NodeState {
         self.snapshots.pinned_index(self.log.terms())
     }
 
+    /// The configuration in force at an entry of the log or at its base, with its own index.
+    pub(crate) fn membership_at(&self, index: LogIndex) -> Option<(LogIndex, &Membership)> {
+        self.memberships.at(index)
+    }
+
     /// Sends a snapshot to a follower. `None` if an earlier transfer to it has not ended, or if
     /// there is no snapshot: then one is requested.
     pub(crate) fn send_snapshot(&mut self, to: NodeId, round: Round) -> Option<LogId> {

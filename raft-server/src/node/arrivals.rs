@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 
 use super::error::StopReason;
 use super::request::{AdminCommand, QueuedProposal, QueuedRead, QueuedTransfer};
+use super::snapshots::report::{SnapshotReport, SnapshotRequest};
 
 /// Everything that has arrived since the driver's last cycle.
 #[derive(Debug, Default)]
@@ -25,12 +26,14 @@ pub(super) struct Arrivals {
     pub(super) read_bytes: u64,
     pub(super) transfers: Vec<QueuedTransfer>,
     pub(super) admin_commands: Vec<AdminCommand>,
+    pub(super) snapshot_requests: Vec<SnapshotRequest>,
     /// Notified when the driver has published the status.
     pub(super) status_requests: Vec<oneshot::Sender<()>>,
     /// The highest persist that is durable.
     pub(super) persisted: Option<PersistId>,
     pub(super) fetched: Vec<EntriesFetched>,
     pub(super) applier_reports: Vec<ApplierReport>,
+    pub(super) snapshot_reports: Vec<SnapshotReport>,
     /// Whether the node shuts down once its pending requests have an outcome.
     pub(super) shutdown: bool,
     /// Why the node must stop now.
@@ -42,6 +45,8 @@ pub(super) struct Arrivals {
 pub(super) enum ApplierReport {
     /// Everything up to `last` is applied and flushed, with these outputs.
     Applied { last: LogIndex, outputs: Vec<(RequestId, Bytes)> },
+    /// The effect of every entry up to this one is durable in the state machine.
+    Durable(LogIndex),
     /// The state machine failed at an entry; everything before it is applied.
     Failed { failure: ApplyFailure, request: Option<RequestId> },
     /// Results of queries.

@@ -14,6 +14,7 @@ use super::handle::NodeHandle;
 use super::pending_requests::PendingRequests;
 use super::queue_limits::QueueLimits;
 use super::shared::Shared;
+use super::snapshots::SnapshotOptions;
 use super::start::{StartTransport, Starter};
 
 /// The entry point: [`Node::builder`] describes a node, [`NodeBuilder::start`] starts it, and a
@@ -62,7 +63,8 @@ impl Node {
     /// enabled: the driver, which owns the core and calls the transport. It also starts three
     /// threads, named `raft-<node>-log`, `raft-<node>-read` and `raft-<node>-apply`. The first one
     /// calls the [`LogStore`], the second one its [`LogReader`](raft_core::ports::LogReader), and
-    /// the third one the [`StateMachine`]. These ports may block; a slow one delays neither the
+    /// the third one the [`StateMachine`]. With a snapshot store there is a fourth one,
+    /// `raft-<node>-snapshot`, which writes snapshots. These ports may block; a slow one delays neither the
     /// others nor the runtime. [`Transport::send`] must not block.
     ///
     /// # Back-pressure
@@ -101,6 +103,7 @@ pub struct NodeBuilder {
     queues: QueueLimits,
     state_machine: Option<Box<dyn StateMachine>>,
     store: Option<Box<dyn LogStore>>,
+    snapshots: Option<SnapshotOptions>,
     transport: Option<StartTransport>,
 }
 
@@ -150,6 +153,18 @@ impl NodeBuilder {
         self
     }
 
+    /// Where the node keeps snapshots. Without it, which is the default, the node compacts no log and
+    /// neither sends nor receives snapshots: every member keeps its whole log.
+    ///
+    /// A state machine that is not durable itself is captured whenever the log exceeds what its
+    /// [`CompactionPolicy`](raft_core::CompactionPolicy) keeps, and restored at the start. For small
+    /// machines in tests a store in memory suffices; a log on a disk needs snapshots on a disk.
+    #[must_use]
+    pub fn snapshots(mut self, options: SnapshotOptions) -> Self {
+        self.snapshots = Some(options);
+        self
+    }
+
     /// Starts the transport. Required. `start` is called on the runtime once the log has been
     /// recovered, so that a node whose data cannot be used never becomes visible to its peers. Its
     /// argument receives the messages of the peers.
@@ -181,7 +196,7 @@ impl NodeBuilder {
         bootstrap.check().map_err(RecoveryError::from)?;
 
         let span = tracing::info_span!(parent: None, "raft", node = %config.identity().node);
-        let starter = Starter::new(config.identity().node, self.queues);
+        let starter = Starter::new(&config, self.queues, self.snapshots);
         let (mut threads, opened) = starter.start_threads(store, state_machine).await?;
         let started = span.in_scope(|| {
             let clock = Clock::start();
@@ -196,9 +211,9 @@ impl NodeBuilder {
                 return Err(error);
             }
         };
-        let Starter { mailbox, counters, .. } = starter;
+        let Starter { mailbox, counters, snapshots, .. } = starter;
         let requests = PendingRequests::new(self.queues, Arc::clone(&counters));
-        let shared = Arc::new(Shared::new(mailbox, counters, &core));
+        let shared = Arc::new(Shared::new(mailbox, counters, snapshots, &core));
         let drain_time_max = config.election_timeout_min.saturating_mul(2);
         let handle = NodeHandle::new(Arc::clone(&shared));
         let driver = Driver::new(shared, core, clock, transport, threads, requests, drain_time_max);

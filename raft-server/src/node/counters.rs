@@ -41,6 +41,16 @@ pub struct NodeCounters {
     pub messages_refused: u64,
     /// Changes of the known leader, including changes to none.
     pub leader_changes: u64,
+    /// Snapshots of the state machine that were taken.
+    pub snapshots_taken: u64,
+    /// Snapshots that could not be taken.
+    pub snapshots_failed: u64,
+    /// Snapshots that were delivered to followers.
+    pub snapshots_sent: u64,
+    /// Snapshots that were received completely.
+    pub snapshots_received: u64,
+    /// Restores of the state machine from a snapshot.
+    pub snapshots_restored: u64,
     /// How often this node gave up leadership or a candidacy because its disk made no progress.
     pub storage_stalls: u64,
 }
@@ -64,6 +74,11 @@ pub(super) struct Counters {
     pub(super) messages_refused: Count,
     pub(super) leader_changes: Count,
     pub(super) storage_stalls: Count,
+    pub(super) snapshots_taken: Count,
+    pub(super) snapshots_failed: Count,
+    pub(super) snapshots_sent: Count,
+    pub(super) snapshots_received: Count,
+    pub(super) snapshots_restored: Count,
     /// The number of pending requests: it may fall, and is no part of [`NodeCounters`].
     pub(super) pending: Count,
 }
@@ -89,6 +104,11 @@ impl Counters {
             messages_refused: self.messages_refused.get(),
             leader_changes: self.leader_changes.get(),
             storage_stalls: self.storage_stalls.get(),
+            snapshots_taken: self.snapshots_taken.get(),
+            snapshots_failed: self.snapshots_failed.get(),
+            snapshots_sent: self.snapshots_sent.get(),
+            snapshots_received: self.snapshots_received.get(),
+            snapshots_restored: self.snapshots_restored.get(),
         }
     }
 }

@@ -9,7 +9,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use raft_core::ports::Transport;
-use raft_core::{Body, Effect, HaltReason, Input, ReadConsistency, Timestamp};
+use raft_core::{Body, Effect, HaltReason, Input, ReadConsistency, RoleKind, Timestamp};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -21,6 +21,7 @@ use super::event_log::EventLog;
 use super::pending_requests::{AdmittedRead, PendingRequests};
 use super::request::{QueuedProposal, QueuedRead};
 use super::shared::{PublishedStatus, Shared, StopGuard};
+use super::snapshots::dispatch::SnapshotDispatch;
 use super::status::Leadership;
 use super::threads::Threads;
 use super::worker::panic_message;
@@ -44,6 +45,7 @@ pub(super) struct Driver {
     requests: PendingRequests,
     transport: Arc<dyn Transport>,
     threads: Threads,
+    snapshots: SnapshotDispatch,
     events: EventLog,
     counters: Arc<Counters>,
     /// The leadership that was published last.
@@ -82,6 +84,7 @@ impl Driver {
             requests,
             transport,
             threads,
+            snapshots: SnapshotDispatch::new(shared.snapshots.clone(), Arc::clone(&shared.mailbox)),
             events: EventLog::new(Arc::clone(&counters)),
             counters,
             halt: None,
@@ -97,7 +100,7 @@ impl Driver {
         let reason = loop {
             self.receive().await;
             match panic::catch_unwind(AssertUnwindSafe(|| self.cycle())) {
-                Ok(ControlFlow::Continue(())) => self.yield_to_tasks().await,
+                Ok(ControlFlow::Continue(())) => yield_to_tasks(self.requests.len()).await,
                 Ok(ControlFlow::Break(reason)) => break reason,
                 Err(panic) => {
                     let message = panic_message(panic.as_ref());
@@ -126,6 +129,7 @@ impl Driver {
         let mut arrivals = mem::take(&mut self.arrivals);
         self.now = self.clock.now();
         self.step_completions(&mut arrivals);
+        self.step_snapshots(&mut arrivals);
         self.step_messages(&mut arrivals);
         self.step_transfers(&mut arrivals);
         self.step_admin_commands(&mut arrivals);
@@ -138,16 +142,6 @@ impl Driver {
         arrivals.reset_weights();
         self.arrivals = arrivals;
         outcome
-    }
-
-    /// Lets other tasks run. With several pending requests that happens after every cycle, so that
-    /// the next one finds the requests of all callers; otherwise when the task's budget is used up.
-    async fn yield_to_tasks(&self) {
-        if self.requests.len() > 1 {
-            tokio::task::yield_now().await;
-        } else {
-            tokio::task::coop::consume_budget().await;
-        }
     }
 
     /// Steps the core with one input and dispatches the effects in their order. Messages are sent
@@ -164,12 +158,13 @@ impl Driver {
                 Effect::Persist(persist) => self.threads.persist(persist),
                 Effect::FetchEntries(fetch) => self.threads.fetch(fetch),
                 Effect::Apply(entries) => self.threads.apply(entries),
-                // This host reports no durably applied index, so that the log is not compacted and
-                // no follower needs a snapshot; `step_messages` passes no snapshot to the core.
-                Effect::Compact(_)
-                | Effect::TakeSnapshot
-                | Effect::SendSnapshot(_)
-                | Effect::RestoreSnapshot(_) => {}
+                Effect::Compact(up_to) => {
+                    self.threads.compact(up_to);
+                    self.snapshots.on_compacted(up_to.index, &mut self.threads);
+                }
+                Effect::TakeSnapshot => self.snapshots.take(&mut self.threads),
+                Effect::SendSnapshot(message) => self.snapshots.send(message, &*self.transport),
+                Effect::RestoreSnapshot(last) => self.threads.restore(last),
                 Effect::Respond(response) => {
                     if let Some(query) = self.requests.respond(response) {
                         self.threads.query(response.id, query);
@@ -200,10 +195,22 @@ impl Driver {
         }
     }
 
+    /// Comes after the completions: a snapshot covers entries whose application they report.
+    fn step_snapshots(&mut self, arrivals: &mut Arrivals) {
+        for report in arrivals.snapshot_reports.drain(..) {
+            for input in self.snapshots.complete(report, &self.core, &mut self.threads) {
+                self.step(input);
+            }
+        }
+        for request in arrivals.snapshot_requests.drain(..) {
+            self.snapshots.request(request, &mut self.threads);
+        }
+    }
+
     fn step_messages(&mut self, arrivals: &mut Arrivals) {
         self.counters.messages_received.add(arrivals.messages.len() as u64);
         for message in arrivals.messages.drain(..) {
-            // A snapshot is installed only by a host that holds its data.
+            // A snapshot is installed once this host holds its data: `SnapshotReport::Received`.
             if !matches!(message.body(), Body::InstallSnapshot(_)) {
                 self.step(Input::Message(message));
             }
@@ -281,8 +288,10 @@ impl Driver {
                 self.counters.leader_changes.add(1);
             }
             self.leadership = leadership;
+            self.snapshots.on_role(leadership.role, &*self.transport);
             self.shared.leadership.send_replace(leadership);
         }
+        self.snapshots.finish_cycle();
         if !arrivals.status_requests.is_empty() {
             self.shared.status.send_replace(PublishedStatus::of(&self.core));
         }
@@ -315,6 +324,7 @@ impl Driver {
     async fn shut_down(mut self, reason: StopReason) {
         self.publish_last_status();
         self.shared.mailbox.stop();
+        self.snapshots.on_role(RoleKind::Follower, &*self.transport);
         self.threads.finish().await;
         let remaining = self.shared.mailbox.close();
         for report in remaining.applier_reports {
@@ -347,6 +357,16 @@ impl Driver {
         if let Ok(status) = status {
             self.shared.status.send_replace(status);
         }
+    }
+}
+
+/// Lets other tasks run. With several pending requests that happens after every cycle, so that the
+/// next one finds the requests of all callers; otherwise when the task's budget is used up.
+async fn yield_to_tasks(pending: usize) {
+    if pending > 1 {
+        tokio::task::yield_now().await;
+    } else {
+        tokio::task::coop::consume_budget().await;
     }
 }
 

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use raft_core::ports::{QueryError, StorageFailure, StoreError};
 use raft_core::{
-    ConfigError, HaltReason, LogIndex, NodeId, RecoveryError, Refusal, TransferFailure,
+    ConfigError, HaltReason, LogId, LogIndex, NodeId, RecoveryError, Refusal, TransferFailure,
 };
+
+use super::snapshots::RestoreError;
 
 /// An error of an embedder's own code.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -94,11 +96,11 @@ pub enum StartError {
     /// The state machine could not read its applied index.
     #[error("the state machine could not read its applied index: {0}")]
     StateMachine(#[from] StorageFailure),
-    /// The applied index of the state machine is not in the log: one of the two was lost, replaced
-    /// or restored from another backup.
+    /// The applied index of the state machine is not in the log, and no snapshot restores it: one of
+    /// the two was lost or replaced.
     #[error(
-        "the state machine has applied up to entry {applied}, but the log holds {first} to {last}: \
-         restore the two together"
+        "the state machine has applied up to entry {applied}, but the log holds {first} to {last}, \
+         and no snapshot connects the two: data of this node is lost, so replace the member"
     )]
     Diverged {
         /// The applied index of the state machine.
@@ -107,6 +109,15 @@ pub enum StartError {
         first: LogIndex,
         /// The last entry of the log.
         last: LogIndex,
+    },
+    /// The log begins after a snapshot, and the state machine could not be restored to it. The
+    /// snapshot is kept: the next start restores it again.
+    #[error("the state machine could not be restored to the snapshot up to entry {last}: {error}")]
+    Restore {
+        /// The last entry of the snapshot.
+        last: LogId,
+        /// The cause.
+        error: RestoreError,
     },
     /// The transport could not be started.
     #[error("the transport could not be started")]
@@ -147,6 +158,15 @@ pub enum StopReason {
     /// mark: once the storage works again, a restart applies the entries that are missing.
     #[error("the storage of the state machine failed: {0}")]
     StateMachineStorage(#[from] StorageFailure),
+    /// The log begins after a snapshot, and the state machine could not be restored to it. The
+    /// snapshot is kept: a restart restores it again.
+    #[error("the state machine could not be restored to the snapshot up to entry {last}: {error}")]
+    Restore {
+        /// The last entry of the snapshot.
+        last: LogId,
+        /// The cause.
+        error: Arc<RestoreError>,
+    },
     /// The log holds a command of a version that the state machine does not support. The log gets
     /// no broken mark: a release that supports the version applies the command after a restart.
     #[error("entry {index} cannot be applied by this release: {reason}")]

@@ -11,6 +11,8 @@ use tokio::sync::{oneshot, watch};
 use super::error::{ProposeError, ReadError, StopReason, TransferError};
 use super::request::{AdminCommand, QueuedProposal, QueuedRead, QueuedTransfer};
 use super::shared::Shared;
+use super::snapshots::report::SnapshotRequest;
+use super::snapshots::{CapturedState, SnapshotRequestError};
 use super::status::{Leadership, NodeStatus, QueueDepths};
 
 /// How long [`NodeHandle::status`] waits for the driver.
@@ -120,6 +122,7 @@ impl NodeHandle {
             raft_age: status.at.elapsed(),
             queues: QueueDepths { inbox, proposals, reads, pending },
             counters: shared.counters.values(),
+            snapshots: shared.snapshots.as_ref().map(|own| own.list()).unwrap_or_default(),
             stopped: shared.stopped.borrow().clone(),
         }
     }
@@ -165,6 +168,33 @@ impl NodeHandle {
         let (outcome, receiver) = oneshot::channel();
         self.shared().mailbox.transfer(QueuedTransfer { to, outcome })?;
         receiver.await.unwrap_or(Err(TransferError::Stopped))
+    }
+
+    /// Captures the state machine between two batches of commands, for a backup. Any member serves
+    /// it; the captured state is that of its last applied entry. Commands are applied while the
+    /// source is read.
+    ///
+    /// # Errors
+    /// When the state machine cannot be captured, or the node has stopped.
+    pub async fn capture(&self) -> Result<CapturedState, SnapshotRequestError> {
+        let (outcome, receiver) = oneshot::channel();
+        self.shared().mailbox.snapshot(SnapshotRequest::Capture(outcome))?;
+        receiver.await.unwrap_or(Err(SnapshotRequestError::Stopped))
+    }
+
+    /// Compacts the log of this node now, whatever its
+    /// [`CompactionPolicy`](raft_core::CompactionPolicy) keeps for followers that may return: only
+    /// the entries that its followers are known to need are kept, within their budgets. The applied
+    /// entries are made durable outside of the log first, which may take a snapshot. Returns the
+    /// index of the first entry of the log.
+    ///
+    /// # Errors
+    /// When the node has no snapshot store, no snapshot can be taken, or the node has stopped.
+    pub async fn compact(&self) -> Result<LogIndex, SnapshotRequestError> {
+        let (outcome, receiver) = oneshot::channel();
+        self.shared().mailbox.snapshot(SnapshotRequest::Compact(outcome))?;
+        receiver.await.unwrap_or(Err(SnapshotRequestError::Stopped))?;
+        Ok(self.status().await.raft.first_index)
     }
 
     /// Waits until the node has stopped: its threads have ended, and its log store, state machine

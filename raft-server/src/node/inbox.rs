@@ -2,17 +2,20 @@
 
 use std::sync::Arc;
 
-use raft_core::ports::Inbox;
+use raft_core::ports::{Inbox, SnapshotOffer, SnapshotRefusal, SnapshotResponse};
 use raft_core::{Body, Entry, Message, NodeId};
 
 use super::counters::Counters;
 use super::mailbox::Mailbox;
+use super::snapshots::Snapshots;
 
 /// Puts what the transport receives into the mailbox.
 #[derive(Debug)]
 pub(super) struct NodeInbox {
     pub(super) mailbox: Arc<Mailbox>,
     pub(super) counters: Arc<Counters>,
+    /// `None` in a node without a snapshot store.
+    pub(super) snapshots: Option<Arc<Snapshots>>,
 }
 
 impl Inbox for NodeInbox {
@@ -29,6 +32,16 @@ impl Inbox for NodeInbox {
         let dropped =
             self.mailbox.deliver(weighed.into_iter().map(|(bytes, message)| (message, bytes)));
         self.counters.inbox_dropped.add(dropped);
+    }
+
+    fn snapshot_offered(&self, from: NodeId, offer: &SnapshotOffer) -> SnapshotResponse {
+        match &self.snapshots {
+            Some(snapshots) => snapshots.offered(from, offer),
+            None => {
+                let reason = "this node has no snapshot store".to_owned();
+                SnapshotResponse::Refuse(SnapshotRefusal::Failed(reason))
+            }
+        }
     }
 
     fn peer_unreachable(&self, peer: NodeId) {
@@ -95,7 +108,8 @@ mod tests {
     }
 
     fn inbox(limits: QueueLimits) -> NodeInbox {
-        NodeInbox { mailbox: Arc::new(Mailbox::new(limits)), counters: Arc::default() }
+        let mailbox = Arc::new(Mailbox::new(limits));
+        NodeInbox { mailbox, counters: Arc::default(), snapshots: None }
     }
 
     fn take(mailbox: &Mailbox) -> Poll<Arrivals> {

@@ -11,9 +11,14 @@ use super::arrivals::Arrivals;
 use super::error::{ProposeError, ReadError, StopReason, TransferError};
 use super::queue_limits::QueueLimits;
 use super::request::{AdminCommand, QueuedProposal, QueuedRead, QueuedTransfer};
+use super::snapshots::SnapshotRequestError;
+use super::snapshots::report::SnapshotRequest;
 
 /// Transfers that wait for the driver. The core carries out one at a time.
 const TRANSFERS_MAX: usize = 16;
+
+/// Captures and compactions that wait for the driver.
+const SNAPSHOT_REQUESTS_MAX: usize = 16;
 
 /// Collects what arrives from callers, peers and threads, and wakes the driver once for all of it.
 /// The driver takes the whole content in exchange for an empty one.
@@ -103,6 +108,20 @@ impl Mailbox {
         Ok(())
     }
 
+    /// Queues a request for a capture or a compaction.
+    pub(super) fn snapshot(&self, request: SnapshotRequest) -> Result<(), SnapshotRequestError> {
+        let mut state = self.state();
+        if state.phase > Phase::Open {
+            return Err(SnapshotRequestError::Stopped);
+        }
+        if state.arrivals.snapshot_requests.len() >= SNAPSHOT_REQUESTS_MAX {
+            return Err(SnapshotRequestError::Busy);
+        }
+        state.arrivals.snapshot_requests.push(request);
+        wake(state);
+        Ok(())
+    }
+
     /// Queues an admin command. It is dropped when the node shuts down or has stopped.
     pub(super) fn admin(&self, command: AdminCommand) {
         let mut state = self.state();
@@ -187,6 +206,11 @@ impl Mailbox {
     pub(super) fn stop(&self) {
         self.advance(Phase::Stopping);
         self.state().arrivals.status_requests.clear();
+    }
+
+    /// Whether the driver runs no further cycle.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.state().phase >= Phase::Stopping
     }
 
     /// Accepts nothing from now on, and returns the content.

@@ -3,8 +3,9 @@
 //! One task, the *driver*, owns the core ([`driver`]). Everything that the core must know arrives
 //! in one mailbox: requests of callers, messages of peers, completions of the node's threads. The
 //! driver takes the whole content, steps the core and dispatches the effects: messages to the
-//! transport, work to three threads. The *persister* writes the log with one sync a batch, the *log
+//! transport, work to threads. The *persister* writes the log with one sync a batch, the *log
 //! reader* reads older entries back at the same time, and the *applier* runs the state machine.
+//! A node with a snapshot store has a fourth one, which writes snapshots ([`snapshots`]).
 //! Their completions return through the mailbox, so that the driver wakes once for many of them.
 //!
 //! ```text
@@ -37,6 +38,7 @@ mod persister;
 mod queue_limits;
 mod request;
 mod shared;
+mod snapshots;
 mod start;
 mod status;
 mod threads;
@@ -49,4 +51,7 @@ pub use error::{BoxError, ProposeError, ReadError, StartError, StopReason, Trans
 pub use handle::NodeHandle;
 pub use histogram::{DURATION_BUCKETS, DurationHistogram};
 pub use queue_limits::QueueLimits;
+pub use snapshots::{
+    CapturedState, RestoreError, SnapshotOptions, SnapshotRequestError, TooLittleSpace,
+};
 pub use status::{Leadership, NodeStatus, QueueDepths};

@@ -182,6 +182,7 @@ impl PendingRequests {
                 }
                 Some(Input::Applied(last))
             }
+            ApplierReport::Durable(index) => Some(Input::DurablyApplied(index)),
             ApplierReport::Failed { failure, request } => {
                 if let Some(id) = request {
                     self.counters.proposals_failed.add(1);

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use super::counters::Counters;
 use super::error::StopReason;
 use super::mailbox::Mailbox;
+use super::snapshots::Snapshots;
 use super::status::Leadership;
 
 /// What a node's handles and its driver share.
@@ -21,6 +22,8 @@ use super::status::Leadership;
 pub(super) struct Shared {
     pub(super) mailbox: Arc<Mailbox>,
     pub(super) counters: Arc<Counters>,
+    /// `None` in a node without a snapshot store.
+    pub(super) snapshots: Option<Arc<Snapshots>>,
     /// As of the end of the driver's last cycle.
     pub(super) leadership: watch::Sender<Leadership>,
     /// The last status that the driver has published.
@@ -50,11 +53,13 @@ impl Shared {
     pub(super) fn new(
         mailbox: Arc<Mailbox>,
         counters: Arc<Counters>,
+        snapshots: Option<Arc<Snapshots>>,
         core: &raft_core::Node,
     ) -> Self {
         Self {
             mailbox,
             counters,
+            snapshots,
             leadership: watch::Sender::new(Leadership::of(core)),
             status: watch::Sender::new(PublishedStatus::of(core)),
             stopped: watch::Sender::new(None),

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use raft_core::ports::{
-    Inbox, LogReader, LogStore, PeerAddress, StateMachine, StorageFailure, StoreError, Transport,
+    Inbox, LogReader, LogStore, PeerAddress, StateMachine, StoreError, Transport,
 };
-use raft_core::{Config, FetchEntries, LogIndex, Membership, NodeId, Persist, Recovered};
+use raft_core::{
+    CompactionPolicy, Config, FetchEntries, LogIndex, Membership, Recovered, SnapshotTaken,
+    TermRuns,
+};
 use tokio::sync::oneshot;
 
 use super::applier::{Applier, ApplierTask};
@@ -16,8 +19,12 @@ use super::error::{BoxError, StartError, StopReason};
 use super::inbox::NodeInbox;
 use super::log_reader;
 use super::mailbox::Mailbox;
-use super::persister::Persister;
+use super::persister::{LogTask, Persister};
 use super::queue_limits::QueueLimits;
+use super::snapshots::recovery::{self, Position};
+use super::snapshots::report::SnapshotReport;
+use super::snapshots::writer::{self, SnapshotTask};
+use super::snapshots::{SnapshotOptions, Snapshots};
 use super::threads::Threads;
 use super::work_queue::WorkQueue;
 use super::worker::Worker;
@@ -26,7 +33,12 @@ use super::worker::Worker;
 pub(super) type StartTransport =
     Box<dyn FnOnce(Arc<dyn Inbox>) -> Result<Arc<dyn Transport>, BoxError> + Send>;
 type OpenedStore = Result<(Recovered, Box<dyn LogReader>), StoreError>;
-type OpenedStateMachine = Result<LogIndex, StorageFailure>;
+type OpenedStateMachine = Result<Position, StartError>;
+
+/// The thread of the state machine. It waits for the terms of the log, and then sends the position
+/// of the state machine in it.
+type StartedApplier =
+    (Worker<ApplierTask>, oneshot::Sender<TermRuns>, oneshot::Receiver<OpenedStateMachine>);
 
 /// Starts the parts of one node.
 pub(super) struct Starter {
@@ -34,40 +46,57 @@ pub(super) struct Starter {
     thread_prefix: String,
     pub(super) mailbox: Arc<Mailbox>,
     pub(super) counters: Arc<Counters>,
+    /// `None` in a node without a snapshot store.
+    pub(super) snapshots: Option<Arc<Snapshots>>,
+    compaction: CompactionPolicy,
 }
 
 /// The content of the log store and of the state machine.
 pub(super) struct Opened {
     recovered: Recovered,
-    applied: LogIndex,
+    position: Position,
 }
 
 impl Starter {
-    pub(super) fn new(node: NodeId, queues: QueueLimits) -> Self {
+    pub(super) fn new(
+        config: &Config,
+        queues: QueueLimits,
+        snapshots: Option<SnapshotOptions>,
+    ) -> Self {
+        let mailbox = Arc::new(Mailbox::new(queues));
+        let counters = Arc::<Counters>::default();
+        let snapshots = snapshots
+            .map(|options| Snapshots::new(options, Arc::clone(&mailbox), Arc::clone(&counters)));
         Self {
-            thread_prefix: format!("raft-{node}"),
-            mailbox: Arc::new(Mailbox::new(queues)),
-            counters: Arc::default(),
+            thread_prefix: format!("raft-{}", config.identity().node),
+            mailbox,
+            counters,
+            snapshots: snapshots.map(Arc::new),
+            compaction: config.compaction,
         }
     }
 
     /// Starts the threads. The log store and the state machine are opened on their threads, at the
-    /// same time.
+    /// same time; then the state machine is restored to a snapshot if it is behind the log.
     pub(super) async fn start_threads(
         &self,
         store: Box<dyn LogStore>,
         state_machine: Box<dyn StateMachine>,
     ) -> Result<(Threads, Opened), StartError> {
         let (mut persister, recovered) = self.start_persister(store)?;
-        let (mut applier, applied) = self.start_applier(state_machine)?;
-        let recovered = recovered.await;
-        let applied = applied.await;
-        let opened = opened(recovered).and_then(|(recovered, reader)| {
-            let applied = opened(applied)?;
-            Ok((self.start_log_reader(reader)?, Opened { recovered, applied }))
-        });
-        match opened {
-            Ok((log_reader, opened)) => Ok((Threads::new(persister, log_reader, applier), opened)),
+        let (mut applier, terms, position) = self.start_applier(state_machine)?;
+        let opened = async {
+            let (recovered, reader) = opened(recovered.await)?;
+            // The receiver is dropped by a thread that has failed, which reports the failure.
+            let _ = terms.send(recovered.terms.clone());
+            let position = opened(position.await)?;
+            let workers = (self.start_log_reader(reader)?, self.start_snapshot_writer()?);
+            Ok((workers, Opened { recovered, position }))
+        };
+        match opened.await {
+            Ok(((log_reader, writer), opened)) => {
+                Ok((Threads::new(persister, log_reader, applier, writer), opened))
+            }
             Err(error) => {
                 persister.finish().await;
                 applier.finish().await;
@@ -82,7 +111,8 @@ impl Starter {
         }
     }
 
-    /// Creates the core. Its first input reports the applied index of the state machine.
+    /// Creates the core. Its first inputs report the applied index of the state machine, and what is
+    /// durable outside of the log.
     pub(super) fn create_core(
         &self,
         config: Config,
@@ -90,20 +120,30 @@ impl Starter {
         bootstrap: Membership,
         clock: Clock,
     ) -> Result<raft_core::Node, StartError> {
-        let Opened { mut recovered, applied } = opened;
-        let (base, last) = (recovered.base.index, recovered.terms.last().index);
-        if applied < base || last < applied {
-            return Err(StartError::Diverged { applied, first: base.next(), last });
-        }
+        let Opened { mut recovered, position } = opened;
         if recovered.memberships.is_empty() {
             recovered.memberships.push((LogIndex::ZERO, bootstrap));
         }
         let core = raft_core::Node::new(config, recovered, clock.now())?;
-        if applied > LogIndex::ZERO {
-            let report = ApplierReport::Applied { last: applied, outputs: Vec::new() };
-            self.mailbox.post(|arrivals| arrivals.applier_reports.push(report));
-        }
+        self.report(&position);
         Ok(core)
+    }
+
+    fn report(&self, position: &Position) {
+        let (last, durable) = (position.applied.index, position.durable);
+        self.mailbox.post(|arrivals| {
+            if last > LogIndex::ZERO {
+                let applied = ApplierReport::Applied { last, outputs: Vec::new() };
+                arrivals.applier_reports.push(applied);
+            }
+            if durable > LogIndex::ZERO {
+                arrivals.applier_reports.push(ApplierReport::Durable(durable));
+            }
+            if let Some(last) = position.snapshot {
+                let taken = SnapshotTaken::Durable { last };
+                arrivals.snapshot_reports.push(SnapshotReport::Taken(taken));
+            }
+        });
     }
 
     pub(super) fn start_transport(
@@ -112,8 +152,8 @@ impl Starter {
         config: &Config,
         peers: &[PeerAddress],
     ) -> Result<Arc<dyn Transport>, StartError> {
-        let inbox =
-            NodeInbox { mailbox: Arc::clone(&self.mailbox), counters: Arc::clone(&self.counters) };
+        let (mailbox, counters) = (Arc::clone(&self.mailbox), Arc::clone(&self.counters));
+        let inbox = NodeInbox { mailbox, counters, snapshots: self.snapshots.clone() };
         let transport = start(Arc::new(inbox)).map_err(StartError::Transport)?;
         if let Some(message_bytes_max) = transport.message_bytes_max() {
             config.check_transport(message_bytes_max)?;
@@ -125,7 +165,7 @@ impl Starter {
     fn start_persister(
         &self,
         mut store: Box<dyn LogStore>,
-    ) -> Result<(Worker<Persist>, oneshot::Receiver<OpenedStore>), StartError> {
+    ) -> Result<(Worker<LogTask>, oneshot::Receiver<OpenedStore>), StartError> {
         let (opened, receiver) = oneshot::channel();
         let (mailbox, counters) = (Arc::clone(&self.mailbox), Arc::clone(&self.counters));
         let worker = self.start_worker("log store", "log", move |queue| {
@@ -140,14 +180,39 @@ impl Starter {
     fn start_applier(
         &self,
         mut state_machine: Box<dyn StateMachine>,
-    ) -> Result<(Worker<ApplierTask>, oneshot::Receiver<OpenedStateMachine>), StartError> {
+    ) -> Result<StartedApplier, StartError> {
         let (opened, receiver) = oneshot::channel();
+        let (terms_sender, terms) = oneshot::channel::<TermRuns>();
         let (mailbox, counters) = (Arc::clone(&self.mailbox), Arc::clone(&self.counters));
+        let (snapshots, compaction) = (self.snapshots.clone(), self.compaction);
         let worker = self.start_worker("state machine", "apply", move |queue| {
-            let _ = opened.send(state_machine.applied());
-            Applier::new(state_machine, mailbox, counters).run(queue);
+            let applied = state_machine.applied();
+            // Without the log the start has failed or was cancelled.
+            let Ok(terms) = terms.blocking_recv() else { return };
+            let position = applied.map_err(StartError::from).and_then(|applied| {
+                recovery::recover(applied, &terms, snapshots.as_deref(), &mut *state_machine)
+            });
+            let found = position.as_ref().ok().copied();
+            let _ = opened.send(position);
+            if let Some(position) = found {
+                let applier = Applier::new(
+                    state_machine,
+                    &position,
+                    snapshots,
+                    &compaction,
+                    mailbox,
+                    counters,
+                );
+                applier.run(queue);
+            }
         })?;
-        Ok((worker, receiver))
+        Ok((worker, terms_sender, receiver))
+    }
+
+    fn start_snapshot_writer(&self) -> Result<Option<Worker<SnapshotTask>>, StartError> {
+        let Some(snapshots) = self.snapshots.clone() else { return Ok(None) };
+        let work = move |queue: &WorkQueue<SnapshotTask>| writer::run(&snapshots, queue);
+        self.start_worker("snapshot store", "snapshot", work).map(Some)
     }
 
     fn start_log_reader(

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use raft_core::ports::SnapshotMetadata;
 use raft_core::{NodeId, RoleKind, Term};
 
 use super::counters::NodeCounters;
@@ -30,6 +31,8 @@ pub struct NodeStatus {
     pub queues: QueueDepths,
     /// Counts since the start of the node.
     pub counters: NodeCounters,
+    /// The snapshots in the snapshot store, ascending.
+    pub snapshots: Vec<SnapshotMetadata>,
     /// Why the node has stopped, if it has.
     pub stopped: Option<StopReason>,
 }

@@ -68,6 +68,11 @@ impl<T> WorkQueue<T> {
         self.arrived.notify_one();
     }
 
+    /// Whether the queue accepts no more items.
+    pub(super) fn is_closed(&self) -> bool {
+        self.state().closed
+    }
+
     /// Code that runs under the lock cannot panic between two changes that belong together, so the
     /// content behind a poisoned lock is whole.
     fn state(&self) -> MutexGuard<'_, State<T>> {

@@ -7,10 +7,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use raft_core::ports::{PeerAddress, Transport};
 use raft_core::{
-    ApplyFailurePolicy, ClusterId, Config, GroupId, Identity, Incarnation, LogIndex, MemberInfo,
-    Membership, NodeId, Settings,
+    ApplyFailurePolicy, ClusterId, CompactionPolicy, Config, GroupId, Identity, Incarnation,
+    LogIndex, MemberInfo, Membership, NodeId, Settings,
 };
-use raft_server::{Node, NodeBuilder, NodeHandle, ProposeError, QueueLimits, StartError};
+use raft_server::{
+    Node, NodeBuilder, NodeHandle, NodeStatus, ProposeError, QueueLimits, SnapshotOptions,
+    StartError,
+};
 use raft_transport_mem::Hub;
 
 use super::disk::{Disk, DiskStore};
@@ -37,6 +40,8 @@ pub(super) struct Setup {
     pub(super) election_timeout_min: Duration,
     pub(super) apply_failure: ApplyFailurePolicy,
     pub(super) queues: QueueLimits,
+    /// With a policy the members have snapshot stores.
+    pub(super) compaction: Option<CompactionPolicy>,
 }
 
 impl Default for Setup {
@@ -47,6 +52,7 @@ impl Default for Setup {
             election_timeout_min: Duration::from_secs(600),
             apply_failure: ApplyFailurePolicy::Halt,
             queues: QueueLimits::default(),
+            compaction: None,
         }
     }
 }
@@ -61,6 +67,15 @@ impl Setup {
         Self { election_timeout_min: Duration::from_millis(150), ..Self::default() }
     }
 
+    /// Compacts as much as is durable, whatever a follower lacks.
+    pub(super) fn nothing_kept(self) -> Self {
+        let mut policy = CompactionPolicy::default();
+        policy.kept_entries_max = 0;
+        policy.kept_bytes_max = 0;
+        policy.follower_bytes_max = 0;
+        Self { compaction: Some(policy), ..self }
+    }
+
     pub(super) fn config(&self, node: u64) -> Config {
         let (cluster, group, incarnation) = (ClusterId(1), GroupId(0), INCARNATION);
         let identity = Identity { cluster, group, node: NodeId(node), incarnation };
@@ -68,6 +83,7 @@ impl Setup {
         settings.election_timeout_min = self.election_timeout_min;
         settings.heartbeat_interval = Duration::from_millis(20);
         settings.apply_failure = self.apply_failure;
+        settings.compaction = self.compaction.unwrap_or_default();
         Config::new(identity, node, settings).expect("valid settings")
     }
 
@@ -143,7 +159,11 @@ pub(super) fn builder(
     let peers = (1..=setup.members).filter(|&peer| peer != id);
     let peers = peers.map(|peer| PeerAddress::new(NodeId(peer), ""));
     let hub = hub.clone();
-    Node::builder()
+    let builder = match setup.compaction {
+        Some(_) => Node::builder().snapshots(SnapshotOptions::new(disk.snapshots.restarted())),
+        None => Node::builder(),
+    };
+    builder
         .config(setup.config(id))
         .bootstrap(setup.membership())
         .peers(peers.collect())
@@ -163,6 +183,21 @@ impl Member {
     /// before. The campaign command has no effect at a leader and is processed in turn.
     pub(super) async fn has_taken_requests(&self) {
         within(self.handle.campaign()).await;
+    }
+
+    /// Waits until the status of this member fulfils a condition. Each status is a response of its
+    /// driver.
+    pub(super) async fn status_with(&self, condition: impl Fn(&NodeStatus) -> bool) -> NodeStatus {
+        let fulfilled = async {
+            loop {
+                let status = self.handle.status().await;
+                if condition(&status) {
+                    return status;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        within(fulfilled).await
     }
 
     /// Waits until this member knows that `leader` leads.

@@ -6,13 +6,15 @@ use std::sync::{Arc, Condvar, Mutex};
 use raft_core::LogId;
 use raft_core::ports::{LogReader, LogStore, StoreError};
 use raft_core::{Persist, Recovered};
-use raft_storage::MemLogStore;
+use raft_storage::{MemLogStore, MemSnapshotStore};
 use tokio::sync::watch;
 
-/// A log in memory that fails, panics or hangs where a test requests it. It outlives the node.
+/// A log in memory that fails, panics or hangs where a test requests it, and snapshots. It outlives
+/// the node.
 #[derive(Default)]
 pub(super) struct Disk {
     pub(super) log: MemLogStore,
+    pub(super) snapshots: MemSnapshotStore,
     pub(super) fails: AtomicBool,
     pub(super) panics: AtomicBool,
     hangs: Mutex<bool>,
@@ -35,6 +37,11 @@ impl Disk {
     pub(super) fn hang(&self) -> HangGuard<'_> {
         *self.hangs.lock().expect("no panic under this lock") = true;
         HangGuard(self)
+    }
+
+    /// A disk with this log that has lost its snapshots.
+    pub(super) fn without_snapshots(&self) -> Self {
+        Self { log: self.log.restarted(), ..Self::default() }
     }
 
     /// Waits until no log store uses it.

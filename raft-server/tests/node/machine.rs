@@ -28,6 +28,7 @@ struct MachineState {
     durable: LogIndex,
     fails_at: Option<Bytes>,
     flush_fails: bool,
+    restore_fails: bool,
     /// A command whose version is not supported.
     unsupported: Option<Bytes>,
     staged_bytes_per_command: u64,
@@ -72,6 +73,11 @@ impl Machine {
         self.state().flush_fails = true;
     }
 
+    /// Fails to restore until [`Machine::repair`].
+    pub(super) fn fail_to_restore(&self) {
+        self.state().restore_fails = true;
+    }
+
     /// Does not support the version of this command until [`Machine::repair`].
     pub(super) fn not_support(&self, command: &str) {
         self.state().unsupported = Some(bytes(command));
@@ -81,6 +87,7 @@ impl Machine {
         let mut state = self.state();
         state.fails_at = None;
         state.flush_fails = false;
+        state.restore_fails = false;
         state.unsupported = None;
     }
 
@@ -201,6 +208,9 @@ impl StateMachine for MachinePort {
     ) -> Result<(), StorageFailure> {
         let captured = source.read_to_end(1 << 20)?;
         let mut state = self.0.state();
+        if state.restore_fails {
+            return Err(StorageFailure { reason: "injected restore failure".to_owned() });
+        }
         state.unflushed.clear();
         state.commands = captured
             .split_inclusive(|&byte| byte == b'\n')

@@ -6,5 +6,6 @@ mod failures;
 mod lifecycle;
 mod machine;
 mod requests;
+mod snapshots;
 mod status;
 mod transfer;

@@ -17,7 +17,7 @@ pub(crate) struct Config {
     pub(crate) cluster: ClusterId,
     /// This node.
     pub(crate) node: NodeId,
-    /// The directory of the log and the key-value store.
+    /// The directory of the log, the key-value store and the snapshots.
     pub(crate) data_dir: PathBuf,
     /// Whether an empty data directory may be initialised.
     pub(crate) bootstrap: bool,
@@ -31,6 +31,8 @@ pub(crate) struct Config {
     pub(crate) raft: RaftSettings,
     /// Free bytes on the disk below which writes are refused; zero disables the check.
     pub(crate) storage_reserve_bytes: u64,
+    /// Bytes of a snapshot that are sent in one second; zero for no limit.
+    pub(crate) snapshot_bytes_per_second_max: u64,
     /// Limits on the requests of clients.
     pub(crate) clients: ClientSettings,
     /// The log on stderr.

@@ -6,6 +6,9 @@ use std::time::Duration;
 
 /// The default time limit of an orderly shutdown.
 pub(super) const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
+/// The default limit on the bytes of a snapshot that are sent in one second: half of what a network
+/// of 1 Gbit/s carries, so that messages are not delayed.
+pub(super) const SNAPSHOT_BYTES_PER_SECOND: u64 = 64 << 20;
 /// The most threads of the asynchronous runtime.
 pub(super) const RUNTIME_THREADS_MAX: usize = 256;
 /// The most threads of the asynchronous runtime by default.

@@ -11,7 +11,9 @@ use raft_server::kv::client_api::{
 use raft_server::space::RESERVE_BYTES_DEFAULT;
 use serde::Deserialize;
 
-use super::defaults::{RUNTIME_THREADS_DEFAULT_MAX, RUNTIME_THREADS_MAX, SHUTDOWN_GRACE};
+use super::defaults::{
+    RUNTIME_THREADS_DEFAULT_MAX, RUNTIME_THREADS_MAX, SHUTDOWN_GRACE, SNAPSHOT_BYTES_PER_SECOND,
+};
 use super::log::{LogFilter, LogFormat};
 use super::member::Members;
 use super::quantity::{Size, Span};
@@ -82,7 +84,7 @@ settings! {
         cluster_id: String, "RAFT_SERVER_CLUSTER_ID", ClusterId, required, "32 hexadecimal digits";
         /// The id of this node.
         node_id: u64, "RAFT_SERVER_NODE_ID", Number, required, "an id of `members`";
-        /// The directory of the log and the key-value store. The node creates it with mode 0700.
+        /// The directory of the log, the key-value store and the snapshots. The node creates it with mode 0700.
         data_dir: PathBuf, "RAFT_SERVER_DATA_DIR", Directory, required, "-";
         /// Initialise an empty data directory. Set it for the first start of a node and for no
         /// later one: a node whose disk was lost must not rejoin under its id.
@@ -184,6 +186,28 @@ settings! {
         /// accepted. 0 disables the check.
         storage_reserve_bytes: Size, "RAFT_SERVER_STORAGE_RESERVE_BYTES", Bytes,
             value(Size(RESERVE_BYTES_DEFAULT)), "0 or more";
+    }
+    "Compaction and snapshots" {
+        /// Entries that the log keeps although they are durable in the key-value store, so that a
+        /// node that was away for a short time needs no snapshot. Earlier ones are removed.
+        compaction_kept_entries: u64, "RAFT_SERVER_COMPACTION_KEPT_ENTRIES", Number,
+            |raft: &RaftSettings| given(raft.compaction.kept_entries_max), "0 or more";
+        /// Bytes of such entries; the lower of the two limits applies.
+        compaction_kept_bytes: Size, "RAFT_SERVER_COMPACTION_KEPT_BYTES", Bytes,
+            |raft: &RaftSettings| given(Size(raft.compaction.kept_bytes_max)), "0 or more";
+        /// Bytes of such entries that a leader keeps for a follower that lacks them. A follower that
+        /// lacks more gets a snapshot.
+        compaction_follower_bytes: Size, "RAFT_SERVER_COMPACTION_FOLLOWER_BYTES", Bytes,
+            |raft: &RaftSettings| given(Size(raft.compaction.follower_bytes_max)),
+            "at least `compaction_kept_bytes`";
+        /// Bytes of such entries that a leader keeps for a follower while that installs a snapshot. A
+        /// follower that takes longer needs another snapshot.
+        compaction_snapshot_bytes: Size, "RAFT_SERVER_COMPACTION_SNAPSHOT_BYTES", Bytes,
+            |raft: &RaftSettings| given(Size(raft.compaction.snapshot_bytes_max)),
+            "at least `compaction_follower_bytes`";
+        /// Bytes of a snapshot that are sent to a follower in one second. 0 disables the limit.
+        snapshot_bytes_per_second: Size, "RAFT_SERVER_SNAPSHOT_BYTES_PER_SECOND", Bytes,
+            value(Size(SNAPSHOT_BYTES_PER_SECOND)), "0 or more";
     }
     "Limits of clients" {
         /// Bytes of keys and values in responses of one client connection that are being produced or

@@ -38,6 +38,7 @@ pub(super) fn healthy_node() -> NodeStatus {
         raft_age: std::time::Duration::ZERO,
         queues: QueueDepths::default(),
         counters: NodeCounters::default(),
+        snapshots: Vec::new(),
         stopped: None,
     }
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use raft_core::{ProgressKind, RoleKind};
+use raft_core::ports::SnapshotMetadata;
+use raft_core::{ProgressKind, RoleKind, SnapshotProgress, SnapshotStage};
 use raft_server::kv::protocol::PROTOCOL_VERSION;
 use raft_server::space::SpaceReport;
 use raft_transport_quic::PeerStatus;
@@ -28,6 +29,7 @@ pub(super) struct View {
     leader: Option<u64>,
     stopped: Option<String>,
     log: Log,
+    snapshots: Vec<Snapshot>,
     membership: Members,
     members: BTreeMap<u64, Addresses>,
     progress: BTreeMap<u64, Progress>,
@@ -53,6 +55,7 @@ struct Protocol {
 
 #[derive(Serialize)]
 struct Log {
+    base_index: u64,
     first_index: u64,
     last_index: u64,
     last_term: u64,
@@ -60,11 +63,21 @@ struct Log {
     commit_index: u64,
     commit_index_seen: u64,
     applied_index: u64,
+    durably_applied_index: u64,
+    bytes: u64,
     apply_failed_at: Option<u64>,
     unapplied_bytes: u64,
     tail_bytes: u64,
     /// Time since the last progress of the disk; 0 if no write is outstanding.
     storage_waiting_milliseconds: u128,
+}
+
+/// A complete snapshot.
+#[derive(Serialize)]
+struct Snapshot {
+    last_index: u64,
+    last_term: u64,
+    size_bytes: u64,
 }
 
 #[derive(Serialize)]
@@ -86,6 +99,15 @@ struct Progress {
     match_index: u64,
     next_index: u64,
     inflight_appends: usize,
+    /// Present while the follower needs or installs a snapshot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    snapshot: Option<Installation>,
+}
+
+#[derive(Serialize)]
+struct Installation {
+    stage: &'static str,
+    last_index: Option<u64>,
 }
 
 /// The connection to a peer.
@@ -128,6 +150,7 @@ pub(super) async fn view(watched: &Watched) -> View {
         leader: raft.leader.map(raft_core::NodeId::get),
         stopped: status.stopped.as_ref().map(ToString::to_string),
         log: Log {
+            base_index: raft.first_index.previous().get(),
             first_index: raft.first_index.get(),
             last_index: raft.last_log.index.get(),
             last_term: raft.last_log.term.get(),
@@ -135,11 +158,14 @@ pub(super) async fn view(watched: &Watched) -> View {
             commit_index: raft.commit_index.get(),
             commit_index_seen: raft.commit_index_seen.get(),
             applied_index: raft.applied_index.get(),
+            durably_applied_index: raft.durably_applied_index.get(),
+            bytes: raft.log_bytes,
             apply_failed_at: raft.apply_failed_at.map(raft_core::LogIndex::get),
             unapplied_bytes: raft.unapplied_bytes,
             tail_bytes: raft.tail_bytes,
             storage_waiting_milliseconds: raft.storage_waiting.as_millis(),
         },
+        snapshots: status.snapshots.iter().map(snapshot).collect(),
         membership: members(&raft.membership),
         members: addresses(&about.members),
         progress: progress(raft),
@@ -203,10 +229,26 @@ fn progress(raft: &raft_core::Status) -> BTreeMap<u64, Progress> {
                 match_index: progress.match_index.get(),
                 next_index: progress.next_index.get(),
                 inflight_appends: progress.inflight_appends,
+                snapshot: progress.snapshot.map(installation),
             };
             (node.get(), view)
         })
         .collect()
+}
+
+fn snapshot(metadata: &SnapshotMetadata) -> Snapshot {
+    let SnapshotMetadata { last, size_bytes, .. } = *metadata;
+    Snapshot { last_index: last.index.get(), last_term: last.term.get(), size_bytes }
+}
+
+fn installation(progress: SnapshotProgress) -> Installation {
+    let stage = match progress.stage {
+        SnapshotStage::Waiting => "waiting",
+        SnapshotStage::Sending => "sending",
+        SnapshotStage::Installing => "installing",
+        SnapshotStage::Failed => "failed",
+    };
+    Installation { stage, last_index: progress.last.map(|last| last.index.get()) }
 }
 
 fn peer(status: PeerStatus) -> (u64, Peer) {

@@ -66,9 +66,10 @@ pub(super) fn start_failure(error: &StartError, data_dir: &Path) -> Failure {
             Some(other) => Failure::new(Exit::Config, other),
             None => Failure::with_sources(Exit::Failure, error),
         },
-        StartError::Store(_) | StartError::StateMachine(_) | StartError::Diverged { .. } => {
-            Failure::with_sources(Exit::Storage, error)
-        }
+        StartError::Store(_)
+        | StartError::StateMachine(_)
+        | StartError::Diverged { .. }
+        | StartError::Restore { .. } => Failure::with_sources(Exit::Storage, error),
         StartError::Panicked { .. } => Failure::with_sources(Exit::Halted, error),
         StartError::Thread { .. } | _ => Failure::with_sources(Exit::Failure, error),
     }
@@ -77,7 +78,9 @@ pub(super) fn start_failure(error: &StartError, data_dir: &Path) -> Failure {
 /// A node that has stopped by itself.
 pub(super) fn stop_failure(reason: &StopReason) -> Failure {
     let exit = match reason {
-        StopReason::Storage(_) | StopReason::StateMachineStorage(_) => Exit::Storage,
+        StopReason::Storage(_)
+        | StopReason::StateMachineStorage(_)
+        | StopReason::Restore { .. } => Exit::Storage,
         // As with data of a newer format, another release is needed; a restart does not help.
         StopReason::UnsupportedCommand { .. } => Exit::Config,
         StopReason::Halted(_)

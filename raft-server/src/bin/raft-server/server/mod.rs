@@ -3,6 +3,7 @@
 mod failure;
 mod open;
 mod run;
+mod snapshots;
 mod start;
 
 pub(crate) use failure::open_failure;

@@ -1,4 +1,4 @@
-//! The data of a node: the log and the key-value store in its data directory.
+//! The data of a node: the log, the key-value store and the snapshots in its data directory.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use raft_core::{GroupId, Identity, Incarnation};
 use raft_server::kv::state_machine::{KvOptions, KvStateMachine};
 use raft_storage::data_directory::wait_until_unlocked;
-use raft_storage::{RocksLogStore, RocksOptions};
+use raft_storage::{FileSnapshotStore, RocksLogStore, RocksOptions};
 
 use super::failure::{open_failure, store_failure};
 use crate::config::Config;
@@ -17,12 +17,15 @@ use crate::exit::{Exit, Failure};
 pub(crate) const LOG_DIRECTORY: &str = "log";
 /// The directory of the key-value store inside the data directory.
 const STORE_DIRECTORY: &str = "store";
+/// The directory of the snapshots inside the data directory.
+const SNAPSHOT_DIRECTORY: &str = "snapshots";
 
 /// Waits until the stores in a data directory are closed, at most for `timeout`. A store that is
 /// open when the process exits aborts the process, and the exit code is lost.
 pub(crate) fn wait_until_closed(data_dir: &Path, timeout: Duration) {
     let deadline = Instant::now() + timeout;
-    for directory in [LOG_DIRECTORY, STORE_DIRECTORY].map(|name| data_dir.join(name)) {
+    let directories = [LOG_DIRECTORY, STORE_DIRECTORY, SNAPSHOT_DIRECTORY];
+    for directory in directories.map(|name| data_dir.join(name)) {
         let remaining = deadline.saturating_duration_since(Instant::now());
         if !wait_until_unlocked(&directory, remaining) {
             tracing::warn!(directory = %directory.display(), "exiting while this store is open");
@@ -38,6 +41,8 @@ pub(super) struct Opened {
     pub(super) log: RocksLogStore,
     /// The key-value store.
     pub(super) store: KvStateMachine,
+    /// The snapshots. Incomplete ones are removed.
+    pub(super) snapshots: FileSnapshotStore,
 }
 
 impl Opened {
@@ -59,7 +64,9 @@ impl Opened {
         let store_dir = config.data_dir.join(STORE_DIRECTORY);
         let store = KvStateMachine::open(&store_dir, identity, &KvOptions::default())
             .map_err(|error| store_failure(&error))?;
-        Ok(Self { identity, log, store })
+        let snapshots = FileSnapshotStore::open(config.data_dir.join(SNAPSHOT_DIRECTORY), identity)
+            .map_err(|error| open_failure(&error))?;
+        Ok(Self { identity, log, store, snapshots })
     }
 }
 

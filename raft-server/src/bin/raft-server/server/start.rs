@@ -14,6 +14,7 @@ use raft_transport_quic::{QuicConfig, QuicTransport};
 use super::failure::{client_api_failure, start_failure};
 use super::open::Opened;
 use super::run::{Http, Server};
+use super::snapshots;
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::http::{About, HttpPort, Watched};
@@ -127,6 +128,7 @@ async fn start_node(
         .peers(peers)
         .store(opened.log)
         .state_machine(opened.store)
+        .snapshots(snapshots::options(config, opened.snapshots))
         .transport(move |inbox| {
             let transport = QuicTransport::start(quic, inbox)?;
             Ok(Arc::clone(slot.get_or_init(|| transport)) as Arc<dyn Transport>)

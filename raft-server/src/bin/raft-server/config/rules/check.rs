@@ -50,6 +50,9 @@ pub(in crate::config) fn check(settings: Settings) -> Result<(Config, Vec<Warnin
         storage_reserve_bytes: settings
             .storage_reserve_bytes
             .map_or(RESERVE_BYTES_DEFAULT, |size| size.0),
+        snapshot_bytes_per_second_max: settings
+            .snapshot_bytes_per_second
+            .map_or(defaults::SNAPSHOT_BYTES_PER_SECOND, |size| size.0),
         clients,
         log: LogSettings {
             format: settings.log_format.unwrap_or_default(),

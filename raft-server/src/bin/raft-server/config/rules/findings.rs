@@ -87,6 +87,10 @@ pub(crate) enum Problem {
     )]
     AboveFrame { key: &'static str, value: u64, value_max: u64 },
     #[error(
+        "{key} ({value}) must be at least {lower_key} ({lower}): raise {key} or lower {lower_key}"
+    )]
+    BelowBudget { key: &'static str, value: u64, lower_key: &'static str, lower: u64 },
+    #[error(
         "log_level `{0}` is not a filter: write error, warn, info, debug or trace, or a list such as \
          info,raft_server=debug"
     )]

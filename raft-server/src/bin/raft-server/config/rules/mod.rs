@@ -1,6 +1,7 @@
 //! The rules that a configuration must follow.
 
 mod check;
+mod compaction;
 mod findings;
 mod listen;
 mod members;

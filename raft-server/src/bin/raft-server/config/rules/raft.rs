@@ -8,12 +8,14 @@ use raft_core::{
 };
 use raft_transport_quic::FRAME_BYTES_MAX_DEFAULT;
 
+use super::compaction::compaction;
 use super::findings::{Findings, Problem, Warning};
 use crate::config::settings::Settings;
 
 /// The settings of the algorithm; those that are not set have the defaults of `raft-core`.
 pub(super) fn raft(settings: &Settings, findings: &mut Findings) -> RaftSettings {
-    let raft = mapped(settings);
+    let mut raft = mapped(settings);
+    raft.compaction = compaction(settings, findings);
     findings.problems.extend(raft.violations().into_iter().map(problem));
     findings.problems.extend(above_frame(&raft.limits));
     let (heartbeat, election) = (raft.heartbeat_interval, raft.election_timeout_min);

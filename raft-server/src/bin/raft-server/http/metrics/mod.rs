@@ -6,5 +6,6 @@
 mod encode;
 mod process;
 mod scrape;
+mod snapshots;
 
 pub(super) use scrape::{CONTENT_TYPE, page};

@@ -15,6 +15,7 @@ use raft_transport_quic::{AcceptCounts, PeerCounts, PeerStatus};
 
 use super::encode::Page;
 use super::process::Process;
+use super::snapshots;
 use crate::http::watched::{Watched, unix_seconds};
 
 /// The media type of the page.
@@ -63,6 +64,7 @@ impl Collector for Scrape {
         self.server(&mut page)?;
         self.node(&mut page)?;
         self.node_counters(&mut page)?;
+        snapshots::write(&mut page, &self.status, &self.peers)?;
         self.space(&mut page)?;
         self.peers(&mut page)?;
         self.clients(&mut page)?;
