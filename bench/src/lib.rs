@@ -1,4 +1,7 @@
-//! Measurements that several benchmarks share.
+//! What several benchmarks share.
+
+pub mod cluster;
+pub mod proxy;
 
 use std::time::Duration;
 

@@ -7,13 +7,13 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use anyhow::Context;
+use bench::cluster::Cluster;
 use bytes::Bytes;
 use raft_server::kv::client::{Client, Retry};
 use raft_server::kv::state_machine::Put;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::cluster::Cluster;
 use crate::timeline::{self, Event};
 
 /// Clients that write during the failovers.

@@ -2,7 +2,6 @@
 //! synced writes. Prints throughput, latency, the CPU time of the nodes and the time of failovers,
 //! and writes the figures to `bench/load.json` in the target directory.
 
-mod cluster;
 mod failover;
 mod idle;
 mod measure;
@@ -13,12 +12,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use bench::cluster::{Cluster, Setup};
 use bytes::Bytes;
 use clap::Parser;
 use raft_server::kv::client::{Client, Retry};
 use tokio::task::JoinSet;
 
-use cluster::Cluster;
 use idle::IdleConnections;
 use measure::{Case, Kind};
 use report::Report;
@@ -101,7 +100,8 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let temporary = tempfile::tempdir()?;
     // Paths in a configuration are relative to the directory of its file.
     let dir = std::path::absolute(args.dir.as_deref().unwrap_or_else(|| temporary.path()))?;
-    let mut cluster = Cluster::start(server, &dir).await?;
+    let setup = Setup { server, dir: dir.clone(), keys: String::new(), proxied: false };
+    let mut cluster = Cluster::start(&setup).await?;
     let mut report = Report::default();
     let idle = match args.idle {
         0 => None,

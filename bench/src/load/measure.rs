@@ -5,14 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
+use bench::cluster::Cluster;
 use bytes::Bytes;
 use hdrhistogram::Histogram;
 use raft_server::kv::client::Client;
 use raft_server::kv::state_machine::Put;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-
-use crate::cluster::Cluster;
 
 /// The kind of request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

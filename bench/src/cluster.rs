@@ -1,8 +1,9 @@
 //! Three processes of `raft-server serve`, with certificates of their own.
+#![expect(clippy::missing_errors_doc, reason = "every failure ends the benchmark with its cause")]
 
 use std::fs::{self, File};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -10,10 +11,12 @@ use anyhow::{Context, bail};
 use raft_core::{ClusterId, NodeId};
 use raft_server::certificates::{Authority, Validity};
 use raft_server::kv::client::{Client, ClientConfig, Retry};
-use raft_server::kv::protocol::Role;
+use raft_server::kv::protocol::{Role, StatusReport};
 use raft_server::kv::state_machine::Put;
 use raft_server::loopback_ports::LoopbackPorts;
 use raft_transport_quic::tls::{PeerIdentity, TlsFiles, TlsIdentity};
+
+use crate::proxy::Proxy;
 
 const CLUSTER: ClusterId = ClusterId(0x0b_e9c4);
 const NODES: u64 = 3;
@@ -23,12 +26,28 @@ const START_TIME_MAX: Duration = Duration::from_secs(30);
 const TICKS_A_SECOND: u32 = 100;
 
 /// A running cluster. Dropping this kills its processes.
-pub(crate) struct Cluster {
+#[derive(Debug)]
+pub struct Cluster {
     server: PathBuf,
     nodes: Vec<Node>,
+    proxies: Vec<Proxy>,
     tls: TlsIdentity,
 }
 
+/// What clusters differ in.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The program of the nodes.
+    pub server: PathBuf,
+    /// The directory for configurations, data and logs.
+    pub dir: PathBuf,
+    /// Lines that every configuration begins with, after the keys that all clusters have.
+    pub keys: String,
+    /// Whether the nodes reach each other through proxies, which can cut the traffic.
+    pub proxied: bool,
+}
+
+#[derive(Debug)]
 struct Node {
     config: PathBuf,
     log: PathBuf,
@@ -36,9 +55,33 @@ struct Node {
     process: Option<Child>,
 }
 
+/// The addresses of a node.
+#[derive(Clone, Copy, Debug)]
+struct Ports {
+    /// Where the other nodes reach it.
+    peer: SocketAddr,
+    /// Where it listens for them: the same, or behind its proxy.
+    listen_peer: SocketAddr,
+    client: SocketAddr,
+}
+
+impl Ports {
+    fn reserve(proxied: bool) -> anyhow::Result<Vec<Self>> {
+        let reserved = LoopbackPorts::reserve(3 * usize::try_from(NODES)?, 0)?;
+        let addresses: Vec<SocketAddr> = reserved.udp().collect();
+        let ports = addresses.chunks_exact(3).map(|own| Self {
+            peer: own[0],
+            listen_peer: if proxied { own[1] } else { own[0] },
+            client: own[2],
+        });
+        Ok(ports.collect())
+    }
+}
+
 impl Cluster {
     /// Starts the nodes and waits until a write succeeds.
-    pub(crate) async fn start(server: PathBuf, dir: &Path) -> anyhow::Result<Self> {
+    pub async fn start(setup: &Setup) -> anyhow::Result<Self> {
+        let dir = setup.dir.as_path();
         fs::create_dir_all(dir)?;
         let authority = Authority::new("the load generator")?;
         fs::write(dir.join("ca.pem"), authority.certificate_pem())?;
@@ -54,23 +97,25 @@ impl Cluster {
         };
         let client = PeerIdentity::Client { cluster: CLUSTER, name: "load".to_owned() };
         let tls = TlsIdentity::load(&issue(&client, "client")?)?;
-        let reserved = LoopbackPorts::reserve(2 * usize::try_from(NODES)?, 0)?;
-        let ports: Vec<u16> = reserved.udp().map(|address| address.port()).collect();
-        let members: Vec<(u64, &[u16])> = (1..=NODES).zip(ports.chunks(2)).collect();
+        let ports = Ports::reserve(setup.proxied)?;
+        let mut proxies = Vec::new();
         let mut nodes = Vec::new();
-        for (id, ports) in &members {
-            let node = PeerIdentity::Node { cluster: CLUSTER, node: NodeId(*id) };
+        for (id, own) in (1..).zip(&ports) {
+            if setup.proxied {
+                proxies.push(Proxy::start(own.peer, own.listen_peer).await?);
+            }
+            let node = PeerIdentity::Node { cluster: CLUSTER, node: NodeId(id) };
             let files = issue(&node, &format!("node{id}"))?;
             let config = dir.join(format!("node{id}.toml"));
-            fs::write(&config, config_text(dir, *id, &members, &files))?;
+            fs::write(&config, config_text(setup, id, &ports, &files))?;
             nodes.push(Node {
                 config,
                 log: dir.join(format!("node{id}.log")),
-                client_address: format!("127.0.0.1:{}", ports[1]),
+                client_address: own.client.to_string(),
                 process: None,
             });
         }
-        let mut cluster = Self { server, nodes, tls };
+        let mut cluster = Self { server: setup.server.clone(), nodes, proxies, tls };
         for place in 0..cluster.nodes.len() {
             cluster.spawn(place, &["--bootstrap"])?;
         }
@@ -79,7 +124,7 @@ impl Cluster {
     }
 
     /// A client with a connection of its own.
-    pub(crate) fn client(&self, retry: Retry) -> anyhow::Result<Client> {
+    pub fn client(&self, retry: Retry) -> anyhow::Result<Client> {
         let endpoints = self.nodes.iter().map(|node| node.client_address.clone()).collect();
         let mut config = ClientConfig::new(endpoints, self.tls.clone());
         config.retry = retry;
@@ -88,7 +133,7 @@ impl Cluster {
     }
 
     /// The CPU time of all nodes.
-    pub(crate) fn cpu_time(&self) -> anyhow::Result<Duration> {
+    pub fn cpu_time(&self) -> anyhow::Result<Duration> {
         self.nodes
             .iter()
             .filter_map(|node| node.process.as_ref())
@@ -97,7 +142,7 @@ impl Cluster {
     }
 
     /// The resident memory of a node.
-    pub(crate) fn memory_bytes(&self, place: usize) -> anyhow::Result<u64> {
+    pub fn memory_bytes(&self, place: usize) -> anyhow::Result<u64> {
         let process = self.nodes[place].process.as_ref().context("the node does not run")?;
         let status = fs::read_to_string(format!("/proc/{}/status", process.id()))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -106,17 +151,29 @@ impl Cluster {
     }
 
     /// The client address of a node.
-    pub(crate) fn client_address(&self, place: usize) -> anyhow::Result<SocketAddr> {
+    pub fn client_address(&self, place: usize) -> anyhow::Result<SocketAddr> {
         Ok(self.nodes[place].client_address.parse()?)
     }
 
     /// The clients' certificate.
-    pub(crate) const fn tls(&self) -> &TlsIdentity {
+    #[must_use]
+    pub const fn tls(&self) -> &TlsIdentity {
         &self.tls
     }
 
+    /// The proxy in front of a node of a proxied cluster.
+    #[must_use]
+    pub fn proxy(&self, place: usize) -> Option<&Proxy> {
+        self.proxies.get(place)
+    }
+
+    /// The status of a node.
+    pub async fn status(&self, client: &Client, place: usize) -> anyhow::Result<StatusReport> {
+        Ok(client.status_of(&self.nodes[place].client_address).await?)
+    }
+
     /// The position of the leader.
-    pub(crate) async fn leader(&self, client: &Client) -> anyhow::Result<usize> {
+    pub async fn leader(&self, client: &Client) -> anyhow::Result<usize> {
         for _ in 0..100 {
             for (place, node) in self.nodes.iter().enumerate() {
                 let status = client.status_of(&node.client_address).await;
@@ -130,7 +187,7 @@ impl Cluster {
     }
 
     /// Kills a node with SIGKILL and waits until its process has ended.
-    pub(crate) async fn kill(&mut self, place: usize) -> anyhow::Result<()> {
+    pub async fn kill(&mut self, place: usize) -> anyhow::Result<()> {
         let Some(mut process) = self.nodes[place].process.take() else {
             bail!("node {} does not run", place + 1);
         };
@@ -140,9 +197,14 @@ impl Cluster {
         Ok(())
     }
 
+    /// Starts a node again.
+    pub fn start_again(&mut self, place: usize) -> anyhow::Result<()> {
+        self.spawn(place, &[])
+    }
+
     /// Starts a node again and waits until it has caught up with the leader.
-    pub(crate) async fn restart(&mut self, place: usize, client: &Client) -> anyhow::Result<()> {
-        self.spawn(place, &[])?;
+    pub async fn restart(&mut self, place: usize, client: &Client) -> anyhow::Result<()> {
+        self.start_again(place)?;
         let leader = self.leader(client).await?;
         let target = client.status_of(&self.nodes[leader].client_address).await?.commit_index;
         for _ in 0..600 {
@@ -183,7 +245,8 @@ impl Cluster {
     }
 
     /// The name and the log of each node.
-    pub(crate) fn logs_of_nodes(&self) -> Vec<(String, PathBuf)> {
+    #[must_use]
+    pub fn logs_of_nodes(&self) -> Vec<(String, PathBuf)> {
         let named = |(node, number): (&Node, u64)| (format!("node {number}"), node.log.clone());
         self.nodes.iter().zip(1..).map(named).collect()
     }
@@ -211,20 +274,21 @@ impl Drop for Cluster {
     }
 }
 
-fn config_text(dir: &Path, id: u64, members: &[(u64, &[u16])], files: &TlsFiles) -> String {
+fn config_text(setup: &Setup, id: u64, members: &[Ports], files: &TlsFiles) -> String {
     let mut text = format!(
         "cluster_id = \"{CLUSTER}\"\nnode_id = {id}\ndata_dir = {:?}\ntls_ca = {:?}\n\
-         tls_certificate = {:?}\ntls_key = {:?}\nlog_level = \"info\"\nlog_format = \"json\"\n",
-        dir.join(format!("data{id}")),
+         tls_certificate = {:?}\ntls_key = {:?}\nlog_level = \"info\"\nlog_format = \"json\"\n{}\n",
+        setup.dir.join(format!("data{id}")),
         files.ca,
         files.certificate,
         files.key,
+        setup.keys,
     );
-    for (id, ports) in members {
-        let (peer, client) = (ports[0], ports[1]);
-        text += &format!(
-            "\n[[members]]\nid = {id}\npeer = \"127.0.0.1:{peer}\"\nclient = \"127.0.0.1:{client}\"\n"
-        );
+    if let Some(own) = usize::try_from(id - 1).ok().and_then(|place| members.get(place)) {
+        text += &format!("listen_peer = \"{}\"\n", own.listen_peer);
+    }
+    for (id, Ports { peer, client, .. }) in (1..=NODES).zip(members) {
+        text += &format!("\n[[members]]\nid = {id}\npeer = \"{peer}\"\nclient = \"{client}\"\n");
     }
     text
 }
