@@ -4,18 +4,17 @@
 //! identity file is text, so that an operator can read to which node a directory belongs. It is
 //! read before anything is written: a release that does not support the format changes nothing.
 
-use std::fmt::Display;
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+mod identity_file;
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use raft_core::{GroupId, Identity, Incarnation, NodeId};
+pub use identity_file::{IdentityFile, IdentityRecord, Stage};
 
-const IDENTITY_FILE: &str = "IDENTITY";
 const LOCK_FILE: &str = "LOCK";
 
 /// Why the files of a data directory cannot be used.
@@ -50,6 +49,20 @@ pub enum DirectoryError {
         /// The newest supported format.
         supported: u32,
     },
+    /// An earlier release wrote the directory, in a format that this one does not read.
+    #[error(
+        "{} has format {found} of an earlier release, and this release reads formats from {supported} \
+         only",
+        path.display()
+    )]
+    OlderFormat {
+        /// The identity file.
+        path: PathBuf,
+        /// The format of the directory.
+        found: u32,
+        /// The oldest supported format.
+        supported: u32,
+    },
     /// The identity file is not what was written.
     #[error("{} is damaged: {detail}", path.display())]
     Damaged {
@@ -58,15 +71,6 @@ pub enum DirectoryError {
         /// What is inconsistent.
         detail: String,
     },
-}
-
-/// The state of the creation of a data directory.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Stage {
-    /// The database may be missing or incomplete; it contains nothing that was acknowledged.
-    Creating,
-    /// The database was created and must exist.
-    Ready,
 }
 
 /// An exclusive lock on a data directory. Released when dropped or when the process exits.
@@ -126,102 +130,6 @@ pub fn wait_until_unlocked(directory: &Path, timeout: Duration) -> bool {
     waiting.is_ok() && unlocked.recv_timeout(timeout).unwrap_or(false)
 }
 
-/// The identity file of a data directory of one kind.
-#[derive(Clone, Debug)]
-pub struct IdentityFile {
-    directory: PathBuf,
-    kind: &'static str,
-    format: u32,
-}
-
-impl IdentityFile {
-    /// The identity file in a directory. `kind` is the first word of the file, without spaces;
-    /// `format` is the format that this release writes and the newest that it reads.
-    #[must_use]
-    pub fn new(directory: &Path, kind: &'static str, format: u32) -> Self {
-        Self { directory: directory.to_owned(), kind, format }
-    }
-
-    /// The path of the file.
-    #[must_use]
-    pub fn path(&self) -> PathBuf {
-        self.directory.join(IDENTITY_FILE)
-    }
-
-    /// Reads the file without writing anything. `None` if the directory or the file does not exist.
-    ///
-    /// # Errors
-    /// When the file cannot be read, is damaged, or has a newer format.
-    pub fn read(&self) -> Result<Option<(Identity, Stage)>, DirectoryError> {
-        let path = self.path();
-        let bytes = match fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(io_error("read", &path)(error)),
-        };
-        self.parse(&String::from_utf8_lossy(&bytes)).map(Some)
-    }
-
-    /// Writes the file; durable on return. A crash leaves the old or the new file.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn write(&self, identity: &Identity, stage: Stage) -> Result<(), DirectoryError> {
-        let path = self.path();
-        let draft = self.directory.join(format!("{IDENTITY_FILE}.new"));
-        let write = || {
-            let mut file = File::create(&draft)?;
-            file.write_all(self.render(identity, stage).as_bytes())?;
-            file.sync_all()?;
-            fs::rename(&draft, &path)
-        };
-        write().map_err(io_error("write", &path))?;
-        sync_directory(&self.directory)
-    }
-
-    fn render(&self, identity: &Identity, stage: Stage) -> String {
-        let Identity { cluster, group, node, incarnation } = identity;
-        let state = match stage {
-            Stage::Creating => "creating",
-            Stage::Ready => "ready",
-        };
-        let body = format!(
-            "{} {}\ncluster {cluster}\ngroup {group}\nnode {node}\nincarnation {incarnation}\n\
-             state {state}\n",
-            self.kind, self.format
-        );
-        let crc = crc32c::crc32c(body.as_bytes());
-        format!("{body}crc32c {crc:08x}\n")
-    }
-
-    fn parse(&self, text: &str) -> Result<(Identity, Stage), DirectoryError> {
-        let damaged = |detail: String| DirectoryError::Damaged { path: self.path(), detail };
-        let mut lines = text.lines();
-        // All formats have the same first line.
-        let found: u32 = field(&mut lines, self.kind).map_err(damaged)?;
-        if found > self.format {
-            let supported = self.format;
-            return Err(DirectoryError::NewerFormat { path: self.path(), found, supported });
-        }
-        let identity = Identity {
-            cluster: field(&mut lines, "cluster").map_err(damaged)?,
-            group: GroupId(field(&mut lines, "group").map_err(damaged)?),
-            node: NodeId(field(&mut lines, "node").map_err(damaged)?),
-            incarnation: Incarnation(field(&mut lines, "incarnation").map_err(damaged)?),
-        };
-        let stage = match field::<String>(&mut lines, "state").map_err(damaged)?.as_str() {
-            "creating" => Stage::Creating,
-            "ready" => Stage::Ready,
-            other => return Err(damaged(format!("unknown state `{other}`"))),
-        };
-        // Any other damage makes the text differ from a newly rendered one.
-        if self.render(&identity, stage) != text {
-            return Err(damaged("its checksum does not match".to_owned()));
-        }
-        Ok((identity, stage))
-    }
-}
-
 /// Creates a directory and its missing parents, each with mode 0700. The directory entries are
 /// durable on return.
 ///
@@ -254,32 +162,9 @@ fn sync_directory(directory: &Path) -> Result<(), DirectoryError> {
     sync().map_err(io_error("sync the directory", directory))
 }
 
-fn field<'a, T: FromStr<Err: Display>>(
-    lines: &mut impl Iterator<Item = &'a str>,
-    name: &str,
-) -> Result<T, String> {
-    let line = lines.next().unwrap_or_default();
-    let value = line.strip_prefix(name).and_then(|rest| rest.strip_prefix(' '));
-    let value = value.ok_or_else(|| format!("`{line}` found where `{name}` was expected"))?;
-    value.parse().map_err(|error| format!("`{line}`: {error}"))
-}
-
 #[cfg(test)]
 mod tests {
-    use raft_core::ClusterId;
-
     use super::*;
-
-    const IDENTITY: Identity = Identity {
-        cluster: ClusterId(0xabc),
-        group: GroupId(0),
-        node: NodeId(3),
-        incarnation: Incarnation(2),
-    };
-
-    fn file() -> IdentityFile {
-        IdentityFile::new(Path::new("x"), "raft-test", 1)
-    }
 
     #[test]
     fn waiting_for_a_lock_ends_with_its_release_or_at_the_time_limit() {
@@ -293,39 +178,5 @@ mod tests {
             drop(lock);
             assert!(waiting.join().unwrap(), "the lock is released");
         });
-    }
-
-    #[test]
-    fn a_written_identity_file_is_read_back() {
-        for stage in [Stage::Creating, Stage::Ready] {
-            let text = file().render(&IDENTITY, stage);
-            assert_eq!(file().parse(&text).unwrap(), (IDENTITY, stage));
-        }
-    }
-
-    #[test]
-    fn every_changed_byte_of_an_identity_file_is_detected() {
-        let text = file().render(&IDENTITY, Stage::Ready);
-        for at in 0..text.len() {
-            let mut bytes = text.clone().into_bytes();
-            bytes[at] ^= 1;
-            let damaged = String::from_utf8(bytes).expect("ASCII stays ASCII");
-            assert!(file().parse(&damaged).is_err(), "{damaged}");
-            assert!(file().parse(&text[..at]).is_err(), "cut to {at} bytes");
-        }
-    }
-
-    #[test]
-    fn a_newer_format_is_reported_even_if_the_rest_is_unreadable() {
-        let error = file().parse("raft-test 7\nsomething new\n").unwrap_err();
-        assert!(matches!(error, DirectoryError::NewerFormat { found: 7, supported: 1, .. }));
-    }
-
-    #[test]
-    fn a_directory_of_another_kind_is_reported_as_damaged() {
-        let text =
-            IdentityFile::new(Path::new("x"), "raft-other", 1).render(&IDENTITY, Stage::Ready);
-        let error = file().parse(&text).unwrap_err();
-        assert!(matches!(error, DirectoryError::Damaged { .. }), "{error}");
     }
 }

@@ -49,6 +49,21 @@ pub enum OpenError {
         /// The newest format that this release reads.
         supported: u32,
     },
+    /// An earlier release wrote the directory, in a format that this one does not read.
+    #[error(
+        "{} is of format {found}, which an earlier release wrote; this release reads format \
+         {supported} and does not convert it; nothing was changed: run the release that wrote it, \
+         or empty the directory and join as a new incarnation",
+        path.display()
+    )]
+    OlderFormat {
+        /// The file that contains it.
+        path: PathBuf,
+        /// The format of the directory.
+        found: u32,
+        /// The oldest format that this release reads.
+        supported: u32,
+    },
     /// The directory belongs to another node.
     #[error(
         "{} holds the log of {}, but this is {}; use the directory that belongs to this node, or \
@@ -102,6 +117,9 @@ impl From<DirectoryError> for OpenError {
             DirectoryError::Locked { path, pid } => Self::Locked { path, pid },
             DirectoryError::NewerFormat { path, found, supported } => {
                 Self::NewerFormat { path, found, supported }
+            }
+            DirectoryError::OlderFormat { path, found, supported } => {
+                Self::OlderFormat { path, found, supported }
             }
             DirectoryError::Damaged { path, detail } => Self::Damaged { path, detail },
         }

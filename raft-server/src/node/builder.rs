@@ -115,8 +115,12 @@ impl NodeBuilder {
         self
     }
 
-    /// The configuration of the cluster while the log holds none: the same at every initial
-    /// member. A configuration in the log takes precedence. Required.
+    /// Makes an empty log store that of a member of a new cluster, whose first configuration is this
+    /// one: the same at every initial member ([`Persist::bootstrap`](raft_core::Persist::bootstrap)).
+    /// A store that holds anything is not changed: the configuration in the log counts.
+    ///
+    /// Without this, a node with an empty store waits for a leader that adds it. The store of a node
+    /// that has lost its data is empty, too: it needs a later incarnation, which the members admit.
     #[must_use]
     pub fn bootstrap(mut self, membership: Membership) -> Self {
         self.bootstrap = Some(membership);
@@ -189,18 +193,20 @@ impl NodeBuilder {
     /// Outside of a Tokio runtime, and on one without timers.
     pub async fn start(self) -> Result<NodeHandle, StartError> {
         let config = self.config.ok_or(StartError::Missing("a config"))?;
-        let bootstrap = self.bootstrap.ok_or(StartError::Missing("a bootstrap membership"))?;
         let store = self.store.ok_or(StartError::Missing("a log store"))?;
         let state_machine = self.state_machine.ok_or(StartError::Missing("a state machine"))?;
         let transport = self.transport.ok_or(StartError::Missing("a transport"))?;
-        bootstrap.check().map_err(RecoveryError::from)?;
+        if let Some(bootstrap) = &self.bootstrap {
+            bootstrap.check().map_err(RecoveryError::from)?;
+        }
 
         let span = tracing::info_span!(parent: None, "raft", node = %config.identity().node);
         let starter = Starter::new(&config, self.queues, self.snapshots);
-        let (mut threads, opened) = starter.start_threads(store, state_machine).await?;
+        let (mut threads, opened) =
+            starter.start_threads(store, self.bootstrap, state_machine).await?;
         let started = span.in_scope(|| {
             let clock = Clock::start();
-            let core = starter.create_core(config.clone(), opened, bootstrap, clock)?;
+            let core = starter.create_core(config.clone(), opened, clock)?;
             let transport = starter.start_transport(transport, &config, &self.peers)?;
             Ok((core, clock, transport))
         });

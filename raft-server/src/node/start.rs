@@ -6,8 +6,8 @@ use raft_core::ports::{
     Inbox, LogReader, LogStore, PeerAddress, StateMachine, StoreError, Transport,
 };
 use raft_core::{
-    CompactionPolicy, Config, FetchEntries, LogIndex, Membership, Recovered, SnapshotTaken,
-    TermRuns,
+    CompactionPolicy, Config, FetchEntries, HardState, LogId, LogIndex, Membership, Persist,
+    Recovered, SnapshotTaken, TermRuns,
 };
 use tokio::sync::oneshot;
 
@@ -77,13 +77,15 @@ impl Starter {
     }
 
     /// Starts the threads. The log store and the state machine are opened on their threads, at the
-    /// same time; then the state machine is restored to a snapshot if it is behind the log.
+    /// same time; an empty store is bootstrapped. Then the state machine is restored to a snapshot if
+    /// it is behind the log.
     pub(super) async fn start_threads(
         &self,
         store: Box<dyn LogStore>,
+        bootstrap: Option<Membership>,
         state_machine: Box<dyn StateMachine>,
     ) -> Result<(Threads, Opened), StartError> {
-        let (mut persister, recovered) = self.start_persister(store)?;
+        let (mut persister, recovered) = self.start_persister(store, bootstrap)?;
         let (mut applier, terms, position) = self.start_applier(state_machine)?;
         let opened = async {
             let (recovered, reader) = opened(recovered.await)?;
@@ -117,13 +119,9 @@ impl Starter {
         &self,
         config: Config,
         opened: Opened,
-        bootstrap: Membership,
         clock: Clock,
     ) -> Result<raft_core::Node, StartError> {
-        let Opened { mut recovered, position } = opened;
-        if recovered.memberships.is_empty() {
-            recovered.memberships.push((LogIndex::ZERO, bootstrap));
-        }
+        let Opened { recovered, position } = opened;
         let core = raft_core::Node::new(config, recovered, clock.now())?;
         self.report(&position);
         Ok(core)
@@ -165,11 +163,13 @@ impl Starter {
     fn start_persister(
         &self,
         mut store: Box<dyn LogStore>,
+        bootstrap: Option<Membership>,
     ) -> Result<(Worker<LogTask>, oneshot::Receiver<OpenedStore>), StartError> {
         let (opened, receiver) = oneshot::channel();
         let (mailbox, counters) = (Arc::clone(&self.mailbox), Arc::clone(&self.counters));
         let worker = self.start_worker("log store", "log", move |queue| {
-            let recovered = store.recover().map(|recovered| (recovered, store.reader()));
+            let recovered = recover(store.as_mut(), bootstrap);
+            let recovered = recovered.map(|recovered| (recovered, store.reader()));
             // If the start was cancelled, the queue is closed and empty.
             let _ = opened.send(recovered);
             Persister { store, mailbox, counters }.run(queue);
@@ -235,6 +235,29 @@ impl Starter {
         Worker::start(name, part, Arc::clone(&self.mailbox), work)
             .map_err(|source| StartError::Thread { part, source })
     }
+}
+
+/// Recovers a store. An empty one is bootstrapped with a configuration, if there is one.
+fn recover(
+    store: &mut dyn LogStore,
+    bootstrap: Option<Membership>,
+) -> Result<Recovered, StoreError> {
+    let mut recovered = store.recover()?;
+    if let Some(membership) = bootstrap
+        && is_empty(&recovered)
+    {
+        store.persist(&[Persist::bootstrap(membership.clone())])?;
+        recovered.memberships.push((LogIndex::ZERO, membership));
+    }
+    Ok(recovered)
+}
+
+/// Whether nothing was ever written to the store. A store with a vote is not empty: it is that of a
+/// node that waits for a leader, or of one that has run with a configuration.
+fn is_empty(recovered: &Recovered) -> bool {
+    recovered.memberships.is_empty()
+        && recovered.terms.last() == LogId::ORIGIN
+        && recovered.hard_state == HardState::default()
 }
 
 /// The result that a thread sent for its port. A thread that sent none has panicked.

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use raft_core::ports::LogStore;
 use raft_core::{BrokenMark, LogIndex, Persist, PersistId};
-use raft_storage::{RocksLogStore, RocksOptions};
+use raft_storage::{FORMAT, RocksLogStore, RocksOptions};
 
 use super::{block_on, check, run, serve};
 use crate::process::cluster::{BINARY, Cluster};
@@ -35,6 +35,61 @@ fn data_of_another_node_is_refused() {
     let mut command = cluster.serve(2);
     command.arg(flag);
     run(command, b"").expect(78, &["node 1", "node 2"]);
+}
+
+#[test]
+fn log_of_another_release_is_refused_with_both_formats_and_what_to_do() {
+    let cluster = with_data();
+    let path = cluster.data_dir(1).join("log/IDENTITY");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let found = format!("raft-log {FORMAT}");
+    for format in [FORMAT - 1, FORMAT + 1] {
+        let other = text.replacen(&found, &format!("raft-log {format}"), 1);
+        std::fs::write(&path, other).unwrap();
+        let numbers = [format!("format {format}"), format!("format {FORMAT}")];
+        let refused = serve(&cluster, &[]);
+        refused.expect(78, &[&numbers[0], &numbers[1], "run the release that wrote it"]);
+        assert!(!refused.output.contains("damaged"), "{}", refused.output);
+    }
+}
+
+/// A log that was removed held a vote and acknowledged entries.
+#[test]
+fn data_directory_without_its_log_is_refused() {
+    let cluster = with_data();
+    std::fs::remove_dir_all(cluster.data_dir(1).join("log")).unwrap();
+    for flags in [&[][..], &["--bootstrap"]] {
+        serve(&cluster, flags).expect(74, &["the log is missing", "join as a new incarnation"]);
+    }
+}
+
+#[test]
+fn data_directory_without_its_identity_is_refused() {
+    let cluster = with_data();
+    std::fs::remove_file(cluster.data_dir(1).join("IDENTITY")).unwrap();
+    serve(&cluster, &[]).expect(74, &["there is a log, but no identity file"]);
+}
+
+/// The identity file states what the first start intended; nothing was written after it.
+#[test]
+fn interrupted_first_start_is_completed_only_with_the_same_list() {
+    let mut cluster = with_data();
+    let identity = cluster.data_dir(1).join("IDENTITY");
+    let written = std::fs::read_to_string(&identity).unwrap();
+    std::fs::remove_dir_all(cluster.data_dir(1)).unwrap();
+    std::fs::create_dir(cluster.data_dir(1)).unwrap();
+    let body = written.split("crc32c").next().unwrap().replace("state ready", "state creating");
+    let crc = crc32c::crc32c(body.as_bytes());
+    std::fs::write(&identity, format!("{body}crc32c {crc:08x}\n")).unwrap();
+    serve(&cluster, &[]).expect(78, &["the first start of this node was interrupted", "remove"]);
+
+    let config = cluster.config_text(1);
+    std::fs::write(cluster.config(1), format!("bootstrap = true\n{config}")).unwrap();
+    cluster.start(1);
+    block_on(async { cluster.leader(&cluster.client()).await });
+    cluster.stop();
+    let completed = std::fs::read_to_string(&identity).unwrap();
+    assert_eq!(completed, written, "with the incarnation of the first start");
 }
 
 #[test]

@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-use raft_core::{ClusterId, GroupId, Identity, Incarnation, NodeId};
+use raft_core::{ClusterId, Identity, NodeId};
 use raft_server::certificates::{Authority, Validity};
 use raft_server::kv::client::{Client, ClientConfig};
 use raft_server::kv::protocol::StatusReport;
 use raft_server::loopback_ports::LoopbackPorts;
+use raft_storage::RocksLogStore;
 use raft_transport_quic::tls::{PeerIdentity, TlsFiles, TlsIdentity};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -113,13 +114,8 @@ impl Cluster {
     }
 
     /// The identity that a node's data carries.
-    pub(crate) const fn identity(&self, node: u64) -> Identity {
-        Identity {
-            cluster: self.id,
-            group: GroupId(0),
-            node: NodeId(node),
-            incarnation: Incarnation(1),
-        }
+    pub(crate) fn identity(&self, node: u64) -> Identity {
+        identity_in(&self.data_dir(node))
     }
 
     fn client_identity(&self) -> PeerIdentity {
@@ -265,6 +261,12 @@ impl Drop for Cluster {
             let _ = process.wait();
         }
     }
+}
+
+/// The identity that a data directory carries.
+pub(crate) fn identity_in(data_dir: &Path) -> Identity {
+    let log = RocksLogStore::identity_of(data_dir.join("log"));
+    log.unwrap().expect("a node has created it")
 }
 
 /// A file to which a process writes and which a test reads.

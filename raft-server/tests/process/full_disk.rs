@@ -13,7 +13,7 @@ use raft_server::kv::protocol::StatusReport;
 use raft_server::kv::state_machine::{DeleteRange, KeyRange, Put};
 use raft_server::space::SpaceLevel;
 
-use super::cluster::{BINARY, Cluster};
+use super::cluster::{BINARY, Cluster, identity_in};
 use super::history::{Acknowledged, History};
 
 /// The directory with the mounts; set in the process that has a mount namespace of its own.
@@ -194,7 +194,7 @@ async fn fill_up(mounts: &Path) {
     }
     cluster.stop();
     for (node, data) in (1..).zip(&data) {
-        let (missing, _) = history.missing_from(data, cluster.identity(node));
+        let (missing, _) = history.missing_from(data, identity_in(data));
         assert!(missing.is_empty(), "node {node} lost {} acknowledged writes", missing.len());
     }
 }

@@ -1,13 +1,10 @@
 //! The shutdown of a node, and its next start.
 
-use std::process::Stdio;
-
 use bytes::Bytes;
 use raft_server::kv::state_machine::Put;
 use rustix::process::Signal;
 
-use super::cluster::{Cluster, capture};
-use super::poll::ended;
+use super::cluster::Cluster;
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_multi_thread()
@@ -42,22 +39,4 @@ fn sigterm_shuts_a_leader_down_in_order_and_the_others_continue() {
         assert_eq!(read.value.unwrap().value, "after");
         cluster.stop();
     });
-}
-
-/// A node whose disk was wiped has lost its votes, so it must not start by itself.
-#[test]
-fn node_that_lost_its_data_does_not_start_by_itself() {
-    let mut cluster = Cluster::started(3);
-    block_on(async {
-        let client = cluster.client();
-        cluster.leader(&client).await;
-        cluster.kill(2);
-    });
-    std::fs::remove_dir_all(cluster.data_dir(2)).unwrap();
-    let log = cluster.path("wiped.log");
-    let mut process = cluster.serve(2).stdout(Stdio::null()).stderr(capture(&log)).spawn().unwrap();
-    assert_eq!(ended(&mut process).code(), Some(78));
-    let printed = std::fs::read_to_string(log).unwrap();
-    assert!(printed.contains("holds no data of node 2"), "{printed}");
-    assert!(printed.contains("--bootstrap"), "{printed}");
 }

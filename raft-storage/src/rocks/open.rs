@@ -11,8 +11,8 @@ use super::{RocksLogStore, RocksOptions, Shared, keys, persist};
 use crate::data_directory::{self, DirectoryLock, IdentityFile, Stage};
 use crate::error::OpenError;
 
-/// The format of the data directory that this release writes, and the newest that it reads.
-pub const FORMAT: u32 = 1;
+/// The format of the data directory that this release writes, and the only one that it reads.
+pub const FORMAT: u32 = 2;
 
 const DATABASE_DIRECTORY: &str = "db";
 /// The first word of the identity file.
@@ -21,7 +21,7 @@ const KIND: &str = "raft-log";
 impl RocksLogStore {
     /// Opens the log in a directory. Creates an empty log if the directory is empty or missing.
     ///
-    /// If the directory has a newer format or another identity, the call fails before anything is
+    /// If the directory has another format or another identity, the call fails before anything is
     /// written.
     ///
     /// # Errors
@@ -77,7 +77,7 @@ impl RocksLogStore {
     /// acquires no lock.
     ///
     /// # Errors
-    /// When the directory cannot be read, is damaged, or is of a newer format.
+    /// When the directory cannot be read, is damaged, or is of another format.
     pub fn identity_of(directory: impl AsRef<Path>) -> Result<Option<Identity>, OpenError> {
         Ok(identity_file(directory.as_ref()).read()?.map(|(identity, _)| identity))
     }
@@ -149,6 +149,9 @@ fn check_database_owner(directory: &Path, db: &DB, identity: &Identity) -> Resul
         .map_err(|source| OpenError::Store { path: path.clone(), source })?;
     if found_format > FORMAT {
         return Err(OpenError::NewerFormat { path, found: found_format, supported: FORMAT });
+    }
+    if found_format < FORMAT {
+        return Err(OpenError::OlderFormat { path, found: found_format, supported: FORMAT });
     }
     if found != *identity {
         return Err(OpenError::OtherIdentity { path, found, expected: *identity });

@@ -13,8 +13,8 @@ use super::{Contents, FileKind, FileSnapshotStore, Shared, file_name, files_in};
 use crate::data_directory::{self, DirectoryError, DirectoryLock, IdentityFile, Stage};
 use crate::error::OpenError;
 
-/// The format of the directory that this release writes, and the newest that it reads.
-const FORMAT: u32 = 1;
+/// The format of the directory that this release writes, and the only one that it reads.
+const FORMAT: u32 = 2;
 /// The first word of the identity file.
 const KIND: &str = "raft-snapshots";
 
@@ -37,7 +37,7 @@ impl FileSnapshotStore {
     /// continue without it.
     ///
     /// # Errors
-    /// When the directory has a newer format or another identity (nothing is written then), is in
+    /// When the directory has another format or another identity (nothing is written then), is in
     /// use, or cannot be read or written.
     pub fn open(directory: impl AsRef<Path>, identity: Identity) -> Result<Self, OpenError> {
         let directory = directory.as_ref();

@@ -193,20 +193,34 @@ fn database_moved_from_another_directory_is_refused() {
     assert!(matches!(error, OpenError::OtherIdentity { .. }), "{error}");
 }
 
+/// Rewrites the format in the identity file, as another release would have written it.
+fn set_format(directory: &Path, format: u32) {
+    let path = directory.join("IDENTITY");
+    let found = format!("raft-log {FORMAT}");
+    let other = format!("raft-log {format}");
+    fs::write(&path, fs::read_to_string(&path).unwrap().replacen(&found, &other, 1)).unwrap();
+}
+
 #[test]
-fn newer_format_is_refused_with_both_numbers_and_nothing_is_written() {
-    let directory = written();
-    let path = directory.path().join("IDENTITY");
-    let newer = fs::read_to_string(&path).unwrap().replacen("raft-log 1", "raft-log 2", 1);
-    fs::write(&path, newer).unwrap();
-    let before = content(directory.path());
-    let error = open(directory.path()).unwrap_err();
-    let OpenError::NewerFormat { found: 2, supported: FORMAT, .. } = error else {
-        panic!("{error}");
-    };
-    let error = error.to_string();
-    assert!(error.contains("format 2") && error.contains("format 1"), "{error}");
-    assert_eq!(content(directory.path()), before, "nothing was written");
+fn other_formats_are_refused_with_both_numbers_and_nothing_is_written() {
+    for format in [FORMAT - 1, FORMAT + 1] {
+        let directory = written();
+        set_format(directory.path(), format);
+        let before = content(directory.path());
+        let error = open(directory.path()).unwrap_err();
+        let is_reported = if format > FORMAT {
+            matches!(error, OpenError::NewerFormat { supported: FORMAT, .. })
+        } else {
+            matches!(error, OpenError::OlderFormat { supported: FORMAT, .. })
+        };
+        assert!(is_reported, "{error}");
+        let error = error.to_string();
+        for number in [format, FORMAT] {
+            assert!(error.contains(&format!("format {number}")), "{error}");
+        }
+        assert!(error.contains("run the release that wrote it"), "states what to do: {error}");
+        assert_eq!(content(directory.path()), before, "nothing was written");
+    }
 }
 
 #[test]

@@ -330,12 +330,16 @@ fn directory_of_another_node_is_refused_and_not_changed() {
 }
 
 #[test]
-fn directory_of_a_newer_format_is_refused() {
+fn directory_of_another_format_is_refused() {
     let (directory, _file) = with_snapshot(&data(100));
     let path = directory.path().join("IDENTITY");
-    let newer =
-        fs::read_to_string(&path).unwrap().replacen("raft-snapshots 1", "raft-snapshots 2", 1);
-    fs::write(&path, newer).unwrap();
-    let error = FileSnapshotStore::open(directory.path(), IDENTITY).unwrap_err();
-    assert!(matches!(error, OpenError::NewerFormat { found: 2, .. }), "{error}");
+    let written = fs::read_to_string(&path).unwrap();
+    let open_as = |format: &str| {
+        fs::write(&path, written.replacen("raft-snapshots 2", format, 1)).unwrap();
+        FileSnapshotStore::open(directory.path(), IDENTITY).unwrap_err()
+    };
+    let error = open_as("raft-snapshots 3");
+    assert!(matches!(error, OpenError::NewerFormat { found: 3, supported: 2, .. }), "{error}");
+    let error = open_as("raft-snapshots 1");
+    assert!(matches!(error, OpenError::OlderFormat { found: 1, supported: 2, .. }), "{error}");
 }

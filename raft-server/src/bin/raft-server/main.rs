@@ -8,6 +8,7 @@ mod document;
 mod exit;
 mod http;
 mod identity;
+mod node_record;
 mod server;
 mod signals;
 mod telemetry;

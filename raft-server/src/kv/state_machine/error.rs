@@ -20,7 +20,9 @@ pub enum ReadError {
         source: rocksdb::Error,
     },
     /// A record does not have the form that it was written in.
-    #[error("the key-value store is damaged: {detail}; restore this node from the others")]
+    #[error(
+        "the key-value store is damaged: {detail}; empty the data directory and replace the node"
+    )]
     Corrupt {
         /// Which record.
         detail: String,
@@ -116,7 +118,7 @@ pub enum OpenError {
     },
     /// The identity file, or the file that names the database, does not have the form that it was
     /// written in, or the database that it names is missing.
-    #[error("{path} is damaged: {detail}; restore this node from the others")]
+    #[error("{path} is damaged: {detail}; empty the data directory and replace the node")]
     DamagedIdentity {
         /// The file.
         path: PathBuf,

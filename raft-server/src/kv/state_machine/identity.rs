@@ -93,8 +93,10 @@ fn check(directory: &Path, expected: &Identity) -> Result<Option<Form>, OpenErro
     let (found, form) = match newest.read() {
         Ok(Some((found, _))) => (found, Form::Current(Naming::Pointer)),
         Ok(None) => return Ok(None),
-        // A file of an earlier format differs from what this one would contain.
-        Err(damaged @ DirectoryError::Damaged { .. }) => read_earlier(directory).ok_or(damaged)?,
+        // The earlier form has no format number in its first line.
+        Err(other @ (DirectoryError::OlderFormat { .. } | DirectoryError::Damaged { .. })) => {
+            read_earlier(directory).ok_or(other)?
+        }
         Err(error) => return Err(error.into()),
     };
     if found != *expected {
@@ -123,7 +125,7 @@ impl From<DirectoryError> for OpenError {
                 Self::NewerFormat { path, found, supported }
             }
             DirectoryError::Damaged { path, detail } => Self::DamagedIdentity { path, detail },
-            other => Self::File {
+            other @ (DirectoryError::OlderFormat { .. } | _) => Self::File {
                 operation: "use",
                 path: PathBuf::new(),
                 source: std::io::Error::other(other),

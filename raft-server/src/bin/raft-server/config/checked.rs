@@ -1,5 +1,6 @@
 //! The configuration of one node, checked.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -19,7 +20,7 @@ pub(crate) struct Config {
     pub(crate) node: NodeId,
     /// The directory of the log, the key-value store and the snapshots.
     pub(crate) data_dir: PathBuf,
-    /// Whether an empty data directory may be initialised.
+    /// Whether an empty data directory becomes that of a member of a new cluster.
     pub(crate) bootstrap: bool,
     /// The members, ascending, with distinct ids and addresses; this node is one of them.
     pub(crate) members: Vec<Member>,
@@ -41,6 +42,13 @@ pub(crate) struct Config {
     pub(crate) runtime_threads: usize,
     /// The time limit of an orderly shutdown.
     pub(crate) shutdown_grace: Duration,
+}
+
+impl Config {
+    /// The ids of the members.
+    pub(crate) fn member_ids(&self) -> BTreeSet<NodeId> {
+        self.members.iter().map(|member| NodeId(member.id)).collect()
+    }
 }
 
 /// The addresses of a node's sockets.

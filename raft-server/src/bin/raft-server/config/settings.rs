@@ -86,11 +86,14 @@ settings! {
         node_id: u64, "RAFT_SERVER_NODE_ID", Number, required, "an id of `members`";
         /// The directory of the log, the key-value store and the snapshots. The node creates it with mode 0700.
         data_dir: PathBuf, "RAFT_SERVER_DATA_DIR", Directory, required, "-";
-        /// Initialise an empty data directory. Set it for the first start of a node and for no
-        /// later one: a node whose disk was lost must not rejoin under its id.
+        /// Make a node with an empty data directory a member of a new cluster, which consists of
+        /// `members`. Set it for the first start of each of these nodes. Without it, such a node
+        /// waits until a leader adds it.
         #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
         bootstrap: bool, "RAFT_SERVER_BOOTSTRAP", Boolean, value(bool::default()), "-";
-        /// The members of the cluster, this node included. In the file each is a table
+        /// The members of a new cluster, this node included; later, addresses to try. The members
+        /// of a running cluster are changed with `raft-server members`, not here. In the file each is
+        /// a table
         /// `[[members]]` with the keys `id`, `peer` and `client`; in a flag or variable each is
         /// ID=PEER/CLIENT. Peer and client addresses are HOST:PORT (UDP).
         members: Members, "RAFT_SERVER_MEMBERS", Members, required,

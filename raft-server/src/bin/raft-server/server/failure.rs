@@ -15,7 +15,9 @@ use crate::exit::{Exit, Failure};
 pub(crate) fn open_failure(error: &OpenError) -> Failure {
     let exit = match error {
         OpenError::Locked { .. } => Exit::Locked,
-        OpenError::OtherIdentity { .. } | OpenError::NewerFormat { .. } => Exit::Config,
+        OpenError::OtherIdentity { .. }
+        | OpenError::NewerFormat { .. }
+        | OpenError::OlderFormat { .. } => Exit::Config,
         OpenError::Io { .. }
         | OpenError::Damaged { .. }
         | OpenError::Database { .. }

@@ -1,7 +1,9 @@
 //! A whole node of the key-value server: its data on disk, its ports, its start and its shutdown.
 
 mod failure;
+mod member_list;
 mod open;
+mod recovered_log;
 mod run;
 mod snapshots;
 mod start;

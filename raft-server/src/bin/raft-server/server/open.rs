@@ -1,17 +1,22 @@
-//! The data of a node: the log, the key-value store and the snapshots in its data directory.
+//! The data of a node: its identity, the log, the key-value store and the snapshots in its data
+//! directory.
 
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use raft_core::{GroupId, Identity, Incarnation};
+use raft_core::{GroupId, Identity, MemberInfo, Membership, NodeId};
 use raft_server::kv::state_machine::{KvOptions, KvStateMachine};
-use raft_storage::data_directory::wait_until_unlocked;
-use raft_storage::{FileSnapshotStore, RocksLogStore, RocksOptions};
+use raft_storage::data_directory::{self, DirectoryLock, Stage, wait_until_unlocked};
+use raft_storage::{FileSnapshotStore, OpenError, RocksLogStore, RocksOptions};
 
 use super::failure::{open_failure, store_failure};
+use super::member_list;
+use super::recovered_log::RecoveredLog;
 use crate::config::Config;
 use crate::data_dir;
 use crate::exit::{Exit, Failure};
+use crate::node_record::{NodeRecord, fingerprint_of, new_incarnation};
 
 /// The directory of the log inside the data directory.
 pub(crate) const LOG_DIRECTORY: &str = "log";
@@ -35,10 +40,10 @@ pub(crate) fn wait_until_closed(data_dir: &Path, timeout: Duration) {
 
 /// The opened data of a node.
 pub(super) struct Opened {
-    /// The node and its incarnation.
-    pub(super) identity: Identity,
+    /// The node, its incarnation, and how it became a member.
+    pub(super) record: NodeRecord,
     /// The log.
-    pub(super) log: RocksLogStore,
+    pub(super) log: RecoveredLog,
     /// The key-value store.
     pub(super) store: KvStateMachine,
     /// The snapshots. Incomplete ones are removed.
@@ -46,53 +51,139 @@ pub(super) struct Opened {
 }
 
 impl Opened {
-    /// Opens the data, or creates it if the configuration permits that. Blocks.
+    /// Opens the data, or creates it. Blocks.
+    ///
+    /// A new data directory is a new incarnation of the node. With `bootstrap` its log becomes that
+    /// of a member of a new cluster; the cluster refuses it if it has admitted another incarnation of
+    /// this node. Without, the node waits for a leader that adds it.
     pub(super) fn open(config: &Config) -> Result<Self, Failure> {
         let log_dir = config.data_dir.join(LOG_DIRECTORY);
-        let found = RocksLogStore::identity_of(&log_dir).map_err(|error| open_failure(&error))?;
-        check_bootstrap(config, found.is_some())?;
+        let mut record = claim(config, &log_dir)?;
         if let Some(warning) = data_dir::warning(&config.data_dir) {
             tracing::warn!("{warning}");
         }
-        // A node with a new disk is another incarnation, which the members must admit first. They
-        // cannot do that yet, so every disk has the first incarnation.
-        let incarnation = found.map_or(Incarnation(1), |found| found.incarnation);
-        let identity =
-            Identity { cluster: config.cluster, group: GroupId(0), node: config.node, incarnation };
-        let log = RocksLogStore::open(&log_dir, identity, RocksOptions::default())
+        let log = RocksLogStore::open(&log_dir, record.identity, RocksOptions::default())
             .map_err(|error| open_failure(&error))?;
         let store_dir = config.data_dir.join(STORE_DIRECTORY);
-        let store = KvStateMachine::open(&store_dir, identity, &KvOptions::default())
+        let store = KvStateMachine::open(&store_dir, record.identity, &KvOptions::default())
             .map_err(|error| store_failure(&error))?;
-        let snapshots = FileSnapshotStore::open(config.data_dir.join(SNAPSHOT_DIRECTORY), identity)
+        let snapshot_dir = config.data_dir.join(SNAPSHOT_DIRECTORY);
+        let snapshots = FileSnapshotStore::open(snapshot_dir, record.identity)
             .map_err(|error| open_failure(&error))?;
-        Ok(Self { identity, log, store, snapshots })
+        let unreadable = |error| Failure::with_sources(Exit::Storage, &error);
+        let mut log = RecoveredLog::read(log).map_err(unreadable)?;
+        match record.stage {
+            Stage::Creating => {
+                if record.bootstrap.is_some() {
+                    log.bootstrap(first_membership(config)).map_err(unreadable)?;
+                }
+                record.stage = Stage::Ready;
+                write(&record, &config.data_dir)?;
+            }
+            Stage::Ready => {
+                if config.bootstrap {
+                    tracing::warn!("bootstrap has no effect: the data directory holds data");
+                }
+                member_list::check(config, &record.members, log.membership())?;
+                if record.members != config.member_ids() {
+                    record.members = config.member_ids();
+                    write(&record, &config.data_dir)?;
+                }
+            }
+        }
+        Ok(Self { record, log, store, snapshots })
     }
 }
 
-/// Checks that an empty data directory may be initialised. A node that lost its disk has lost its
-/// votes and the entries that it acknowledged; it must not rejoin under its id.
-fn check_bootstrap(config: &Config, initialised: bool) -> Result<(), Failure> {
-    let directory = config.data_dir.display();
-    match (initialised, config.bootstrap) {
-        (false, true) => tracing::info!(%directory, "initialising the data directory"),
-        (false, false) => {
-            return Err(Failure::new(
-                Exit::Config,
-                format!(
-                    "{directory} holds no data of node {}: if this is the node's first start, add \
-                     --bootstrap; if it has run before, its disk is lost, and a start with an empty \
-                     disk under the same id could undo acknowledged writes: restore its data \
-                     directory",
-                    config.node
-                ),
-            ));
-        }
-        (true, true) => tracing::warn!(
-            "bootstrap is set although the data directory holds data: remove the setting, so that \
-             a lost disk is detected"
-        ),
-        (true, false) => {}
+/// The record of a data directory, which is created if the directory is empty. It belongs to the
+/// node of the configuration.
+fn claim(config: &Config, log_dir: &Path) -> Result<NodeRecord, Failure> {
+    let data_dir = &config.data_dir;
+    let found = read(data_dir)?;
+    let log = RocksLogStore::identity_of(log_dir).map_err(|error| open_failure(&error))?;
+    let identity = found.as_ref().map(|found| found.identity).or(log);
+    if let Some(found) = identity
+        && (found.cluster, found.node) != (config.cluster, config.node)
+    {
+        let expected = Identity { cluster: config.cluster, node: config.node, ..found };
+        let path = data_dir.clone();
+        return Err(open_failure(&OpenError::OtherIdentity { path, found, expected }));
     }
-    Ok(())
+    match (found, log) {
+        (Some(record), _) if record.stage == Stage::Creating => {
+            check_same_creation(config, &record)?;
+            Ok(record)
+        }
+        (Some(record), Some(_)) => Ok(record),
+        (Some(_), None) => Err(damaged(log_dir, "the log is missing")),
+        (None, Some(_)) => Err(damaged(data_dir, "there is a log, but no identity file")),
+        (None, None) => create(config),
+    }
+}
+
+/// Writes the record of a new data directory.
+fn create(config: &Config) -> Result<NodeRecord, Failure> {
+    let data_dir = &config.data_dir;
+    data_directory::create(data_dir).map_err(|error| open_failure(&error.into()))?;
+    // Another process may create the same directory.
+    let _lock = DirectoryLock::acquire(data_dir).map_err(|error| open_failure(&error.into()))?;
+    if let Some(record) = read(data_dir)? {
+        check_same_creation(config, &record)?;
+        return Ok(record);
+    }
+    let record = NodeRecord {
+        identity: Identity {
+            cluster: config.cluster,
+            group: GroupId(0),
+            node: config.node,
+            incarnation: new_incarnation(SystemTime::now()),
+        },
+        stage: Stage::Creating,
+        bootstrap: config.bootstrap.then(|| fingerprint_of(&config.members)),
+        epoch: 0,
+        members: config.member_ids(),
+    };
+    write(&record, data_dir)?;
+    let (directory, incarnation) = (data_dir.display(), record.identity.incarnation);
+    tracing::info!(%directory, %incarnation, bootstrap = config.bootstrap, "data directory created");
+    Ok(record)
+}
+
+/// A creation that was interrupted is completed with the configuration that it began with.
+fn check_same_creation(config: &Config, record: &NodeRecord) -> Result<(), Failure> {
+    let bootstrap = config.bootstrap.then(|| fingerprint_of(&config.members));
+    if record.stage == Stage::Ready || record.bootstrap == bootstrap {
+        return Ok(());
+    }
+    let message = format!(
+        "the first start of this node was interrupted, and bootstrap or members had other values \
+         then: remove {}, which holds nothing yet, and start again",
+        config.data_dir.display()
+    );
+    Err(Failure::new(Exit::Config, message))
+}
+
+/// The configuration of a new cluster: every member votes.
+fn first_membership(config: &Config) -> Membership {
+    let info = |member: &crate::config::Member| MemberInfo {
+        incarnation: None,
+        peer_address: member.peer.clone(),
+        client_address: member.client.clone(),
+    };
+    let nodes: BTreeMap<_, _> =
+        config.members.iter().map(|member| (NodeId(member.id), info(member))).collect();
+    Membership { voters: nodes.keys().copied().collect(), nodes, ..Membership::default() }
+}
+
+fn read(data_dir: &Path) -> Result<Option<NodeRecord>, Failure> {
+    NodeRecord::read(data_dir).map_err(|error| open_failure(&error.into()))
+}
+
+fn write(record: &NodeRecord, data_dir: &Path) -> Result<(), Failure> {
+    record.write(data_dir).map_err(|error| open_failure(&error.into()))
+}
+
+fn damaged(path: &Path, detail: &str) -> Failure {
+    let (path, detail) = (path.to_owned(), detail.to_owned());
+    open_failure(&OpenError::Damaged { path, detail })
 }

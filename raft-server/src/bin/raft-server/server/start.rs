@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use raft_core::ports::{PeerAddress, Transport};
-use raft_core::{Membership, NodeId};
+use raft_core::{Incarnation, NodeId};
 use raft_server::kv::client_api::{ClientApi, ClientApiConfig, MemberAddresses};
 use raft_server::space::SpaceMonitor;
 use raft_server::{Node, NodeHandle};
@@ -69,7 +69,8 @@ async fn bring_up(
         Failure::new(Exit::Halted, format!("the data could not be opened: {error}"))
     })??;
     let config = &*config;
-    let identity = opened.identity;
+    let identity = opened.record.identity;
+    let waits = opened.log.membership().is_none();
     let reader = opened.store.reader();
     let (node, transport) = start_node(config, opened, &tls).await?;
     let space = space_monitor(config);
@@ -86,6 +87,9 @@ async fn bring_up(
         peer = %transport.local_addr(), client = %clients.address(),
         http = ?http.as_ref().map(|http| http.address), data = %config.data_dir.display(), "started"
     );
+    if waits {
+        tracing::warn!("{}", waiting(config, identity.incarnation));
+    }
     let about = About {
         identity,
         members: config.members.clone(),
@@ -111,20 +115,20 @@ async fn start_node(
     tls: &TlsIdentity,
 ) -> Result<(NodeHandle, Arc<QuicTransport>), Failure> {
     let mut quic = QuicConfig::new(config.cluster, config.node, config.listen.peer, tls.clone());
-    quic.incarnation = Some(opened.identity.incarnation);
+    quic.incarnation = Some(opened.record.identity.incarnation);
+    quic.bootstrap_fingerprint = opened.record.fingerprint();
     let peers = config
         .members
         .iter()
         .map(|member| PeerAddress::new(NodeId(member.id), member.peer.clone()))
         .collect();
-    let voters = Membership::of_voters(config.members.iter().map(|member| NodeId(member.id)));
     let started: Arc<OnceLock<Arc<QuicTransport>>> = Arc::default();
     let slot = Arc::clone(&started);
-    let core = raft_core::Config::new(opened.identity, fastrand::u64(..), config.raft.clone())
-        .map_err(|error| Failure::new(Exit::Config, error))?;
+    let core =
+        raft_core::Config::new(opened.record.identity, fastrand::u64(..), config.raft.clone())
+            .map_err(|error| Failure::new(Exit::Config, error))?;
     let node = Node::builder()
         .config(core)
-        .bootstrap(voters)
         .peers(peers)
         .store(opened.log)
         .state_machine(opened.store)
@@ -138,6 +142,17 @@ async fn start_node(
         .map_err(|error| start_failure(&error, &config.data_dir))?;
     let transport = started.get().expect("a started node has a transport");
     Ok((node, Arc::clone(transport)))
+}
+
+/// What an operator does about a node that has no membership.
+fn waiting(config: &Config, incarnation: Incarnation) -> String {
+    let node = config.node;
+    format!(
+        "this node has no membership and waits for a leader that admits it: run `raft-server members \
+         add {node}` with its addresses or, if it is a member that has lost its data, `raft-server \
+         members replace {node} --incarnation {incarnation}`; for the first start of a new cluster, \
+         remove the data directory and start with --bootstrap"
+    )
 }
 
 /// The monitor of the data directory's disk. Its first sample is taken, so that a node that starts
