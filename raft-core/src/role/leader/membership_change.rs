@@ -16,7 +16,7 @@ use crate::membership::{
 };
 use crate::role::transition::Transition;
 use crate::state::NodeState;
-use crate::types::{LogId, NodeId, RequestId};
+use crate::types::{LogId, NodeId, RequestId, Timestamp};
 
 /// How many rounds of catching up a promotion waits (thesis §4.2.1).
 const PROMOTION_ROUNDS_MAX: u64 = 10;
@@ -35,6 +35,8 @@ enum PendingRequest {
         id: RequestId,
         node: NodeId,
         change: MembershipChange,
+        /// When the request arrived.
+        began: Timestamp,
         /// The number of rounds that the learner had completed when the request arrived.
         rounds_before: u64,
     },
@@ -78,6 +80,7 @@ impl MembershipChanges {
                         id: request.id,
                         node,
                         change: request.change.clone(),
+                        began: state.now(),
                         rounds_before: replication.rounds_completed(node),
                     });
                     Ok(())
@@ -142,11 +145,15 @@ impl MembershipChanges {
         state: &mut NodeState,
         replication: &mut Replication,
     ) {
-        let Some(PendingRequest::Promotion { id, node, change, rounds_before }) = &self.pending
+        let Some(PendingRequest::Promotion { id, node, change, began, rounds_before }) =
+            &self.pending
         else {
             return;
         };
         let (id, node) = (*id, *node);
+        // The learner may have been unreachable before the request.
+        let is_silent = state.now().since(*began) > state.config().election_timeout_min
+            && !replication.has_recent_contact_with(state, node);
         let rounds = replication.rounds_completed(node).saturating_sub(*rounds_before);
         if replication.is_caught_up(state, node) {
             match next_configuration(state, change) {
@@ -159,9 +166,7 @@ impl MembershipChanges {
                     state.refuse(id, Refusal::Membership(refusal));
                 }
             }
-        } else if rounds >= PROMOTION_ROUNDS_MAX
-            || !replication.has_recent_contact_with(state, node)
-        {
+        } else if rounds >= PROMOTION_ROUNDS_MAX || is_silent {
             self.pending = None;
             let refusal = lagging(state, replication, node);
             state.refuse(id, refusal);
