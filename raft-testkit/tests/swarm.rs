@@ -41,6 +41,16 @@ fn known_bugs_are_found_and_reported_in_forty_lines() {
             KnownBug::SnapshotsLackACommand => &["snapshots equal the committed prefix"],
             KnownBug::ReportsMemoryAsDurable => &["compacted after it is durably applied"],
             KnownBug::CommitsOlderTermsByCounting => &["leaders commit entries of their own term"],
+            KnownBug::CountsByAnEarlierMembership => {
+                &["leaders commit entries of their own term", "committed entries"]
+            }
+            KnownBug::WipedNodesKeepTheirIncarnation => &[
+                "leader completeness",
+                "committed entries are durable on a quorum",
+                "leaders are elected by a quorum",
+                "one vote",
+                "election safety",
+            ],
             KnownBug::RespondsToUnconfirmedReads
             | KnownBug::AcceptsAcknowledgementsOfOlderRounds
             | KnownBug::ReturnsUnconfirmedReadIndexes => &["reads are confirmed by a quorum"],

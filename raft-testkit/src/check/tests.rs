@@ -1,5 +1,7 @@
 //! Each rule is violated by the smallest scenario that breaks it, and by none that keeps it.
 
+mod memberships;
+
 use std::collections::BTreeMap;
 
 use bytes::Bytes;

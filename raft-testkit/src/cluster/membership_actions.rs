@@ -118,10 +118,15 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     /// not bootstrapped: it waits for a leader that admits it ([`Cluster::replace`]).
     pub fn wipe(&mut self, node: u64) {
         let at = self.slot(node);
+        let incarnation = self.nodes[at].config.identity().incarnation;
+        self.wipe_as(node, Incarnation(incarnation.get() + 1));
+    }
+
+    /// Like [`Cluster::wipe`], with a given incarnation. Every host has to choose a later one.
+    pub(crate) fn wipe_as(&mut self, node: u64, incarnation: Incarnation) {
+        let at = self.slot(node);
         self.crash(node, Crash::LoseUnsynced);
-        let identity = self.nodes[at].config.identity();
-        let incarnation = Incarnation(identity.incarnation.get() + 1);
-        self.nodes[at].config = self.config_of(identity.node, incarnation);
+        self.nodes[at].config = self.config_of(NodeId(node), incarnation);
         self.nodes[at].store = Some((self.factory.store)(node));
         self.nodes[at].snapshots = SnapshotStore::new();
         self.checker.on_wiped(at, incarnation);

@@ -1,8 +1,8 @@
 //! The injection of known bugs.
 
 use raft_core::{
-    AppendOutcome, Body, HardState, Input, LogIndex, Message, NodeId, ReadConsistency, ReadIndex,
-    ReadIndexResponse, RoleKind, Rpc, Status,
+    AppendOutcome, Body, HardState, Input, LogIndex, Membership, Message, NodeId, ReadConsistency,
+    ReadIndex, ReadIndexResponse, RoleKind, Rpc, Status,
 };
 
 use super::known_bug::KnownBug;
@@ -18,6 +18,7 @@ impl Run {
             None
             | Some(
                 KnownBug::VoteLostAtRestart
+                | KnownBug::WipedNodesKeepTheirIncarnation
                 | KnownBug::RespondsToUnconfirmedReads
                 | KnownBug::TakesContactForAnUpToDateState
                 | KnownBug::ClocksDriftBeyondTheBound,
@@ -38,7 +39,11 @@ impl Run {
             }),
             Some(KnownBug::SnapshotsLackACommand) => self.shorten_snapshots(),
             Some(KnownBug::ReportsMemoryAsDurable) => self.report_memory_as_durable(),
-            Some(KnownBug::CommitsOlderTermsByCounting) => self.announce_replicated_index(),
+            Some(KnownBug::CommitsOlderTermsByCounting) => self.announce_replicated_index(None),
+            Some(KnownBug::CountsByAnEarlierMembership) => {
+                let first = self.cluster.membership.clone();
+                self.announce_replicated_index(Some(&first));
+            }
             Some(KnownBug::AcceptsAcknowledgementsOfOlderRounds) => {
                 self.raise_acknowledged_rounds()
             }
@@ -81,8 +86,9 @@ impl Run {
         }
     }
 
-    /// Raises the commit index of the appends on the wire to the highest index that a quorum has.
-    fn announce_replicated_index(&mut self) {
+    /// Raises the commit index of the appends on the wire to the highest index that a quorum has, of
+    /// this membership or of the leader's.
+    fn announce_replicated_index(&mut self, counted_by: Option<&Membership>) {
         let nodes = &self.cluster.nodes;
         for in_flight in &mut self.cluster.network.wire {
             let message = &mut in_flight.message;
@@ -90,7 +96,7 @@ impl Run {
             if status.role == RoleKind::Leader && status.term == message.term() {
                 alter(message, |body| {
                     if let Body::AppendEntries(append) = body {
-                        append.commit = append.commit.max(replicated_index(status));
+                        append.commit = append.commit.max(replicated_index(status, counted_by));
                     }
                 });
             }
@@ -180,10 +186,13 @@ fn alter(message: &mut Message, change: impl FnOnce(&mut Body)) {
     message.rpc = Rpc::new(term, body).expect("an altered message is consistent");
 }
 
-/// The highest index that a quorum has acknowledged to the leader.
-fn replicated_index(status: &Status) -> LogIndex {
-    status.membership.quorum_index(|voter| match status.progress.get(&voter) {
-        Some(progress) => progress.match_index,
-        None => status.persisted_index,
+/// The highest index that a quorum has acknowledged to the leader, of this membership or of its own.
+fn replicated_index(status: &Status, counted_by: Option<&Membership>) -> LogIndex {
+    counted_by.unwrap_or(&status.membership).quorum_index(|voter| {
+        match status.progress.get(&voter) {
+            Some(progress) => progress.match_index,
+            None if voter == status.node => status.persisted_index,
+            None => LogIndex::ZERO,
+        }
     })
 }

@@ -15,6 +15,10 @@ pub enum KnownBug {
     VoteLostAtRestart,
     /// Leaders commit entries of older terms by counting replicas (Raft §5.4.2, figure 8).
     CommitsOlderTermsByCounting,
+    /// Leaders count copies by the membership with which the cluster was bootstrapped.
+    CountsByAnEarlierMembership,
+    /// Nodes whose disks were wiped start again under the same incarnation.
+    WipedNodesKeepTheirIncarnation,
     /// Leaders complete reads without a confirmation that they still lead.
     RespondsToUnconfirmedReads,
     /// Followers take their contact with the leader for a proof that their state is current.
@@ -33,7 +37,7 @@ pub enum KnownBug {
 
 impl KnownBug {
     /// All known bugs.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::SnapshotsLackACommand,
         Self::ReportsMemoryAsDurable,
         Self::PersistReportedBeforeWrite,
@@ -41,6 +45,8 @@ impl KnownBug {
         Self::AcknowledgesOneEntryTooMany,
         Self::VoteLostAtRestart,
         Self::CommitsOlderTermsByCounting,
+        Self::CountsByAnEarlierMembership,
+        Self::WipedNodesKeepTheirIncarnation,
         Self::RespondsToUnconfirmedReads,
         Self::TakesContactForAnUpToDateState,
         Self::AcceptsAcknowledgementsOfOlderRounds,

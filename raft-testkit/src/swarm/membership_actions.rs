@@ -2,6 +2,7 @@
 
 use raft_core::{Membership, NodeId};
 
+use super::known_bug::KnownBug;
 use super::run::Run;
 use crate::network::slot_of;
 
@@ -78,8 +79,23 @@ impl Run {
         if !self.cluster.checker.possible_memberships().all(survives) {
             return;
         }
-        self.statistics.wipes += 1;
-        self.cluster.wipe(node);
+        if self.known_bug == Some(KnownBug::WipedNodesKeepTheirIncarnation) {
+            self.wipe_without_a_trace(node);
+        } else {
+            self.statistics.wipes += 1;
+            self.cluster.wipe(node);
+        }
+    }
+
+    /// Wipes a node of a cluster of at least three voters and starts it under the same incarnation: no
+    /// other node can know of the loss.
+    fn wipe_without_a_trace(&mut self, node: u64) {
+        let voters = self.plan.nodes - self.plan.spares;
+        if self.statistics.wipes < voters as u64 && voters >= 3 {
+            self.statistics.wipes += 1;
+            let identity = self.cluster.nodes[slot_of(NodeId(node))].config.identity();
+            self.cluster.wipe_as(node, identity.incarnation);
+        }
     }
 
     /// Whether the incarnation that the configuration names has lost its disk.

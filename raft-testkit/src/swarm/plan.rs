@@ -132,16 +132,23 @@ impl Plan {
         }
     }
 
-    /// Adapts the plan to a known bug, so that it shows sooner: no member is added, removed or
-    /// replaced, because these changes end many leaderships, and a bug of leases gets leases.
+    /// Adapts the plan to a known bug, so that it shows sooner: a bug of leases gets leases, a bug of
+    /// membership changes gets those. In other runs no member is added, removed or replaced, because
+    /// these changes end many leaderships.
     pub(super) const fn suit(&mut self, known_bug: KnownBug) {
         if matches!(known_bug, KnownBug::ClocksDriftBeyondTheBound) {
             self.settings.leases = true;
         }
-        self.nodes -= self.spares;
-        self.spares = 0;
-        self.membership_changes = Frequency::Never;
-        self.wipes = Frequency::Never;
+        if matches!(known_bug, KnownBug::CountsByAnEarlierMembership) {
+            self.membership_changes = Frequency::Frequently;
+        } else if matches!(known_bug, KnownBug::WipedNodesKeepTheirIncarnation) {
+            self.wipes = Frequency::Frequently;
+        } else {
+            self.nodes -= self.spares;
+            self.spares = 0;
+            self.membership_changes = Frequency::Never;
+            self.wipes = Frequency::Never;
+        }
     }
 }
 
