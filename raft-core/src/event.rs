@@ -2,6 +2,8 @@
 
 use alloc::string::String;
 
+use serde::Serialize;
+
 use crate::input::SendOutcome;
 use crate::membership::Membership;
 use crate::message::{DeclineReason, MessageRefusal};
@@ -129,7 +131,8 @@ pub enum Event {
 }
 
 /// The four roles.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RoleKind {
     /// Responds to requests of other nodes and sends none (Raft §5.1).
     Follower,

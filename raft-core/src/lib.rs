@@ -203,6 +203,7 @@ mod config;
 mod effect;
 mod entry;
 mod event;
+mod explain;
 mod input;
 mod invariants;
 mod log;
@@ -226,6 +227,11 @@ pub use config::{
 pub use effect::{CommittedEntry, Effect, FetchEntries, HaltReason, Outcome, Refusal, Response};
 pub use entry::{Entry, Payload};
 pub use event::{Event, RoleCause, RoleKind, TransferFailure};
+pub use explain::{
+    ApplyFinding, ApplyObstacle, CommitFinding, CompactionFinding, CompactionObstacle, DiskFinding,
+    Explanation, Finding, FollowerFinding, FollowerNeed, LeaderFinding, MembershipFinding,
+    ReadFinding, SilentNode, VoteRefusal, VoterSet,
+};
 pub use input::{
     ApplyFailure, EntriesFetched, Input, Proposal, ReadConsistency, SendOutcome, SnapshotSent,
     SnapshotTaken,

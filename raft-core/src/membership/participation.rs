@@ -1,9 +1,12 @@
 //! A node's own part in the cluster.
 
+use serde::Serialize;
+
 use crate::types::Incarnation;
 
 /// What the configuration in force makes of a node, as that node knows it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Participation {
     /// It votes, in the incoming or the outgoing configuration.
     Voter,

@@ -1,11 +1,14 @@
 //! Why a node refuses a message that is consistent by itself.
 
+use serde::Serialize;
+
 use crate::types::{Incarnation, NodeId};
 
 /// Why a node refuses a message. Either the message is addressed to another receiver, or it
 /// contradicts the node's state. A refused message gets no response and changes neither log nor vote;
 /// a higher term in it may have been taken over before.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum MessageRefusal {
     /// It comes from another cluster.

@@ -1,8 +1,11 @@
 //! Reading a node's state.
 
+use alloc::vec::Vec;
+
 use super::{Node, Status};
 use crate::event::RoleKind;
 use crate::membership::Membership;
+use crate::explain::{Explanation, LeaderFinding};
 use crate::types::{LogId, LogIndex, NodeId, Term};
 
 impl Node {
@@ -10,6 +13,21 @@ impl Node {
     #[must_use]
     pub fn status(&self) -> Status {
         Status::new(&self.state, &self.role)
+    }
+
+    /// What the node waits for, and why: a missing leader, entries that are not committed or not
+    /// applied, reads, followers, changes of the membership, compaction. Times are as of the last
+    /// step. Costs allocations: not for every step.
+    #[must_use]
+    pub fn explain(&self) -> Explanation {
+        let mut findings = Vec::new();
+        if self.halted {
+            findings.push(LeaderFinding::Halted.into());
+        }
+        self.role.explain(&self.state, &mut findings);
+        self.state.explain(&mut findings);
+        let (term, leader) = (self.state.term(), self.state.leader());
+        Explanation::new(self.state.id(), self.role.kind(), term, leader, findings)
     }
 
     /// Its role; cheap.

@@ -39,7 +39,8 @@ use crate::types::Timestamp;
 /// [`Node::deadline`] returns when the next [`Input::Tick`] is due. It may change with every step.
 ///
 /// # Status
-/// [`Node::status`] returns a snapshot for operators, metrics and tests. [`Node::role`],
+/// [`Node::status`] returns a snapshot for operators, metrics and tests. [`Node::explain`] states
+/// what the node waits for, and why. [`Node::role`],
 /// [`Node::term`], [`Node::leader`], [`Node::voted_for`], [`Node::commit_index`],
 /// [`Node::applied_index`], [`Node::persisted_index`], [`Node::last_log`] and [`Node::term_at`]
 /// return single values and are cheap.

@@ -1,6 +1,7 @@
 //! Received messages: checked, sorted by term, and passed to the handler of the role.
 
 use crate::event::{Event, RoleCause};
+use crate::explain::VoteRefusal;
 use crate::message::{
     AppendEntries, AppendEntriesResponse, Body, DeclineReason, InstallSnapshot, Message,
     MessageRefusal, PreVote, PreVoteResponse, ReadIndex, ReadIndexResponse, RequestVote,
@@ -22,6 +23,7 @@ pub(super) fn on_message(
     match receive(role, state, message) {
         Ok(next) => next,
         Err(reason) => {
+            state.observe_refused_message(from, reason);
             state.event(Event::MessageRefused { from, kind, reason });
             None
         }
@@ -35,6 +37,7 @@ fn receive(
 ) -> Result<Option<Transition>, MessageRefusal> {
     check(role, state, &message)?;
     let from = message.from;
+    state.observe_message(from);
     let (term, body) = message.rpc.into_parts();
     let mut next = None;
     match body {
@@ -113,6 +116,10 @@ fn on_pre_vote(role: &mut Role, state: &mut NodeState, from: NodeId, term: Term,
         && !state.storage_is_stalled()
         && request.campaign_term > state.term()
         && state.may_vote_for(from, request.last_log);
+    if !granted {
+        let reason = vote_refusal(state, from, request.last_log, protected);
+        state.observe_refused_candidate(from, reason);
+    }
     // A refusal carries this node's term: a sender in an earlier one follows.
     let response = PreVoteResponse { campaign_term: request.campaign_term, granted };
     state.send_when_durable(from, Body::PreVoteResponse(response), DependsOn::HardState);
@@ -148,6 +155,7 @@ fn on_request_vote(
     if term > state.term() {
         if role.protects_leader(state) && !request.leadership_transfer {
             // Neither term nor vote changes: the leader is not disturbed (thesis §4.2.3).
+            state.observe_refused_candidate(from, VoteRefusal::LeaderInContact);
             return None;
         }
         role.follow_later_term(state, term);
@@ -173,10 +181,37 @@ fn on_request_vote(
             // Both voted for themselves in this term.
             Role::Candidate(_) | Role::Leader(_) => {}
         }
+    } else {
+        let reason = vote_refusal(state, from, request.last_log, is_withheld);
+        state.observe_refused_candidate(from, reason);
     }
     let response = Body::RequestVoteResponse(RequestVoteResponse { granted });
     state.send_when_durable(from, response, DependsOn::HardState);
     next
+}
+
+/// Why a vote or pre-vote was refused, for explanations. Nothing is decided by it.
+fn vote_refusal(
+    state: &NodeState,
+    candidate: NodeId,
+    last_log: LogId,
+    is_protected: bool,
+) -> VoteRefusal {
+    let own = state.log().last();
+    let voted_for_another = state.voted_for().filter(|&voted| voted != candidate);
+    if is_protected {
+        VoteRefusal::LeaderInContact
+    } else if last_log < own {
+        VoteRefusal::LogBehind { candidate: last_log, own }
+    } else if !state.may_vote_for(candidate, last_log) {
+        VoteRefusal::NotAdmitted
+    } else if state.storage_is_stalled() {
+        VoteRefusal::DiskStalled
+    } else if let Some(voted) = voted_for_another {
+        VoteRefusal::VotedFor(voted)
+    } else {
+        VoteRefusal::TermNotLater
+    }
 }
 
 fn on_request_vote_response(

@@ -38,6 +38,11 @@ impl CatchUp {
         self.completed
     }
 
+    /// How long the last round took that ended.
+    pub(crate) const fn last_took(&self) -> Option<Duration> {
+        self.last_took
+    }
+
     /// Whether the last round took less than `timeout`, and the one in progress has not taken
     /// longer: as a voter the follower would hold new entries within that time.
     pub(crate) fn is_caught_up(&self, now: Timestamp, timeout: Duration) -> bool {

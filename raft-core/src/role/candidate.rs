@@ -43,6 +43,11 @@ impl PreCandidate {
         self.election_deadline
     }
 
+    /// The pre-votes so far.
+    pub(super) const fn pre_votes(&self) -> &VoteCount {
+        &self.pre_votes
+    }
+
     /// The votes of the current term, if this node was a candidate in it.
     pub(crate) fn votes(&self) -> Option<VoteCount> {
         self.votes.clone()
@@ -140,6 +145,11 @@ impl Candidate {
     /// When a tick is next useful.
     pub(crate) const fn deadline(&self) -> Timestamp {
         self.election_deadline
+    }
+
+    /// The votes so far.
+    pub(super) const fn counted_votes(&self) -> &VoteCount {
+        &self.votes
     }
 
     /// The votes of the current term.

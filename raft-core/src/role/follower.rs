@@ -1,5 +1,7 @@
 //! Following: the log agrees with the leader's, and a missing leader is noticed.
 
+mod insight;
+
 use alloc::vec::Vec;
 
 use super::follower_reads::ForwardedReads;

@@ -42,6 +42,12 @@ impl ForwardedReads {
         self.in_flight.as_ref().map(|batch| batch.deadline)
     }
 
+    /// The number of reads that wait.
+    pub(super) fn count(&self) -> usize {
+        let in_flight = self.in_flight.as_ref().map_or(0, |batch| batch.requests.len());
+        in_flight + self.waiting.len()
+    }
+
     /// Requests the read index for these reads, or refuses them.
     pub(super) fn on_read(
         &mut self,

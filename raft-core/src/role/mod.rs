@@ -4,6 +4,7 @@ mod candidate;
 mod current;
 mod follower;
 mod follower_reads;
+mod insight;
 mod leader;
 mod transition;
 mod votes;

@@ -30,6 +30,11 @@ impl VoteCount {
         self.granted.entry(voter).or_insert(granted);
     }
 
+    /// The response of a voter, if it is known.
+    pub(crate) fn response(&self, voter: NodeId) -> Option<bool> {
+        self.granted.get(&voter).copied()
+    }
+
     /// Whether a quorum granted.
     pub(crate) fn is_granted(&self, membership: &Membership) -> bool {
         membership.is_quorum(|voter| self.granted.get(&voter) == Some(&true))

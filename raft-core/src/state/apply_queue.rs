@@ -181,6 +181,25 @@ impl ApplyQueue {
     }
 }
 
+/// For explanations.
+impl ApplyQueue {
+    /// Whether entries are requested from the store.
+    pub(crate) const fn is_fetching(&self) -> bool {
+        self.pending_fetch.is_some()
+    }
+
+    /// Whether the store did not return the entries that were requested.
+    pub(crate) const fn fetch_has_failed(&self) -> bool {
+        self.fetch_failed
+    }
+
+    /// The number of confirmed reads that wait, and the first index that they wait for.
+    pub(crate) fn waiting_reads(&self) -> Option<(usize, LogIndex)> {
+        let &(first, _) = self.reads.front()?;
+        Some((self.reads.iter().map(|(_, requests)| requests.len()).sum(), first))
+    }
+}
+
 /// Snapshots of the leader.
 impl ApplyQueue {
     /// The last entry of the snapshot to which the state machine is being restored.

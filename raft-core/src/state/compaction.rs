@@ -44,7 +44,6 @@ impl NodeState {
         cause: CompactionCause,
         retained: impl Iterator<Item = Retention>,
     ) {
-        let policy = self.config.compaction;
         let base = self.log.base();
         // A snapshot that is being installed is durable before the state machine has applied it.
         let durable = self.apply.durably_applied().min(self.apply.applied());
@@ -52,10 +51,7 @@ impl NodeState {
             return;
         }
         let mut up_to = match cause {
-            CompactionCause::Policy => {
-                let by_entries = LogIndex(durable.get().saturating_sub(policy.kept_entries_max));
-                by_entries.max(self.log.first_within(durable, policy.kept_bytes_max))
-            }
+            CompactionCause::Policy => self.compaction_target(durable),
             CompactionCause::Requested => durable,
         };
         for Retention { after, bytes_max } in retained {
@@ -81,7 +77,14 @@ impl NodeState {
         self.event(Event::Compacted { base: up_to });
     }
 
-    fn is_worth_compacting(&self, up_to: LogIndex) -> bool {
+    /// The last entry that the policy removes if the entries up to `durable` are durably applied.
+    pub(super) fn compaction_target(&self, durable: LogIndex) -> LogIndex {
+        let policy = self.config.compaction;
+        let by_entries = LogIndex(durable.get().saturating_sub(policy.kept_entries_max));
+        by_entries.max(self.log.first_within(durable, policy.kept_bytes_max))
+    }
+
+    pub(super) fn is_worth_compacting(&self, up_to: LogIndex) -> bool {
         let policy = &self.config.compaction;
         let base = self.log.base().index;
         up_to.distance_from(base) > policy.kept_entries_max / STEP_SHARE

@@ -57,6 +57,11 @@ impl Fetches {
         Some(request)
     }
 
+    /// Whether a fetch for this follower is pending.
+    pub(crate) fn is_pending_for(&self, follower: NodeId) -> bool {
+        self.followers.contains_key(&follower)
+    }
+
     /// The store reported the result of this fetch. Returns the followers that waited for it.
     pub(crate) fn complete(&mut self, id: FetchId) -> Vec<NodeId> {
         let waiting: Vec<NodeId> = self

@@ -10,6 +10,7 @@ mod freshness;
 mod incarnations;
 mod memberships;
 mod node_state;
+mod observations;
 mod outbox;
 mod persists;
 mod snapshots;

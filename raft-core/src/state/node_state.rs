@@ -2,6 +2,7 @@
 
 mod ending_transfer;
 mod local_reads;
+mod insight;
 mod members;
 mod random;
 mod vote_withholding;
@@ -14,6 +15,7 @@ use super::fetches::Fetches;
 use super::freshness::Freshness;
 use super::incarnations::Incarnations;
 use super::memberships::Memberships;
+use super::observations::Observations;
 use super::outbox::{DependsOn, Outbox};
 use super::persists::{CarriesHardState, Persists};
 use super::snapshots::Snapshots;
@@ -51,6 +53,7 @@ pub(crate) struct NodeState {
     transfer: EndingTransfer,
     /// With leases: until when this node neither votes nor campaigns, unless the leader requests it.
     vote_withheld_until: Timestamp,
+    observations: Observations,
     /// The mark that the next persist carries.
     broken: Option<BrokenMark>,
     /// The effects of the current step.
@@ -113,6 +116,7 @@ impl NodeState {
             persists: Persists::default(),
             transfer: EndingTransfer::default(),
             vote_withheld_until,
+            observations: Observations::default(),
             broken: None,
             effects: Vec::new(),
         })
@@ -136,6 +140,7 @@ impl NodeState {
         self.outbox.release(self.term(), self.persists.durable(), &mut self.effects);
         self.restore_after_reset();
         self.dispatch_committed();
+        self.observe_step();
         self.log.shrink(self.config.limits.tail_bytes_max);
         core::mem::swap(&mut self.effects, effects);
     }

@@ -63,6 +63,11 @@ impl Persists {
         }
     }
 
+    /// Whether a persist is outstanding.
+    pub(crate) const fn is_outstanding(&self) -> bool {
+        self.waiting_since.is_some()
+    }
+
     /// How long the disk has made no progress; zero while no persist is outstanding.
     pub(crate) fn waiting(&self, now: Timestamp) -> Duration {
         self.waiting_since.map_or(Duration::ZERO, |since| now.since(since))

@@ -1,5 +1,7 @@
 //! The leader: how replication, commitment and reads act together.
 
+mod insight;
+
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 

@@ -19,7 +19,7 @@ use crate::state::NodeState;
 use crate::types::{LogId, NodeId, RequestId, Timestamp};
 
 /// How many rounds of catching up a promotion waits (thesis §4.2.1).
-const PROMOTION_ROUNDS_MAX: u64 = 10;
+pub(super) const PROMOTION_ROUNDS_MAX: u64 = 10;
 
 /// The change in progress, if a caller waits for it. A change whose caller does not wait here, left
 /// by an earlier leader, is visible in the log alone.
@@ -45,6 +45,16 @@ enum PendingRequest {
 }
 
 impl MembershipChanges {
+    /// The learner whose promotion waits, and the rounds that it had completed when it was requested.
+    pub(super) const fn waiting_promotion(&self) -> Option<(NodeId, u64)> {
+        match &self.pending {
+            Some(PendingRequest::Promotion { node, rounds_before, .. }) => {
+                Some((*node, *rounds_before))
+            }
+            Some(PendingRequest::Appended { .. }) | None => None,
+        }
+    }
+
     /// Begins the change that a caller requests, or refuses it.
     pub(super) fn on_request(
         &mut self,

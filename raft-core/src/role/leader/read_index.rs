@@ -54,6 +54,12 @@ impl ReadQueue {
         self.confirming.is_none() && !self.waiting.is_empty()
     }
 
+    /// The number of reads that are not confirmed, those of other nodes included.
+    pub(super) fn count(&self) -> usize {
+        let confirming = self.confirming.as_ref().map_or(0, |round| round.readers.len());
+        confirming + self.waiting.len()
+    }
+
     /// Begins to confirm every waiting read with this round.
     pub(super) fn begin_round(&mut self, round: Round, state: &NodeState) {
         assert!(self.confirming.is_none(), "one round of reads is in progress at a time");

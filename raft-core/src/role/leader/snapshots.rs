@@ -67,7 +67,10 @@ pub(super) fn on_sent(
 }
 
 /// The entries that this follower needs.
-pub(super) fn retention_for(state: &NodeState, progress: &Progress) -> Option<Retention> {
+pub(in crate::role::leader) fn retention_for(
+    state: &NodeState,
+    progress: &Progress,
+) -> Option<Retention> {
     let policy = state.config().compaction;
     let after = match &progress.mode {
         ReplicationMode::Probe { .. } | ReplicationMode::Replicate { .. } => {

@@ -14,6 +14,7 @@ impl NodeState {
     pub(in crate::state) fn on_membership_in_force(&mut self) {
         let membership = self.memberships.current();
         self.incarnations.on_membership(membership);
+        self.observations.on_membership(membership);
         let (version, membership) = (self.memberships.version(), membership.clone());
         self.event(Event::MembershipInForce { version, membership });
     }
