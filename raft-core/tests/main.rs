@@ -6,6 +6,7 @@ mod compaction;
 mod config;
 mod durability;
 mod elections;
+mod explain;
 mod fetches;
 mod follower_reads;
 mod leases;

@@ -243,6 +243,12 @@ features! {
         "After a crash the node has the old log or the new one, never a mixture.";
     RESTORED_IN_ORDER = "snapshots/restored_in_order", "The state machine is restored in order", "Raft §7",
         "A state machine is restored after the reset of the log is durable, between the entries before and after it.";
+    EXPLANATION = "explanation", "Explanations", "raft_core::Explanation",
+        "A node states what it waits for, and why.";
+    EXPLAINED_LEADER = "explanation/leader", "Why there is no leader", "raft_core::LeaderFinding",
+        "A node without a leader names the voters that it lacks, the votes, and the candidates that it refused.";
+    EXPLAINED_COMMIT = "explanation/commit", "Why nothing commits", "raft_core::CommitFinding",
+        "A leader names the voters that lack the next entry, and what each of them needs.";
 }
 
 #[cfg(test)]

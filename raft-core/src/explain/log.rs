@@ -169,11 +169,13 @@ impl fmt::Display for DiskFinding {
         match self {
             Self::Busy { waiting, stalled_after, persisted_index, last_index } => {
                 write!(f, "the disk of this node has been writing for {}, ", Span(*waiting))?;
-                write!(f, "entry {persisted_index} of {last_index} is durable; ")?;
-                if waiting >= stalled_after {
-                    f.write_str("it is stalled, so that the node neither leads nor campaigns")
+                write!(f, "entry {persisted_index} of {last_index} is durable")?;
+                if *stalled_after == Duration::MAX {
+                    Ok(())
+                } else if waiting >= stalled_after {
+                    f.write_str("; it is stalled, so that the node neither leads nor campaigns")
                 } else {
-                    write!(f, "it counts as stalled after {}", Span(*stalled_after))
+                    write!(f, "; it counts as stalled after {}", Span(*stalled_after))
                 }
             }
         }

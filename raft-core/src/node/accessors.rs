@@ -6,7 +6,7 @@ use super::{Node, Status};
 use crate::event::RoleKind;
 use crate::membership::Membership;
 use crate::explain::{Explanation, LeaderFinding};
-use crate::types::{LogId, LogIndex, NodeId, Term};
+use crate::types::{LogId, LogIndex, NodeId, Term, Timestamp};
 
 impl Node {
     /// A snapshot of the node's state. Costs a few allocations: not for every step.
@@ -16,16 +16,17 @@ impl Node {
     }
 
     /// What the node waits for, and why: a missing leader, entries that are not committed or not
-    /// applied, reads, followers, changes of the membership, compaction. Times are as of the last
-    /// step. Costs allocations: not for every step.
+    /// applied, reads, followers, changes of the membership, compaction. Costs allocations: not for
+    /// every step.
     #[must_use]
-    pub fn explain(&self) -> Explanation {
+    pub fn explain(&self, now: Timestamp) -> Explanation {
+        let now = now.max(self.state.now());
         let mut findings = Vec::new();
         if self.halted {
             findings.push(LeaderFinding::Halted.into());
         }
-        self.role.explain(&self.state, &mut findings);
-        self.state.explain(&mut findings);
+        self.role.explain(&self.state, now, &mut findings);
+        self.state.explain(now, &mut findings);
         let (term, leader) = (self.state.term(), self.state.leader());
         Explanation::new(self.state.id(), self.role.kind(), term, leader, findings)
     }

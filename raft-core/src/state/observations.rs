@@ -6,6 +6,7 @@ use core::time::Duration;
 use crate::explain::VoteRefusal;
 use crate::membership::Membership;
 use crate::message::MessageRefusal;
+use crate::quorum::MEMBERS_MAX;
 use crate::types::{LogIndex, NodeId, Timestamp};
 
 /// Contacts with the members, refusals, and the progress of the state machine.
@@ -48,7 +49,9 @@ impl Observations {
         reason: MessageRefusal,
         now: Timestamp,
     ) {
-        if membership.contains(from) {
+        // A node without a membership cannot know the members.
+        let is_unknown = membership.voters.is_empty() && self.refused_messages.len() < MEMBERS_MAX;
+        if membership.contains(from) || is_unknown {
             self.refused_messages.insert(from, (now, reason));
         }
     }
@@ -63,7 +66,7 @@ impl Observations {
         self.refused_candidate = Some(RefusedCandidate { candidate, reason, at });
     }
 
-    /// Another configuration is in force: other nodes than its members do not matter any more.
+    /// Another configuration is in force. Nodes that are not its members do not matter.
     pub(super) fn on_membership(&mut self, membership: &Membership) {
         self.contacts.retain(|&node, _| membership.contains(node));
         self.refused_messages.retain(|&node, _| membership.contains(node));

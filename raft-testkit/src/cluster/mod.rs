@@ -7,6 +7,7 @@ mod deliver;
 mod disk;
 mod effects;
 mod expect;
+mod explain;
 mod membership_actions;
 mod network_actions;
 mod node_actions;

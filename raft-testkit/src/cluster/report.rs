@@ -19,7 +19,8 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
 
     /// The report of a failure, in at most 40 lines: the violated rule (else `failure`), what it
     /// requires, the two observations that contradict each other, the events that led to them, the
-    /// state of the nodes, and the command that repeats the test.
+    /// state of the nodes, what they wait for if no rule is violated ([`Cluster::explain`]), and the
+    /// command that repeats the test.
     #[must_use]
     pub fn report(&self, failure: &str) -> String {
         let repeat = self.repeat_command();
@@ -33,12 +34,20 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
                 report::Observation { text: &earlier.text, record: record(earlier) },
                 report::Observation { text: &later.text, record: record(later) },
             ];
-            return report::failure_report(header, records, rule.name(), &observations, &repeat);
+            return report::failure_report(
+                header,
+                records,
+                rule.name(),
+                &observations,
+                &[],
+                &repeat,
+            );
         }
         let (heading, details) = failure.split_once('\n').unwrap_or((failure, ""));
         let observations = [report::Observation { text: details, record: None }];
         let shown = if details.is_empty() { &observations[..0] } else { &observations[..] };
-        report::failure_report(header, records, heading, shown, &repeat)
+        let waiting = self.explanation_lines();
+        report::failure_report(header, records, heading, shown, &waiting, &repeat)
     }
 
     fn repeat_command(&self) -> String {

@@ -150,6 +150,7 @@ pub(super) enum Expectation {
     Last { node: u64, index: u64, term: u64 },
     Total { node: u64, total: i64 },
     Converged,
+    Explained { node: u64, text: String },
     Outcome { name: String, outcome: Outcome },
 }
 

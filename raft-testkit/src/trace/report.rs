@@ -14,6 +14,9 @@ pub const LINES_MAX: usize = 40;
 /// The most lines of the observations.
 const OBSERVATION_LINES_MAX: usize = 8;
 
+/// The most lines about what the nodes wait for.
+const WAITING_LINES_MAX: usize = 12;
+
 /// The most nodes in the table.
 const NODES_MAX: usize = 9;
 
@@ -27,20 +30,23 @@ pub struct Observation<'a> {
 }
 
 /// Renders the report: the violated rule or the failed expectation, the observations, the records
-/// that caused them, the states of the nodes at the end, and the command that repeats the run.
+/// that caused them, the states of the nodes at the end, what they wait for (as many of the lines
+/// `waiting` as there is room for), and the command that repeats the run.
 #[must_use]
 pub fn failure_report(
     header: &Header,
     records: &[Record],
     rule: &str,
     observations: &[Observation<'_>],
+    waiting: &[String],
     repeat_command: &str,
 ) -> String {
     let trace = Trace { header: header.clone(), records: records.to_vec() };
     let view = TraceView::new(&trace);
     let mut lines = vec![format!("FAILED: {rule}"), scenario_line(header)];
     lines.extend(observation_lines(observations));
-    let nodes = node_lines(&view);
+    let mut nodes = node_lines(&view);
+    nodes.extend(waiting_lines(waiting));
     let repeat = format!("repeat with: {repeat_command}");
     // Two headings, the last line of the report, and the line for records that are left out.
     let room = LINES_MAX.saturating_sub(lines.len() + nodes.len() + 4);
@@ -127,6 +133,39 @@ fn node_lines(view: &TraceView<'_>) -> Vec<String> {
         lines.push(format!("  and {} more", view.nodes.len() - NODES_MAX));
     }
     lines
+}
+
+fn waiting_lines(waiting: &[String]) -> Vec<String> {
+    if waiting.is_empty() {
+        return Vec::new();
+    }
+    let mut lines = vec!["what the nodes wait for:".to_owned()];
+    let wrapped: Vec<String> = waiting.iter().flat_map(|line| wrap(line)).collect();
+    lines.extend(wrapped.iter().take(WAITING_LINES_MAX).map(|line| format!("  {line}")));
+    let left_out = wrapped.len().saturating_sub(WAITING_LINES_MAX);
+    if left_out > 0 {
+        lines.push(format!("  ... {left_out} more lines"));
+    }
+    lines
+}
+
+/// A line in parts that fit, broken at spaces. The parts after the first are indented.
+fn wrap(line: &str) -> Vec<String> {
+    const INDENT: &str = "      ";
+    let mut parts = Vec::new();
+    let indented = &line[line.len() - line.trim_start().len()..];
+    let mut part = line[..line.len() - line.trim_start().len()].to_owned();
+    for word in indented.split(' ') {
+        if !part.trim().is_empty() && part.len() + word.len() + 1 > WIDTH_MAX - 2 {
+            parts.push(std::mem::replace(&mut part, INDENT.to_owned()));
+        }
+        if !part.trim().is_empty() {
+            part.push(' ');
+        }
+        part.push_str(word);
+    }
+    parts.push(part);
+    parts
 }
 
 fn node_cells(state: &NodeState) -> String {

@@ -7,7 +7,7 @@ use super::hand_written::{TraceBuilder, rewrite};
 
 fn report(trace: &Trace, observations: &[Observation<'_>]) -> String {
     let rule = "election safety: at most one leader a term";
-    failure_report(&trace.header, &trace.records, rule, observations, "cargo test -- it")
+    failure_report(&trace.header, &trace.records, rule, observations, &[], "cargo test -- it")
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::membership::Participation;
 use crate::message::MessageRefusal;
 use crate::quorum::majority_of;
 use crate::state::Retention;
-use crate::types::{LogIndex, NodeId};
+use crate::types::{LogIndex, NodeId, Timestamp};
 
 /// What is recorded.
 impl NodeState {
@@ -43,15 +43,15 @@ impl NodeState {
 /// What is found.
 impl NodeState {
     /// What the node waits for in every role, except for what concerns elections.
-    pub(crate) fn explain(&self, findings: &mut Vec<Finding>) {
-        let refused = self.observations.refused_messages(self.now);
+    pub(crate) fn explain(&self, now: Timestamp, findings: &mut Vec<Finding>) {
+        let refused = self.observations.refused_messages(now);
         findings.extend(refused.map(|(from, reason, ago)| {
             LeaderFinding::MessagesRefused { from, reason, ago }.into()
         }));
         if self.persists.is_outstanding() {
             findings.push(
                 DiskFinding::Busy {
-                    waiting: self.storage_waiting(),
+                    waiting: self.persists.waiting(now),
                     stalled_after: self.config.stall_timeout(),
                     persisted_index: self.log.persisted(),
                     last_index: self.log.last().index,
@@ -59,7 +59,7 @@ impl NodeState {
                 .into(),
             );
         }
-        self.explain_apply(findings);
+        self.explain_apply(now, findings);
         if let Some((reads, read_index)) = self.apply.waiting_reads() {
             let applied_index = self.apply.applied();
             findings.push(ReadFinding::Unapplied { reads, read_index, applied_index }.into());
@@ -67,7 +67,7 @@ impl NodeState {
     }
 
     /// Why this node, which does not lead and knows no leader, has none.
-    pub(crate) fn explain_missing_leader(&self, findings: &mut Vec<Finding>) {
+    pub(crate) fn explain_missing_leader(&self, now: Timestamp, findings: &mut Vec<Finding>) {
         let participation = self.participation();
         if self.membership().voters.is_empty() {
             findings.push(LeaderFinding::NoMembership.into());
@@ -77,16 +77,38 @@ impl NodeState {
             // A voter without a leader sends a message within twice the shortest election timeout.
             let recent = self.config.election_timeout_min.saturating_mul(2);
             self.explain_quorum_contact(findings, recent, |node| {
-                self.observations.since_contact(node, self.now)
+                self.observations.since_contact(node, now)
             });
         }
-        if let Some(refused) = self.observations.refused_candidate() {
-            let (candidate, reason) = (refused.candidate, refused.reason);
-            let ago = self.now.since(refused.at);
-            findings.push(LeaderFinding::CandidateRefused { candidate, reason, ago }.into());
-        }
+        self.explain_refused_candidate(now, findings);
         if let (Some(candidate), false) = (self.voted_for(), self.hard_state_is_durable()) {
             findings.push(LeaderFinding::VoteNotDurable { candidate }.into());
+        }
+    }
+
+    /// The candidate that was refused last.
+    pub(crate) fn explain_refused_candidate(&self, now: Timestamp, findings: &mut Vec<Finding>) {
+        if let Some(refused) = self.observations.refused_candidate() {
+            let (candidate, reason) = (refused.candidate, refused.reason);
+            let ago = now.since(refused.at);
+            findings.push(LeaderFinding::CandidateRefused { candidate, reason, ago }.into());
+        }
+    }
+
+    /// That this node takes no part in elections, for a reason that matters although there is a
+    /// leader: it was removed, never added, or has lost its data.
+    pub(crate) fn explain_participation(&self, findings: &mut Vec<Finding>) {
+        let participation = self.participation();
+        let matters = match participation {
+            Participation::Voter | Participation::Learner => false,
+            Participation::Removed
+            | Participation::NotAMember
+            | Participation::NotAdmitted { .. } => true,
+        };
+        if self.membership().voters.is_empty() {
+            findings.push(LeaderFinding::NoMembership.into());
+        } else if matters {
+            findings.push(LeaderFinding::WithoutVote { participation }.into());
         }
     }
 
@@ -133,29 +155,29 @@ impl NodeState {
         }
     }
 
-    fn explain_apply(&self, findings: &mut Vec<Finding>) {
+    fn explain_apply(&self, now: Timestamp, findings: &mut Vec<Finding>) {
         let (applied_index, commit_index) = (self.apply.applied(), self.commit_index());
         if applied_index < commit_index
-            && let Some(obstacle) = self.apply_obstacle()
+            && let Some(obstacle) = self.apply_obstacle(now)
         {
             findings.push(ApplyFinding::Unapplied { applied_index, commit_index, obstacle }.into());
         }
     }
 
-    fn apply_obstacle(&self) -> Option<ApplyObstacle> {
+    fn apply_obstacle(&self, now: Timestamp) -> Option<ApplyObstacle> {
         let (apply, persisted_index) = (&self.apply, self.log.persisted());
         if self.snapshots.is_resetting() {
             Some(ApplyObstacle::ResetNotDurable)
         } else if let Some(index) = apply.failed() {
             let retry_in = match self.config.apply_failure {
-                ApplyFailurePolicy::Retry => apply.retry_deadline().map(|at| at.since(self.now)),
+                ApplyFailurePolicy::Retry => apply.retry_deadline().map(|at| at.since(now)),
                 ApplyFailurePolicy::Halt => None,
             };
             Some(ApplyObstacle::Failed { index, retry_in })
         } else if let Some(last) = apply.restoring() {
             Some(ApplyObstacle::Restoring { last })
         } else if apply.applied() < apply.dispatched() {
-            let waiting = self.observations.applying_for(self.now);
+            let waiting = self.observations.applying_for(now);
             let dispatched_index = apply.dispatched();
             Some(ApplyObstacle::StateMachine { dispatched_index, waiting })
         } else if apply.is_fetching() {

@@ -55,6 +55,13 @@ pub(super) fn expectation(tokens: &mut Tokens<'_>) -> Result<Expectation, ParseE
             let node = tokens.number("a node")?;
             Expectation::Total { node, total: total(tokens)? }
         }
+        "explain" => {
+            let node = tokens.number("a node")?;
+            if tokens.is_empty() {
+                return Err(tokens.error_at_next("a text is missing", "a part of the explanation"));
+            }
+            Expectation::Explained { node, text: tokens.rest().trim_matches('"').to_owned() }
+        }
         _ if tokens.peek() == Some(":") => {
             let digits = "digits, for example 1";
             let node = first

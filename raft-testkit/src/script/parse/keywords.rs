@@ -107,6 +107,7 @@ pub(super) const EXPECTATIONS: &[&str] = &[
     "commit",
     "converged",
     "durable",
+    "explain",
     "follower",
     "last",
     "leader",

@@ -10,22 +10,22 @@ use crate::progress::{Progress, ReplicationMode, Stage};
 use crate::role::leader::membership_change::PROMOTION_ROUNDS_MAX;
 use crate::role::leader::{commit, snapshots};
 use crate::state::NodeState;
-use crate::types::NodeId;
+use crate::types::{NodeId, Timestamp};
 
 impl Leader {
     /// What the leader, its followers and its callers wait for.
-    pub(crate) fn explain(&self, state: &NodeState, findings: &mut Vec<Finding>) {
+    pub(crate) fn explain(&self, state: &NodeState, now: Timestamp, findings: &mut Vec<Finding>) {
         let recent = state.config().election_timeout_min;
         state.explain_quorum_contact(findings, recent, |node| {
             let progress = self.progress().get(&node)?;
-            Some(state.now().since(progress.last_contact))
+            Some(now.since(progress.last_contact))
         });
         self.explain_commit(state, findings);
         self.explain_reads(state, findings);
         for (&node, progress) in self.progress() {
-            explain_follower(state, findings, node, progress);
+            explain_follower(state, now, findings, node, progress);
         }
-        self.explain_membership(state, findings);
+        self.explain_membership(state, now, findings);
         let followers = self.progress().iter().filter_map(|(&node, progress)| {
             Some((node, snapshots::retention_for(state, progress)?))
         });
@@ -79,18 +79,19 @@ impl Leader {
         findings.push(ReadFinding::Unconfirmed { reads, pending }.into());
     }
 
-    fn explain_membership(&self, state: &NodeState, findings: &mut Vec<Finding>) {
+    fn explain_membership(&self, state: &NodeState, now: Timestamp, findings: &mut Vec<Finding>) {
         let (membership, commit_index) = (state.membership(), state.commit_index());
         if !state.membership_is_committed() || membership.is_joint() {
             let (version, is_joint) = (state.membership_version(), membership.is_joint());
             let finding = MembershipFinding::ChangeInProgress { version, is_joint, commit_index };
             findings.push(finding.into());
         }
+        let round_max = state.config().election_timeout_min;
         for (&node, progress) in self.progress() {
             if progress.departure.is_some() {
                 findings.push(MembershipFinding::RemovalUnknown { node }.into());
             } else if membership.learners.contains(&node)
-                && !self.replication.is_caught_up(state, node)
+                && !progress.catch_up.is_caught_up(now, round_max)
             {
                 findings.push(
                     MembershipFinding::LearnerLags {
@@ -99,7 +100,7 @@ impl Leader {
                         last_index: state.log().last().index,
                         rounds: progress.catch_up.completed(),
                         last_round: progress.catch_up.last_took(),
-                        round_max: state.config().election_timeout_min,
+                        round_max,
                     }
                     .into(),
                 );
@@ -116,6 +117,7 @@ impl Leader {
 /// What a follower needs to hold the whole log, if it does not.
 fn explain_follower(
     state: &NodeState,
+    now: Timestamp,
     findings: &mut Vec<Finding>,
     node: NodeId,
     progress: &Progress,
@@ -123,15 +125,20 @@ fn explain_follower(
     if progress.acknowledgement_fell {
         findings.push(FollowerFinding::LostEntries { node }.into());
     }
-    if let Some(need) = follower_need(state, node, progress) {
+    if let Some(need) = follower_need(state, now, node, progress) {
         let (match_index, last_index) = (progress.match_index, state.log().last().index);
         findings.push(FollowerFinding::Behind { node, match_index, last_index, need }.into());
     }
 }
 
-fn follower_need(state: &NodeState, node: NodeId, progress: &Progress) -> Option<FollowerNeed> {
+fn follower_need(
+    state: &NodeState,
+    now: Timestamp,
+    node: NodeId,
+    progress: &Progress,
+) -> Option<FollowerNeed> {
     let last = state.log().last().index;
-    let since_contact = state.now().since(progress.last_contact);
+    let since_contact = now.since(progress.last_contact);
     if since_contact > state.config().election_timeout_min {
         return Some(FollowerNeed::Unreachable { since_contact });
     }
@@ -142,7 +149,7 @@ fn follower_need(state: &NodeState, node: NodeId, progress: &Progress) -> Option
                 Stage::Sending { last } => FollowerNeed::SnapshotSending { last },
                 Stage::Installing { last, .. } => FollowerNeed::SnapshotInstalling { last },
                 Stage::Failed { retry_at } => {
-                    FollowerNeed::SnapshotFailed { retry_in: retry_at.since(state.now()) }
+                    FollowerNeed::SnapshotFailed { retry_in: retry_at.since(now) }
                 }
             });
         }
