@@ -44,8 +44,8 @@ impl ForwardedReads {
 
     /// The number of reads that wait.
     pub(super) fn count(&self) -> usize {
-        let in_flight = self.in_flight.as_ref().map_or(0, |batch| batch.requests.len());
-        in_flight + self.waiting.len()
+        let count = |reads: &Waiting| reads.linearizable.len() + reads.local.len();
+        self.in_flight.as_ref().map_or(0, |batch| count(&batch.reads)) + count(&self.waiting)
     }
 
     /// Requests the read index for these reads, or refuses them.

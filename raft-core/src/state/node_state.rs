@@ -1,8 +1,8 @@
 //! The parts of a node that outlast its roles, and how they act together.
 
 mod ending_transfer;
-mod local_reads;
 mod insight;
+mod local_reads;
 mod members;
 mod random;
 mod vote_withholding;

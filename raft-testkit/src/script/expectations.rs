@@ -20,6 +20,7 @@ impl Expectation {
     ) -> Result<(), String> {
         match self {
             Self::Converged => cluster.expect_converged(),
+            Self::Explained { node, text } => cluster.expect_explained(*node, text),
             Self::NoLeader => cluster.expect_no_leader(),
             Self::Members { node, members } => cluster.expect_members(*node, members),
             Self::Commit { node, index } => cluster.expect_commit(*node, *index),
