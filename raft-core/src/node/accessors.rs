@@ -4,8 +4,8 @@ use alloc::vec::Vec;
 
 use super::{Node, Status};
 use crate::event::RoleKind;
-use crate::membership::Membership;
 use crate::explain::{Explanation, LeaderFinding};
+use crate::membership::Membership;
 use crate::types::{LogId, LogIndex, NodeId, Term, Timestamp};
 
 impl Node {
