@@ -24,8 +24,8 @@ mod node;
 pub mod space;
 
 pub use node::{
-    BoxError, CapturedState, DURATION_BUCKETS, DurationHistogram, Leadership, Node, NodeBuilder,
-    NodeCounters, NodeHandle, NodeStatus, ProposeError, QueueDepths, QueueLimits, ReadError,
-    RestoreError, SnapshotOptions, SnapshotRequestError, StartError, StopReason, TooLittleSpace,
-    TransferError,
+    BoxError, CapturedState, DURATION_BUCKETS, DurationHistogram, EventStream, HostFinding,
+    HostInsight, Leadership, Node, NodeBuilder, NodeCounters, NodeExplanation, NodeHandle,
+    NodeStatus, ProposeError, QueueDepths, QueueLimits, ReadError, RestoreError, SnapshotOptions,
+    SnapshotRequestError, StartError, StopReason, StreamedEvent, TooLittleSpace, TransferError,
 };

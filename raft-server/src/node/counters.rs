@@ -1,6 +1,7 @@
 //! Counters of what a node has done.
 
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::count::Count;
 use super::histogram::{DurationHistogram, DurationRecorder};
@@ -55,6 +56,15 @@ pub struct NodeCounters {
     pub storage_stalls: u64,
 }
 
+/// A write of the log.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LogWrite {
+    pub(super) began: Instant,
+    pub(super) changes: u64,
+    /// The weight of the entries.
+    pub(super) bytes: u64,
+}
+
 /// The counters while the node runs.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
@@ -79,11 +89,23 @@ pub(super) struct Counters {
     pub(super) snapshots_sent: Count,
     pub(super) snapshots_received: Count,
     pub(super) snapshots_restored: Count,
+    /// The write of the log that is in progress; no part of [`NodeCounters`].
+    pub(super) log_write: Mutex<Option<LogWrite>>,
     /// The number of pending requests: it may fall, and is no part of [`NodeCounters`].
     pub(super) pending: Count,
 }
 
 impl Counters {
+    /// A write of the log begins, or has ended.
+    pub(super) fn set_log_write(&self, write: Option<LogWrite>) {
+        *self.log_write.lock().unwrap_or_else(PoisonError::into_inner) = write;
+    }
+
+    /// The write of the log that is in progress.
+    pub(super) fn log_write(&self) -> Option<LogWrite> {
+        *self.log_write.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn values(&self) -> NodeCounters {
         let persist_time = self.persist_time.values();
         NodeCounters {

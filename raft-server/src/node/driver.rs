@@ -85,7 +85,7 @@ impl Driver {
             transport,
             threads,
             snapshots: SnapshotDispatch::new(shared.snapshots.clone(), Arc::clone(&shared.mailbox)),
-            events: EventLog::new(Arc::clone(&counters)),
+            events: EventLog::new(Arc::clone(&counters), shared.events.publisher()),
             counters,
             halt: None,
             drain_time_max,
@@ -293,7 +293,7 @@ impl Driver {
         }
         self.snapshots.finish_cycle();
         if !arrivals.status_requests.is_empty() {
-            self.shared.status.send_replace(PublishedStatus::of(&self.core));
+            self.shared.status.send_replace(PublishedStatus::of(&self.core, self.now));
         }
         for waiting in arrivals.status_requests.drain(..).chain(self.taken_commands.drain(..)) {
             let _ = waiting.send(());
@@ -353,7 +353,8 @@ impl Driver {
 
     fn publish_last_status(&self) {
         // A core that has panicked in a step may panic again.
-        let status = panic::catch_unwind(AssertUnwindSafe(|| PublishedStatus::of(&self.core)));
+        let status =
+            panic::catch_unwind(AssertUnwindSafe(|| PublishedStatus::of(&self.core, self.now)));
         if let Ok(status) = status {
             self.shared.status.send_replace(status);
         }

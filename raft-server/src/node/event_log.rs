@@ -7,22 +7,25 @@ use raft_core::{Event, LogIndex, Membership, NodeId, RoleCause};
 use tokio::time::Instant;
 
 use super::counters::Counters;
+use super::event_stream::EventPublisher;
 use super::log_limit::LogLimit;
 
-/// Logs and counts the events of the core. Events that a peer or a failing state machine can cause
+/// Publishes, logs and counts the events of the core. Events that a peer or a failing state machine can cause
 /// at any rate have a limit on their lines.
 #[derive(Debug)]
 pub(super) struct EventLog {
     counters: Arc<Counters>,
+    publisher: EventPublisher,
     refused_messages: LogLimit,
     apply_failures: LogLimit,
     apply_retries: LogLimit,
 }
 
 impl EventLog {
-    pub(super) fn new(counters: Arc<Counters>) -> Self {
+    pub(super) fn new(counters: Arc<Counters>, publisher: EventPublisher) -> Self {
         Self {
             counters,
+            publisher,
             refused_messages: LogLimit::default(),
             apply_failures: LogLimit::default(),
             apply_retries: LogLimit::default(),
@@ -30,6 +33,7 @@ impl EventLog {
     }
 
     pub(super) fn record(&mut self, event: Event) {
+        self.publisher.publish(&event);
         match event {
             Event::RoleChanged { role, term, cause } => {
                 if cause == RoleCause::StorageStalled {

@@ -1,5 +1,7 @@
 //! The caller's side of a running node.
 
+mod insight;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;

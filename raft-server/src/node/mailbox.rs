@@ -221,6 +221,11 @@ impl Mailbox {
         mem::take(&mut state.arrivals)
     }
 
+    /// The bounds of the queues.
+    pub(super) const fn limits(&self) -> QueueLimits {
+        self.limits
+    }
+
     /// The number of messages, proposals and reads in the mailbox.
     pub(super) fn depths(&self) -> (usize, usize, usize) {
         let state = self.state();

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use raft_core::ports::{LogStore, StoreError};
-use raft_core::{LogId, Persist};
+use raft_core::{Entry, LogId, Persist};
 
-use super::counters::Counters;
+use super::counters::{Counters, LogWrite};
 use super::error::StopReason;
 use super::mailbox::Mailbox;
 use super::work_queue::WorkQueue;
@@ -59,7 +59,12 @@ impl Persister {
     ) -> Result<(), StoreError> {
         if let Some(durable) = persists.last().map(|persist| persist.id) {
             let started = Instant::now();
+            let entries = persists.iter().flat_map(|persist| &persist.entries);
+            let bytes = entries.map(Entry::weight_bytes).sum();
+            let changes = persists.len() as u64;
+            self.counters.set_log_write(Some(LogWrite { began: started, changes, bytes }));
             self.store.persist(persists)?;
+            self.counters.set_log_write(None);
             self.counters.persist_time.record(started.elapsed());
             self.counters.persists.add(persists.len() as u64);
             self.mailbox.post(|arrivals| arrivals.persisted = Some(durable));

@@ -6,24 +6,31 @@
 //! before the request. Without requests the status costs nothing, however short the cycles are, and
 //! a status is as recent as one that was read from the core itself.
 
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use raft_core::{Explanation, Timestamp};
 use tokio::sync::watch;
 
 use super::counters::Counters;
 use super::error::StopReason;
+use super::event_stream::EventSource;
+use super::explanation::HostInsight;
 use super::mailbox::Mailbox;
 use super::snapshots::Snapshots;
 use super::status::Leadership;
 
 /// What a node's handles and its driver share.
-#[derive(Debug)]
 pub(super) struct Shared {
     pub(super) mailbox: Arc<Mailbox>,
     pub(super) counters: Arc<Counters>,
     /// `None` in a node without a snapshot store.
     pub(super) snapshots: Option<Arc<Snapshots>>,
+    /// The streams of the events of the core.
+    pub(super) events: EventSource,
+    /// What explains more than the core knows.
+    pub(super) insights: Mutex<Vec<Arc<dyn HostInsight>>>,
     /// As of the end of the driver's last cycle.
     pub(super) leadership: watch::Sender<Leadership>,
     /// The last status that the driver has published.
@@ -36,6 +43,7 @@ pub(super) struct Shared {
 #[derive(Clone, Debug)]
 pub(super) struct PublishedStatus {
     pub(super) raft: raft_core::Status,
+    pub(super) explanation: Explanation,
     pub(super) at: Instant,
 }
 
@@ -60,16 +68,27 @@ impl Shared {
             mailbox,
             counters,
             snapshots,
+            events: EventSource::default(),
+            insights: Mutex::default(),
             leadership: watch::Sender::new(Leadership::of(core)),
-            status: watch::Sender::new(PublishedStatus::of(core)),
+            status: watch::Sender::new(PublishedStatus::of(core, Timestamp(0))),
             stopped: watch::Sender::new(None),
         }
     }
 }
 
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("leadership", &*self.leadership.borrow())
+            .finish_non_exhaustive()
+    }
+}
+
 impl PublishedStatus {
-    pub(super) fn of(core: &raft_core::Node) -> Self {
-        Self { raft: core.status(), at: Instant::now() }
+    /// The state at the core's time `now`.
+    pub(super) fn of(core: &raft_core::Node, now: Timestamp) -> Self {
+        Self { raft: core.status(), explanation: core.explain(now), at: Instant::now() }
     }
 }
 

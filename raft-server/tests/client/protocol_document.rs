@@ -7,9 +7,9 @@ use bytes::Bytes;
 use raft_core::{ClusterId, LogId, LogIndex, NodeId, Term};
 use raft_server::kv::client_api::ClientApiConfig;
 use raft_server::kv::protocol::{
-    ClientHello, Consistency, FRAME_BYTES_MAX, FollowerReport, LeaderHint, MemberReport,
-    PROTOCOL_VERSION, REQUEST_BYTES_MAX, Refusal, Request, RequestBody, Response, ResponseBody,
-    Role, ServerHello, StatusReport, read_extensible, read_message,
+    ClientHello, Consistency, ExplanationReport, FRAME_BYTES_MAX, FindingReport, FollowerReport,
+    LeaderHint, MemberReport, PROTOCOL_VERSION, REQUEST_BYTES_MAX, Refusal, Request, RequestBody,
+    Response, ResponseBody, Role, ServerHello, StatusReport, read_extensible, read_message,
 };
 use raft_server::kv::state_machine::{
     Command, Compare, DeleteRange, Deleted, Expected, HashResult, KeyRange, KeyValue, Limits, Op,
@@ -97,6 +97,7 @@ fn requests() -> Vec<RequestBody> {
         .chain(ranges.map(|(request, consistency)| RequestBody::Range { request, consistency }))
         .chain([RequestBody::Status, RequestBody::Members, RequestBody::Ping])
         .chain([None, Some(NodeId(2))].map(|to| RequestBody::Transfer { to }))
+        .chain([RequestBody::Explain])
         .collect()
 }
 
@@ -153,6 +154,17 @@ fn status() -> StatusReport {
     }
 }
 
+fn explanation() -> ExplanationReport {
+    let (topic, text) = ("leader".to_owned(), "nothing".to_owned());
+    ExplanationReport {
+        node: NodeId(1),
+        role: Role::Candidate,
+        term: Term(3),
+        leader: None,
+        findings: vec![FindingReport { topic, text }],
+    }
+}
+
 /// Every kind of response.
 fn responses() -> Vec<ResponseBody> {
     let hint = || LeaderHint { node: NodeId(2), address: Some("host:7002".to_owned()) };
@@ -196,6 +208,7 @@ fn responses() -> Vec<ResponseBody> {
             ResponseBody::Unknown { leader: Some(hint()) },
             ResponseBody::Failed { reason: "disk".to_owned() },
             ResponseBody::Transferred { leader: NodeId(2) },
+            ResponseBody::Explanation(Box::new(explanation())),
         ])
         .collect()
 }

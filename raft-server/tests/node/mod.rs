@@ -2,6 +2,7 @@
 
 mod cluster;
 mod disk;
+mod explain;
 mod failures;
 mod lifecycle;
 mod machine;

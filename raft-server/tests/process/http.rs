@@ -64,6 +64,10 @@ fn pages_distinguish_a_ready_node_from_one_without_a_leader() {
     ] {
         assert!(metrics.contains(line), "`{line}` is not in {metrics}");
     }
+    let explained = get(&cluster, "/explain");
+    assert!(explained.contains("\r\n\r\nnode 1: "), "{explained}");
+    let explained = get(&cluster, "/v1/explain");
+    assert!(explained.contains("{\"raft\":{\"node\":1,\"role\":"), "{explained}");
     let status = get(&cluster, "/v1/status");
     let body = status.split("\r\n\r\n").nth(1).unwrap();
     let body: serde_json::Value = serde_json::from_str(body).unwrap();
@@ -78,6 +82,9 @@ fn pages_distinguish_a_ready_node_from_one_without_a_leader() {
     let not_ready = get(&cluster, "/readyz");
     assert!(not_ready.starts_with("HTTP/1.1 503"), "{not_ready}");
     assert!(not_ready.contains("no leader is known"), "{not_ready}");
+    let explained = get(&cluster, "/explain");
+    assert!(explained.contains("2 of 3 voters are needed, contact with 1 only"), "{explained}");
+    assert!(explained.contains("\n  peers: no connection to node 2: "), "{explained}");
 }
 
 #[test]

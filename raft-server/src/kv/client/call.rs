@@ -200,6 +200,7 @@ impl Caller {
             | ResponseBody::Status(_)
             | ResponseBody::Members(_)
             | ResponseBody::Transferred { .. }
+            | ResponseBody::Explanation(_)
             | ResponseBody::Pong => {
                 match target {
                     Target::Leader => self.nodes.responded_as_leader(node),

@@ -11,7 +11,9 @@ use super::error::Error;
 use super::outputs::{mismatch, output, unexpected};
 use super::progress::RetrySafety;
 use super::session;
-use crate::kv::protocol::{Consistency, MemberReport, RequestBody, ResponseBody, StatusReport};
+use crate::kv::protocol::{
+    Consistency, ExplanationReport, MemberReport, RequestBody, ResponseBody, StatusReport,
+};
 use crate::kv::state_machine::{
     Command, DeleteRange, Deleted, KeyRange, KeyValue, Op, Outcome, Output, Put, QueryResult,
     QueryResultBody, RangeRequest, RangeResult, Revision, Txn, TxnResult,
@@ -149,6 +151,16 @@ impl Client {
     pub async fn status_of(&self, endpoint: &str) -> Result<StatusReport, Error> {
         let response = self.caller.call_at(endpoint, RequestBody::Status).await?;
         let ResponseBody::Status(report) = response else { return Err(unexpected(&response)) };
+        Ok(*report)
+    }
+
+    /// What the node at one of the endpoints waits for, and why.
+    ///
+    /// # Errors
+    /// When it does not respond in time.
+    pub async fn explain(&self, endpoint: &str) -> Result<ExplanationReport, Error> {
+        let response = self.caller.call_at(endpoint, RequestBody::Explain).await?;
+        let ResponseBody::Explanation(report) = response else { return Err(unexpected(&response)) };
         Ok(*report)
     }
 

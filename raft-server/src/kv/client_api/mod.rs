@@ -10,6 +10,7 @@ mod connection;
 mod context;
 mod disk_reads;
 mod error;
+mod explain;
 mod listener;
 mod monitor;
 mod pings;

@@ -74,7 +74,8 @@ pub(super) fn response_bytes(response: &ResponseBody) -> u64 {
         | ResponseBody::Refused(_)
         | ResponseBody::Unknown { .. }
         | ResponseBody::Failed { .. }
-        | ResponseBody::Transferred { .. } => 0,
+        | ResponseBody::Transferred { .. }
+        | ResponseBody::Explanation(_) => 0,
     }
 }
 

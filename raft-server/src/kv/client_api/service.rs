@@ -9,6 +9,7 @@ use raft_core::{ClusterId, NodeId, RoleKind};
 use super::budget::{Charge, ConnectionBudget};
 use super::config::{ClientApiConfig, MemberAddresses};
 use super::disk_reads::{DiskReads, unreadable};
+use super::explain::explain;
 use super::response_size::{output_bytes_max, range_bytes_max, response_bytes};
 use crate::kv::protocol::{
     Consistency, FollowerReport, LeaderHint, MemberReport, Refusal, RequestBody, ResponseBody,
@@ -86,6 +87,9 @@ impl Service {
             RequestBody::Members => (ResponseBody::Members(self.members().await), None),
             RequestBody::Ping => (ResponseBody::Pong, None),
             RequestBody::Transfer { to } => (self.transfer(to).await, None),
+            RequestBody::Explain => {
+                (ResponseBody::Explanation(Box::new(explain(&self.node).await)), None)
+            }
         }
     }
 

@@ -41,6 +41,8 @@ pub enum RequestBody {
         /// The voter that is to lead; `None` for one that the leader chooses.
         to: Option<NodeId>,
     },
+    /// Requests what the node waits for, and why.
+    Explain,
 }
 
 /// How fresh the result of a read must be.
@@ -93,6 +95,8 @@ pub enum ResponseBody {
         /// The leader.
         leader: NodeId,
     },
+    /// What the node waits for.
+    Explanation(Box<ExplanationReport>),
 }
 
 /// The probable leader.
@@ -184,6 +188,30 @@ pub struct StatusReport {
     pub problem: Option<String>,
     /// The free space of its disk, if it monitors that.
     pub space: Option<SpaceReport>,
+}
+
+/// What a node waits for, and why.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ExplanationReport {
+    /// The node.
+    pub node: NodeId,
+    /// Its role.
+    pub role: Role,
+    /// Its term.
+    pub term: Term,
+    /// The leader of that term, if the node knows it.
+    pub leader: Option<NodeId>,
+    /// What it waits for; empty if it waits for nothing.
+    pub findings: Vec<FindingReport>,
+}
+
+/// One thing that a node waits for.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct FindingReport {
+    /// What it is about: one word, such as `leader`, `commit` or `disk`.
+    pub topic: String,
+    /// What it is, with the numbers that show why.
+    pub text: String,
 }
 
 /// The role of a node.

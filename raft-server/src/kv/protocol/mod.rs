@@ -22,6 +22,6 @@ pub use hello::{
     ClientHello, HelloMismatch, PROTOCOL_VERSION, SUPPORTED_VERSIONS, ServerHello, negotiate,
 };
 pub use message::{
-    Consistency, FollowerReport, LeaderHint, MemberReport, Refusal, Request, RequestBody, Response,
-    ResponseBody, Role, StatusReport,
+    Consistency, ExplanationReport, FindingReport, FollowerReport, LeaderHint, MemberReport,
+    Refusal, Request, RequestBody, Response, ResponseBody, Role, StatusReport,
 };

@@ -22,17 +22,19 @@ pub(super) fn router(started: StartedNode) -> Router {
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics_page))
         .route("/v1/status", get(status_page))
+        .route("/explain", get(explain_page))
+        .route("/v1/explain", get(explain_json))
         .fallback(|| async {
             (
                 StatusCode::NOT_FOUND,
-                "no such page; the pages are /livez /readyz /metrics /v1/status\n",
+                "no such page; the pages are /livez /readyz /metrics /explain /v1/status /v1/explain\n",
             )
         })
         .with_state(started)
 }
 
 async fn index() -> &'static str {
-    "raft-server\n/livez\n/readyz\n/metrics\n/v1/status\n"
+    "raft-server\n/livez\n/readyz\n/metrics\n/explain\n/v1/status\n/v1/explain\n"
 }
 
 /// A node that recovers its data is live.
@@ -68,6 +70,20 @@ async fn metrics_page(State(started): State<StartedNode>) -> Response {
 async fn status_page(State(started): State<StartedNode>) -> Response {
     match started.get() {
         Some(watched) => Json(status::view(watched).await).into_response(),
+        None => verdict_response(Err(STARTING.to_owned())),
+    }
+}
+
+async fn explain_page(State(started): State<StartedNode>) -> Response {
+    match started.get() {
+        Some(watched) => format!("{}\n", watched.node.explain().await).into_response(),
+        None => verdict_response(Err(STARTING.to_owned())),
+    }
+}
+
+async fn explain_json(State(started): State<StartedNode>) -> Response {
+    match started.get() {
+        Some(watched) => Json(watched.node.explain().await).into_response(),
         None => verdict_response(Err(STARTING.to_owned())),
     }
 }

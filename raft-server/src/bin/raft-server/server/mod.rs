@@ -2,6 +2,7 @@
 
 mod failure;
 mod member_list;
+mod insights;
 mod open;
 mod recovered_log;
 mod run;

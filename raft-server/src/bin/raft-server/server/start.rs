@@ -14,7 +14,7 @@ use raft_transport_quic::{QuicConfig, QuicTransport};
 use super::failure::{client_api_failure, start_failure};
 use super::open::Opened;
 use super::run::{Http, Server};
-use super::snapshots;
+use super::{insights, snapshots};
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::http::{About, HttpPort, Watched};
@@ -74,6 +74,7 @@ async fn bring_up(
     let reader = opened.store.reader();
     let (node, transport) = start_node(config, opened, &tls).await?;
     let space = space_monitor(config);
+    insights::add(&node, &transport, &space);
     let api = client_api(config, tls.clone(), Arc::clone(&space));
     let clients = match ClientApi::start(api, node.clone(), reader) {
         Ok(clients) => clients,

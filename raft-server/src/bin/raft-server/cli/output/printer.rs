@@ -4,14 +4,14 @@ use std::io;
 
 use clap::ValueEnum;
 use raft_core::NodeId;
-use raft_server::kv::protocol::{MemberReport, StatusReport};
+use raft_server::kv::protocol::{ExplanationReport, MemberReport, StatusReport};
 use raft_server::kv::state_machine::{
     Deleted, KeyValue, Projection, RangeResult, Revision, TxnOpResult, TxnResult,
 };
 use serde_json::{Value, json};
 
 use super::stdout::write;
-use super::{json as values, text};
+use super::{explanation, json as values, text};
 
 /// The format of results.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
@@ -138,6 +138,17 @@ impl Printer {
                     };
                 line(&Value::Array(reports.iter().map(value).collect()))
             }
+        })
+    }
+
+    /// Prints what each endpoint waits for, whether it responds or not.
+    pub(crate) fn explanations(
+        self,
+        reports: &[(String, Result<ExplanationReport, String>)],
+    ) -> io::Result<()> {
+        write(&match self.format {
+            Format::Table | Format::Raw => explanation::text(reports).into_bytes(),
+            Format::Json => line(&explanation::json(reports)),
         })
     }
 

@@ -3,6 +3,7 @@
 mod cluster;
 mod cluster_args;
 mod connection;
+mod explain;
 mod keys;
 mod outcome;
 mod stdin;

@@ -6,7 +6,7 @@ use clap::Subcommand;
 
 use super::cluster_args::ClusterArgs;
 use super::outcome::{EXIT_CODES, Ended, VerbError};
-use super::{cluster, keys, txn};
+use super::{cluster, explain, keys, txn};
 
 /// A command that sends requests to a cluster.
 #[derive(Subcommand, Debug)]
@@ -32,6 +32,9 @@ pub(crate) enum Verb {
     /// Show the status of each node
     #[command(after_help = EXIT_CODES)]
     Status(ClusterArgs),
+    /// Show what each node waits for, and why: no leader, no commit, slow followers
+    #[command(after_help = EXIT_CODES)]
+    Explain(ClusterArgs),
     /// List the members of the cluster
     #[command(after_help = EXIT_CODES)]
     Members(ClusterArgs),
@@ -65,6 +68,7 @@ impl Verb {
             Self::Txn(args) => txn::run(args).await,
             Self::Compact(args) => cluster::compact(args).await,
             Self::Status(args) => cluster::status(args).await,
+            Self::Explain(args) => explain::run(args).await,
             Self::Members(args) => cluster::members(args).await,
             Self::Transfer(args) => cluster::transfer(args).await,
         }
