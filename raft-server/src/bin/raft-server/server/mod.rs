@@ -1,8 +1,8 @@
 //! A whole node of the key-value server: its data on disk, its ports, its start and its shutdown.
 
 mod failure;
-mod member_list;
 mod insights;
+mod member_list;
 mod open;
 mod recovered_log;
 mod run;
