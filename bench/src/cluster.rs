@@ -51,6 +51,7 @@ pub struct Setup {
 struct Node {
     config: PathBuf,
     log: PathBuf,
+    listen_peer: SocketAddr,
     client_address: String,
     process: Option<Child>,
 }
@@ -111,6 +112,7 @@ impl Cluster {
             nodes.push(Node {
                 config,
                 log: dir.join(format!("node{id}.log")),
+                listen_peer: own.listen_peer,
                 client_address: own.client.to_string(),
                 process: None,
             });
@@ -161,10 +163,29 @@ impl Cluster {
         &self.tls
     }
 
-    /// The proxy in front of a node of a proxied cluster.
+    /// Cuts the traffic between a node of a proxied cluster and the others, or ends the cut.
+    pub fn cut(&self, place: usize, is_cut: bool) {
+        for (at, proxy) in self.proxies.iter().enumerate() {
+            if at == place {
+                proxy.cut_all(is_cut);
+            } else {
+                proxy.cut(self.nodes[place].listen_peer, is_cut);
+            }
+        }
+    }
+
+    /// The bytes that the proxies have forwarded between a node and the others, whichever of them
+    /// dialled.
     #[must_use]
-    pub fn proxy(&self, place: usize) -> Option<&Proxy> {
-        self.proxies.get(place)
+    pub fn forwarded_bytes(&self, place: usize) -> u64 {
+        let bytes = self.proxies.iter().enumerate().map(|(at, proxy)| {
+            if at == place {
+                proxy.forwarded_bytes()
+            } else {
+                proxy.forwarded_bytes_of(self.nodes[place].listen_peer)
+            }
+        });
+        bytes.sum()
     }
 
     /// The status of a node.

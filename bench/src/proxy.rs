@@ -1,10 +1,9 @@
-//! A UDP proxy in front of a node, whose traffic can be cut.
+//! UDP proxies in front of nodes, whose traffic can be cut.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context;
 use tokio::net::UdpSocket;
@@ -13,13 +12,31 @@ use tokio::task::JoinSet;
 /// The largest UDP datagram.
 const DATAGRAM_BYTES_MAX: usize = 65_507;
 
-/// Forwards datagrams between the other nodes and one node. The node sees each of them at an address
-/// of its own, so that its responses find their way back.
+/// Forwards datagrams between the other nodes and one node, which sees each of them at an address of
+/// its own, so that its responses find their way back.
 #[derive(Debug)]
 pub struct Proxy {
-    is_cut: Arc<AtomicBool>,
-    forwarded: Arc<AtomicU64>,
+    traffic: Arc<Mutex<Traffic>>,
     _tasks: JoinSet<()>,
+}
+
+/// What a proxy forwards, by the address of the other node.
+#[derive(Debug, Default)]
+struct Traffic {
+    cuts_all: bool,
+    cut: BTreeSet<SocketAddr>,
+    forwarded_bytes: BTreeMap<SocketAddr, u64>,
+}
+
+impl Traffic {
+    /// Whether a datagram between the node and this one is forwarded. If so, its bytes count.
+    fn permits(&mut self, other: SocketAddr, bytes: usize) -> bool {
+        let permits = !self.cuts_all && !self.cut.contains(&other);
+        if permits {
+            *self.forwarded_bytes.entry(other).or_default() += bytes as u64;
+        }
+        permits
+    }
 }
 
 impl Proxy {
@@ -31,62 +48,72 @@ impl Proxy {
         let socket = UdpSocket::bind(listen)
             .await
             .with_context(|| format!("a proxy cannot listen at {listen}"))?;
-        let is_cut = Arc::new(AtomicBool::new(false));
-        let forwarded = Arc::new(AtomicU64::new(0));
-        let forwarder = Forwarder {
-            socket: Arc::new(socket),
-            node,
-            is_cut: Arc::clone(&is_cut),
-            forwarded: Arc::clone(&forwarded),
-        };
+        let traffic = Arc::default();
+        let forwarder = Forwarder { socket: Arc::new(socket), node, traffic: Arc::clone(&traffic) };
         let mut tasks = JoinSet::new();
         tasks.spawn(forwarder.run());
-        Ok(Self { is_cut, forwarded, _tasks: tasks })
+        Ok(Self { traffic, _tasks: tasks })
     }
 
-    /// While the traffic is cut, every datagram is lost, in both directions.
-    pub fn cut(&self, is_cut: bool) {
-        self.is_cut.store(is_cut, Ordering::Relaxed);
+    /// While the traffic is cut, every datagram from and to the node is lost.
+    pub fn cut_all(&self, is_cut: bool) {
+        self.traffic().cuts_all = is_cut;
     }
 
-    /// The bytes that were forwarded, in both directions.
+    /// While the traffic with another node is cut, every datagram between the two is lost.
+    pub fn cut(&self, other: SocketAddr, is_cut: bool) {
+        if is_cut {
+            self.traffic().cut.insert(other);
+        } else {
+            self.traffic().cut.remove(&other);
+        }
+    }
+
+    /// The bytes that were forwarded between the node and all others.
     #[must_use]
     pub fn forwarded_bytes(&self) -> u64 {
-        self.forwarded.load(Ordering::Relaxed)
+        self.traffic().forwarded_bytes.values().sum()
+    }
+
+    /// The bytes that were forwarded between the node and this one.
+    #[must_use]
+    pub fn forwarded_bytes_of(&self, other: SocketAddr) -> u64 {
+        self.traffic().forwarded_bytes.get(&other).copied().unwrap_or_default()
+    }
+
+    fn traffic(&self) -> MutexGuard<'_, Traffic> {
+        self.traffic.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 struct Forwarder {
     socket: Arc<UdpSocket>,
     node: SocketAddr,
-    is_cut: Arc<AtomicBool>,
-    forwarded: Arc<AtomicU64>,
+    traffic: Arc<Mutex<Traffic>>,
 }
 
 impl Forwarder {
     /// Forwards what the other nodes send, until the proxy is dropped.
     async fn run(self) {
         let mut returns = JoinSet::new();
-        let mut by_source = BTreeMap::<SocketAddr, Arc<UdpSocket>>::new();
+        let mut sockets = BTreeMap::<SocketAddr, Arc<UdpSocket>>::new();
         let mut datagram = vec![0; DATAGRAM_BYTES_MAX];
         loop {
-            let Ok((length, source)) = self.socket.recv_from(&mut datagram).await else { continue };
-            if self.is_cut.load(Ordering::Relaxed) {
+            let Ok((length, other)) = self.socket.recv_from(&mut datagram).await else { continue };
+            if !permits(&self.traffic, other, length) {
                 continue;
             }
-            let towards_node = match by_source.entry(source) {
+            let to_node = match sockets.entry(other) {
                 Entry::Occupied(known) => known.into_mut(),
                 Entry::Vacant(new) => {
-                    let Ok(towards_node) = self.connect().await else { continue };
-                    let towards_node = new.insert(Arc::new(towards_node));
-                    returns.spawn(self.responses(Arc::clone(towards_node), source));
-                    towards_node
+                    let Ok(to_node) = self.connect().await else { continue };
+                    let to_node = new.insert(Arc::new(to_node));
+                    returns.spawn(self.responses(Arc::clone(to_node), other));
+                    to_node
                 }
             };
             // Datagrams may be lost.
-            if towards_node.send(&datagram[..length]).await.is_ok() {
-                self.forwarded.fetch_add(length as u64, Ordering::Relaxed);
-            }
+            let _ = to_node.send(&datagram[..length]).await;
         }
     }
 
@@ -100,21 +127,21 @@ impl Forwarder {
     fn responses(
         &self,
         from_node: Arc<UdpSocket>,
-        source: SocketAddr,
+        other: SocketAddr,
     ) -> impl Future<Output = ()> + Send + use<> {
-        let (socket, is_cut) = (Arc::clone(&self.socket), Arc::clone(&self.is_cut));
-        let forwarded = Arc::clone(&self.forwarded);
+        let (socket, traffic) = (Arc::clone(&self.socket), Arc::clone(&self.traffic));
         async move {
             let mut datagram = vec![0; DATAGRAM_BYTES_MAX];
             loop {
                 let Ok(length) = from_node.recv(&mut datagram).await else { continue };
-                if is_cut.load(Ordering::Relaxed) {
-                    continue;
-                }
-                if socket.send_to(&datagram[..length], source).await.is_ok() {
-                    forwarded.fetch_add(length as u64, Ordering::Relaxed);
+                if permits(&traffic, other, length) {
+                    let _ = socket.send_to(&datagram[..length], other).await;
                 }
             }
         }
     }
+}
+
+fn permits(traffic: &Mutex<Traffic>, other: SocketAddr, bytes: usize) -> bool {
+    traffic.lock().unwrap_or_else(PoisonError::into_inner).permits(other, bytes)
 }
