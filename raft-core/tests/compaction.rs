@@ -1,7 +1,7 @@
 //! What is compacted, and what is kept for which follower (Raft §7).
 
-use raft_core::{Entry, LogId, Settings};
-use raft_testkit::{Cluster, Crash};
+use raft_core::{Entry, LogId, LogIndex, NodeId, Settings};
+use raft_testkit::{Cluster, Crash, append_response, heartbeat, install_snapshot, sent};
 
 fn weight() -> u64 {
     Entry::command(LogId::ORIGIN, "add 1".into()).weight_bytes()
@@ -104,19 +104,51 @@ fn log_is_pinned_for_a_follower_that_installs_a_snapshot() {
         c.take_snapshot(1);
         c.heal();
         c.heartbeat(1);
-        c.deliver_until(raft_testkit::sent(raft_testkit::install_snapshot()));
-        c.hold(raft_testkit::install_snapshot());
+        c.deliver_until(sent(install_snapshot()));
+        c.hold(install_snapshot());
         propose(&mut c, 4);
         c.take_snapshot(1);
         c.compact(1);
         c.expect_base(1, base);
-        c.release(raft_testkit::install_snapshot());
+        c.release(install_snapshot());
         for _ in 0..30 {
             c.heartbeat(1);
             c.deliver_all();
         }
         c.expect_converged();
     }
+}
+
+/// What was appended while a follower installed a snapshot is kept until it has that, too. Else it
+/// would need another snapshot at once, and under load never catch up.
+#[test]
+fn log_is_kept_until_a_follower_has_caught_up_after_its_snapshot() {
+    let mut c = Cluster::new(3).keep(0).config(|settings| {
+        settings.compaction.follower_bytes_max = 0;
+        settings.compaction.snapshot_bytes_max = 100 * weight();
+    });
+    c.elect(1);
+    c.cut_off(3);
+    propose(&mut c, 4);
+    c.take_snapshot(1);
+    c.heal();
+    c.heartbeat(1);
+    c.deliver_until(sent(install_snapshot()));
+    c.hold(install_snapshot());
+    propose(&mut c, 4);
+    c.release(install_snapshot());
+    c.deliver(install_snapshot());
+    c.heartbeat(1);
+    c.deliver(heartbeat().to(3));
+    c.deliver(append_response().from(3));
+    assert_eq!(c.status(1).progress[&NodeId(3)].match_index, LogIndex(5), "the snapshot");
+    c.flush(1);
+    c.compact(1);
+    c.expect_base(1, 5);
+    c.deliver_all();
+    c.expect_converged();
+    c.compact(1);
+    c.expect_base(1, 9);
 }
 
 /// Sizes of recovered entries are not known and count with an estimate; the policy works all the

@@ -120,6 +120,35 @@ fn failed_transfers_are_retried_with_growing_pauses() {
     c.expect_converged();
 }
 
+/// A follower that does not respond gets no snapshot: it would be in vain, and each failure would
+/// make the pause longer. It gets one as soon as it responds again.
+#[test]
+fn snapshot_is_sent_as_soon_as_the_follower_responds_again() {
+    let mut c = cluster_with_compacted_log(Cluster::new(3), 3);
+    c.lose(install_snapshot());
+    for _ in 0..8 {
+        c.heartbeat(1);
+        c.deliver_all();
+    }
+    c.lose_nothing();
+    let attempts = |c: &Cluster| c.records().iter().filter(|r| is_transfer_end(r)).count();
+    assert_eq!(stage_of(&c, 3), Some(SnapshotStage::Failed));
+    c.cut_off(3);
+    let before = attempts(&c);
+    for _ in 0..50 {
+        c.heartbeat(1);
+        c.deliver_all();
+    }
+    assert!(attempts(&c) <= before + 1, "one pause ended before the contact was lost");
+    c.heal();
+    c.heartbeat(1);
+    c.deliver(heartbeat().to(3));
+    c.deliver(append_response().from(3));
+    c.deliver(install_snapshot().to(3));
+    c.deliver_all();
+    c.expect_last(3, 4, 1);
+}
+
 fn is_transfer_end(record: &raft_testkit::trace::record::Record) -> bool {
     matches!(record.kind, raft_testkit::trace::record::RecordKind::SnapshotSent { .. })
 }

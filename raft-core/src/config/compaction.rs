@@ -19,7 +19,8 @@ pub struct CompactionPolicy {
     /// follower that lacks more gets a snapshot. Default: 256 MiB.
     pub follower_bytes_max: u64,
     /// Bytes that a leader keeps behind the durably applied index for a follower that installs a
-    /// snapshot: the entries after the snapshot. Beyond that the follower needs another snapshot.
+    /// snapshot, and until it has caught up after that: the entries after the snapshot. Beyond that
+    /// the follower needs another snapshot.
     /// Default: 1 GiB.
     pub snapshot_bytes_max: u64,
 }

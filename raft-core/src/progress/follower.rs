@@ -33,6 +33,9 @@ pub(crate) struct Progress {
     /// The store did not return the next entries; they are requested again after the next
     /// heartbeat.
     pub(crate) fetch_failed: bool,
+    /// Set once it has installed a snapshot, until it holds what the leader's log held then: the
+    /// entries that were appended meanwhile.
+    pub(crate) behind_snapshot_until: Option<LogIndex>,
     /// Whether it keeps up.
     pub(crate) catch_up: CatchUp,
     /// Set once it is no longer a member.
@@ -68,14 +71,21 @@ impl Progress {
             round_acknowledged: Round(0),
             heartbeats: Heartbeats::new(),
             fetch_failed: false,
+            behind_snapshot_until: None,
             catch_up: CatchUp::new(next_index.previous(), now),
             departure: None,
         }
     }
 
-    /// The follower's log agrees, durably, up to here. `base` is that of the leader's log, `round`
-    /// the round in progress.
-    pub(crate) fn on_matched(&mut self, match_index: LogIndex, base: LogIndex, round: Round) {
+    /// The follower's log agrees, durably, up to here. The leader's log has the entries after `base`
+    /// up to `last`; `round` is the round in progress.
+    pub(crate) fn on_matched(
+        &mut self,
+        match_index: LogIndex,
+        base: LogIndex,
+        last: LogIndex,
+        round: Round,
+    ) {
         if match_index > self.match_index {
             self.match_index = match_index;
             self.matched_in = round;
@@ -89,10 +99,14 @@ impl Progress {
             ReplicationMode::Snapshot(snapshot) => {
                 if self.match_index >= base {
                     self.mode = ReplicationMode::Replicate { inflights: Inflights::default() };
+                    self.behind_snapshot_until = Some(last);
                 } else {
                     snapshot.restart_if_covered(self.match_index);
                 }
             }
+        }
+        if self.behind_snapshot_until.is_some_and(|last| self.match_index >= last) {
+            self.behind_snapshot_until = None;
         }
     }
 

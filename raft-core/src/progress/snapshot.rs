@@ -43,6 +43,13 @@ impl SnapshotReplication {
         self.retry_delay = (self.retry_delay * 2).min(RETRY_DELAY_MAX);
     }
 
+    /// The next attempt is made now, and the next pause is short again.
+    pub(crate) fn end_pause(&mut self) {
+        if let Stage::Failed { .. } = self.stage {
+            *self = Self::new();
+        }
+    }
+
     /// The follower's log reaches `index`, which is before the base of the leader's log: if that
     /// includes the snapshot, it needs another one. Returns whether it does.
     pub(crate) fn restart_if_covered(&mut self, index: LogIndex) -> bool {

@@ -317,6 +317,11 @@ impl NodeState {
     pub(crate) fn storage_is_stalled(&self) -> bool {
         self.persists.is_stalled(self.now, self.config.stall_timeout())
     }
+
+    /// Whether a contact was within the last election timeout.
+    pub(crate) fn is_recent(&self, contact: Timestamp) -> bool {
+        self.now.since(contact) <= self.config.election_timeout_min
+    }
 }
 
 /// Messages, responses and events.

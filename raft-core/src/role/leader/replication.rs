@@ -15,7 +15,7 @@ use crate::message::{
 };
 use crate::progress::{Departure, Progress, ReplicationMode};
 use crate::state::{NodeState, Retention};
-use crate::types::{LogId, LogIndex, NodeId, Round, Timestamp};
+use crate::types::{LogId, LogIndex, NodeId, Round};
 
 /// The progress of each other member, and the round that every append carries.
 #[derive(Clone, Debug)]
@@ -67,12 +67,12 @@ impl Replication {
 
     /// Whether a quorum has responded within the last election timeout (thesis §6.2).
     pub(super) fn has_recent_contact_with_quorum(&self, state: &NodeState) -> bool {
-        self.is_quorum(state, |progress| is_recent(state, progress.last_contact))
+        self.is_quorum(state, |progress| state.is_recent(progress.last_contact))
     }
 
     /// Whether this peer has responded within the last election timeout.
     pub(super) fn has_recent_contact_with(&self, state: &NodeState, peer: NodeId) -> bool {
-        self.progress.get(&peer).is_some_and(|progress| is_recent(state, progress.last_contact))
+        self.progress.get(&peer).is_some_and(|progress| state.is_recent(progress.last_contact))
     }
 
     /// Whether the peer keeps up with the log (thesis §4.2.1).
@@ -159,8 +159,9 @@ impl Replication {
                 if match_index > state.log().last().index {
                     return Err(MessageRefusal::UnexpectedResponse);
                 }
-                progress.on_matched(match_index, state.log().base().index, self.round);
-                let (last, now) = (state.log().last().index, state.now());
+                let (base, last) = (state.log().base().index, state.log().last().index);
+                progress.on_matched(match_index, base, last, self.round);
+                let now = state.now();
                 progress.catch_up.on_matched(progress.match_index, last, now);
                 knows_its_removal = progress
                     .departure
@@ -194,7 +195,11 @@ impl Replication {
                 }
             }
         }
+        let was_away = !state.is_recent(progress.last_contact);
         progress.last_contact = state.now();
+        if was_away {
+            snapshots::on_contact_regained(progress);
+        }
         progress.round_acknowledged = progress.round_acknowledged.max(response.round);
         progress.heartbeats.remove_before(response.round);
         if knows_its_removal {
@@ -282,11 +287,6 @@ fn report_lost_entries(
         let (from, to) = (progress.match_index, last_index);
         state.event(Event::AcknowledgementFell { follower, from, to });
     }
-}
-
-/// Whether a contact was within the last election timeout.
-fn is_recent(state: &NodeState, contact: Timestamp) -> bool {
-    state.now().since(contact) <= state.config().election_timeout_min
 }
 
 /// Why a follower rejected an append.

@@ -5,8 +5,8 @@ use crate::progress::{Progress, ReplicationMode, Stage};
 use crate::state::{NodeState, Retention};
 use crate::types::{LogIndex, NodeId, Round};
 
-/// Sends a follower a snapshot if it needs one and none is on its way. Returns whether the follower
-/// needs one: then it gets no entries.
+/// Sends a follower a snapshot if it needs one, responds, and none is on its way. Returns whether
+/// the follower needs one: then it gets no entries.
 pub(super) fn replicate_by_snapshot(
     state: &mut NodeState,
     peer: NodeId,
@@ -17,13 +17,23 @@ pub(super) fn replicate_by_snapshot(
     if needs_compacted && !matches!(progress.mode, ReplicationMode::Snapshot(_)) {
         progress.begin_snapshot();
     }
+    let has_contact = state.is_recent(progress.last_contact);
     let ReplicationMode::Snapshot(snapshot) = &mut progress.mode else { return false };
-    if snapshot.is_due(state.now())
+    if has_contact
+        && snapshot.is_due(state.now())
         && let Some(last) = state.send_snapshot(peer, round)
     {
         snapshot.stage = Stage::Sending { last };
     }
     true
+}
+
+/// The follower responds again after an election timeout without a response. What failed meanwhile
+/// says nothing about the next attempt, which is made at once.
+pub(super) fn on_contact_regained(progress: &mut Progress) {
+    if let ReplicationMode::Snapshot(snapshot) = &mut progress.mode {
+        snapshot.end_pause();
+    }
 }
 
 /// There is no snapshot to send: a follower that waits for one retries later.
@@ -74,7 +84,10 @@ pub(in crate::role::leader) fn retention_for(
     let policy = state.config().compaction;
     let after = match &progress.mode {
         ReplicationMode::Probe { .. } | ReplicationMode::Replicate { .. } => {
-            let bytes_max = policy.follower_bytes_max;
+            let bytes_max = match progress.behind_snapshot_until {
+                Some(_) => policy.snapshot_bytes_max,
+                None => policy.follower_bytes_max,
+            };
             return Some(Retention { after: progress.match_index, bytes_max });
         }
         ReplicationMode::Snapshot(snapshot) => match snapshot.stage {
