@@ -12,7 +12,7 @@ SCENARIO_DOCS := $(TARGET_DIR)/scenario-docs
 SERVER := $(TARGET_DIR)/release/raft-server
 
 .DEFAULT_GOAL := help
-.PHONY: help prerequisites build demo test check fmt clippy docs no-std tidy bench failover crashloop scenario-docs
+.PHONY: help prerequisites build demo test check fmt clippy docs no-std tidy bench failover install-bench crashloop scenario-docs
 
 help: ## What can be made
 	@echo "usage: make TARGET"
@@ -58,6 +58,9 @@ bench: build ## Run every benchmark; figures also as JSON in bench/ of the targe
 failover: build ## Kill the leader KILLS times under load; measure each failover
 	"$(TARGET_DIR)/release/load" --failovers-only --failovers $(KILLS) \
 		--json "$(TARGET_DIR)/bench/failover.json"
+
+install-bench: build ## Install a 1 GiB snapshot under load, over a connection that is cut three times
+	"$(TARGET_DIR)/release/install-bench"
 
 crashloop: prerequisites ## Kill the leader ROUNDS times under load and count what was lost
 	CRASH_LOOP_ROUNDS=$(ROUNDS) $(CARGO) test --release --workspace --test main -- \
