@@ -13,7 +13,7 @@ use raft_core::ports::{
 };
 use raft_core::{ClusterId, Config, GroupId, Identity, Incarnation, Settings};
 use raft_core::{LogId, LogIndex, Membership, NodeId};
-use raft_server::{BoxError, Node, NodeHandle};
+use raft_server::{BoxError, Consistency, Node, NodeHandle};
 use raft_storage::MemLogStore;
 use raft_transport_mem::Hub;
 
@@ -88,7 +88,7 @@ async fn client(leader: NodeHandle, work: Work) -> Result<Vec<Duration>, BoxErro
         let started = Instant::now();
         match work {
             Work::Write => drop(leader.propose(command.clone()).await?),
-            Work::Read => drop(leader.read(Bytes::new()).await?),
+            Work::Read => drop(leader.read(Bytes::new(), Consistency::Linearizable).await?),
         }
         let now = Instant::now();
         latencies.push(now - started);

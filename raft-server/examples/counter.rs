@@ -10,7 +10,7 @@ use raft_core::ports::{
 };
 use raft_core::{ClusterId, Config, GroupId, Identity, Incarnation, Settings};
 use raft_core::{LogId, LogIndex, Membership, NodeId};
-use raft_server::{BoxError, Node, NodeHandle};
+use raft_server::{BoxError, Consistency, Node, NodeHandle};
 use raft_storage::MemLogStore;
 use raft_transport_mem::Hub;
 
@@ -75,6 +75,6 @@ async fn main() -> Result<(), BoxError> {
     for step in 1..=5 {
         println!("added {step}: {:?}", first.propose(Bytes::from(vec![step])).await?);
     }
-    println!("linearizable read: {:?}", first.read(Bytes::new()).await?);
+    println!("linearizable read: {:?}", first.read(Bytes::new(), Consistency::Linearizable).await?);
     Ok(())
 }

@@ -24,8 +24,8 @@ mod node;
 pub mod space;
 
 pub use node::{
-    BoxError, CapturedState, DURATION_BUCKETS, DurationHistogram, EventStream, HostFinding,
+    BoxError, CapturedState, Consistency, DURATION_BUCKETS, DurationHistogram, EventStream, Freshness, HostFinding,
     HostInsight, Leadership, Node, NodeBuilder, NodeCounters, NodeExplanation, NodeHandle,
-    NodeStatus, ProposeError, QueueDepths, QueueLimits, ReadError, RestoreError, SnapshotOptions,
+    NodeStatus, ProposeError, QueueDepths, QueueLimits, ReadError, ReadOutput, RestoreError, SnapshotOptions,
     SnapshotRequestError, StartError, StopReason, StreamedEvent, TooLittleSpace, TransferError,
 };

@@ -200,6 +200,9 @@ impl NodeBuilder {
             bootstrap.check().map_err(RecoveryError::from)?;
         }
 
+        if config.lease.is_some() && !Clock::COUNTS_SUSPENSION {
+            return Err(StartError::LeaseWithoutClock);
+        }
         let span = tracing::info_span!(parent: None, "raft", node = %config.identity().node);
         let starter = Starter::new(&config, self.queues, self.snapshots);
         let (mut threads, opened) =

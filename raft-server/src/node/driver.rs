@@ -9,7 +9,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use raft_core::ports::Transport;
-use raft_core::{Body, Effect, HaltReason, Input, ReadConsistency, RoleKind, Timestamp};
+use raft_core::{Body, Effect, HaltReason, Input, ReadConsistency, RequestId, RoleKind, Timestamp};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -250,25 +250,28 @@ impl Driver {
         }
     }
 
-    /// All reads that need a read index are one input, so that they share one round of heartbeats.
+    /// All reads of one consistency are one input, so that they share one round of heartbeats.
     fn step_reads(&mut self, queued: &mut Vec<QueuedRead>) {
         if queued.is_empty() {
             return;
         }
         self.counters.reads.add(queued.len() as u64);
-        let mut admitted = Vec::with_capacity(queued.len());
+        // Few different consistencies are in use at a time.
+        let mut admitted: Vec<(ReadConsistency, Vec<RequestId>)> = Vec::new();
         for read in queued.drain(..) {
             match self.requests.admit_read(read) {
-                Some(AdmittedRead::ReadIndex(id)) => admitted.push(id),
+                Some(AdmittedRead::Confirm(id, consistency)) => {
+                    match admitted.iter_mut().find(|(same, _)| *same == consistency) {
+                        Some((_, requests)) => requests.push(id),
+                        None => admitted.push((consistency, vec![id])),
+                    }
+                }
                 Some(AdmittedRead::Query(id, query)) => self.threads.query(id, query),
                 None => {}
             }
         }
-        if !admitted.is_empty() {
-            self.step(Input::Read {
-                requests: admitted,
-                consistency: ReadConsistency::Linearizable,
-            });
+        for (consistency, requests) in admitted {
+            self.step(Input::Read { requests, consistency });
         }
     }
 

@@ -90,6 +90,13 @@ pub enum StartError {
     /// [`RecoveryError::Broken`].
     #[error(transparent)]
     Recovery(#[from] RecoveryError),
+    /// Leases are configured, and this system has no clock that counts the time in which the
+    /// machine is suspended: a lease could outlast what the other nodes guarantee.
+    #[error(
+        "leases need a clock that advances while the machine is suspended, which this system does \
+         not provide: turn leases off"
+    )]
+    LeaseWithoutClock,
     /// The log store could not be read.
     #[error("the log store could not be recovered")]
     Store(#[from] StoreError),

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use raft_core::{Input, LogIndex, NodeId};
+use raft_core::{Input, NodeId, ReadConsistency};
 use tokio::sync::{oneshot, watch};
 
+use super::consistency::{Consistency, Freshness, ReadOutput};
 use super::error::{ProposeError, ReadError, StopReason, TransferError};
 use super::request::{AdminCommand, QueuedProposal, QueuedRead, QueuedTransfer};
 use super::shared::Shared;
@@ -27,15 +28,16 @@ const STATUS_TIME_MAX: Duration = Duration::from_secs(1);
 ///
 /// # Requests
 ///
-/// [`propose`](Self::propose) replicates a command, [`read`](Self::read) and
-/// [`read_barrier`](Self::read_barrier) are linearizable, and [`query_local`](Self::query_local)
-/// is not. A request waits in a bounded queue for the driver, which processes all waiting requests
+/// [`propose`](Self::propose) replicates a command; [`read`](Self::read) and
+/// [`read_barrier`](Self::read_barrier) have a [`Consistency`]. A request waits in a bounded queue for the driver, which processes all waiting requests
 /// as one batch: throughput comes from many requests at the same time. If a queue is full, the
 /// request is refused with [`Refusal::Busy`](raft_core::Refusal::Busy) at once.
 ///
-/// Only the leader serves proposals and linearizable reads. Another node refuses with
+/// Only the leader serves proposals. Another node refuses with
 /// [`Refusal::NotLeader`](raft_core::Refusal::NotLeader), which names the leader, or with
-/// [`Refusal::NoLeader`](raft_core::Refusal::NoLeader). The handle does not forward requests.
+/// [`Refusal::NoLeader`](raft_core::Refusal::NoLeader). The same holds for linearizable reads,
+/// unless [`Settings::follower_reads`](raft_core::Settings::follower_reads) permits them at
+/// followers.
 ///
 /// No request has a timeout: at a leader that has lost its quorum it waits until that leader steps
 /// down (check-quorum, thesis §6.2). A caller limits the time by dropping the future. That cancels
@@ -73,32 +75,26 @@ impl NodeHandle {
         receiver.await.unwrap_or(Err(ProposeError::Unknown { leader: None }))
     }
 
-    /// Waits until this node has applied every command that was committed in the cluster when this
-    /// was called, and returns the read index: the index up to which that holds (thesis §6.4).
-    /// Afterwards a local read is linearizable. Only the leader serves it.
+    /// Waits until the state of this node is as fresh as `consistency` requires. Afterwards a read
+    /// of its state machine has that consistency; with [`ReadConsistency::Linearizable`] the state
+    /// contains every command that was committed in the cluster when this was called (thesis §6.4).
     ///
     /// # Errors
     /// [`ReadError`]: this node cannot serve the read. A retry is safe.
-    pub async fn read_barrier(&self) -> Result<LogIndex, ReadError> {
-        self.read_with(QueuedRead::Barrier).await
+    pub async fn read_barrier(&self, consistency: ReadConsistency) -> Result<Freshness, ReadError> {
+        self.read_with(|outcome| QueuedRead::Barrier { consistency, outcome }).await
     }
 
-    /// Queries the state machine after a [`read_barrier`](Self::read_barrier): a linearizable read.
-    /// Only the leader serves it.
+    /// Queries the state machine of this node once its state is as fresh as `consistency` requires.
     ///
     /// # Errors
     /// [`ReadError`]: this node cannot serve the read, or the query failed. A retry is safe.
-    pub async fn read(&self, query: Bytes) -> Result<Bytes, ReadError> {
-        self.read_with(|outcome| QueuedRead::Linearizable { query, outcome }).await
-    }
-
-    /// Queries this node's state machine without a barrier: a serializable read, which every node
-    /// serves. The result may be stale.
-    ///
-    /// # Errors
-    /// [`ReadError`]: the queue is full, the query failed, or the node has stopped.
-    pub async fn query_local(&self, query: Bytes) -> Result<Bytes, ReadError> {
-        self.read_with(|outcome| QueuedRead::Local { query, outcome }).await
+    pub async fn read(
+        &self,
+        query: Bytes,
+        consistency: Consistency,
+    ) -> Result<ReadOutput, ReadError> {
+        self.read_with(|outcome| QueuedRead::Query { query, consistency, outcome }).await
     }
 
     /// The state of the node, no older than this call: it covers every response that a caller has

@@ -22,6 +22,7 @@ mod applier;
 mod arrivals;
 mod builder;
 mod clock;
+mod consistency;
 mod count;
 mod counters;
 mod driver;
@@ -48,6 +49,7 @@ mod work_queue;
 mod worker;
 
 pub use builder::{Node, NodeBuilder};
+pub use consistency::{Consistency, Freshness, ReadOutput};
 pub use counters::NodeCounters;
 pub use error::{BoxError, ProposeError, ReadError, StartError, StopReason, TransferError};
 pub use event_stream::{EventStream, StreamedEvent};

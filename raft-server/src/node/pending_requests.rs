@@ -3,15 +3,17 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use raft_core::ports::QueryError;
 use raft_core::{
-    ApplyFailure, Input, LogIndex, NodeId, Outcome, Proposal, Refusal, RequestId, Response,
+    ApplyFailure, Input, NodeId, Outcome, Proposal, ReadConsistency, Refusal, RequestId, Response,
     TransferFailure,
 };
 
 use super::arrivals::ApplierReport;
+use super::consistency::{Freshness, ReadOutput};
 use super::counters::Counters;
 use super::error::{ProposeError, ReadError, TransferError};
 use super::queue_limits::QueueLimits;
@@ -49,12 +51,13 @@ struct Charged {
 enum Pending {
     /// Waits for the output of the state machine.
     Proposal(ProposalSender),
-    /// Waits for the read index to be applied.
-    Barrier(ReadSender<LogIndex>),
-    /// Waits for the read index to be applied before the query is submitted.
-    Linearizable { query: Bytes, outcome: ReadSender<Bytes> },
-    /// Waits for the result of a query that was submitted to the state machine.
-    Query(ReadSender<Bytes>),
+    /// Waits until the state is fresh enough.
+    Barrier(ReadSender<Freshness>),
+    /// Waits until the state is fresh enough for the query to be submitted.
+    Unconfirmed { query: Bytes, outcome: ReadSender<ReadOutput> },
+    /// Waits for the result of a query that was submitted to the state machine, whose state may be
+    /// as old as this.
+    Query { staleness: Option<Duration>, outcome: ReadSender<ReadOutput> },
     /// Waits for the end of a transfer of the leadership.
     Transfer(TransferSender),
 }
@@ -62,8 +65,8 @@ enum Pending {
 /// What the driver does next for a read.
 #[derive(Debug)]
 pub(super) enum AdmittedRead {
-    /// Request a read index from the core.
-    ReadIndex(RequestId),
+    /// Have the core confirm that the state is fresh enough.
+    Confirm(RequestId, ReadConsistency),
     /// Submit the query to the state machine.
     Query(RequestId, Bytes),
 }
@@ -116,15 +119,22 @@ impl PendingRequests {
             read.fail(ReadError::Refused(Refusal::Busy));
             return None;
         }
-        let request = match read {
-            QueuedRead::Barrier(outcome) => Pending::Barrier(outcome),
-            QueuedRead::Linearizable { query, outcome } => Pending::Linearizable { query, outcome },
-            QueuedRead::Local { query, outcome } => {
-                let id = self.insert(Pending::Query(outcome), query_bytes);
-                return Some(AdmittedRead::Query(id, query));
+        match read {
+            QueuedRead::Barrier { consistency, outcome } => {
+                let id = self.insert(Pending::Barrier(outcome), query_bytes);
+                Some(AdmittedRead::Confirm(id, consistency))
             }
-        };
-        Some(AdmittedRead::ReadIndex(self.insert(request, query_bytes)))
+            QueuedRead::Query { query, consistency, outcome } => match consistency.confirmation() {
+                Some(consistency) => {
+                    let id = self.insert(Pending::Unconfirmed { query, outcome }, query_bytes);
+                    Some(AdmittedRead::Confirm(id, consistency))
+                }
+                None => {
+                    let id = self.insert(Pending::Query { staleness: None, outcome }, query_bytes);
+                    Some(AdmittedRead::Query(id, query))
+                }
+            },
+        }
     }
 
     /// Admits a transfer of the leadership unless the limits refuse it.
@@ -149,15 +159,16 @@ impl PendingRequests {
                 let _ = outcome.send(Err(propose_error(result)));
             }
             Pending::Barrier(outcome) => {
-                let read_index = read_index(result);
-                if read_index.is_err() {
+                let freshness = freshness(result);
+                if freshness.is_err() {
                     self.counters.reads_failed.add(1);
                 }
-                let _ = outcome.send(read_index);
+                let _ = outcome.send(freshness);
             }
-            Pending::Linearizable { query, outcome } => match read_index(result) {
-                Ok(_) => {
-                    self.put(id, Charged { request: Pending::Query(outcome), bytes });
+            Pending::Unconfirmed { query, outcome } => match freshness(result) {
+                Ok(Freshness { staleness, .. }) => {
+                    let request = Pending::Query { staleness: Some(staleness), outcome };
+                    self.put(id, Charged { request, bytes });
                     return Some(query);
                 }
                 Err(error) => {
@@ -167,7 +178,7 @@ impl PendingRequests {
             },
             Pending::Transfer(outcome) => drop(outcome.send(transferred(result))),
             // The core has responded to it before; the result of the query is still missing.
-            request @ Pending::Query(_) => self.put(id, Charged { request, bytes }),
+            request @ Pending::Query { .. } => self.put(id, Charged { request, bytes }),
         }
         None
     }
@@ -217,7 +228,7 @@ impl PendingRequests {
                     let _ = outcome.send(Err(ReadError::Stopped));
                     &self.counters.reads_failed
                 }
-                Pending::Linearizable { outcome, .. } | Pending::Query(outcome) => {
+                Pending::Unconfirmed { outcome, .. } | Pending::Query { outcome, .. } => {
                     let _ = outcome.send(Err(ReadError::Stopped));
                     &self.counters.reads_failed
                 }
@@ -236,7 +247,10 @@ impl PendingRequests {
         if result.is_err() {
             self.counters.reads_failed.add(1);
         }
-        if let Some(Charged { request: Pending::Query(outcome), .. }) = self.remove(id) {
+        if let Some(Charged { request: Pending::Query { staleness, outcome }, .. }) =
+            self.remove(id)
+        {
+            let result = result.map(|output| ReadOutput { output, staleness });
             let _ = outcome.send(result.map_err(ReadError::Query));
         }
     }
@@ -281,10 +295,14 @@ fn propose_error(outcome: Outcome) -> ProposeError {
 }
 
 /// A read has no effect, so that a read of unknown outcome may be retried like a refused one.
-fn read_index(outcome: Outcome) -> Result<LogIndex, ReadError> {
+fn freshness(outcome: Outcome) -> Result<Freshness, ReadError> {
     match outcome {
-        Outcome::ReadReady { read_index } => Ok(read_index),
-        Outcome::LocalReadReady { applied_index, .. } => Ok(applied_index),
+        Outcome::ReadReady { read_index: index } => {
+            Ok(Freshness { index, staleness: Duration::ZERO })
+        }
+        Outcome::LocalReadReady { applied_index: index, staleness } => {
+            Ok(Freshness { index, staleness })
+        }
         Outcome::Refused(Refusal::Stopped) => Err(ReadError::Stopped),
         Outcome::Refused(refusal) => Err(ReadError::Refused(refusal)),
         Outcome::Unknown { leader: Some(leader) } => {

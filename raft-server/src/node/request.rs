@@ -4,9 +4,10 @@
 //! so results of `send` are ignored throughout.
 
 use bytes::Bytes;
-use raft_core::{Input, LogIndex, NodeId};
+use raft_core::{Input, NodeId, ReadConsistency};
 use tokio::sync::oneshot;
 
+use super::consistency::{Consistency, Freshness, ReadOutput};
 use super::error::{ProposeError, ReadError, TransferError};
 
 /// Sends the outcome of a proposal to its caller.
@@ -24,15 +25,13 @@ pub(super) struct QueuedProposal {
     pub(super) outcome: ProposalSender,
 }
 
-/// A read of one of three kinds.
+/// A read.
 #[derive(Debug)]
 pub(super) enum QueuedRead {
-    /// Wait until the state machine has applied the read index.
-    Barrier(ReadSender<LogIndex>),
-    /// Query the state machine after such a barrier.
-    Linearizable { query: Bytes, outcome: ReadSender<Bytes> },
-    /// Query the state machine without a barrier.
-    Local { query: Bytes, outcome: ReadSender<Bytes> },
+    /// Wait until the state is fresh enough; the caller reads it itself.
+    Barrier { consistency: ReadConsistency, outcome: ReadSender<Freshness> },
+    /// Query the state machine once its state is fresh enough.
+    Query { query: Bytes, consistency: Consistency, outcome: ReadSender<ReadOutput> },
 }
 
 /// A transfer of the leadership.
@@ -55,26 +54,24 @@ impl QueuedRead {
     /// Whether the caller no longer waits.
     pub(super) fn is_cancelled(&self) -> bool {
         match self {
-            Self::Barrier(outcome) => outcome.is_closed(),
-            Self::Linearizable { outcome, .. } | Self::Local { outcome, .. } => outcome.is_closed(),
+            Self::Barrier { outcome, .. } => outcome.is_closed(),
+            Self::Query { outcome, .. } => outcome.is_closed(),
         }
     }
 
     /// The length of its query.
     pub(super) fn query_bytes(&self) -> u64 {
         match self {
-            Self::Barrier(_) => 0,
-            Self::Linearizable { query, .. } | Self::Local { query, .. } => query.len() as u64,
+            Self::Barrier { .. } => 0,
+            Self::Query { query, .. } => query.len() as u64,
         }
     }
 
     /// Sends an error to the caller.
     pub(super) fn fail(self, error: ReadError) {
         match self {
-            Self::Barrier(outcome) => drop(outcome.send(Err(error))),
-            Self::Linearizable { outcome, .. } | Self::Local { outcome, .. } => {
-                drop(outcome.send(Err(error)));
-            }
+            Self::Barrier { outcome, .. } => drop(outcome.send(Err(error))),
+            Self::Query { outcome, .. } => drop(outcome.send(Err(error))),
         }
     }
 }

@@ -89,7 +89,7 @@ impl FakeConnection {
                 request = read_message_from(receive, reader) => return request,
                 ping = next_ping(connection, pings) => {
                     let mut bytes = Vec::new();
-                    let pong = Response { id: ping.id, body: ResponseBody::Pong };
+                    let pong = Response { id: ping.id, body: ResponseBody::Pong, leader: None };
                     write_frame(&mut bytes, &pong).unwrap();
                     let (send, ..) = self.pings.as_mut().unwrap();
                     // If the client has closed the connection, the stream of requests ends, too.
@@ -100,7 +100,7 @@ impl FakeConnection {
     }
 
     pub(super) async fn respond(&mut self, id: u64, body: ResponseBody) {
-        self.write(&Response { id, body }).await;
+        self.write(&Response { id, body, leader: None }).await;
     }
 
     /// Reads a request and refuses it.

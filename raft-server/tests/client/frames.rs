@@ -86,10 +86,10 @@ fn responses() -> Vec<Response> {
     };
     [
         ResponseBody::Output(Output { revision: Revision(4), outcome }),
-        ResponseBody::Range(QueryResult {
-            revision: Revision(4),
-            body: QueryResultBody::Range(found),
-        }),
+        ResponseBody::Range {
+            result: QueryResult { revision: Revision(4), body: QueryResultBody::Range(found) },
+            staleness_ms: Some(7),
+        },
         ResponseBody::Status(Box::new(report)),
         ResponseBody::Members(vec![member]),
         ResponseBody::Pong,
@@ -102,7 +102,7 @@ fn responses() -> Vec<Response> {
     ]
     .into_iter()
     .zip(0..)
-    .map(|(body, id)| Response { id, body })
+    .map(|(body, id)| Response { id, body, leader: None })
     .collect()
 }
 

@@ -47,7 +47,7 @@ async fn assert_is_served(mut client: RawClient, hello: &[u8]) {
     client.send(&Request { id: 3, body: RequestBody::Ping }).await;
     let _: ServerHello = client.read().await;
     let response: Response = client.read().await;
-    assert_eq!(response, Response { id: 3, body: ResponseBody::Pong });
+    assert_eq!(response, Response { id: 3, body: ResponseBody::Pong, leader: None });
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -90,7 +90,8 @@ fn requests() -> Vec<RequestBody> {
     let ranges = [
         (all, Consistency::Linearizable),
         (page, Consistency::Serializable),
-        (count, Consistency::Linearizable),
+        (count.clone(), Consistency::Leased),
+        (count, Consistency::Bounded { staleness_ms_max: 500 }),
     ];
     commands
         .map(RequestBody::Command)
@@ -165,9 +166,12 @@ fn explanation() -> ExplanationReport {
     }
 }
 
+fn hint() -> LeaderHint {
+    LeaderHint { node: NodeId(2), address: Some("host:7002".to_owned()) }
+}
+
 /// Every kind of response.
 fn responses() -> Vec<ResponseBody> {
-    let hint = || LeaderHint { node: NodeId(2), address: Some("host:7002".to_owned()) };
     let hash = HashResult { revision: Revision(300), compact_revision: Revision(2), hash: 5 };
     let refused = StoreRefusal::Compacted { compact_revision: Revision(2) };
     let results = [
@@ -192,12 +196,15 @@ fn responses() -> Vec<ResponseBody> {
         Refusal::Unreadable { reason: "disk".to_owned() },
         Refusal::NoSpace(NoSpace { free_bytes: 1, needed_bytes: 1_000 }),
         Refusal::NotTransferred { reason: "no voter".to_owned() },
+        Refusal::TooStale { staleness_ms: Some(812) },
     ];
     let revision = Revision(300);
     let outputs = outcomes().into_iter().map(|outcome| Output { revision, outcome });
     outputs
         .map(ResponseBody::Output)
-        .chain(results.map(|body| ResponseBody::Range(QueryResult { revision, body })))
+        .chain(results.into_iter().zip([Some(0), Some(12), None]).map(|(body, staleness_ms)| {
+            ResponseBody::Range { result: QueryResult { revision, body }, staleness_ms }
+        }))
         .chain([
             ResponseBody::Status(Box::new(status())),
             ResponseBody::Members(vec![member]),
@@ -245,7 +252,8 @@ fn examples() -> String {
         assert_eq!(read_message::<Request>(&frame[4..]), Ok(request));
     }
     for (body, id) in responses().into_iter().zip(1..) {
-        let response = Response { id, body };
+        let leader = matches!(body, ResponseBody::Range { .. }).then(hint);
+        let response = Response { id, body, leader };
         let frame = frame(&response);
         rows.push((format!("{response:?}"), frame.clone()));
         assert_eq!(read_message::<Response>(&frame[4..]), Ok(response));

@@ -51,7 +51,7 @@ impl Pipeline {
         let mut ids = BTreeSet::new();
         for _ in 0..count {
             let response: Response = self.0.read().await;
-            let ResponseBody::Range(result) = response.body else { panic!("{response:?}") };
+            let ResponseBody::Range { result, .. } = response.body else { panic!("{response:?}") };
             let QueryResultBody::Range(range) = result.body else { panic!("{:?}", result.body) };
             assert_eq!(range.kvs.len(), KEYS);
             assert!(range.kvs.iter().all(|kv| kv.value.len() == VALUE_BYTES));

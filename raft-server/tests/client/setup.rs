@@ -78,5 +78,6 @@ pub(super) fn range(client: &Client) -> impl Future<Output = Result<Revision, Er
 /// The response to [`range`].
 pub(super) fn range_result(revision: u64) -> ResponseBody {
     let body = QueryResultBody::Range(RangeResult::default());
-    ResponseBody::Range(QueryResult { revision: Revision(revision), body })
+    let result = QueryResult { revision: Revision(revision), body };
+    ResponseBody::Range { result, staleness_ms: Some(0) }
 }

@@ -101,7 +101,7 @@ async fn node_responds_to_pings_while_it_reads_no_requests() {
     for id in 100..103 {
         pings.send(&Request { id, body: RequestBody::Ping }).await;
         let response: Response = pings.read().await;
-        assert_eq!(response, Response { id, body: ResponseBody::Pong });
+        assert_eq!(response, Response { id, body: ResponseBody::Pong, leader: None });
     }
 
     disk.0.resume();

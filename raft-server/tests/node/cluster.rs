@@ -7,11 +7,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use raft_core::ports::{PeerAddress, Transport};
 use raft_core::{
-    ApplyFailurePolicy, ClusterId, CompactionPolicy, Config, GroupId, Identity, Incarnation,
-    LogIndex, MemberInfo, Membership, NodeId, Settings,
+    ApplyFailurePolicy, ClusterId, CompactionPolicy, Config, FollowerReads, GroupId, Identity, Incarnation,
+    LeaseSettings, LogIndex, MemberInfo, Membership, NodeId, Settings,
 };
 use raft_server::{
-    Node, NodeBuilder, NodeHandle, NodeStatus, ProposeError, QueueLimits, SnapshotOptions,
+    Consistency, Node, NodeBuilder, NodeHandle, NodeStatus, ProposeError, QueueLimits, ReadOutput, SnapshotOptions,
     StartError,
 };
 use raft_transport_mem::Hub;
@@ -21,6 +21,11 @@ use super::machine::{Machine, MachinePort};
 
 /// Fails a test that would wait forever. No step of a test takes nearly as long.
 const WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// The default consistency.
+pub(super) const LINEARIZABLE: Consistency = Consistency::Linearizable;
+/// A state of any age.
+pub(super) const LOCAL: Consistency = Consistency::Local { staleness_max: None };
 
 const INCARNATION: Incarnation = Incarnation(1);
 
@@ -33,6 +38,16 @@ pub(super) fn bytes(text: &str) -> Bytes {
     Bytes::copy_from_slice(text.as_bytes())
 }
 
+/// The result of a linearizable read.
+pub(super) fn current(text: &str) -> ReadOutput {
+    ReadOutput { output: bytes(text), staleness: Some(Duration::ZERO) }
+}
+
+/// The result of a read of a state of any age.
+pub(super) fn of_any_age(text: &str) -> ReadOutput {
+    ReadOutput { output: bytes(text), staleness: None }
+}
+
 /// The settings that differ between tests.
 #[derive(Clone)]
 pub(super) struct Setup {
@@ -42,6 +57,8 @@ pub(super) struct Setup {
     pub(super) queues: QueueLimits,
     /// With a policy the members have snapshot stores.
     pub(super) compaction: Option<CompactionPolicy>,
+    pub(super) follower_reads: FollowerReads,
+    pub(super) lease: Option<LeaseSettings>,
 }
 
 impl Default for Setup {
@@ -53,6 +70,8 @@ impl Default for Setup {
             apply_failure: ApplyFailurePolicy::Halt,
             queues: QueueLimits::default(),
             compaction: None,
+            follower_reads: FollowerReads::Redirect,
+            lease: None,
         }
     }
 }
@@ -84,6 +103,8 @@ impl Setup {
         settings.heartbeat_interval = Duration::from_millis(20);
         settings.apply_failure = self.apply_failure;
         settings.compaction = self.compaction.unwrap_or_default();
+        settings.follower_reads = self.follower_reads;
+        settings.lease = self.lease;
         Config::new(identity, node, settings).expect("valid settings")
     }
 

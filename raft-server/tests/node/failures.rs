@@ -8,7 +8,7 @@ use raft_core::{ApplyFailurePolicy, ConfigError, HaltReason, LogIndex, Message, 
 use raft_server::{ProposeError, ReadError, StartError, StopReason};
 use raft_transport_mem::Hub;
 
-use super::cluster::{Cluster, Setup, builder, bytes, within};
+use super::cluster::{Cluster, LINEARIZABLE, Setup, builder, bytes, within};
 use super::disk::Disk;
 use super::machine::Machine;
 
@@ -29,7 +29,7 @@ async fn a_node_stops_when_its_log_store_fails() {
     // The node stays stopped when the disk works again: the content of the disk is unknown.
     node.disk.fails.store(false, Ordering::SeqCst);
     assert_eq!(node.propose("late").await, Err(ProposeError::Stopped));
-    let read = within(node.handle.read(bytes("count"))).await;
+    let read = within(node.handle.read(bytes("count"), LINEARIZABLE)).await;
     assert_eq!(read, Err(ReadError::Stopped));
     assert_eq!(node.disk.log.last().index, LogIndex(2));
 }
@@ -250,7 +250,7 @@ async fn a_panic_of_the_state_machine_stops_the_node_and_names_the_entry() {
 async fn a_panic_in_a_query_stops_the_node() {
     let cluster = Cluster::with_leader(Setup::single_member()).await;
     let node = cluster.leader();
-    let read = within(node.handle.read(bytes("panic"))).await;
+    let read = within(node.handle.read(bytes("panic"), LINEARIZABLE)).await;
     assert_eq!(read, Err(ReadError::Stopped));
     let reason = within(node.handle.stopped()).await;
     assert!(

@@ -6,6 +6,7 @@ mod explain;
 mod failures;
 mod lifecycle;
 mod machine;
+mod reads;
 mod requests;
 mod snapshots;
 mod status;

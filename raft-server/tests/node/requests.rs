@@ -7,11 +7,12 @@ use std::task::Poll;
 
 use raft_core::ports::{Inbox, PeerAddress, Transport};
 use raft_core::{
-    Body, LogIndex, Message, NodeId, Refusal, RequestVoteResponse, RoleKind, Rpc, Term,
+    Body, LogIndex, Message, NodeId, ReadConsistency, Refusal, RequestVoteResponse, RoleKind, Rpc,
+    Term,
 };
 use raft_server::{ProposeError, QueueLimits, ReadError};
 
-use super::cluster::{Cluster, Setup, bytes, within};
+use super::cluster::{Cluster, LINEARIZABLE, LOCAL, Setup, bytes, current, of_any_age, within};
 
 #[tokio::test]
 async fn a_proposal_returns_its_output_and_the_next_read_sees_its_effect() {
@@ -19,12 +20,13 @@ async fn a_proposal_returns_its_output_and_the_next_read_sees_its_effect() {
     let leader = cluster.leader();
     for count in 1..=20 {
         assert_eq!(leader.propose("add").await, Ok(count.to_string()));
-        let read = within(leader.handle.read(bytes("count"))).await;
-        assert_eq!(read, Ok(bytes(&count.to_string())));
+        let read = within(leader.handle.read(bytes("count"), LINEARIZABLE)).await;
+        assert_eq!(read, Ok(current(&count.to_string())));
     }
     // Entry 1 is the empty one of the leader's term.
-    let read_index = within(leader.handle.read_barrier()).await.expect("it leads");
-    assert!(read_index >= LogIndex(21), "{read_index:?}");
+    let read_index =
+        within(leader.handle.read_barrier(ReadConsistency::Linearizable)).await.expect("it leads");
+    assert!(read_index.index >= LogIndex(21), "{read_index:?}");
     let counters = leader.handle.status().await.counters;
     assert_eq!((counters.proposals, counters.proposals_failed), (20, 0));
     assert_eq!((counters.reads, counters.reads_failed), (21, 0));
@@ -80,9 +82,9 @@ async fn a_follower_refuses_requests_and_names_the_leader() {
     within(follower.known_leader(NodeId(1))).await;
     let refusal = Refusal::NotLeader { leader: NodeId(1) };
     assert_eq!(follower.propose("add").await, Err(ProposeError::Refused(refusal)));
-    let read = within(follower.handle.read(bytes("count"))).await;
+    let read = within(follower.handle.read(bytes("count"), LINEARIZABLE)).await;
     assert_eq!(read, Err(ReadError::Refused(refusal)));
-    let barrier = within(follower.handle.read_barrier()).await;
+    let barrier = within(follower.handle.read_barrier(ReadConsistency::Linearizable)).await;
     assert_eq!(barrier, Err(ReadError::Refused(refusal)));
     let counters = follower.handle.status().await.counters;
     assert_eq!((counters.proposals_failed, counters.reads_failed), (1, 2));
@@ -93,7 +95,7 @@ async fn a_node_without_a_known_leader_refuses_requests() {
     let cluster = Cluster::start(Setup::default()).await;
     let node = &cluster.members[0];
     assert_eq!(node.propose("add").await, Err(ProposeError::Refused(Refusal::NoLeader)));
-    let read = within(node.handle.read_barrier()).await;
+    let read = within(node.handle.read_barrier(ReadConsistency::Linearizable)).await;
     assert_eq!(read, Err(ReadError::Refused(Refusal::NoLeader)));
 }
 
@@ -103,8 +105,8 @@ async fn a_follower_serves_a_local_query() {
     cluster.leader().propose("add").await.expect("acknowledged");
     let follower = &cluster.members[2];
     within(follower.machine.has_flushed(LogIndex(2))).await;
-    let count = within(follower.handle.query_local(bytes("count"))).await;
-    assert_eq!(count, Ok(bytes("1")));
+    let count = within(follower.handle.read(bytes("count"), LOCAL)).await;
+    assert_eq!(count, Ok(of_any_age("1")));
 }
 
 #[tokio::test]
@@ -112,8 +114,8 @@ async fn a_failed_query_is_an_error_for_its_caller_only() {
     let cluster = Cluster::with_leader(Setup::single_member()).await;
     let node = cluster.leader();
     for read in [
-        within(node.handle.query_local(bytes("unknown"))).await,
-        within(node.handle.read(bytes("unknown"))).await,
+        within(node.handle.read(bytes("unknown"), LOCAL)).await,
+        within(node.handle.read(bytes("unknown"), LINEARIZABLE)).await,
     ] {
         assert!(matches!(read, Err(ReadError::Query(_))), "{read:?}");
     }
@@ -152,8 +154,9 @@ async fn the_others_elect_a_leader_when_the_leader_is_isolated() {
 
     // The old leader follows and removes its uncommitted entry.
     cluster.hub.heal_all();
-    let index = within(new.handle.read_barrier()).await.expect("it leads");
-    within(old.machine.has_flushed(index)).await;
+    let index =
+        within(new.handle.read_barrier(ReadConsistency::Linearizable)).await.expect("it leads");
+    within(old.machine.has_flushed(index.index)).await;
     assert_eq!(old.machine.commands(), ["before", "after"]);
 }
 
@@ -199,7 +202,7 @@ async fn a_node_refuses_requests_as_busy_while_too_many_are_pending() {
     let busy = async {
         within(node.machine.is_holding()).await;
         // A read after the slow command is the second pending request.
-        let read = node.handle.query_local(bytes("count"));
+        let read = node.handle.read(bytes("count"), LOCAL);
         let refused = async {
             node.has_taken_requests().await;
             let refused = node.propose("one too many").await;
@@ -207,7 +210,7 @@ async fn a_node_refuses_requests_as_busy_while_too_many_are_pending() {
             refused
         };
         let (read, refused) = tokio::join!(within(read), refused);
-        assert_eq!(read, Ok(bytes("1")));
+        assert_eq!(read, Ok(of_any_age("1")));
         refused
     };
     let (slow, refused) = tokio::join!(node.propose("slow"), busy);
@@ -234,8 +237,13 @@ async fn a_full_queue_refuses_requests_as_busy() {
     .await;
     assert_eq!((first, second), (Ok(bytes("1")), Ok(bytes("2"))));
     assert_eq!(third, Err(ProposeError::Refused(Refusal::Busy)));
-    let (first, second) =
-        within(async { tokio::join!(handle.read_barrier(), handle.read_barrier()) }).await;
+    let (first, second) = within(async {
+        tokio::join!(
+            handle.read_barrier(ReadConsistency::Linearizable),
+            handle.read_barrier(ReadConsistency::Linearizable)
+        )
+    })
+    .await;
     assert!(first.is_ok(), "{first:?}");
     assert_eq!(second, Err(ReadError::Refused(Refusal::Busy)));
 }
@@ -252,7 +260,7 @@ async fn cancelled_requests_do_not_stay_pending() {
             within(node.machine.is_holding()).await;
             tokio::select! {
                 biased;
-                _ = node.handle.read(bytes("count")) => panic!("the read waits for the held command"),
+                _ = node.handle.read(bytes("count"), LINEARIZABLE) => panic!("the read waits for the held command"),
                 () = node.has_taken_requests() => {}
             }
         };
@@ -267,7 +275,7 @@ async fn cancelled_requests_do_not_stay_pending() {
     // Commands in the log take effect, although no caller waits for them.
     assert_eq!(node.propose("last").await, Ok("3".to_owned()));
     // Queries run in their order, so that the cancelled one has ended after this one.
-    within(node.handle.query_local(bytes("count"))).await.expect("a result");
+    within(node.handle.read(bytes("count"), LOCAL)).await.expect("a result");
     assert_eq!(node.handle.status().await.queues.pending, 0);
     assert_eq!(node.machine.commands(), ["held", "after", "last"]);
 }
@@ -295,9 +303,9 @@ async fn queues_and_pending_requests_are_bounded_in_bytes() {
     let cluster = Cluster::with_leader(Setup { queues, ..Setup::single_member() }).await;
     let node = cluster.leader();
     // On one thread the driver runs only after both are queued.
-    let count = || node.handle.query_local(bytes("count"));
+    let count = || node.handle.read(bytes("count"), LOCAL);
     let (first, second) = within(async { tokio::join!(count(), count()) }).await;
-    assert_eq!(first, Ok(bytes("0")));
+    assert_eq!(first, Ok(of_any_age("0")));
     assert_eq!(second, Err(ReadError::Refused(Refusal::Busy)), "ten bytes are queued");
 
     node.machine.hold_at("slow");
@@ -313,7 +321,7 @@ async fn queues_and_pending_requests_are_bounded_in_bytes() {
         tokio::join!(within(read), within(refused))
     };
     let (slow, (read, refused)) = tokio::join!(node.propose("slow"), busy);
-    assert_eq!((slow, read), (Ok("1".to_owned()), Ok(bytes("1"))));
+    assert_eq!((slow, read), (Ok("1".to_owned()), Ok(of_any_age("1"))));
     assert_eq!(refused, Err(ReadError::Refused(Refusal::Busy)), "one more query is pending");
-    assert_eq!(within(count()).await, Ok(bytes("1")));
+    assert_eq!(within(count()).await, Ok(of_any_age("1")));
 }

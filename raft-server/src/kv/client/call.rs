@@ -12,7 +12,7 @@ use super::dial::{Dialler, no_response};
 use super::error::Error;
 use super::nodes::{NodeIndex, Nodes, Target};
 use super::progress::{Attempts, Progress, RetrySafety};
-use crate::kv::protocol::{FrameError, Refusal, RequestBody, ResponseBody};
+use crate::kv::protocol::{FrameError, Refusal, RequestBody, Response, ResponseBody};
 use crate::kv::state_machine::SessionId;
 
 /// What all clones of a client share.
@@ -34,7 +34,7 @@ pub(super) struct IdleSession {
 
 /// How one attempt ended.
 enum Attempt {
-    Response(ResponseBody),
+    Response(Response),
     /// The request did not reach the node.
     NotSent(String),
     /// The request may have reached the node.
@@ -99,8 +99,10 @@ impl Caller {
             Err(_) => return Err(unavailable(format!("{address} does not respond in time"))),
         };
         match timeout_at(deadline, connection.request(body)).await {
-            Ok(Ok(ResponseBody::Refused(refusal))) => Err(unavailable(refusal.to_string())),
-            Ok(Ok(response)) => Ok(response),
+            Ok(Ok(Response { body: ResponseBody::Refused(refusal), .. })) => {
+                Err(unavailable(refusal.to_string()))
+            }
+            Ok(Ok(response)) => Ok(response.body),
             Ok(Err(RequestError::NotSent(reason) | RequestError::Lost(reason))) => {
                 Err(unavailable(format!("{address}: {reason}")))
             }
@@ -185,10 +187,11 @@ impl Caller {
         &self,
         target: Target,
         node: NodeIndex,
-        response: ResponseBody,
+        response: Response,
         progress: &mut Progress,
     ) -> Result<Option<ResponseBody>, Error> {
-        match response {
+        let Response { body, leader: other_leader, .. } = response;
+        match body {
             ResponseBody::Refused(refusal) => self.on_refusal(node, refusal, progress)?,
             ResponseBody::Unknown { leader } => {
                 self.nodes.redirected(node, leader.as_ref());
@@ -196,17 +199,17 @@ impl Caller {
             }
             ResponseBody::Failed { reason } => return Err(Error::Failed { reason }),
             ResponseBody::Output(_)
-            | ResponseBody::Range(_)
+            | ResponseBody::Range { .. }
             | ResponseBody::Status(_)
             | ResponseBody::Members(_)
             | ResponseBody::Transferred { .. }
             | ResponseBody::Explanation(_)
             | ResponseBody::Pong => {
                 match target {
-                    Target::Leader => self.nodes.responded_as_leader(node),
+                    Target::Leader => self.nodes.completed(node, other_leader.as_ref()),
                     Target::AnyNode => self.nodes.responded(node),
                 }
-                return Ok(Some(response));
+                return Ok(Some(body));
             }
         }
         Ok(None)
@@ -233,6 +236,10 @@ impl Caller {
                 progress.failed(reason);
             }
             Refusal::NotReady => progress.failed(reason),
+            Refusal::TooStale { .. } => {
+                self.nodes.redirected(node, None);
+                progress.failed(reason);
+            }
             Refusal::Busy { retry_after_ms } => {
                 progress.failed_busy(reason, Duration::from_millis(u64::from(retry_after_ms)));
             }

@@ -13,8 +13,8 @@ use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::time::Instant;
 
 use crate::kv::protocol::{
-    FrameError, FrameReader, REQUEST_BYTES_MAX, Request, RequestBody, Response, ResponseBody,
-    ServerHello, read_message, write_frame_within,
+    FrameError, FrameReader, REQUEST_BYTES_MAX, Request, RequestBody, Response, ServerHello,
+    read_message, write_frame_within,
 };
 
 /// How many chunks one read takes from the stream.
@@ -50,7 +50,7 @@ pub(super) struct NodeConnection {
 #[derive(Debug, Default)]
 struct State {
     next_id: u64,
-    waiting: HashMap<u64, oneshot::Sender<ResponseBody>>,
+    waiting: HashMap<u64, oneshot::Sender<Response>>,
     outgoing: Vec<u8>,
     lost: Option<String>,
 }
@@ -92,7 +92,7 @@ impl NodeConnection {
 
     /// Sends a request and waits for its response. If the future is dropped, the response is
     /// discarded; the request may still take effect.
-    pub(super) async fn request(&self, body: RequestBody) -> Result<ResponseBody, RequestError> {
+    pub(super) async fn request(&self, body: RequestBody) -> Result<Response, RequestError> {
         let Ok(_permit) = self.in_flight.acquire().await else {
             return Err(RequestError::NotSent(self.loss_reason()));
         };
@@ -114,7 +114,7 @@ impl NodeConnection {
     fn enqueue(
         &self,
         body: RequestBody,
-        sender: oneshot::Sender<ResponseBody>,
+        sender: oneshot::Sender<Response>,
     ) -> Result<PendingResponse<'_>, RequestError> {
         let mut state = self.state();
         if let Some(reason) = &state.lost {
@@ -160,7 +160,7 @@ impl NodeConnection {
         let waiting = self.state().waiting.remove(&response.id);
         if let Some(waiting) = waiting {
             // The caller may have been cancelled.
-            let _ = waiting.send(response.body);
+            let _ = waiting.send(response);
         }
     }
 

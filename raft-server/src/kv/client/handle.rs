@@ -1,6 +1,7 @@
 //! The client as programs use it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use raft_core::NodeId;
@@ -32,6 +33,18 @@ pub struct Revisioned<T> {
     pub revision: Revision,
     /// The result.
     pub value: T,
+}
+
+/// The result of a read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Read<T> {
+    /// The revision of the state that was read.
+    pub revision: Revision,
+    /// What was read.
+    pub value: T,
+    /// How old the state was at most when the read arrived at the node; zero if the read was
+    /// linearizable. `None` if it permitted any age.
+    pub staleness: Option<Duration>,
 }
 
 impl Client {
@@ -110,7 +123,7 @@ impl Client {
     /// When no node responds in time, or the request is refused.
     pub async fn get(&self, key: Bytes) -> Result<Revisioned<Option<KeyValue>>, Error> {
         let request = RangeRequest::new(KeyRange::Key(key));
-        let Revisioned { revision, mut value } =
+        let Read { revision, mut value, .. } =
             self.range(request, Consistency::Linearizable).await?;
         Ok(Revisioned { revision, value: value.kvs.pop() })
     }
@@ -118,25 +131,30 @@ impl Client {
     /// Reads a range of keys.
     ///
     /// # Errors
-    /// When no node responds in time, or the request is refused.
+    /// When no node responds in time, or the request is refused. A read that permits a bounded age
+    /// is tried at one node after another until one knows that its state is recent enough.
     pub async fn range(
         &self,
         request: RangeRequest,
         consistency: Consistency,
-    ) -> Result<Revisioned<RangeResult>, Error> {
+    ) -> Result<Read<RangeResult>, Error> {
         let body = RequestBody::Range { request, consistency };
         let response = match consistency {
-            Consistency::Linearizable => {
+            Consistency::Linearizable | Consistency::Leased => {
                 let deadline = self.caller.deadline();
                 self.caller.call_leader(body, RetrySafety::Idempotent, deadline).await?.0
             }
-            Consistency::Serializable => self.caller.call_any(body).await?,
+            Consistency::Serializable | Consistency::Bounded { .. } => {
+                self.caller.call_any(body).await?
+            }
         };
-        let ResponseBody::Range(QueryResult { revision, body }) = response else {
+        let ResponseBody::Range { result, staleness_ms } = response else {
             return Err(unexpected(&response));
         };
+        let QueryResult { revision, body } = result;
+        let staleness = staleness_ms.map(Duration::from_millis);
         match body {
-            QueryResultBody::Range(value) => Ok(Revisioned { revision, value }),
+            QueryResultBody::Range(value) => Ok(Read { revision, value, staleness }),
             QueryResultBody::Refused(refusal) => Err(Error::Refused(refusal)),
             QueryResultBody::Hash(_) => {
                 Err(Error::Protocol("the response to a range is a hash".to_owned()))

@@ -19,4 +19,4 @@ mod session;
 
 pub use config::{ClientConfig, Retry};
 pub use error::Error;
-pub use handle::{Client, Revisioned};
+pub use handle::{Client, Read, Revisioned};

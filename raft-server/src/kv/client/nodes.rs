@@ -145,11 +145,30 @@ impl Nodes {
         dialled.unwrap_or_else(|| Err(DialError::interrupted()))
     }
 
-    /// Records a response that only a leader sends.
-    pub(super) fn responded_as_leader(&self, index: NodeIndex) {
-        let mut state = self.state();
-        state.leader = Some(index.0);
+    /// Records that the node has completed a request for the leader. If it names another node as
+    /// the leader, the request took a way over the network more than one to that node would have:
+    /// the next request goes there. But only if a connection to it is established, which happens in
+    /// the background otherwise: no request waits for a node that this client may be unable to
+    /// reach.
+    pub(super) fn completed(&self, index: NodeIndex, other_leader: Option<&LeaderHint>) {
+        let now = Instant::now();
+        let mut state = self.updated_state(now);
         state.entries[index.0].succeeded();
+        let Some(hint) = other_leader else {
+            state.leader = Some(index.0);
+            return;
+        };
+        let leader = state.find(hint).filter(|leader| *leader != index.0);
+        state.leader = leader.filter(|leader| {
+            let entry = &state.entries[*leader];
+            entry.is_connected() && !entry.is_avoided(now)
+        });
+        if let (Some(leader), None) = (leader, state.leader) {
+            let entry = &mut state.entries[leader];
+            if !entry.is_avoided(now) && entry.may_dial(now) {
+                entry.dial(&self.dialler, now);
+            }
+        }
     }
 
     /// Records a response.

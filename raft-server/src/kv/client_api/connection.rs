@@ -173,11 +173,13 @@ impl<'a> RequestStream<'a> {
     /// Adds a response to the next write. Returns the size of its request.
     fn respond(&mut self, (id, bytes, (body, charge)): Served<'a>) -> Result<usize, FrameError> {
         self.charges.extend(charge);
-        match write_frame(&mut self.out, &Response { id, body }) {
+        let leader = self.context.service.other_leader();
+        let response = Response { id, body, leader };
+        match write_frame(&mut self.out, &response) {
             Err(error @ FrameError::TooLarge { .. }) => {
                 let reason = format!("the response is too large: {error}; request less at a time");
                 let body = ResponseBody::Refused(Refusal::Invalid { reason });
-                write_frame(&mut self.out, &Response { id, body })?;
+                write_frame(&mut self.out, &Response { id, body, leader: response.leader })?;
             }
             written => written?,
         }

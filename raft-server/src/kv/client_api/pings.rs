@@ -54,5 +54,5 @@ fn write_response(out: &mut Vec<u8>, frame: &[u8]) -> Result<(), ConnectionError
     if body != RequestBody::Ping {
         return Err(ConnectionError::NotAPing);
     }
-    Ok(write_frame(out, &Response { id, body: ResponseBody::Pong })?)
+    Ok(write_frame(out, &Response { id, body: ResponseBody::Pong, leader: None })?)
 }

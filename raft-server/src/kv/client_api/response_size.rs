@@ -64,7 +64,7 @@ const fn key_value_bytes_max(limits: &Limits) -> u64 {
 pub(super) fn response_bytes(response: &ResponseBody) -> u64 {
     match response {
         ResponseBody::Output(output) => outcome_bytes(&output.outcome),
-        ResponseBody::Range(result) => match &result.body {
+        ResponseBody::Range { result, .. } => match &result.body {
             QueryResultBody::Range(result) => all_bytes(&result.kvs),
             QueryResultBody::Hash(_) | QueryResultBody::Refused(_) => 0,
         },

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
 
 use bytes::Bytes;
-use raft_core::{ClusterId, NodeId, RoleKind};
+use raft_core::{ClusterId, NodeId, ReadConsistency, RoleKind};
 
 use super::budget::{Charge, ConnectionBudget};
 use super::config::{ClientApiConfig, MemberAddresses};
@@ -118,14 +119,15 @@ impl Service {
         if let Err(exceeded) = self.limits.check_range(&request) {
             return (invalid(&exceeded), None);
         }
-        if let Err(refusal) = self.wait_until_readable(consistency).await {
-            return (ResponseBody::Refused(refusal), None);
-        }
+        let staleness_ms = match self.wait_until_readable(consistency).await {
+            Ok(staleness) => staleness.map(whole_millis),
+            Err(refusal) => return (ResponseBody::Refused(refusal), None),
+        };
         // This thread also drives Raft, so it reads from memory only. That is faster than waking
         // another thread.
         match self.reader.range_in_memory(&request) {
             Ok(Some(result)) => {
-                let response = ResponseBody::Range(result);
+                let response = ResponseBody::Range { result, staleness_ms };
                 if let Ok(charge) = budget.try_charge(response_bytes(&response)) {
                     return (response, charge);
                 }
@@ -136,7 +138,8 @@ impl Service {
         }
         let charge = budget.charge(range_bytes_max(&request, &self.limits)).await;
         let read = self.disk_reads.read(request).await;
-        corrected(read.map_or_else(ResponseBody::Refused, ResponseBody::Range), charge)
+        let read = read.map(|result| ResponseBody::Range { result, staleness_ms });
+        corrected(read.unwrap_or_else(ResponseBody::Refused), charge)
     }
 
     async fn propose(&self, encoded: Bytes) -> ResponseBody {
@@ -184,17 +187,32 @@ impl Service {
         }
     }
 
-    /// Waits until the store of this node is as fresh as the read requires.
-    async fn wait_until_readable(&self, consistency: Consistency) -> Result<(), Refusal> {
-        match consistency {
-            Consistency::Linearizable => match self.node.read_barrier().await {
-                Ok(_) => Ok(()),
-                Err(ReadError::Refused(refusal)) => Err(self.refusal(refusal)),
-                Err(ReadError::Query(error)) => Err(Refusal::Unreadable { reason: error.reason }),
-                Err(ReadError::Stopped) => Err(Refusal::Stopped),
-            },
-            Consistency::Serializable => Ok(()),
+    /// Waits until the store of this node is as fresh as the read requires. Returns how old it may
+    /// be, if the read has a requirement.
+    async fn wait_until_readable(
+        &self,
+        consistency: Consistency,
+    ) -> Result<Option<Duration>, Refusal> {
+        let consistency = match consistency {
+            Consistency::Serializable => return Ok(None),
+            Consistency::Linearizable => ReadConsistency::Linearizable,
+            Consistency::Leased => ReadConsistency::Leased,
+            Consistency::Bounded { staleness_ms_max } => {
+                ReadConsistency::Local { staleness_max: Duration::from_millis(staleness_ms_max) }
+            }
+        };
+        match self.node.read_barrier(consistency).await {
+            Ok(freshness) => Ok(Some(freshness.staleness)),
+            Err(ReadError::Refused(refusal)) => Err(self.refusal(refusal)),
+            Err(ReadError::Query(error)) => Err(Refusal::Unreadable { reason: error.reason }),
+            Err(ReadError::Stopped) => Err(Refusal::Stopped),
         }
+    }
+
+    /// The leader, if this node knows that it is another one.
+    pub(super) fn other_leader(&self) -> Option<LeaderHint> {
+        let leader = self.node.leadership().leader.filter(|leader| *leader != self.node_id)?;
+        Some(self.hint(leader))
     }
 
     async fn status(&self) -> StatusReport {
@@ -256,8 +274,10 @@ impl Service {
             // The leader accepts commands again, or the target leads: the client retries either way.
             raft_core::Refusal::NotReady
             | raft_core::Refusal::NoReadIndex
-            | raft_core::Refusal::TooStale { .. }
             | raft_core::Refusal::TransferInProgress { .. } => Refusal::NotReady,
+            raft_core::Refusal::TooStale { staleness } => {
+                Refusal::TooStale { staleness_ms: staleness.map(whole_millis) }
+            }
             raft_core::Refusal::Busy => {
                 Refusal::Busy { retry_after_ms: fastrand::u32(RETRY_AFTER_MS) }
             }
@@ -283,6 +303,11 @@ fn corrected(response: ResponseBody, mut charge: Option<Charge<'_>>) -> ChargedR
         charge.correct(response_bytes(&response));
     }
     (response, charge)
+}
+
+/// A duration in milliseconds, rounded up.
+fn whole_millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
 fn invalid(exceeded: &LimitExceeded) -> ResponseBody {

@@ -7,7 +7,7 @@ use raft_transport_quic::{NoCommonVersion, VersionRange};
 use serde::{Deserialize, Serialize};
 
 /// The highest supported version of everything after the hello.
-pub const PROTOCOL_VERSION: u16 = 2;
+pub const PROTOCOL_VERSION: u16 = 3;
 
 /// The versions of everything after the hello that this release supports.
 pub const SUPPORTED_VERSIONS: VersionRange = VersionRange::only(PROTOCOL_VERSION);

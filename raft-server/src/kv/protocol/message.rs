@@ -2,6 +2,8 @@
 //! their declaration: a change of that order is a new
 //! [`PROTOCOL_VERSION`](super::PROTOCOL_VERSION).
 
+use std::fmt;
+
 use raft_core::{ClusterId, LogId, LogIndex, NodeId, Term};
 use serde::{Deserialize, Serialize};
 
@@ -48,12 +50,20 @@ pub enum RequestBody {
 /// How fresh the result of a read must be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub enum Consistency {
-    /// It contains every write that was acknowledged before the read was sent. Only the leader
-    /// serves it.
+    /// It contains every write that was acknowledged before the read was sent.
     #[default]
     Linearizable,
-    /// It contains what the node has applied, which may be stale. Any node serves it at once.
+    /// It contains what the node has applied, which may be of any age. Any node serves it at once.
     Serializable,
+    /// Linearizable as long as the clocks of the nodes keep to the bound of their configuration. A
+    /// leader with a lease serves it without messages.
+    Leased,
+    /// It contains every write that was acknowledged at least this long before the read arrived at
+    /// the node. Any node serves it that knows its state to be recent enough.
+    Bounded {
+        /// How old the state may be, in milliseconds.
+        staleness_ms_max: u64,
+    },
 }
 
 /// The response to one request.
@@ -63,6 +73,9 @@ pub struct Response {
     pub id: u64,
     /// The result.
     pub body: ResponseBody,
+    /// The leader, if the node that responds knows that it is another one: requests that only the
+    /// leader completes take a shorter way there.
+    pub leader: Option<LeaderHint>,
 }
 
 /// The result of a request.
@@ -71,7 +84,13 @@ pub enum ResponseBody {
     /// The command is committed and applied.
     Output(Output),
     /// The result of a read.
-    Range(QueryResult),
+    Range {
+        /// The result.
+        result: QueryResult,
+        /// How old the state was at most when the read arrived, in milliseconds; zero if the read
+        /// is linearizable. Absent if the read permitted any age.
+        staleness_ms: Option<u64>,
+    },
     /// The status of the node.
     Status(Box<StatusReport>),
     /// The members of the cluster.
@@ -155,6 +174,24 @@ pub enum Refusal {
         /// Why not, and what to do.
         reason: String,
     },
+    /// The state of the node may be older than the read permits: retry at another node.
+    #[error("the state of the node may be too old for the read: {}", Age(*staleness_ms))]
+    TooStale {
+        /// How old it may be, in milliseconds; absent if the node does not know.
+        staleness_ms: Option<u64>,
+    },
+}
+
+/// The age of a state, for messages.
+struct Age(Option<u64>);
+
+impl fmt::Display for Age {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(millis) => write!(f, "its age is up to {millis} ms"),
+            None => f.write_str("its age is not known"),
+        }
+    }
 }
 
 /// The status of a node.

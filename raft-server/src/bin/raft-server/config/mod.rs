@@ -17,6 +17,7 @@ pub(crate) use checked::Config;
 pub(crate) use load::load;
 pub(crate) use log::{LogFormat, LogSettings};
 pub(crate) use member::Member;
+pub(crate) use quantity::Span;
 pub(crate) use reference::reference;
 pub(crate) use rules::Warning;
 pub(crate) use settings::Settings;

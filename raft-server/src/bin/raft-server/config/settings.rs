@@ -155,6 +155,19 @@ settings! {
         commands_idempotent: bool, "RAFT_SERVER_COMMANDS_IDEMPOTENT", Boolean,
             |raft: &RaftSettings| given(raft.apply_failure == ApplyFailurePolicy::Retry), "-";
     }
+    "Leases" {
+        /// Let the leader serve leased reads without messages while no other node can be elected.
+        /// Linearizable only as long as the clocks of the nodes keep to `lease_clock_drift_max`. All
+        /// nodes need the same setting: change it on a stopped cluster.
+        #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+        lease: bool, "RAFT_SERVER_LEASE", Boolean, value(bool::default()),
+            "needs `check_quorum`, and Linux";
+        /// How far the clocks of two nodes may diverge while one of them advances by
+        /// `election_timeout`. Leases are shorter by this. Has an effect with `lease` only.
+        lease_clock_drift_max: Span, "RAFT_SERVER_LEASE_CLOCK_DRIFT_MAX", Duration,
+            text("a tenth of `election_timeout`"),
+            "less than `election_timeout` without `heartbeat_interval`";
+    }
     "Limits of replication" {
         /// Entries in one append message.
         limit_append_entries: usize, "RAFT_SERVER_LIMIT_APPEND_ENTRIES", Number,

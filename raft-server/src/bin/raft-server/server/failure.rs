@@ -59,9 +59,10 @@ pub(super) fn start_failure(error: &StartError, data_dir: &Path) -> Failure {
             Exit::Halted,
             format!("{error}: raft-server log mark-fixed --data-dir {}", data_dir.display()),
         ),
-        StartError::Config(_) | StartError::Recovery(_) | StartError::Missing(_) => {
-            Failure::with_sources(Exit::Config, error)
-        }
+        StartError::LeaseWithoutClock
+        | StartError::Config(_)
+        | StartError::Recovery(_)
+        | StartError::Missing(_) => Failure::with_sources(Exit::Config, error),
         StartError::Transport(source) => match source.downcast_ref::<TransportError>() {
             Some(bind @ TransportError::Bind { .. }) => Failure::new(Exit::Port, bind),
             Some(thread @ TransportError::Thread(_)) => Failure::new(Exit::Failure, thread),

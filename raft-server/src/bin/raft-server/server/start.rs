@@ -1,5 +1,6 @@
 //! Starts a node: the HTTP port first, then the data, the transport, the node and the client port.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -126,7 +127,7 @@ async fn start_node(
     let started: Arc<OnceLock<Arc<QuicTransport>>> = Arc::default();
     let slot = Arc::clone(&started);
     let core =
-        raft_core::Config::new(opened.record.identity, fastrand::u64(..), config.raft.clone())
+        raft_core::Config::new(opened.record.identity, random_seed(), config.raft.clone())
             .map_err(|error| Failure::new(Exit::Config, error))?;
     let node = Node::builder()
         .config(core)
@@ -154,6 +155,12 @@ fn waiting(config: &Config, incarnation: Incarnation) -> String {
          members replace {node} --incarnation {incarnation}`; for the first start of a new cluster, \
          remove the data directory and start with --bootstrap"
     )
+}
+
+/// A seed that differs with each start of the node: it makes the numbers of its requests for read
+/// indexes unique. The operating system provides the random keys of this hasher.
+fn random_seed() -> u64 {
+    RandomState::new().build_hasher().finish()
 }
 
 /// The monitor of the data directory's disk. Its first sample is taken, so that a node that starts

@@ -2,10 +2,11 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
+use std::time::Duration;
 
 use bytes::Bytes;
 use clap::Args;
-use raft_server::kv::client::{Client, Revisioned};
+use raft_server::kv::client::{Client, Read, Revisioned};
 use raft_server::kv::protocol::Consistency;
 use raft_server::kv::state_machine::{
     DeleteRange, KeyRange, Projection, Put, RangeRequest, RangeResult, Revision,
@@ -14,6 +15,7 @@ use raft_server::kv::state_machine::{
 use super::cluster_args::ClusterArgs;
 use super::outcome::{Ended, VerbError};
 use super::stdin;
+use crate::config::Span;
 
 #[derive(Args, Debug)]
 pub(crate) struct PutArgs {
@@ -88,11 +90,32 @@ struct ReadArgs {
     /// Read from the state of any node, which may be stale
     #[arg(long)]
     serializable: bool,
+    /// Read from the state of any node that is at most this old, such as 500ms
+    #[arg(long, value_name = "AGE", conflicts_with = "serializable")]
+    staleness_max: Option<Span>,
+    /// Let a leader with a lease respond without messages to the other nodes
+    #[arg(long, conflicts_with_all = ["serializable", "staleness_max"])]
+    leased: bool,
 }
 
 impl ReadArgs {
-    const fn consistency(&self) -> Consistency {
-        if self.serializable { Consistency::Serializable } else { Consistency::Linearizable }
+    fn consistency(&self) -> Consistency {
+        match self.staleness_max {
+            Some(Span(age)) => {
+                let millis = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+                Consistency::Bounded { staleness_ms_max: millis }
+            }
+            None if self.serializable => Consistency::Serializable,
+            None if self.leased => Consistency::Leased,
+            None => Consistency::Linearizable,
+        }
+    }
+
+    /// Reports the age of a state that may be old.
+    fn report_age(&self, staleness: Option<Duration>) {
+        if let (Some(_), Some(age)) = (self.staleness_max, staleness) {
+            eprintln!("raft-server: the state may be {} ms old", age.as_millis());
+        }
     }
 }
 
@@ -112,7 +135,9 @@ pub(crate) async fn get(args: GetArgs) -> Result<Ended, VerbError> {
     let (client, printer) = args.cluster.client()?;
     let mut request = RangeRequest::new(KeyRange::Key(bytes(args.key)));
     request.revision = args.read.revision.map(Revision);
-    let Revisioned { revision, value } = client.range(request, args.read.consistency()).await?;
+    let read = client.range(request, args.read.consistency()).await?;
+    let Read { revision, value, staleness } = read;
+    args.read.report_age(staleness);
     if value.kvs.is_empty() {
         printer.nothing(revision).map_err(VerbError::Print)?;
         eprintln!("raft-server: no such key");
@@ -151,7 +176,9 @@ pub(crate) async fn range(args: RangeArgs) -> Result<Ended, VerbError> {
     };
     let revision = args.read.revision.map(Revision);
     let request = RangeRequest { range, revision, limit: args.limit, projection };
-    let Revisioned { revision, value } = read_on(&client, request, args.read.consistency()).await?;
+    let read = read_on(&client, request, args.read.consistency()).await?;
+    let Read { revision, value, staleness } = read;
+    args.read.report_age(staleness);
     printer.range(revision, &value, projection).map_err(VerbError::Print)?;
     if value.more && projection != Projection::CountOnly {
         eprintln!("raft-server: {} keys shown, there are more", value.kvs.len());
@@ -164,7 +191,7 @@ async fn read_on(
     client: &Client,
     request: RangeRequest,
     consistency: Consistency,
-) -> Result<Revisioned<RangeResult>, VerbError> {
+) -> Result<Read<RangeResult>, VerbError> {
     let mut whole = client.range(request.clone(), consistency).await?;
     let revision = request.revision.unwrap_or(whole.revision);
     loop {

@@ -71,6 +71,14 @@ pub(crate) enum Problem {
         "storage_stall_timeout ({stall:?}) must be at least twice election_timeout ({election:?}): raise it"
     )]
     StallTimeout { stall: Duration, election: Duration },
+    #[error("lease is on and check_quorum is off: turn check_quorum on, or lease off")]
+    LeaseWithoutCheckQuorum,
+    #[error(
+        "a lease lasts election_timeout ({election:?}) without lease_clock_drift_max ({drift:?}), \
+         which must be more than heartbeat_interval ({heartbeat:?}): raise election_timeout or lower \
+         one of the others"
+    )]
+    LeaseTooShort { drift: Duration, heartbeat: Duration, election: Duration },
     #[error("{0} must be at least 1")]
     Zero(&'static str),
     #[error("runtime_threads is {0}, but must be at most {RUNTIME_THREADS_MAX}")]

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use raft_core::{
-    ApplyFailurePolicy, CommitNotification, ConfigError, Limits, Settings as RaftSettings,
+    ApplyFailurePolicy, CommitNotification, ConfigError, FollowerReads, LeaseSettings, Limits,
+    Settings as RaftSettings,
 };
 use raft_transport_quic::FRAME_BYTES_MAX_DEFAULT;
 
@@ -32,6 +33,12 @@ fn mapped(settings: &Settings) -> RaftSettings {
     raft.storage_stall_timeout = settings.storage_stall_timeout.map(|span| span.0);
     set(&mut raft.pre_vote, settings.pre_vote);
     set(&mut raft.check_quorum, settings.check_quorum);
+    raft.follower_reads = FollowerReads::ReadIndex;
+    if settings.lease == Some(true) {
+        let drift = settings.lease_clock_drift_max.map(|span| span.0);
+        let clock_drift_max = drift.unwrap_or(raft.election_timeout_min / 10);
+        raft.lease = Some(LeaseSettings { clock_drift_max });
+    }
     if let Some(at_once) = settings.commit_at_once {
         raft.commit_notification =
             if at_once { CommitNotification::Immediate } else { CommitNotification::NextMessage };
@@ -71,6 +78,10 @@ fn problem(violation: ConfigError) -> Problem {
             .map_or_else(|| Problem::Raft(ConfigError::ZeroLimit(name)), Problem::Zero),
         ConfigError::CommandExceedsBudget { command, needed, unapplied } => {
             Problem::CommandAboveBudget { command, needed, unapplied }
+        }
+        ConfigError::LeaseWithoutCheckQuorum => Problem::LeaseWithoutCheckQuorum,
+        ConfigError::LeaseTooShort { drift, heartbeat, election } => {
+            Problem::LeaseTooShort { drift, heartbeat, election }
         }
         other @ (ConfigError::ZeroNodeId | ConfigError::MessageExceedsTransport { .. } | _) => {
             Problem::Raft(other)
