@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use raft_core::{Input, NodeId, ReadConsistency};
+use raft_core::{Input, LogIndex, NodeId, ReadConsistency};
 use tokio::sync::{oneshot, watch};
 
 use super::consistency::{Consistency, Freshness, ReadOutput};

@@ -7,12 +7,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use raft_core::ports::{PeerAddress, Transport};
 use raft_core::{
-    ApplyFailurePolicy, ClusterId, CompactionPolicy, Config, FollowerReads, GroupId, Identity, Incarnation,
-    LeaseSettings, LogIndex, MemberInfo, Membership, NodeId, Settings,
+    ApplyFailurePolicy, ClusterId, CompactionPolicy, Config, FollowerReads, GroupId, Identity,
+    Incarnation, LeaseSettings, LogIndex, MemberInfo, Membership, NodeId, Settings,
 };
 use raft_server::{
-    Consistency, Node, NodeBuilder, NodeHandle, NodeStatus, ProposeError, QueueLimits, ReadOutput, SnapshotOptions,
-    StartError,
+    Consistency, Node, NodeBuilder, NodeHandle, NodeStatus, ProposeError, QueueLimits, ReadOutput,
+    SnapshotOptions, StartError,
 };
 use raft_transport_mem::Hub;
 
