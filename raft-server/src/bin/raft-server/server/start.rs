@@ -126,9 +126,8 @@ async fn start_node(
         .collect();
     let started: Arc<OnceLock<Arc<QuicTransport>>> = Arc::default();
     let slot = Arc::clone(&started);
-    let core =
-        raft_core::Config::new(opened.record.identity, random_seed(), config.raft.clone())
-            .map_err(|error| Failure::new(Exit::Config, error))?;
+    let core = raft_core::Config::new(opened.record.identity, random_seed(), config.raft.clone())
+        .map_err(|error| Failure::new(Exit::Config, error))?;
     let node = Node::builder()
         .config(core)
         .peers(peers)
