@@ -24,8 +24,9 @@ mod node;
 pub mod space;
 
 pub use node::{
-    BoxError, CapturedState, Consistency, DURATION_BUCKETS, DurationHistogram, EventStream, Freshness, HostFinding,
-    HostInsight, Leadership, Node, NodeBuilder, NodeCounters, NodeExplanation, NodeHandle,
-    NodeStatus, ProposeError, QueueDepths, QueueLimits, ReadError, ReadOutput, RestoreError, SnapshotOptions,
-    SnapshotRequestError, StartError, StopReason, StreamedEvent, TooLittleSpace, TransferError,
+    BoxError, CapturedState, Consistency, DURATION_BUCKETS, DurationHistogram, EventStream,
+    Freshness, HostFinding, HostInsight, Leadership, Node, NodeBuilder, NodeCounters,
+    NodeExplanation, NodeHandle, NodeStatus, ProposeError, QueueDepths, QueueLimits, ReadError,
+    ReadOutput, RestoreError, SnapshotOptions, SnapshotRequestError, StartError, StopReason,
+    StreamedEvent, TooLittleSpace, TransferError,
 };
