@@ -4,8 +4,11 @@ use alloc::boxed::Box;
 
 use bytes::Bytes;
 
+use crate::config::COMMAND_OVERHEAD_BYTES;
 use crate::membership::Membership;
 use crate::types::{LogId, LogIndex, Term};
+
+const _: () = assert!(COMMAND_OVERHEAD_BYTES >= size_of::<Entry>() as u64 + 32);
 
 /// One position of the replicated log (Raft §5.3).
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -31,7 +34,7 @@ pub enum Payload {
 impl Entry {
     /// The weight of a command besides its own bytes: the entry itself, and the allocation for the
     /// reference count of `Bytes` (a pointer, a capacity, a count and the allocator's overhead).
-    pub const COMMAND_OVERHEAD_BYTES: u64 = size_of::<Self>() as u64 + 32;
+    pub const COMMAND_OVERHEAD_BYTES: u64 = COMMAND_OVERHEAD_BYTES;
 
     /// An entry without a payload.
     #[must_use]
@@ -85,9 +88,11 @@ impl Entry {
 mod tests {
     use alloc::vec;
     use alloc::vec::Vec;
+    use core::time::Duration;
 
     use super::*;
-    use crate::membership::{ADDRESS_BYTES_MAX, MemberInfo};
+    use crate::config::{ClusterSettings, CommitNotification, LeasePolicy, LeaseSettings};
+    use crate::membership::{ADDRESS_BYTES_MAX, MemberInfo, Priority};
     use crate::types::{Incarnation, NodeId};
     use crate::wire::encode_payload;
 
@@ -102,6 +107,27 @@ mod tests {
         assert_eq!(Entry::empty(LogId::ORIGIN).weight_bytes(), fixed);
     }
 
+    /// The values with the longest encoded form.
+    fn highest_settings() -> ClusterSettings {
+        let duration = Some(Duration::MAX);
+        let number = Some(u64::MAX);
+        ClusterSettings {
+            election_timeout_min: duration,
+            heartbeat_interval: duration,
+            pre_vote: Some(true),
+            check_quorum: Some(true),
+            lease: Some(LeasePolicy::On(LeaseSettings { clock_drift_max: Duration::MAX })),
+            commit_notification: Some(CommitNotification::Immediate),
+            kept_entries_max: number,
+            kept_bytes_max: number,
+            follower_bytes_max: number,
+            snapshot_bytes_max: number,
+            append_entries_max: Some(u32::MAX),
+            append_bytes_max: number,
+            command_bytes_max: number,
+        }
+    }
+
     /// Limits on messages and records count weights, so no encoded entry may exceed its weight.
     #[test]
     fn an_encoded_entry_is_never_longer_than_its_weight() {
@@ -113,9 +139,10 @@ mod tests {
             incarnation: Some(Incarnation(u64::MAX)),
             peer_address: "x".repeat(ADDRESS_BYTES_MAX),
             client_address: "y".repeat(ADDRESS_BYTES_MAX),
+            priority: Priority(u8::MAX),
         };
         let nodes = most.voters.iter().map(|&node| (node, info.clone())).collect();
-        let described = Membership { nodes, ..most.clone() };
+        let described = Membership { nodes, settings: highest_settings().into(), ..most.clone() };
         let payloads = [
             Payload::Empty,
             Payload::Command(Bytes::new()),

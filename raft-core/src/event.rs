@@ -4,6 +4,7 @@ use alloc::string::String;
 
 use serde::Serialize;
 
+use crate::config::ConfigError;
 use crate::input::SendOutcome;
 use crate::membership::Membership;
 use crate::message::{DeclineReason, MessageRefusal};
@@ -77,6 +78,15 @@ pub enum Event {
         version: LogIndex,
         /// The configuration.
         membership: Membership,
+    },
+    /// The settings of the cluster break a rule together with this node's own or its transport. The
+    /// cluster's are in force ([`ClusterSettings`](crate::ClusterSettings)); change the node's, or
+    /// the cluster's.
+    SettingsContradicted {
+        /// The version of the configuration: the index of its entry.
+        version: LogIndex,
+        /// The rule.
+        rule: ConfigError,
     },
     /// A follower acknowledges less than before, in the same term and incarnation: it has lost
     /// entries that were durable. Operators must replace it.

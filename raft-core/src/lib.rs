@@ -221,8 +221,8 @@ mod types;
 pub mod wire;
 
 pub use config::{
-    ApplyFailurePolicy, CommitNotification, CompactionPolicy, Config, ConfigError, FollowerReads,
-    LeaseSettings, Limits, Settings,
+    ApplyFailurePolicy, ClusterSettings, CommitNotification, CompactionPolicy, Config, ConfigError,
+    FollowerReads, LeasePolicy, LeaseSettings, LimitName, Limits, Settings,
 };
 pub use effect::{CommittedEntry, Effect, FetchEntries, HaltReason, Outcome, Refusal, Response};
 pub use entry::{Entry, Payload};
@@ -239,7 +239,7 @@ pub use input::{
 pub use log::TermRuns;
 pub use membership::{
     ADDRESS_BYTES_MAX, MemberInfo, Membership, MembershipChange, MembershipError,
-    MembershipRefusal, MembershipRequest, Participation, PromoteWhen,
+    MembershipRefusal, MembershipRequest, Participation, Priority, PromoteWhen,
 };
 pub use message::{
     AppendEntries, AppendEntriesResponse, AppendOutcome, Body, DeclineReason, InstallSnapshot,

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use raft_core::{
-    ClusterId, Config, ConfigError, Entry, GroupId, Identity, Incarnation, NodeId, Settings,
+    ClusterId, Config, ConfigError, Entry, GroupId, Identity, Incarnation, LimitName, NodeId,
+    Settings,
 };
 use raft_testkit::Cluster;
 
@@ -38,11 +39,11 @@ fn every_broken_rule_is_reported() {
     let violations = [
         ConfigError::HeartbeatIntervalTooLong { heartbeat, election },
         ConfigError::StallTimeoutTooShort { stall, election },
-        ConfigError::ZeroLimit("append_entries_max"),
-        ConfigError::ZeroLimit("tail_bytes_max"),
+        ConfigError::ZeroLimit(LimitName::AppendEntries),
+        ConfigError::ZeroLimit(LimitName::TailBytes),
     ];
     assert_eq!(settings.violations(), violations);
-    assert_eq!(config(settings.clone()), Err(violations[0].clone()));
+    assert_eq!(config(settings.clone()), Err(violations[0]));
     settings.heartbeat_interval = election / 3;
     settings.storage_stall_timeout = Some(election * 2);
     assert_eq!(settings.violations(), violations[2..]);

@@ -1,8 +1,12 @@
 //! A configuration that obeys all rules.
 
+use alloc::vec::Vec;
 use core::ops::Deref;
+use core::time::Duration;
 
+use super::cluster_settings::ClusterSettings;
 use super::error::ConfigError;
+use super::limits::Limits;
 use super::settings::Settings;
 use crate::types::Identity;
 
@@ -14,7 +18,16 @@ use crate::types::Identity;
 pub struct Config {
     pub(crate) identity: Identity,
     pub(crate) seed: u64,
+    /// The node's own.
+    own: Settings,
+    /// Those in force: the node's own, with those of the cluster in their place.
     settings: Settings,
+    /// The longest message that the transport delivers, in bytes, if it is known.
+    message_bytes_max: Option<u64>,
+    /// See [`Config::lease_duration`].
+    lease_duration: Option<Duration>,
+    /// See [`Config::vote_withholding`].
+    vote_withholding: Option<Duration>,
 }
 
 impl Config {
@@ -33,7 +46,15 @@ impl Config {
         }
         match settings.violations().into_iter().next() {
             Some(violation) => Err(violation),
-            None => Ok(Self { identity, seed, settings }),
+            None => Ok(Self {
+                identity,
+                seed,
+                lease_duration: settings.lease_duration(),
+                vote_withholding: settings.vote_withholding(),
+                own: settings.clone(),
+                settings,
+                message_bytes_max: None,
+            }),
         }
     }
 
@@ -61,17 +82,87 @@ impl Config {
     /// # Errors
     /// When it does not: such a message would be dropped each time it is sent.
     pub fn check_transport(&self, message_bytes_max: u64) -> Result<(), ConfigError> {
-        let message = self.limits.message_bytes_max();
-        if message > message_bytes_max {
-            return Err(ConfigError::MessageExceedsTransport {
-                message,
-                append: self.limits.append_bytes_max,
-                command: self.limits.command_bytes_max,
-                transport: message_bytes_max,
-            });
+        match exceeds(&self.own.limits, message_bytes_max) {
+            Some(violation) => Err(violation),
+            None => Ok(()),
         }
-        Ok(())
     }
+}
+
+/// The settings of the cluster.
+impl Config {
+    /// Limits messages to what the transport delivers, from the next [`Config::follow`] on.
+    pub(crate) const fn limit_messages(&mut self, message_bytes_max: u64) {
+        self.message_bytes_max = Some(message_bytes_max);
+    }
+
+    /// Puts the settings of the cluster in force: `since_commit` are those of the configuration at
+    /// the commit index and of the later ones, and the last ones are in force.
+    ///
+    /// Until the last ones are committed, other nodes may have any of them. So an election timeout
+    /// is the longest of them, and a heartbeat interval the shortest: no node campaigns between two
+    /// heartbeats. A lease lasts the shortest of them, and a vote is withheld for the longest.
+    pub(crate) fn follow<'a>(&mut self, since_commit: impl Iterator<Item = &'a ClusterSettings>) {
+        let mut settings = None::<Settings>;
+        let (mut lease_duration, mut vote_withholding) = (None, None);
+        for cluster in since_commit {
+            let mut next = self.own.adjusted_to(cluster);
+            if let Some(message_bytes_max) = self.message_bytes_max {
+                next.limits.fit_appends_into_messages(message_bytes_max);
+            }
+            let (lease, withholding) = (next.lease_duration(), next.vote_withholding());
+            match &settings {
+                Some(before) => {
+                    next.election_timeout_min =
+                        next.election_timeout_min.max(before.election_timeout_min);
+                    next.heartbeat_interval =
+                        next.heartbeat_interval.min(before.heartbeat_interval);
+                    lease_duration = lease.min(lease_duration);
+                }
+                None => lease_duration = lease,
+            }
+            vote_withholding = withholding.max(vote_withholding);
+            settings = Some(next);
+        }
+        if let Some(settings) = settings {
+            self.settings = settings;
+            self.lease_duration = lease_duration;
+            self.vote_withholding = vote_withholding;
+        }
+    }
+
+    /// Every rule that the settings of the cluster break together with those of this node and its
+    /// transport.
+    pub(crate) fn contradictions(&self, cluster: &ClusterSettings) -> Vec<ConfigError> {
+        let settings = self.own.overridden_by(cluster);
+        let mut contradictions = settings.violations();
+        let longest = self.message_bytes_max;
+        contradictions.extend(longest.and_then(|longest| exceeds(&settings.limits, longest)));
+        contradictions
+    }
+
+    /// How long a lease lasts that begins now; `None` without leases. The shortest one of the
+    /// configurations since the commit index.
+    pub(crate) const fn lease_duration(&self) -> Option<Duration> {
+        self.lease_duration
+    }
+
+    /// How long a node withholds its vote after contact with a leader; `None` without leases. The
+    /// longest of the configurations since the commit index.
+    pub(crate) const fn vote_withholding(&self) -> Option<Duration> {
+        self.vote_withholding
+    }
+}
+
+/// The rule that limits break if a transport delivers messages of at most this length.
+fn exceeds(limits: &Limits, message_bytes_max: u64) -> Option<ConfigError> {
+    let message = limits.message_bytes_max();
+    (message > message_bytes_max).then_some(ConfigError::MessageExceedsTransport {
+        message,
+        append: limits.append_bytes_max,
+        command: limits.command_bytes_max,
+        transport: message_bytes_max,
+    })
 }
 
 impl Deref for Config {

@@ -2,8 +2,12 @@
 
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+use super::limit_name::LimitName;
+
 /// A rule that a configuration breaks.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
     /// The node id is zero.
@@ -50,7 +54,7 @@ pub enum ConfigError {
     },
     /// A limit is zero.
     #[error("{0} must be at least 1")]
-    ZeroLimit(&'static str),
+    ZeroLimit(LimitName),
     /// A command of the permitted size can never be accepted.
     #[error(
         "a command of command_bytes_max ({command} bytes) takes {needed} bytes in the log but \

@@ -1,7 +1,11 @@
 //! Limits in entries and bytes.
 
-use crate::entry::Entry;
+use super::limit_name::LimitName;
 use crate::wire::ENVELOPE_BYTES_MAX;
+
+/// The weight of a command besides its own bytes: the entry itself, and the allocation for the
+/// reference count of `Bytes` (a pointer, a capacity, a count and the allocator's overhead).
+pub(crate) const COMMAND_OVERHEAD_BYTES: u64 = 88;
 
 /// Limits, in entries and in bytes of [`Entry::weight_bytes`]. All are at least 1.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,7 +54,7 @@ impl Limits {
     /// The weight of an entry with the largest command ([`Entry::weight_bytes`]).
     #[must_use]
     pub const fn command_weight_max(&self) -> u64 {
-        self.command_bytes_max.saturating_add(Entry::COMMAND_OVERHEAD_BYTES)
+        self.command_bytes_max.saturating_add(COMMAND_OVERHEAD_BYTES)
     }
 
     /// The most bytes of an encoded append message: one with `append_bytes_max` of entries, or one
@@ -63,17 +67,31 @@ impl Limits {
         entries.saturating_add(ENVELOPE_BYTES_MAX)
     }
 
+    /// Lowers the limit of commands to what `unapplied_bytes_max` permits.
+    pub(super) fn fit_commands_into_budget(&mut self) {
+        let fitting = self.unapplied_bytes_max.saturating_sub(COMMAND_OVERHEAD_BYTES);
+        self.command_bytes_max = self.command_bytes_max.min(fitting);
+    }
+
+    /// Lowers the limits of appends and commands to what a transport delivers.
+    pub(super) fn fit_appends_into_messages(&mut self, message_bytes_max: u64) {
+        let entries = message_bytes_max.saturating_sub(ENVELOPE_BYTES_MAX);
+        self.append_bytes_max = self.append_bytes_max.min(entries);
+        let command = entries.saturating_sub(COMMAND_OVERHEAD_BYTES);
+        self.command_bytes_max = self.command_bytes_max.min(command);
+    }
+
     /// The name and value of each limit.
-    pub(super) const fn named(&self) -> [(&'static str, u64); 8] {
+    pub(super) const fn named(&self) -> [(LimitName, u64); 8] {
         [
-            ("append_entries_max", self.append_entries_max as u64),
-            ("append_bytes_max", self.append_bytes_max),
-            ("inflight_appends_max", self.inflight_appends_max as u64),
-            ("inflight_bytes_max", self.inflight_bytes_max),
-            ("command_bytes_max", self.command_bytes_max),
-            ("unapplied_bytes_max", self.unapplied_bytes_max),
-            ("tail_bytes_max", self.tail_bytes_max),
-            ("apply_bytes_max", self.apply_bytes_max),
+            (LimitName::AppendEntries, self.append_entries_max as u64),
+            (LimitName::AppendBytes, self.append_bytes_max),
+            (LimitName::InflightAppends, self.inflight_appends_max as u64),
+            (LimitName::InflightBytes, self.inflight_bytes_max),
+            (LimitName::CommandBytes, self.command_bytes_max),
+            (LimitName::UnappliedBytes, self.unapplied_bytes_max),
+            (LimitName::TailBytes, self.tail_bytes_max),
+            (LimitName::ApplyBytes, self.apply_bytes_max),
         ]
     }
 }

@@ -3,6 +3,8 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::compaction::CompactionPolicy;
 use super::error::ConfigError;
 use super::limits::Limits;
@@ -36,7 +38,8 @@ pub struct Settings {
     pub follower_reads: FollowerReads,
     /// Leases of leaders (thesis §6.4.1), which permit [`ReadConsistency::Leased`] reads without
     /// messages. They need `check_quorum`. All nodes of a cluster need the same setting: a node
-    /// without leases votes too early. Default: `None`, no leases.
+    /// without leases votes too early. [`ClusterSettings`](crate::ClusterSettings) change it at all
+    /// nodes safely. Default: `None`, no leases.
     ///
     /// [`ReadConsistency::Leased`]: crate::ReadConsistency::Leased
     pub lease: Option<LeaseSettings>,
@@ -64,7 +67,7 @@ pub struct Settings {
 ///   `clock_drift_max` less or more for each `election_timeout_min`.
 /// - The time of a step that carries a read is taken after the host received the read from its
 ///   caller.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct LeaseSettings {
     /// How far the clocks of two nodes may diverge while one advances by `election_timeout_min`.
     pub clock_drift_max: Duration,
@@ -83,7 +86,7 @@ pub enum FollowerReads {
 }
 
 /// When a leader sends a new commit index to its followers.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum CommitNotification {
     /// With the next append or heartbeat.
     NextMessage,
@@ -157,9 +160,14 @@ impl Settings {
     }
 
     /// How long a lease lasts; `None` without leases.
-    pub(crate) fn lease_duration(&self) -> Option<Duration> {
+    pub(super) fn lease_duration(&self) -> Option<Duration> {
         let LeaseSettings { clock_drift_max } = self.lease?;
         Some(self.election_timeout_min.saturating_sub(clock_drift_max))
+    }
+
+    /// How long a node withholds its vote after contact with a leader; `None` without leases.
+    pub(super) fn vote_withholding(&self) -> Option<Duration> {
+        self.lease.map(|_| self.election_timeout_min)
     }
 
     /// `storage_stall_timeout`, or its default.

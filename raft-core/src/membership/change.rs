@@ -1,10 +1,13 @@
 //! Requests to change the membership.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 
 use super::configuration::{MemberInfo, Membership};
+use super::priority::Priority;
 use super::refusal::MembershipRefusal;
+use crate::config::ClusterSettings;
 use crate::types::{Incarnation, LogIndex, NodeId, RequestId};
 
 /// A request to change the membership. It ends with an [`Effect::Respond`](crate::Effect::Respond):
@@ -68,6 +71,18 @@ pub enum MembershipChange {
         peer_address: String,
         /// Where clients reach it.
         client_address: String,
+    },
+    /// Sets the priority of a member.
+    SetPriority {
+        /// The member.
+        node: NodeId,
+        /// Its priority.
+        priority: Priority,
+    },
+    /// Sets the settings of the cluster, all of them: a value that is absent is that of each node.
+    UpdateSettings {
+        /// The settings.
+        settings: Box<ClusterSettings>,
     },
     /// Sets voters and learners. Nodes that become voters are not waited for: add them as learners
     /// first, so that the cluster stays available.
@@ -135,6 +150,11 @@ impl MembershipChange {
                 info.peer_address.clone_from(peer_address);
                 info.client_address.clone_from(client_address);
             }
+            Self::SetPriority { node, priority } => {
+                known_member(current, *node)?;
+                target.nodes.entry(*node).or_default().priority = *priority;
+            }
+            Self::UpdateSettings { settings } => target.settings.clone_from(settings),
             Self::Set { voters, learners, nodes } => {
                 target.voters.clone_from(voters);
                 target.learners.clone_from(learners);

@@ -1,10 +1,13 @@
 //! Cluster configurations: the members, their votes, and what is known of each.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 
 use serde::{Deserialize, Serialize};
 
+use super::priority::Priority;
+use crate::config::{ClusterSettings, ConfigError};
 use crate::quorum::{self, MEMBERS_MAX};
 use crate::types::{Incarnation, LogIndex, NodeId};
 
@@ -25,10 +28,13 @@ pub struct Membership {
     /// What is known of the members. A member without an entry has the default one: its
     /// incarnation is not pinned, and it has no addresses. Other nodes have no entry.
     pub nodes: BTreeMap<NodeId, MemberInfo>,
+    /// Settings that replace those of each node. Boxed, since configurations are parts of messages
+    /// and effects that are mostly smaller.
+    pub settings: Box<ClusterSettings>,
 }
 
-/// What a configuration states of one member. The core uses the incarnation alone; the addresses
-/// are for the host, its transport and its clients.
+/// What a configuration states of one member. The core uses the incarnation and the priority; the
+/// addresses are for the host, its transport and its clients.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct MemberInfo {
     /// The only incarnation whose votes and acknowledgements count. `None` until the leader has
@@ -40,6 +46,8 @@ pub struct MemberInfo {
     /// Where clients reach the member; empty if the host knows it from elsewhere. At most
     /// [`ADDRESS_BYTES_MAX`].
     pub client_address: String,
+    /// Whether this voter is to lead rather than others.
+    pub priority: Priority,
 }
 
 /// Why a configuration is invalid.
@@ -69,6 +77,12 @@ pub enum MembershipError {
         /// The length of the address.
         bytes: usize,
     },
+    /// No voter may campaign by itself.
+    #[error("every voter has priority 0, so that none would campaign; raise the priority of one")]
+    NoCandidate,
+    /// The settings break a rule.
+    #[error(transparent)]
+    InvalidSettings(ConfigError),
 }
 
 /// Members and what is known of them.
@@ -115,6 +129,12 @@ impl Membership {
         self.nodes.get(&node)?.incarnation
     }
 
+    /// The priority of the member.
+    #[must_use]
+    pub fn priority(&self, node: NodeId) -> Priority {
+        self.nodes.get(&node).map_or(Priority::DEFAULT, |info| info.priority)
+    }
+
     /// The bytes of memory that it takes, approximately; more than its encoded form has.
     #[must_use]
     pub(crate) fn weight_bytes(&self) -> u64 {
@@ -124,7 +144,7 @@ impl Membership {
         const INFO_BYTES: u64 = 2 * (size_of::<NodeId>() + size_of::<MemberInfo>()) as u64;
         let address_bytes = |info: &MemberInfo| info.peer_address.len() + info.client_address.len();
         let addresses: usize = self.nodes.values().map(address_bytes).sum();
-        size_of::<Self>() as u64
+        (size_of::<Self>() + size_of::<ClusterSettings>()) as u64
             + MEMBER_BYTES * self.size() as u64
             + INFO_BYTES * self.nodes.len() as u64
             + addresses as u64
@@ -214,7 +234,10 @@ impl Membership {
                 return Err(MembershipError::AddressTooLong { node, bytes });
             }
         }
-        Ok(())
+        if self.voters.iter().all(|&voter| self.priority(voter) == Priority::NEVER) {
+            return Err(MembershipError::NoCandidate);
+        }
+        self.settings.check().map_err(MembershipError::InvalidSettings)
     }
 }
 

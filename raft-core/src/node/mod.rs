@@ -101,7 +101,17 @@ impl Node {
     ) -> Result<Self, RecoveryError> {
         let mut state = NodeState::recovered(config, recovered, now)?;
         let role = Role::initial(&mut state);
+        // The timers have just begun.
+        state.take_settings_changed();
         Ok(Self { state, role, halted: false })
+    }
+
+    /// Limits the messages of this node to what its transport delivers: `message_bytes_max` is the
+    /// length of the longest encoded message, in bytes. A host calls it before the first step, after
+    /// [`Config::check_transport`]: replicated settings that permit longer messages are refused by
+    /// this node as a leader, and reported by it as a follower.
+    pub fn limit_messages(&mut self, message_bytes_max: u64) {
+        self.state.limit_messages(message_bytes_max);
     }
 
     /// Processes one input and appends its effects to `effects`. Never blocks, never fails. A
@@ -121,6 +131,9 @@ impl Node {
         let mut next = self.dispatch(input);
         while let Some(transition) = next {
             next = self.role.enter(&mut self.state, transition);
+        }
+        if self.state.take_settings_changed() {
+            self.role.restart_timers(&mut self.state);
         }
         if self.halted {
             // A halted node does not learn of the next leader.

@@ -3,6 +3,7 @@
 use alloc::collections::BTreeMap;
 use core::time::Duration;
 
+use crate::config::Settings;
 use crate::event::RoleKind;
 use crate::membership::{Membership, Participation};
 use crate::progress::{Progress, ReplicationMode, Stage};
@@ -67,6 +68,8 @@ pub struct Status {
     pub membership: Membership,
     /// Its version: the index of its entry. It is committed once `commit_index` is not less.
     pub membership_version: LogIndex,
+    /// The settings in force: the node's own, with those of the configuration in their place.
+    pub settings: Settings,
     /// What that configuration makes of this node.
     pub participation: Participation,
     /// Bytes of commands that were proposed here, are not applied here yet, and whose callers
@@ -158,6 +161,7 @@ impl Status {
             log_bytes: state.log().bytes_between(LogIndex::ZERO, state.log().last().index),
             membership: state.membership().clone(),
             membership_version: state.membership_version(),
+            settings: Settings::clone(state.config()),
             participation: state.participation(),
             unapplied_bytes: state.apply().unapplied_bytes(),
             progress,

@@ -169,6 +169,16 @@ impl Role {
 
 /// Inputs other than messages.
 impl Role {
+    /// Other settings are in force: timeouts begin again, so that a shorter one causes no election,
+    /// and a shorter heartbeat interval begins now. An election in progress keeps its timeout.
+    pub(crate) fn restart_timers(&mut self, state: &mut NodeState) {
+        match self {
+            Self::Follower(follower) => follower.restart_timer(state),
+            Self::PreCandidate(_) | Self::Candidate(_) => {}
+            Self::Leader(leader) => leader.restart_timers(state),
+        }
+    }
+
     pub(crate) fn on_tick(&mut self, state: &mut NodeState) -> Option<Transition> {
         state.retry_failed_apply();
         state.expire_transfer();

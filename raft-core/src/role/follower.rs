@@ -28,7 +28,7 @@ impl Follower {
     /// A follower that has not received from a leader yet.
     pub(crate) fn new(state: &mut NodeState) -> Self {
         Self {
-            election_deadline: state.draw_election_deadline(),
+            election_deadline: state.draw_campaign_deadline(),
             last_contact: None,
             reads: ForwardedReads::default(),
         }
@@ -57,12 +57,17 @@ impl Follower {
         // While its last vote is not durable, the node can neither send that vote nor cast another:
         // the election timeout begins again when it is.
         let may_campaign =
-            state.may_campaign() && state.hard_state_is_durable() && !state.storage_is_stalled();
+            state.campaigns() && state.hard_state_is_durable() && !state.storage_is_stalled();
         if !may_campaign {
-            self.election_deadline = state.draw_election_deadline();
+            self.election_deadline = state.draw_campaign_deadline();
             return None;
         }
         Some(Transition::campaign(state, RoleCause::ElectionTimeout))
+    }
+
+    /// Other settings are in force: the election timeout begins again.
+    pub(crate) fn restart_timer(&mut self, state: &mut NodeState) {
+        self.election_deadline = state.draw_campaign_deadline();
     }
 
     /// Requests the read index from the leader, or refuses the reads.
@@ -100,14 +105,14 @@ impl Follower {
 
     /// The node voted: the candidate has an election timeout to become the leader.
     pub(crate) fn on_vote_granted(&mut self, state: &mut NodeState) {
-        self.election_deadline = state.draw_election_deadline();
+        self.election_deadline = state.draw_campaign_deadline();
     }
 
     /// The node's term and vote became durable. Its response to a candidate is sent only now, so
     /// that the candidate's election timeout begins now.
     pub(crate) fn on_hard_state_durable(&mut self, state: &mut NodeState) {
         if state.leader().is_none() && state.voted_for().is_some() {
-            self.election_deadline = state.draw_election_deadline();
+            self.election_deadline = state.draw_campaign_deadline();
         }
     }
 
@@ -124,7 +129,10 @@ impl Follower {
         append: AppendEntries,
     ) -> Result<(), MessageRefusal> {
         self.on_contact(state, from)?;
-        append_to_log(state, from, append)
+        append_to_log(state, from, append)?;
+        // For the settings that the append may have put in force.
+        state.withhold_vote();
+        Ok(())
     }
 
     /// The leader of the current term sent a snapshot, and this node holds its data: the election
@@ -140,7 +148,9 @@ impl Follower {
         install: InstallSnapshot,
     ) -> Result<(), MessageRefusal> {
         self.on_contact(state, from)?;
-        install_snapshot(state, from, install)
+        install_snapshot(state, from, install)?;
+        state.withhold_vote();
+        Ok(())
     }
 
     /// A node sent a message that only the leader of the current term sends.
@@ -155,7 +165,7 @@ impl Follower {
         }
         self.last_contact = Some(state.now());
         state.withhold_vote();
-        self.election_deadline = state.draw_election_deadline();
+        self.election_deadline = state.draw_campaign_deadline();
         state.retry_failed_apply();
         state.retry_failed_fetch();
         Ok(())

@@ -29,10 +29,13 @@ impl Transition {
         }
     }
 
-    /// Starts the next election after one without a result, unless the disk is stalled.
+    /// Starts the next election after one without a result, unless the disk is stalled or the node
+    /// campaigns on request only.
     pub(crate) fn campaign_again(state: &NodeState) -> Self {
         if state.storage_is_stalled() {
             Self::Follower { leader: None, cause: RoleCause::StorageStalled }
+        } else if state.waits_for_request() {
+            Self::Follower { leader: None, cause: RoleCause::ElectionLost }
         } else {
             Self::campaign(state, RoleCause::ElectionTimeout)
         }

@@ -1,24 +1,17 @@
 //! The configurations in the log.
 
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use crate::membership::{Membership, MembershipError};
 use crate::types::{LogIndex, NodeId};
-
-/// The configuration of a log that has none.
-static NO_MEMBERS: Membership = Membership {
-    voters: BTreeSet::new(),
-    outgoing: BTreeSet::new(),
-    learners: BTreeSet::new(),
-    nodes: BTreeMap::new(),
-};
 
 /// Every configuration that is in force or may be rolled back to, ascending by index. The first is
 /// that of the base of the log. Empty only in a log without any configuration.
 #[derive(Clone, Debug)]
 pub(crate) struct Memberships {
     by_index: Vec<(LogIndex, Membership)>,
+    /// The configuration of a log that has none.
+    no_members: Membership,
 }
 
 impl Memberships {
@@ -32,14 +25,14 @@ impl Memberships {
         for (_, membership) in &by_index {
             membership.check()?;
         }
-        Ok(Self { by_index })
+        Ok(Self { by_index, no_members: Membership::default() })
     }
 
     /// The configuration in force: the latest in the log, committed or not (thesis §4.1). Without
     /// members if the log has none.
     #[inline]
     pub(crate) fn current(&self) -> &Membership {
-        self.by_index.last().map_or(&NO_MEMBERS, |(_, membership)| membership)
+        self.by_index.last().map_or(&self.no_members, |(_, membership)| membership)
     }
 
     /// The index of the configuration in force: its version.
@@ -57,9 +50,14 @@ impl Memberships {
     /// Whether the node votes in the configuration that is in force if the log ends at `commit`, or
     /// in a later one.
     pub(crate) fn is_voter_from(&self, commit: LogIndex, node: NodeId) -> bool {
+        self.since(commit).any(|membership| membership.is_voter(node))
+    }
+
+    /// The configuration that is in force if the log ends at `commit`, and the later ones.
+    pub(crate) fn since(&self, commit: LogIndex) -> impl Iterator<Item = &Membership> {
         let later = self.by_index.partition_point(|&(index, _)| index <= commit);
         let first = later.saturating_sub(1);
-        self.by_index.iter().skip(first).any(|(_, membership)| membership.is_voter(node))
+        self.by_index.iter().skip(first).map(|(_, membership)| membership)
     }
 
     /// Whether an earlier configuration than the one in force names the node.

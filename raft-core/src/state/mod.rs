@@ -13,6 +13,7 @@ mod node_state;
 mod observations;
 mod outbox;
 mod persists;
+mod settings;
 mod snapshots;
 mod store_reads;
 mod term;

@@ -4,7 +4,9 @@ mod ending_transfer;
 mod insight;
 mod local_reads;
 mod members;
+mod priority;
 mod random;
+mod settings;
 mod vote_withholding;
 
 use alloc::vec::Vec;
@@ -18,6 +20,7 @@ use super::memberships::Memberships;
 use super::observations::Observations;
 use super::outbox::{DependsOn, Outbox};
 use super::persists::{CarriesHardState, Persists};
+use super::settings::SettingsState;
 use super::snapshots::Snapshots;
 use super::term::TermState;
 use super::transfer::EndingTransfer;
@@ -54,6 +57,7 @@ pub(crate) struct NodeState {
     /// With leases: until when this node neither votes nor campaigns, unless the leader requests it.
     vote_withheld_until: Timestamp,
     observations: Observations,
+    settings: SettingsState,
     /// The mark that the next persist carries.
     broken: Option<BrokenMark>,
     /// The effects of the current step.
@@ -94,13 +98,12 @@ impl NodeState {
         if memberships.last().is_some_and(|&(index, _)| index > last.index) {
             return Err(RecoveryError::Inconsistent("a configuration is after the last entry"));
         }
-        let vote_withheld_until = vote_withholding::withheld_after_start(&config, hard_state, now);
         let mut term = TermState::recovered(hard_state);
         term.commit_to(base.index);
         let memberships = Memberships::recovered(memberships)?;
         let mut incarnations = Incarnations::default();
         incarnations.on_membership(memberships.current());
-        Ok(Self {
+        let mut state = Self {
             prng: Prng::new(config.seed),
             config,
             now,
@@ -115,11 +118,16 @@ impl NodeState {
             outbox: Outbox::default(),
             persists: Persists::default(),
             transfer: EndingTransfer::default(),
-            vote_withheld_until,
             observations: Observations::default(),
+            vote_withheld_until: Timestamp(0),
+            settings: SettingsState::default(),
             broken: None,
             effects: Vec::new(),
-        })
+        };
+        state.on_settings_in_force();
+        state.vote_withheld_until =
+            vote_withholding::withheld_after_start(&state.config, hard_state, now);
+        Ok(state)
     }
 
     /// Sets the time. It never runs backwards.
@@ -136,6 +144,7 @@ impl NodeState {
     /// dispatches a snapshot and committed entries to the state machine, and drops entries from
     /// memory that can be read back from the store.
     pub(crate) fn finish_step(&mut self, effects: &mut Vec<Effect>) {
+        self.report_contradictions();
         self.emit_persist();
         self.outbox.release(self.term(), self.persists.durable(), &mut self.effects);
         self.restore_after_reset();
@@ -259,6 +268,7 @@ impl NodeState {
     pub(crate) fn commit_to(&mut self, index: LogIndex) {
         assert!(index <= self.log.last().index, "only entries of this log are committed here");
         self.term.commit_to(index);
+        self.refresh_committed_settings();
     }
 }
 
@@ -358,6 +368,13 @@ impl NodeState {
 
     pub(crate) fn respond(&mut self, id: RequestId, outcome: Outcome) {
         self.effects.push(Effect::Respond(Response { id, outcome }));
+    }
+
+    /// Responds if a caller waits.
+    pub(crate) fn respond_if(&mut self, id: Option<RequestId>, outcome: Outcome) {
+        if let Some(id) = id {
+            self.respond(id, outcome);
+        }
     }
 
     pub(crate) fn refuse(&mut self, id: RequestId, refusal: Refusal) {

@@ -2,10 +2,11 @@
 
 use crate::types::{NodeId, RequestId, Timestamp};
 
-/// The request for a transfer and the node that is to lead.
+/// A transfer that was requested, or that a priority caused, and the node that is to lead.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct TransferRequest {
-    pub(crate) id: RequestId,
+    /// The request; `None` if the leader began the transfer by itself.
+    pub(crate) id: Option<RequestId>,
     pub(crate) target: NodeId,
 }
 

@@ -2,13 +2,15 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use bytes::Bytes;
 
 use super::message::BODY_KINDS;
 use super::{DecodeError, ENVELOPE_BYTES_MAX, decode, decode_payload, encode, encode_payload};
+use crate::config::{ClusterSettings, CommitNotification, LeasePolicy, LeaseSettings};
 use crate::entry::{Entry, Payload};
-use crate::membership::{MemberInfo, Membership};
+use crate::membership::{MemberInfo, Membership, Priority};
 use crate::message::{
     AppendEntries, AppendEntriesResponse, AppendOutcome, Body, DeclineReason, InstallSnapshot,
     InvalidMessage, LogSlice, Message, PreVote, PreVoteResponse, ReadIndex, ReadIndexResponse,
@@ -41,12 +43,24 @@ fn joint() -> Membership {
         incarnation: Some(Incarnation(9)),
         peer_address: "peer:1".into(),
         client_address: "client:2".into(),
+        priority: Priority(7),
+    };
+    let settings = ClusterSettings {
+        election_timeout_min: Some(Duration::from_millis(1500)),
+        heartbeat_interval: Some(Duration::from_millis(250)),
+        pre_vote: Some(false),
+        lease: Some(LeasePolicy::On(LeaseSettings { clock_drift_max: Duration::from_nanos(9) })),
+        commit_notification: Some(CommitNotification::Immediate),
+        append_entries_max: Some(100),
+        command_bytes_max: Some(1 << 40),
+        ..ClusterSettings::NONE
     };
     Membership {
         voters: [NodeId(1), NodeId(2)].into(),
         outgoing: [NodeId(2), NodeId(3)].into(),
         learners: [NodeId(3)].into(),
         nodes: [(NodeId(1), info), (NodeId(3), MemberInfo::default())].into(),
+        settings: settings.into(),
     }
 }
 

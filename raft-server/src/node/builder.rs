@@ -209,8 +209,11 @@ impl NodeBuilder {
             starter.start_threads(store, self.bootstrap, state_machine).await?;
         let started = span.in_scope(|| {
             let clock = Clock::start();
-            let core = starter.create_core(config.clone(), opened, clock)?;
+            let mut core = starter.create_core(config.clone(), opened, clock)?;
             let transport = starter.start_transport(transport, &config, &self.peers)?;
+            if let Some(message_bytes_max) = transport.message_bytes_max() {
+                core.limit_messages(message_bytes_max);
+            }
             Ok((core, clock, transport))
         });
         let (core, clock, transport) = match started {

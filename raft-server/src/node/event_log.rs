@@ -84,6 +84,12 @@ impl EventLog {
             Event::MembershipInForce { version, membership } => {
                 log_membership(version, &membership);
             }
+            Event::SettingsContradicted { version, rule } => {
+                tracing::warn!(
+                    %version, %rule,
+                    "the replicated settings contradict those of this node; change one of them"
+                );
+            }
             Event::AcknowledgementFell { follower, from, to } => {
                 tracing::error!(%follower, acknowledged = %from, last = %to, "follower lost entries");
             }

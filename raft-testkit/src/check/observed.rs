@@ -34,11 +34,11 @@ fn payload_digest(payload: &Payload) -> u64 {
         Payload::Empty => 0_u8.hash(&mut hasher),
         Payload::Command(command) => (1_u8, command).hash(&mut hasher),
         Payload::Membership(members) => {
-            let Membership { voters, outgoing, learners, nodes } = &**members;
-            (2_u8, voters, outgoing, learners).hash(&mut hasher);
+            let Membership { voters, outgoing, learners, nodes, settings } = &**members;
+            (2_u8, voters, outgoing, learners, settings).hash(&mut hasher);
             for (node, info) in nodes {
-                let MemberInfo { incarnation, peer_address, client_address } = info;
-                (node, incarnation, peer_address, client_address).hash(&mut hasher);
+                let MemberInfo { incarnation, peer_address, client_address, priority } = info;
+                (node, incarnation, peer_address, client_address, priority).hash(&mut hasher);
             }
         }
     }

@@ -102,6 +102,7 @@ impl Scenario {
             apply_failed_at: None,
             membership: self.members.clone(),
             membership_version: LogIndex(0),
+            settings: raft_core::Settings::default(),
             participation: raft_core::Participation::Voter,
             storage_waiting: std::time::Duration::ZERO,
             tail_bytes: 0,

@@ -84,6 +84,9 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
             Event::AcknowledgementFell { follower, from, to } => {
                 RecordKind::AcknowledgementFell { follower, from, to }
             }
+            Event::SettingsContradicted { rule, .. } => {
+                RecordKind::SettingsContradicted { rule: rule.to_string() }
+            }
             Event::Truncated { from, last } => RecordKind::Truncated { from, last },
             Event::SnapshotInstalled { last, keeps_later_entries, .. } => {
                 if keeps_later_entries {

@@ -1,9 +1,7 @@
 //! Records as text, for terminals, diagrams and pages.
 
-use std::collections::BTreeSet;
-
-use raft_core::{MembershipChange, NodeId, PromoteWhen};
-
+pub use super::describe_membership::{cluster_settings, membership_change};
+use super::describe_membership::{contradiction, lost_entries};
 use super::describe_message::index_range;
 pub use super::describe_message::{log_id, message, message_label, node_name};
 use super::record::{CommandOutcome, Liveness, Loss, NodeState, Record, RecordKind, Role, Side};
@@ -62,6 +60,7 @@ pub const fn category(kind: &RecordKind) -> Category {
         | RecordKind::LinkHealed { .. } => Category::Recovery,
         RecordKind::MessageRefused { .. }
         | RecordKind::AcknowledgementFell { .. }
+        | RecordKind::SettingsContradicted { .. }
         | RecordKind::PersistFailed { .. }
         | RecordKind::Truncated { .. }
         | RecordKind::SnapshotInstalled { .. }
@@ -202,10 +201,10 @@ fn without_message(kind: &RecordKind) -> String {
         RecordKind::MembershipInForce { version, membership } => {
             format!("membership {version}: {}", membership.text())
         }
-        RecordKind::AcknowledgementFell { follower, from, to } => format!(
-            "{} has lost entries: it acknowledged {from}, its log ends at {to}",
-            node_name(*follower)
-        ),
+        RecordKind::SettingsContradicted { rule } => contradiction(rule),
+        RecordKind::AcknowledgementFell { follower, from, to } => {
+            lost_entries(*follower, *from, *to)
+        }
         RecordKind::Halted { reason } => format!("halts: {reason}"),
         RecordKind::Blocked => "is blocked".to_owned(),
         RecordKind::Unblocked => "is unblocked".to_owned(),
@@ -346,34 +345,6 @@ pub fn changes(before: &NodeState, after: &NodeState) -> Vec<String> {
         changes.push(side.to_owned());
     }
     changes
-}
-
-/// A change of the membership.
-#[must_use]
-pub fn membership_change(change: &MembershipChange) -> String {
-    let list = |nodes: &BTreeSet<NodeId>| {
-        let names: Vec<String> = nodes.iter().map(ToString::to_string).collect();
-        names.join(" ")
-    };
-    match change {
-        MembershipChange::AddLearner { node, .. } => format!("add learner {node}"),
-        MembershipChange::Promote { node, when: PromoteWhen::Now } => format!("promote {node}"),
-        MembershipChange::Promote { node, when: PromoteWhen::CaughtUp } => {
-            format!("promote {node} when caught up")
-        }
-        MembershipChange::Demote { node } => format!("demote {node}"),
-        MembershipChange::Remove { node } => format!("remove {node}"),
-        MembershipChange::Replace { node, incarnation } => {
-            format!("replace {node} by incarnation {incarnation}")
-        }
-        MembershipChange::UpdateAddresses { node, .. } => format!("update addresses of {node}"),
-        MembershipChange::Set { voters, learners, .. } if learners.is_empty() => {
-            format!("set members {}", list(voters))
-        }
-        MembershipChange::Set { voters, learners, .. } => {
-            format!("set members {} learners {}", list(voters), list(learners))
-        }
-    }
 }
 
 /// Why a message is lost.

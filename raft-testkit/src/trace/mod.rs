@@ -4,6 +4,7 @@
 //! alone, so that a saved trace can be rendered at any time. `docs/traces.md` describes the formats.
 
 pub mod describe;
+mod describe_membership;
 mod describe_message;
 pub mod diagram;
 pub mod diff;

@@ -72,6 +72,7 @@ pub fn op(record: &Record) -> Option<String> {
         | RecordKind::PersistFailed { .. }
         | RecordKind::Truncated { .. }
         | RecordKind::AcknowledgementFell { .. }
+        | RecordKind::SettingsContradicted { .. }
         | RecordKind::EntriesFetched { .. }
         | RecordKind::Applied { .. }
         | RecordKind::ApplyFailed { .. }

@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use super::commit;
 use super::lease::Lease;
 use super::membership_change::MembershipChanges;
+use super::preference::Preference;
 use super::read_index::{Confirmation, ReadQueue, Reader};
 use super::replication::Replication;
 use super::transfer::LeadershipTransfer;
@@ -35,6 +36,7 @@ pub(crate) struct Leader {
     membership_changes: MembershipChanges,
     /// The transfer in progress. It ends with this leadership at the latest.
     transfer: LeadershipTransfer,
+    preference: Preference,
     heartbeat_deadline: Timestamp,
     quorum_check_deadline: Timestamp,
 }
@@ -56,6 +58,7 @@ impl Leader {
             lease,
             membership_changes: MembershipChanges::default(),
             transfer: LeadershipTransfer::default(),
+            preference: Preference::default(),
             heartbeat_deadline: state.now().after(state.config().heartbeat_interval),
             quorum_check_deadline: state.now().after(state.config().election_timeout_min),
         }
@@ -102,11 +105,21 @@ impl Leader {
             self.continue_promotion(state);
             if self.transfer_target().is_none() {
                 self.membership_changes.pin_incarnations(state, &mut self.replication);
+                self.transfer_to_preferred(state);
             }
             self.compact(state, CompactionCause::Policy);
         }
         self.transfer.give_up_late(state);
         None
+    }
+
+    /// Other settings are in force. The followers have the time of a whole election timeout to
+    /// respond, since they may have responded last before heartbeats became more frequent.
+    pub(crate) fn restart_timers(&mut self, state: &NodeState) {
+        let heartbeat_deadline = state.now().after(state.config().heartbeat_interval);
+        self.heartbeat_deadline = self.heartbeat_deadline.min(heartbeat_deadline);
+        self.quorum_check_deadline = state.now().after(state.config().election_timeout_min);
+        self.lease.on_settings(state);
     }
 
     /// Begins a change of the membership, or refuses it.
@@ -118,6 +131,14 @@ impl Leader {
         match self.transfer_target() {
             Some(to) => state.refuse(request.id, Refusal::TransferInProgress { to }),
             None => self.membership_changes.on_request(state, &mut self.replication, request),
+        }
+    }
+
+    /// Transfers the leadership to a voter of a higher priority that has been caught up for a while.
+    fn transfer_to_preferred(&mut self, state: &mut NodeState) {
+        if let Some(preferred) = self.preference.due(state, &self.replication) {
+            self.transfer.begin(state, &self.replication, None, Some(preferred));
+            self.forfeit_lease_of_transfer();
         }
     }
 
@@ -168,7 +189,7 @@ impl Leader {
         id: RequestId,
         to: Option<NodeId>,
     ) {
-        self.transfer.begin(state, &self.replication, id, to);
+        self.transfer.begin(state, &self.replication, Some(id), to);
         self.forfeit_lease_of_transfer();
     }
 

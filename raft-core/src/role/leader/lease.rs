@@ -1,11 +1,12 @@
 //! The lease of a leader: reads without a round of messages (thesis §6.4.1).
 
 use alloc::collections::VecDeque;
+use core::time::Duration;
 
 use super::commit;
 use super::replication::Replication;
 use crate::state::NodeState;
-use crate::types::{Round, Timestamp};
+use crate::types::{LogIndex, Round, Timestamp};
 
 /// How many rounds without a response of a quorum are retained. Dropping one delays the renewal of
 /// the lease and nothing else.
@@ -16,32 +17,59 @@ const ROUNDS_MAX: usize = 64;
 /// A follower that has received an append votes for no other node within an election timeout. So no
 /// other node is elected before an election timeout has passed since a round *began* that a quorum
 /// has acknowledged. The responses themselves may be late: their arrival extends nothing.
+///
+/// The election timeout may be replicated ([`ClusterSettings`](crate::ClusterSettings)). Then a
+/// round counts with the shortest one of the configurations since the commit index, and a follower
+/// withholds its vote for the longest. The response of a follower counts only if it durably holds
+/// the configuration that was in force when the round began: one that lacks it may withhold its vote
+/// for a shorter time, or not at all.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Lease {
     /// Ascending. Once a quorum has acknowledged a round, earlier ones are dropped.
-    rounds: VecDeque<(Round, Timestamp)>,
+    rounds: VecDeque<LeaseRound>,
     /// A voter was requested to campaign. Its campaign overrides what the followers guarantee, even
     /// if it begins after the leader has given up the transfer (raft-rs #234): this leadership has
     /// no lease any more.
     forfeited: bool,
 }
 
+#[derive(Clone, Copy, Debug)]
+struct LeaseRound {
+    round: Round,
+    began: Timestamp,
+    /// How long a lease lasts from then. Never rises.
+    duration: Duration,
+    /// The version of the configuration that was in force.
+    version: LogIndex,
+}
+
 impl Lease {
     /// A round begins with a message to every follower.
     pub(super) fn on_round_begun(&mut self, state: &NodeState, round: Round) {
-        if state.config().lease.is_none() {
-            return;
-        }
+        let Some(duration) = state.config().lease_duration() else { return };
         if self.rounds.len() == ROUNDS_MAX {
             self.rounds.pop_front();
         }
-        self.rounds.push_back((round, state.now()));
+        let (began, version) = (state.now(), state.membership_version());
+        self.rounds.push_back(LeaseRound { round, began, duration, version });
+    }
+
+    /// Other settings are in force. A follower may have had them already when it received a round
+    /// that began before.
+    pub(super) fn on_settings(&mut self, state: &NodeState) {
+        let Some(duration) = state.config().lease_duration() else {
+            self.rounds.clear();
+            return;
+        };
+        for round in &mut self.rounds {
+            round.duration = round.duration.min(duration);
+        }
     }
 
     /// Responses have arrived: rounds before the last acknowledged one no longer matter.
     pub(super) fn on_response(&mut self, state: &NodeState, replication: &Replication) {
-        while let Some(&(next, _)) = self.rounds.get(1)
-            && replication.is_acknowledged_by_quorum(state, next)
+        while let Some(next) = self.rounds.get(1)
+            && is_acknowledged(state, replication, next)
         {
             self.rounds.pop_front();
         }
@@ -55,11 +83,23 @@ impl Lease {
     /// When the lease ends or ended by this node's clock; `None` if there is none. The quorum is
     /// that of the configuration in force now.
     pub(super) fn end(&self, state: &NodeState, replication: &Replication) -> Option<Timestamp> {
-        let duration = state.config().lease_duration()?;
-        let &(round, began) = self.rounds.front()?;
+        let round = self.rounds.front()?;
+        let duration = round.duration.min(state.config().lease_duration()?);
         let holds = !self.forfeited
             && commit::has_committed_in_term(state)
-            && replication.is_acknowledged_by_quorum(state, round);
-        holds.then(|| began.after(duration))
+            && is_acknowledged(state, replication, round);
+        holds.then(|| round.began.after(duration))
     }
+}
+
+/// Whether a quorum withholds its votes since this round began.
+///
+/// A member that was added later may lack the configuration of the bootstrap, which is not an entry:
+/// rounds from before the first entry with a configuration do not count after it.
+fn is_acknowledged(state: &NodeState, replication: &Replication, round: &LeaseRound) -> bool {
+    let is_of_bootstrap = round.version == LogIndex::ZERO;
+    if is_of_bootstrap && state.membership_version() > LogIndex::ZERO {
+        return false;
+    }
+    replication.is_acknowledged_by_holders(state, round.round, round.version)
 }

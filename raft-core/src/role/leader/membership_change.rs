@@ -12,7 +12,8 @@ use crate::effect::{Outcome, Refusal};
 use crate::entry::Entry;
 use crate::event::RoleCause;
 use crate::membership::{
-    Membership, MembershipChange, MembershipRefusal, MembershipRequest, PromoteWhen,
+    Membership, MembershipChange, MembershipError, MembershipRefusal, MembershipRequest,
+    PromoteWhen,
 };
 use crate::role::transition::Transition;
 use crate::state::NodeState;
@@ -231,6 +232,12 @@ fn next_configuration(
     if target == *current {
         let version = state.membership_version();
         return Err(MembershipRefusal::AlreadyInForce { version });
+    }
+    let contradictions = state.config().contradictions(&target.settings);
+    if target.settings != current.settings
+        && let Some(&rule) = contradictions.first()
+    {
+        return Err(MembershipError::InvalidSettings(rule).into());
     }
     let identity = state.config().identity;
     if target.incarnation(identity.node).is_some_and(|pinned| pinned != identity.incarnation) {

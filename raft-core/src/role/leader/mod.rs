@@ -4,6 +4,7 @@ mod commit;
 mod leadership;
 mod lease;
 mod membership_change;
+mod preference;
 mod read_index;
 mod replication;
 mod snapshots;

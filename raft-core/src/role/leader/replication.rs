@@ -65,6 +65,19 @@ impl Replication {
         self.is_quorum(state, |progress| progress.round_acknowledged >= round)
     }
 
+    /// Whether a quorum whose members durably hold the entry at `index` has responded to this round
+    /// or a later one.
+    pub(super) fn is_acknowledged_by_holders(
+        &self,
+        state: &NodeState,
+        round: Round,
+        index: LogIndex,
+    ) -> bool {
+        self.is_quorum(state, |progress| {
+            progress.round_acknowledged >= round && progress.match_index >= index
+        })
+    }
+
     /// Whether a quorum has responded within the last election timeout (thesis §6.2).
     pub(super) fn has_recent_contact_with_quorum(&self, state: &NodeState) -> bool {
         self.is_quorum(state, |progress| state.is_recent(progress.last_contact))

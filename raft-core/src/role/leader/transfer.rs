@@ -47,22 +47,22 @@ impl LeadershipTransfer {
         self.current.as_ref().map(|transfer| transfer.deadline)
     }
 
-    /// Begins to transfer the leadership, or refuses to.
+    /// Begins to transfer the leadership, or refuses to. `id` is the request, if a caller waits.
     pub(super) fn begin(
         &mut self,
         state: &mut NodeState,
         replication: &Replication,
-        id: RequestId,
+        id: Option<RequestId>,
         to: Option<NodeId>,
     ) {
         if let Some(to) = self.target() {
-            state.refuse(id, Refusal::TransferInProgress { to });
+            state.respond_if(id, Outcome::Refused(Refusal::TransferInProgress { to }));
             return;
         }
         let target = match select_target(state, replication, to) {
             Ok(target) => target,
             Err(refusal) => {
-                state.refuse(id, refusal);
+                state.respond_if(id, Outcome::Refused(refusal));
                 return;
             }
         };
@@ -131,7 +131,7 @@ impl LeadershipTransfer {
         if let Some(Transfer { request: TransferRequest { id, target }, .. }) = self.current.take()
         {
             state.event(Event::TransferFailed { to: target, failure });
-            state.respond(id, Outcome::TransferFailed(failure));
+            state.respond_if(id, Outcome::TransferFailed(failure));
         }
     }
 }

@@ -31,11 +31,11 @@ impl NodeState {
         let leader = self.leader();
         if leader == Some(target) {
             self.event(Event::TransferCompleted { leader: target, term: self.term() });
-            self.respond(id, Outcome::Transferred { leader: target });
+            self.respond_if(id, Outcome::Transferred { leader: target });
         } else {
             let failure = TransferFailure::LeadershipLost { leader };
             self.event(Event::TransferFailed { to: target, failure });
-            self.respond(id, Outcome::TransferFailed(failure));
+            self.respond_if(id, Outcome::TransferFailed(failure));
         }
     }
 }

@@ -17,6 +17,7 @@ impl NodeState {
         self.observations.on_membership(membership);
         let (version, membership) = (self.memberships.version(), membership.clone());
         self.event(Event::MembershipInForce { version, membership });
+        self.on_settings_in_force();
     }
 
     /// The configuration in force.

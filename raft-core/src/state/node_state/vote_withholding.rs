@@ -7,10 +7,12 @@ use crate::types::{Term, Timestamp};
 
 impl NodeState {
     /// An append of a leader arrived: with leases, no other node gets the vote of this one within an
-    /// election timeout. This outlasts the term: a later one alone is no reason to vote.
+    /// election timeout. This outlasts the term: a later one alone is no reason to vote. A shorter
+    /// timeout that comes into force does not shorten it.
     pub(crate) fn withhold_vote(&mut self) {
-        if self.config().lease.is_some() {
-            self.vote_withheld_until = self.now().after(self.config().election_timeout_min);
+        if let Some(withholding) = self.config().vote_withholding() {
+            let until = self.now().after(withholding);
+            self.vote_withheld_until = self.vote_withheld_until.max(until);
         }
     }
 
@@ -27,9 +29,8 @@ pub(super) fn withheld_after_start(
     recovered: HardState,
     now: Timestamp,
 ) -> Timestamp {
-    if config.lease.is_some() && recovered.term > Term(0) {
-        now.after(config.election_timeout_min)
-    } else {
-        Timestamp(0)
+    match config.vote_withholding() {
+        Some(withholding) if recovered.term > Term(0) => now.after(withholding),
+        Some(_) | None => Timestamp(0),
     }
 }

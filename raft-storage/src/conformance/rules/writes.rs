@@ -1,10 +1,12 @@
 //! Rules about persisting and recovering entries.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use raft_core::ports::{LogStore, StoreError};
 use raft_core::{
-    Entry, HardState, Incarnation, LogIndex, MemberInfo, Membership, NodeId, Persist, Recovered,
-    Term,
+    ClusterSettings, Entry, HardState, Incarnation, LogIndex, MemberInfo, Membership, NodeId,
+    Persist, Priority, Recovered, Term,
 };
 
 use crate::conformance::StoreFactory;
@@ -40,12 +42,19 @@ pub fn entries_of_every_kind_are_recovered<F: StoreFactory>(factory: &mut F) {
         incarnation: Some(Incarnation(u64::MAX)),
         peer_address: "peer.example:7000".to_owned(),
         client_address: String::new(),
+        priority: Priority(3),
+    };
+    let settings = ClusterSettings {
+        election_timeout_min: Some(Duration::from_secs(3)),
+        kept_bytes_max: Some(u64::MAX),
+        ..ClusterSettings::NONE
     };
     let joint = Membership {
         voters: [NodeId(1), NodeId(2)].into(),
         outgoing: [NodeId(1), NodeId(3)].into(),
         learners: [NodeId(4)].into(),
         nodes: [(NodeId(4), info)].into(),
+        settings: settings.into(),
     };
     let expected = vec![
         Entry::empty(id(1, 1)),

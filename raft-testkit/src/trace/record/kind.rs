@@ -89,6 +89,11 @@ pub enum RecordKind {
         /// The configuration.
         membership: MembershipView,
     },
+    /// The settings of the cluster contradict the node's own.
+    SettingsContradicted {
+        /// The rule that they break together.
+        rule: String,
+    },
     /// A follower has lost entries that it had acknowledged to the node.
     AcknowledgementFell {
         /// The follower.

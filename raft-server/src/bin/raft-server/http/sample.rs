@@ -26,6 +26,7 @@ pub(super) fn healthy_node() -> NodeStatus {
         log_bytes: 10_000_000,
         membership: Membership::of_voters([1, 2, 3].map(NodeId)),
         membership_version: LogIndex::ZERO,
+        settings: raft_core::Settings::default(),
         participation: Participation::Voter,
         storage_waiting: std::time::Duration::ZERO,
         tail_bytes: 0,

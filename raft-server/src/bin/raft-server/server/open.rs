@@ -169,6 +169,7 @@ fn first_membership(config: &Config) -> Membership {
         incarnation: None,
         peer_address: member.peer.clone(),
         client_address: member.client.clone(),
+        priority: raft_core::Priority::DEFAULT,
     };
     let nodes: BTreeMap<_, _> =
         config.members.iter().map(|member| (NodeId(member.id), info(member))).collect();

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use raft_core::{
-    ApplyFailurePolicy, CommitNotification, ConfigError, FollowerReads, LeaseSettings, Limits,
-    Settings as RaftSettings,
+    ApplyFailurePolicy, CommitNotification, ConfigError, FollowerReads, LeaseSettings, LimitName,
+    Limits, Settings as RaftSettings,
 };
 use raft_transport_quic::FRAME_BYTES_MAX_DEFAULT;
 
@@ -90,16 +90,16 @@ fn problem(violation: ConfigError) -> Problem {
 }
 
 /// The key of a limit of `raft-core`.
-fn key_of_limit(name: &str) -> Option<&'static str> {
+const fn key_of_limit(name: LimitName) -> Option<&'static str> {
     Some(match name {
-        "append_entries_max" => "limit_append_entries",
-        "append_bytes_max" => "limit_append_bytes",
-        "inflight_appends_max" => "limit_inflight_appends",
-        "inflight_bytes_max" => "limit_inflight_bytes",
-        "command_bytes_max" => "limit_command_bytes",
-        "unapplied_bytes_max" => "limit_unapplied_bytes",
-        "tail_bytes_max" => "limit_tail_bytes",
-        _ => return None,
+        LimitName::AppendEntries => "limit_append_entries",
+        LimitName::AppendBytes => "limit_append_bytes",
+        LimitName::InflightAppends => "limit_inflight_appends",
+        LimitName::InflightBytes => "limit_inflight_bytes",
+        LimitName::CommandBytes => "limit_command_bytes",
+        LimitName::UnappliedBytes => "limit_unapplied_bytes",
+        LimitName::TailBytes => "limit_tail_bytes",
+        LimitName::ApplyBytes | _ => return None,
     })
 }
 
