@@ -12,7 +12,7 @@ SCENARIO_DOCS := $(TARGET_DIR)/scenario-docs
 SERVER := $(TARGET_DIR)/release/raft-server
 
 .DEFAULT_GOAL := help
-.PHONY: help prerequisites build demo test check fmt clippy docs no-std tidy bench failover install-bench crashloop scenario-docs
+.PHONY: help prerequisites build demo test check fmt clippy docs no-std tidy bench bounded-disk failover install-bench crashloop scenario-docs
 
 help: ## What can be made
 	@echo "usage: make TARGET"
@@ -54,6 +54,9 @@ no-std:
 
 bench: build ## Run every benchmark; figures also as JSON in bench/ of the target directory
 	@scripts/bench.sh
+
+bounded-disk: build ## Write 2,000,000 values; show that log and snapshots stay within their budget
+	"$(TARGET_DIR)/release/bounded-disk"
 
 failover: build ## Kill the leader KILLS times under load; measure each failover
 	"$(TARGET_DIR)/release/load" --failovers-only --failovers $(KILLS) \

@@ -31,7 +31,7 @@ pub use mem::MemLogStore;
 pub use mem_snapshots::MemSnapshotStore;
 #[cfg(feature = "rocksdb")]
 pub use rocks::{FORMAT, RocksLogStore, RocksOptions};
-pub use snapshots::{DamagedSnapshot, FileSnapshotStore};
+pub use snapshots::{DamagedSnapshot, FileSnapshotStore, SnapshotFileWriter, open_snapshot_file};
 
 /// Compiles the example of the README.
 #[cfg(all(doctest, feature = "rocksdb"))]

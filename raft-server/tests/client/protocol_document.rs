@@ -9,7 +9,8 @@ use raft_server::kv::client_api::ClientApiConfig;
 use raft_server::kv::protocol::{
     ClientHello, Consistency, ExplanationReport, FRAME_BYTES_MAX, FindingReport, FollowerReport,
     LeaderHint, MemberReport, PROTOCOL_VERSION, REQUEST_BYTES_MAX, Refusal, Request, RequestBody,
-    Response, ResponseBody, Role, ServerHello, StatusReport, read_extensible, read_message,
+    Response, ResponseBody, Role, ServerHello, SnapshotRequest, SnapshotResponse, StatusReport,
+    read_extensible, read_message,
 };
 use raft_server::kv::state_machine::{
     Command, Compare, DeleteRange, Deleted, Expected, HashResult, KeyRange, KeyValue, Limits, Op,
@@ -93,12 +94,18 @@ fn requests() -> Vec<RequestBody> {
         (count.clone(), Consistency::Leased),
         (count, Consistency::Bounded { staleness_ms_max: 500 }),
     ];
+    let snapshots = [
+        SnapshotRequest::CompactLog,
+        SnapshotRequest::Begin,
+        SnapshotRequest::Read { id: 1, offset: 300 },
+    ];
     commands
         .map(RequestBody::Command)
         .chain(ranges.map(|(request, consistency)| RequestBody::Range { request, consistency }))
         .chain([RequestBody::Status, RequestBody::Members, RequestBody::Ping])
         .chain([None, Some(NodeId(2))].map(|to| RequestBody::Transfer { to }))
         .chain([RequestBody::Explain])
+        .chain(snapshots.map(RequestBody::Snapshot))
         .collect()
 }
 
@@ -199,6 +206,12 @@ fn responses() -> Vec<ResponseBody> {
         Refusal::TooStale { staleness_ms: Some(812) },
     ];
     let revision = Revision(300);
+    let snapshots = [
+        SnapshotResponse::Compacted { first_index: LogIndex(300) },
+        SnapshotResponse::Part(bytes("abc")),
+        SnapshotResponse::End { checksum: 0x0102_0304 },
+        SnapshotResponse::Failed { reason: "busy".to_owned() },
+    ];
     let outputs = outcomes().into_iter().map(|outcome| Output { revision, outcome });
     outputs
         .map(ResponseBody::Output)
@@ -217,6 +230,7 @@ fn responses() -> Vec<ResponseBody> {
             ResponseBody::Transferred { leader: NodeId(2) },
             ResponseBody::Explanation(Box::new(explanation())),
         ])
+        .chain(snapshots.map(ResponseBody::Snapshot))
         .collect()
 }
 

@@ -10,4 +10,5 @@ mod history;
 mod http;
 pub(crate) mod poll;
 mod shutdown;
+mod snapshots;
 mod start;

@@ -28,6 +28,7 @@
 //! A reception continues after its last chunk that verifies. After an error of the disk it begins
 //! anew: pages that a failed sync has discarded can still verify.
 
+mod file;
 mod format;
 mod open;
 mod reader;
@@ -44,6 +45,7 @@ use raft_core::ports::{
 };
 use raft_core::{LogId, LogIndex, Membership};
 
+pub use file::{SnapshotFileWriter, open_snapshot_file};
 pub use open::DamagedSnapshot;
 
 use crate::data_directory::DirectoryLock;

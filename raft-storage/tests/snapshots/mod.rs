@@ -1,6 +1,7 @@
 //! The conformance suite of snapshot stores on our own, and files after crashes and damage.
 
 mod damage;
+mod file;
 
 mod mem {
     use raft_storage::MemSnapshotStore;

@@ -204,6 +204,7 @@ impl Caller {
             | ResponseBody::Members(_)
             | ResponseBody::Transferred { .. }
             | ResponseBody::Explanation(_)
+            | ResponseBody::Snapshot(_)
             | ResponseBody::Pong => {
                 match target {
                     Target::Leader => self.nodes.completed(node, other_leader.as_ref()),

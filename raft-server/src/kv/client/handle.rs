@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use raft_core::NodeId;
+use raft_core::{LogIndex, NodeId};
 
 use super::call::Caller;
 use super::config::{ClientConfig, Retry};
 use super::error::Error;
 use super::outputs::{mismatch, output, unexpected};
 use super::progress::RetrySafety;
-use super::session;
+use super::snapshots::SnapshotDownload;
+use super::{session, snapshots};
 use crate::kv::protocol::{
     Consistency, ExplanationReport, MemberReport, RequestBody, ResponseBody, StatusReport,
 };
@@ -213,6 +214,24 @@ impl Client {
             return Err(unexpected(&response));
         };
         Ok(leader)
+    }
+
+    /// Captures the state of the node at an endpoint, to read it in parts: a backup. Any member
+    /// serves it; a follower may be behind the leader.
+    ///
+    /// # Errors
+    /// When the node does not respond in time, or cannot capture its state.
+    pub async fn save_snapshot(&self, endpoint: &str) -> Result<SnapshotDownload, Error> {
+        SnapshotDownload::begin(Arc::clone(&self.caller), endpoint).await
+    }
+
+    /// Compacts the log of the node at an endpoint now, whatever its settings keep, and returns the
+    /// index of its first entry.
+    ///
+    /// # Errors
+    /// When the node does not respond in time, or cannot make its state durable.
+    pub async fn compact_log(&self, endpoint: &str) -> Result<LogIndex, Error> {
+        snapshots::compact_log(&self.caller, endpoint).await
     }
 
     /// Sends a command, in a session if the configuration requires it.

@@ -16,7 +16,9 @@ mod nodes;
 mod outputs;
 mod progress;
 mod session;
+mod snapshots;
 
 pub use config::{ClientConfig, Retry};
 pub use error::Error;
 pub use handle::{Client, Read, Revisioned};
+pub use snapshots::SnapshotDownload;

@@ -15,6 +15,7 @@ mod listener;
 mod monitor;
 mod pings;
 mod response_size;
+mod saves;
 mod service;
 
 pub use config::{

@@ -1,6 +1,6 @@
 //! How many bytes of keys and values a response contains, and how many it can contain.
 
-use crate::kv::protocol::ResponseBody;
+use crate::kv::protocol::{ResponseBody, SnapshotResponse};
 use crate::kv::state_machine::{
     Command, KeyRange, KeyValue, Limits, Op, Outcome, Projection, QueryResultBody, RangeRequest,
     Rules, TxnOp, TxnOpResult,
@@ -68,7 +68,9 @@ pub(super) fn response_bytes(response: &ResponseBody) -> u64 {
             QueryResultBody::Range(result) => all_bytes(&result.kvs),
             QueryResultBody::Hash(_) | QueryResultBody::Refused(_) => 0,
         },
-        ResponseBody::Status(_)
+        ResponseBody::Snapshot(SnapshotResponse::Part(part)) => part.len() as u64,
+        ResponseBody::Snapshot(_)
+        | ResponseBody::Status(_)
         | ResponseBody::Members(_)
         | ResponseBody::Pong
         | ResponseBody::Refused(_)

@@ -12,9 +12,10 @@ use super::config::{ClientApiConfig, MemberAddresses};
 use super::disk_reads::{DiskReads, unreadable};
 use super::explain::explain;
 use super::response_size::{output_bytes_max, range_bytes_max, response_bytes};
+use super::saves::{PART_BYTES, Saves};
 use crate::kv::protocol::{
     Consistency, FollowerReport, LeaderHint, MemberReport, Refusal, RequestBody, ResponseBody,
-    StatusReport,
+    SnapshotRequest, SnapshotResponse, StatusReport,
 };
 use crate::kv::state_machine::{Command, KvReader, LimitExceeded, Limits, Output, RangeRequest};
 use crate::space::{SpaceMonitor, SpaceReport};
@@ -38,6 +39,7 @@ pub(super) struct Service {
     node: NodeHandle,
     reader: KvReader,
     disk_reads: DiskReads,
+    saves: Saves,
 }
 
 impl Service {
@@ -51,6 +53,7 @@ impl Service {
             node,
             disk_reads: DiskReads::new(reader.clone(), config.disk_reads_max),
             reader,
+            saves: Saves::default(),
         }
     }
 
@@ -91,6 +94,7 @@ impl Service {
             RequestBody::Explain => {
                 (ResponseBody::Explanation(Box::new(explain(&self.node).await)), None)
             }
+            RequestBody::Snapshot(request) => self.snapshot(request, budget).await,
         }
     }
 
@@ -140,6 +144,28 @@ impl Service {
         let read = self.disk_reads.read(request).await;
         let read = read.map(|result| ResponseBody::Range { result, staleness_ms });
         corrected(read.unwrap_or_else(ResponseBody::Refused), charge)
+    }
+
+    async fn snapshot<'b>(
+        &self,
+        request: SnapshotRequest,
+        budget: &'b ConnectionBudget<'_>,
+    ) -> ChargedResponse<'b> {
+        let (response, charge) = match request {
+            SnapshotRequest::CompactLog => {
+                let response = match self.node.compact().await {
+                    Ok(first_index) => SnapshotResponse::Compacted { first_index },
+                    Err(error) => SnapshotResponse::Failed { reason: error.to_string() },
+                };
+                (response, None)
+            }
+            SnapshotRequest::Begin => (self.saves.begin(&self.node).await, None),
+            SnapshotRequest::Read { id, offset } => {
+                let charge = budget.charge(PART_BYTES as u64).await;
+                (self.saves.read(id, offset).await, charge)
+            }
+        };
+        corrected(ResponseBody::Snapshot(response), charge)
     }
 
     async fn propose(&self, encoded: Bytes) -> ResponseBody {

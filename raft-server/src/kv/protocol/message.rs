@@ -4,9 +4,11 @@
 
 use std::fmt;
 
-use raft_core::{ClusterId, LogId, LogIndex, NodeId, Term};
+use bytes::Bytes;
+use raft_core::{ClusterId, LogId, LogIndex, Membership, NodeId, Term};
 use serde::{Deserialize, Serialize};
 
+use crate::kv::state_machine::blob;
 use crate::kv::state_machine::{Command, Output, QueryResult, RangeRequest, Revision};
 use crate::space::{NoSpace, SpaceReport};
 
@@ -45,6 +47,25 @@ pub enum RequestBody {
     },
     /// Requests what the node waits for, and why.
     Explain,
+    /// Concerns the log and the snapshots of the responding node.
+    Snapshot(SnapshotRequest),
+}
+
+/// A request about the log and the snapshots of one node.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum SnapshotRequest {
+    /// Compacts the log now, whatever the settings keep.
+    CompactLog,
+    /// Captures the state. It is kept for [`SnapshotRequest::Read`] until the end was read, or until
+    /// no part was read for 30 seconds.
+    Begin,
+    /// Reads the next part of a captured state.
+    Read {
+        /// The number of the captured state.
+        id: u64,
+        /// Where the part begins: the end of the previous one.
+        offset: u64,
+    },
 }
 
 /// How fresh the result of a read must be.
@@ -116,6 +137,39 @@ pub enum ResponseBody {
     },
     /// What the node waits for.
     Explanation(Box<ExplanationReport>),
+    /// The response to a request about the log and the snapshots.
+    Snapshot(SnapshotResponse),
+}
+
+/// The response to a request about the log and the snapshots of one node.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum SnapshotResponse {
+    /// The log is compacted.
+    Compacted {
+        /// The index of its first entry.
+        first_index: LogIndex,
+    },
+    /// The state is captured.
+    Begun {
+        /// The number of the captured state.
+        id: u64,
+        /// The last entry that it covers.
+        last: LogId,
+        /// The configuration in force at that entry, and its index.
+        membership: (LogIndex, Membership),
+    },
+    /// A part of a captured state.
+    Part(#[serde(with = "blob")] Bytes),
+    /// The captured state ends here.
+    End {
+        /// The CRC-32C of all parts.
+        checksum: u32,
+    },
+    /// The request failed and may be repeated. A captured state that could not be read is dropped.
+    Failed {
+        /// The failure.
+        reason: String,
+    },
 }
 
 /// The probable leader.

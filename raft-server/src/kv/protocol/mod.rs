@@ -23,5 +23,6 @@ pub use hello::{
 };
 pub use message::{
     Consistency, ExplanationReport, FindingReport, FollowerReport, LeaderHint, MemberReport,
-    Refusal, Request, RequestBody, Response, ResponseBody, Role, StatusReport,
+    Refusal, Request, RequestBody, Response, ResponseBody, Role, SnapshotRequest, SnapshotResponse,
+    StatusReport,
 };

@@ -24,7 +24,7 @@ use super::refusal::StoreRefusal;
 use super::rules::Rules;
 use super::session::Lookup;
 use super::shared::SharedDatabase;
-use super::snapshot::{self, CapturedState, Header, RestoreError};
+use super::snapshot::{self, CapturedState, Header, Origin, RestoreError};
 use super::store::Store;
 
 /// Bytes of batches after which a sync is requested: about what the log must retain because the
@@ -150,15 +150,48 @@ impl KvStateMachine {
         CapturedState::new(&self.store.database, self.directory.new_capture(), header)
     }
 
+    /// Replaces the whole state by one that was captured in another cluster, at the entry `applied`:
+    /// the beginning of a new cluster. On return the state is durable.
+    ///
+    /// # Errors
+    /// As for [`StateMachine::restore`].
+    pub fn import(
+        &mut self,
+        applied: LogId,
+        source: &mut dyn SnapshotSource,
+    ) -> Result<(), StorageFailure> {
+        self.replace_state(applied, source, Origin::AnyCluster)
+    }
+
+    fn replace_state(
+        &mut self,
+        applied: LogId,
+        source: &mut dyn SnapshotSource,
+        origin: Origin,
+    ) -> Result<(), StorageFailure> {
+        self.check_usable()?;
+        let restored = self.build_restored(applied, source, origin);
+        let (store, maintenance) = restored.map_err(|error| {
+            let reason = format!("the key-value store keeps its earlier state: {error}");
+            StorageFailure { reason }
+        })?;
+        if let Err(error) = self.switch_to(store, maintenance) {
+            let failure = format!("switching to a restored key-value store failed: {error}");
+            return Err(self.record_failure(&failure));
+        }
+        Ok(())
+    }
+
     /// Builds the store of a captured state. Nothing uses it yet.
     fn build_restored(
         &self,
         applied: LogId,
         source: &mut dyn SnapshotSource,
+        origin: Origin,
     ) -> Result<(Store, Maintenance), RestoreError> {
         let directory = self.directory.new_database()?;
         let (database, state) =
-            snapshot::restore(source, &self.identity, applied, directory, &self.options)?;
+            snapshot::restore(source, (&self.identity, origin), applied, directory, &self.options)?;
         let store = Store::of(database, state)?;
         let maintenance = Maintenance::start(&store.database).map_err(OpenError::Thread)?;
         Ok((store, maintenance))
@@ -280,16 +313,6 @@ impl StateMachine for KvStateMachine {
         applied: LogId,
         source: &mut dyn SnapshotSource,
     ) -> Result<(), StorageFailure> {
-        self.check_usable()?;
-        let restored = self.build_restored(applied, source);
-        let (store, maintenance) = restored.map_err(|error| {
-            let reason = format!("the key-value store keeps its earlier state: {error}");
-            StorageFailure { reason }
-        })?;
-        if let Err(error) = self.switch_to(store, maintenance) {
-            let failure = format!("switching to a restored key-value store failed: {error}");
-            return Err(self.record_failure(&failure));
-        }
-        Ok(())
+        self.replace_state(applied, source, Origin::SameCluster)
     }
 }

@@ -14,7 +14,7 @@
 
 mod apply;
 mod background;
-mod blob;
+pub(in crate::kv) mod blob;
 mod budget;
 mod cached;
 mod command;
@@ -62,4 +62,5 @@ pub use query::{
 pub use reader::KvReader;
 pub use refusal::StoreRefusal;
 pub use rules::{RangeBounds, Rules};
+pub use snapshot::CapturedSummary;
 pub use types::{Revision, SessionId};

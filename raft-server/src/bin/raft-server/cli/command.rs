@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::config_args::ConfigArgs;
-use super::{check, config, dev, log, serve, verbs};
+use super::{check, config, dev, log, serve, snapshot, verbs};
 use crate::exit;
 
 /// A replicated key-value store on Raft.
@@ -31,6 +31,9 @@ enum Command {
     /// Inspect or repair the log of a stopped node
     #[command(subcommand)]
     Log(log::LogCommand),
+    /// Save the state of a node to a file, or inspect such a file
+    #[command(subcommand)]
+    Snapshot(snapshot::SnapshotCommand),
     #[command(flatten)]
     Verb(verbs::Verb),
 }
@@ -43,6 +46,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Check(args) => check::run(*args),
         Command::Config(command) => config::run(&command),
         Command::Log(command) => log::run(&command),
+        Command::Snapshot(command) => return snapshot::run(command),
         Command::Verb(verb) => return verb.run(),
     };
     match outcome {

@@ -9,6 +9,7 @@ mod dev;
 mod log;
 mod output;
 mod serve;
+mod snapshot;
 mod verbs;
 
 pub(crate) use command::run;

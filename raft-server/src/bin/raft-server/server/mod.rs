@@ -5,10 +5,12 @@ mod insights;
 mod member_list;
 mod open;
 mod recovered_log;
+mod restore;
 mod run;
 mod snapshots;
 mod start;
 
 pub(crate) use failure::open_failure;
 pub(crate) use open::{LOG_DIRECTORY, wait_until_closed};
+pub(crate) use restore::{ClusterIdRule, restore};
 pub(crate) use start::start;

@@ -21,7 +21,7 @@ use crate::node_record::{NodeRecord, fingerprint_of, new_incarnation};
 /// The directory of the log inside the data directory.
 pub(crate) const LOG_DIRECTORY: &str = "log";
 /// The directory of the key-value store inside the data directory.
-const STORE_DIRECTORY: &str = "store";
+pub(super) const STORE_DIRECTORY: &str = "store";
 /// The directory of the snapshots inside the data directory.
 const SNAPSHOT_DIRECTORY: &str = "snapshots";
 
@@ -131,7 +131,17 @@ fn create(config: &Config) -> Result<NodeRecord, Failure> {
         check_same_creation(config, &record)?;
         return Ok(record);
     }
-    let record = NodeRecord {
+    let bootstrap = config.bootstrap.then(|| fingerprint_of(&config.members));
+    let record = new_record(config, bootstrap);
+    write(&record, data_dir)?;
+    let (directory, incarnation) = (data_dir.display(), record.identity.incarnation);
+    tracing::info!(%directory, %incarnation, bootstrap = config.bootstrap, "data directory created");
+    Ok(record)
+}
+
+/// The record of a data directory that is being created.
+pub(super) fn new_record(config: &Config, bootstrap: Option<u64>) -> NodeRecord {
+    NodeRecord {
         identity: Identity {
             cluster: config.cluster,
             group: GroupId(0),
@@ -139,14 +149,10 @@ fn create(config: &Config) -> Result<NodeRecord, Failure> {
             incarnation: new_incarnation(SystemTime::now()),
         },
         stage: Stage::Creating,
-        bootstrap: config.bootstrap.then(|| fingerprint_of(&config.members)),
+        bootstrap,
         epoch: 0,
         members: config.member_ids(),
-    };
-    write(&record, data_dir)?;
-    let (directory, incarnation) = (data_dir.display(), record.identity.incarnation);
-    tracing::info!(%directory, %incarnation, bootstrap = config.bootstrap, "data directory created");
-    Ok(record)
+    }
 }
 
 /// A creation that was interrupted is completed with the configuration that it began with.
@@ -164,7 +170,7 @@ fn check_same_creation(config: &Config, record: &NodeRecord) -> Result<(), Failu
 }
 
 /// The configuration of a new cluster: every member votes.
-fn first_membership(config: &Config) -> Membership {
+pub(super) fn first_membership(config: &Config) -> Membership {
     let info = |member: &crate::config::Member| MemberInfo {
         incarnation: None,
         peer_address: member.peer.clone(),

@@ -2,6 +2,7 @@
 
 mod error;
 mod format;
+mod inspect;
 mod reader;
 mod restore;
 mod source;
@@ -9,5 +10,6 @@ mod writer;
 
 pub(super) use error::RestoreError;
 pub(super) use format::Header;
-pub(super) use restore::restore;
+pub use inspect::CapturedSummary;
+pub(super) use restore::{Origin, restore};
 pub(super) use source::CapturedState;

@@ -12,28 +12,42 @@ use super::error::RestoreError;
 use super::format::Header;
 use super::reader::Reader;
 
+/// Where a captured state may come from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in super::super) enum Origin {
+    /// The cluster and group of this node.
+    SameCluster,
+    /// Any cluster: the state is the beginning of a new one.
+    AnyCluster,
+}
+
 /// Builds a database in a directory that does not exist yet. The captured state must be of the
-/// cluster and group of this node, and of the entry `applied`. On return the database is durable.
+/// permitted origin, and of the entry `applied`. On return the database is durable.
 ///
 /// After an error the directory is removed.
 pub(in super::super) fn restore(
     source: &mut dyn SnapshotSource,
-    identity: &Identity,
+    (identity, origin): (&Identity, Origin),
     applied: LogId,
     directory: OwnedDirectory,
     options: &KvOptions,
 ) -> Result<(Database, State), RestoreError> {
     let mut reader = Reader::new(source);
     let header = reader.header()?;
-    check(&header, identity, applied)?;
+    check(&header, (identity, origin), applied)?;
     let (database, _) = Database::open(directory, options)?;
     while restore_frame(&database, &mut reader)? {}
     database.finish_restore(header.state)?;
     Ok((database, header.state))
 }
 
-fn check(header: &Header, identity: &Identity, applied: LogId) -> Result<(), RestoreError> {
-    if (header.cluster, header.group) != (identity.cluster, identity.group) {
+fn check(
+    header: &Header,
+    (identity, origin): (&Identity, Origin),
+    applied: LogId,
+) -> Result<(), RestoreError> {
+    let is_same = (header.cluster, header.group) == (identity.cluster, identity.group);
+    if origin == Origin::SameCluster && !is_same {
         return Err(RestoreError::OtherCluster {
             found_cluster: header.cluster,
             found_group: header.group,
@@ -60,7 +74,7 @@ fn restore_frame(database: &Database, reader: &mut Reader<'_>) -> Result<bool, R
 }
 
 /// A record must decode: a read of it may not fail later.
-fn check_record(family: Family, key: &[u8], value: &[u8]) -> Result<(), DamagedRecord> {
+pub(super) fn check_record(family: Family, key: &[u8], value: &[u8]) -> Result<(), DamagedRecord> {
     match family {
         Family::Current => Version::decode_current(value).map(drop),
         Family::History => {

@@ -1,5 +1,6 @@
 //! Results as JSON.
 
+use raft_core::ports::SnapshotMetadata;
 use raft_server::kv::protocol::{MemberReport, StatusReport};
 use raft_server::kv::state_machine::{
     Deleted, KeyValue, Projection, RangeResult, Revision, TxnOpResult,
@@ -60,6 +61,19 @@ fn insert_bytes(map: &mut Map<String, Value>, name: &str, bytes: &[u8]) {
             map.insert(format!("{name}_hex"), digits.into())
         }
     };
+}
+
+pub(super) fn snapshot(metadata: &SnapshotMetadata) -> Value {
+    let SnapshotMetadata { last, membership: (index, membership), size_bytes, checksum } = metadata;
+    let voters: Vec<u64> = membership.voters.iter().map(|node| node.get()).collect();
+    json!({
+        "last_index": last.index.get(),
+        "last_term": last.term.get(),
+        "membership_index": index.get(),
+        "voters": voters,
+        "size_bytes": size_bytes,
+        "crc32c": format!("{checksum:08x}"),
+    })
 }
 
 pub(super) fn status(endpoint: &str, report: &StatusReport) -> Value {

@@ -1,12 +1,14 @@
 //! Prints the results of requests in the format that the caller chose.
 
 use std::io;
+use std::path::Path;
 
 use clap::ValueEnum;
-use raft_core::NodeId;
+use raft_core::ports::SnapshotMetadata;
+use raft_core::{LogIndex, NodeId};
 use raft_server::kv::protocol::{ExplanationReport, MemberReport, StatusReport};
 use raft_server::kv::state_machine::{
-    Deleted, KeyValue, Projection, RangeResult, Revision, TxnOpResult, TxnResult,
+    CapturedSummary, Deleted, KeyValue, Projection, RangeResult, Revision, TxnOpResult, TxnResult,
 };
 use serde_json::{Value, json};
 
@@ -112,6 +114,61 @@ impl Printer {
             Format::Table => format!("compacted; the store is at revision {revision}\n").into(),
             Format::Json => line(&json!({ "revision": revision.get() })),
             Format::Raw => Vec::new(),
+        })
+    }
+
+    /// Prints one line for each endpoint, whether it responds or not.
+    pub(crate) fn logs_compacted(
+        self,
+        results: &[(String, Result<LogIndex, String>)],
+    ) -> io::Result<()> {
+        write(&match self.format {
+            Format::Table => {
+                let line = |(endpoint, result): &(String, Result<LogIndex, String>)| match result {
+                    Ok(first) => format!("{endpoint}  the log begins at entry {first}\n"),
+                    Err(error) => format!("{endpoint}  {error}\n"),
+                };
+                results.iter().map(line).collect::<String>().into_bytes()
+            }
+            Format::Json => {
+                let value = |(endpoint, result): &(String, Result<LogIndex, String>)| match result {
+                    Ok(first) => json!({ "endpoint": endpoint, "first_index": first.get() }),
+                    Err(error) => json!({ "endpoint": endpoint, "error": error }),
+                };
+                line(&Value::Array(results.iter().map(value).collect()))
+            }
+            Format::Raw => Vec::new(),
+        })
+    }
+
+    pub(crate) fn saved(self, path: &Path, metadata: &SnapshotMetadata) -> io::Result<()> {
+        write(&match self.format {
+            Format::Table => text::saved(path, metadata).into_bytes(),
+            Format::Json => {
+                let mut value = values::snapshot(metadata);
+                value["file"] = path.display().to_string().into();
+                line(&value)
+            }
+            Format::Raw => format!("{}\n", path.display()).into_bytes(),
+        })
+    }
+
+    pub(crate) fn snapshot(
+        self,
+        metadata: &SnapshotMetadata,
+        summary: &CapturedSummary,
+    ) -> io::Result<()> {
+        write(&match self.format {
+            Format::Table | Format::Raw => text::snapshot(metadata, summary).into_bytes(),
+            Format::Json => {
+                let mut value = values::snapshot(metadata);
+                value["cluster"] = summary.cluster.to_string().into();
+                value["revision"] = summary.revision.get().into();
+                value["keys"] = summary.keys.into();
+                value["superseded"] = summary.superseded.into();
+                value["sessions"] = summary.sessions.into();
+                line(&value)
+            }
         })
     }
 

@@ -1,8 +1,11 @@
 //! Results as text in columns.
 
+use std::path::Path;
+
+use raft_core::ports::SnapshotMetadata;
 use raft_server::kv::protocol::{MemberReport, Role, StatusReport};
 use raft_server::kv::state_machine::{
-    Deleted, KeyValue, Projection, Revision, TxnOpResult, TxnResult,
+    CapturedSummary, Deleted, KeyValue, Projection, Revision, TxnOpResult, TxnResult,
 };
 
 pub(super) fn deleted_text(revision: Revision, deleted: &Deleted) -> String {
@@ -67,6 +70,30 @@ pub(super) fn key_table<'a>(
         head.remove(1);
     }
     table(&head, kvs.into_iter().map(row).collect())
+}
+
+/// One line about a saved snapshot.
+pub(super) fn saved(path: &Path, metadata: &SnapshotMetadata) -> String {
+    let SnapshotMetadata { last, size_bytes, checksum, .. } = metadata;
+    let path = path.display();
+    format!("{path}: entry {last}, {size_bytes} bytes, crc32c {checksum:08x}\n")
+}
+
+/// What a saved snapshot contains.
+pub(super) fn snapshot(metadata: &SnapshotMetadata, summary: &CapturedSummary) -> String {
+    let SnapshotMetadata { last, membership: (index, membership), size_bytes, checksum } = metadata;
+    let voters: Vec<String> = membership.voters.iter().map(ToString::to_string).collect();
+    format!(
+        "last entry   {last}\nmembership   {index} (voters {})\nsize         {size_bytes} bytes\n\
+         crc32c       {checksum:08x}\ncluster      {}\nrevision     {}\nkeys         {}\n\
+         superseded   {}\nsessions     {}\n",
+        voters.join(" "),
+        summary.cluster,
+        summary.revision,
+        summary.keys,
+        summary.superseded,
+        summary.sessions,
+    )
 }
 
 pub(super) fn status_table(reports: &[(String, Result<StatusReport, String>)]) -> String {

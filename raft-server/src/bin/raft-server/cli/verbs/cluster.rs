@@ -1,4 +1,4 @@
-//! `compact`, `status`, `members` and `transfer`.
+//! `compact`, `compact-log`, `status`, `members` and `transfer`.
 
 use clap::Args;
 use raft_core::NodeId;
@@ -36,6 +36,22 @@ pub(crate) async fn transfer(args: TransferArgs) -> Result<Ended, VerbError> {
     let (client, printer) = args.cluster.client()?;
     let leader = client.transfer(args.node.map(NodeId)).await?;
     printer.transferred(leader).map_err(VerbError::Print)?;
+    Ok(Ended::Done)
+}
+
+pub(crate) async fn compact_log(args: ClusterArgs) -> Result<Ended, VerbError> {
+    let config = args.connection.client_config()?;
+    let endpoints = config.endpoints.clone();
+    let client = Client::new(config)?;
+    let mut results = Vec::new();
+    for endpoint in endpoints {
+        let compacted = client.compact_log(&endpoint).await.map_err(|error| error.to_string());
+        results.push((endpoint, compacted));
+    }
+    Printer::new(args.output).logs_compacted(&results).map_err(VerbError::Print)?;
+    if results.iter().all(|(_, result)| result.is_err()) {
+        return Err(VerbError::NoResponse);
+    }
     Ok(Ended::Done)
 }
 

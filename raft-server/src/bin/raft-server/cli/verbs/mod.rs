@@ -6,8 +6,12 @@ mod connection;
 mod explain;
 mod keys;
 mod outcome;
+mod progress;
+mod snapshot;
 mod stdin;
 mod txn;
 mod verb;
 
-pub(super) use verb::Verb;
+pub(super) use outcome::EXIT_CODES;
+pub(super) use snapshot::{SaveArgs, save};
+pub(super) use verb::{Verb, exit_code};

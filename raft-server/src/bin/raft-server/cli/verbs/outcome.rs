@@ -1,5 +1,7 @@
 //! How a command that sends requests ends, and its exit code.
 
+use std::path::PathBuf;
+
 use raft_server::kv::client::Error;
 
 use super::connection::ConnectionError;
@@ -34,6 +36,8 @@ pub(crate) enum VerbError {
     Usage(String),
     #[error("cannot read standard input: {0}")]
     Stdin(std::io::Error),
+    #[error("cannot write {}: {reason}", path.display())]
+    File { path: PathBuf, reason: String },
     #[error("cannot write the result: {0}")]
     Print(std::io::Error),
     #[error("no node responds")]
@@ -59,6 +63,7 @@ impl VerbError {
             Self::Connection(_)
             | Self::Stdin(_)
             | Self::Print(_)
+            | Self::File { .. }
             | Self::Runtime(_)
             | Self::Client(
                 Error::Config(_)

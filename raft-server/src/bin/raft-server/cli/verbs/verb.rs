@@ -6,7 +6,7 @@ use clap::Subcommand;
 
 use super::cluster_args::ClusterArgs;
 use super::outcome::{EXIT_CODES, Ended, VerbError};
-use super::{cluster, explain, keys, txn};
+use super::{cluster, explain, keys, snapshot, txn};
 
 /// A command that sends requests to a cluster.
 #[derive(Subcommand, Debug)]
@@ -29,6 +29,12 @@ pub(crate) enum Verb {
     /// Discard superseded versions up to a revision
     #[command(after_help = EXIT_CODES)]
     Compact(cluster::CompactArgs),
+    /// Compact the log of each node now, whatever its settings keep
+    #[command(after_help = EXIT_CODES)]
+    CompactLog(ClusterArgs),
+    /// Save the state of a node to a file whose name contains the index
+    #[command(after_help = EXIT_CODES)]
+    Backup(snapshot::BackupArgs),
     /// Show the status of each node
     #[command(after_help = EXIT_CODES)]
     Status(ClusterArgs),
@@ -46,17 +52,7 @@ pub(crate) enum Verb {
 impl Verb {
     /// Runs the command, prints its result and returns the exit code.
     pub(crate) fn run(self) -> ExitCode {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let ended =
-            runtime.map_err(VerbError::Runtime).and_then(|runtime| runtime.block_on(self.send()));
-        match ended {
-            Ok(Ended::Done) => ExitCode::SUCCESS,
-            Ok(Ended::No) => ExitCode::from(3),
-            Err(error) => {
-                eprintln!("raft-server: {error}");
-                ExitCode::from(error.code())
-            }
-        }
+        exit_code(self.send())
     }
 
     async fn send(self) -> Result<Ended, VerbError> {
@@ -67,10 +63,26 @@ impl Verb {
             Self::Range(args) => keys::range(args).await,
             Self::Txn(args) => txn::run(args).await,
             Self::Compact(args) => cluster::compact(args).await,
+            Self::CompactLog(args) => cluster::compact_log(args).await,
+            Self::Backup(args) => snapshot::backup(args).await,
             Self::Status(args) => cluster::status(args).await,
             Self::Explain(args) => explain::run(args).await,
             Self::Members(args) => cluster::members(args).await,
             Self::Transfer(args) => cluster::transfer(args).await,
+        }
+    }
+}
+
+/// Runs a command on a runtime of its own.
+pub(crate) fn exit_code(command: impl Future<Output = Result<Ended, VerbError>>) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let ended = runtime.map_err(VerbError::Runtime).and_then(|runtime| runtime.block_on(command));
+    match ended {
+        Ok(Ended::Done) => ExitCode::SUCCESS,
+        Ok(Ended::No) => ExitCode::from(3),
+        Err(error) => {
+            eprintln!("raft-server: {error}");
+            ExitCode::from(error.code())
         }
     }
 }
