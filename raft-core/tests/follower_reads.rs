@@ -8,13 +8,16 @@ use raft_testkit::{
     read_index_response,
 };
 
-fn cluster(title: &str) -> Cluster {
-    Cluster::new(3).scenario(title).follower_reads(FollowerReads::ReadIndex)
+fn cluster() -> Cluster {
+    Cluster::new(3).follower_reads(FollowerReads::ReadIndex)
 }
 
 #[test]
 fn follower_reads_its_own_state_at_the_confirmed_index_of_the_leader() {
-    let mut c = cluster("a read at a follower");
+    let mut c = cluster().scenario("a read at a follower").described(
+        "A follower requests the read index from the leader and reads its own state \
+         once it has applied that index.",
+    );
     c.elect(1);
     let write = c.propose(1, "add 1");
     c.deliver_all();
@@ -41,7 +44,11 @@ fn follower_redirects_reads_unless_it_is_configured_to_request_the_read_index() 
 
 #[test]
 fn follower_without_a_leader_refuses_reads() {
-    let mut c = cluster("no read at a follower without a leader");
+    let mut c = cluster()
+        .scenario("no read at a follower without a leader")
+        .described("A follower that knows no leader refuses reads, which may be retried.");
+    c.section("no read at a follower without a leader")
+        .tests(&["state_machine_command/read_at_follower", "state_machine_command/request_retry"]);
     let read = c.read(2);
     c.expect(read).is_to_be_retried();
 }
@@ -50,7 +57,10 @@ fn follower_without_a_leader_refuses_reads() {
 /// leader does not know what is committed.
 #[test]
 fn leader_returns_no_read_index_until_it_has_committed_in_its_term() {
-    let mut c = cluster("no read index before the first commit of a term");
+    let mut c = cluster().scenario("no read index before the first commit of a term").described(
+        "A new leader does not know what is committed: it returns no read index \
+         before its first commit.",
+    );
     c.campaign(1);
     c.deliver_until(leader_is(1));
     c.deliver(append().to(2));
@@ -69,7 +79,12 @@ fn leader_returns_no_read_index_until_it_has_committed_in_its_term() {
 /// A response to a heartbeat that was sent before the request arrived does not confirm it.
 #[test]
 fn response_to_an_earlier_round_confirms_no_read_index() {
-    let mut c = cluster("an earlier round confirms no read index");
+    let mut c = cluster().scenario("an earlier round confirms no read index").described(
+        "A response to a round that began before the request does not confirm the \
+         read index.",
+    );
+    c.section("an earlier round confirms no read index")
+        .tests(&["state_machine_command/read_at_follower"]);
     c.elect(1);
     c.heartbeat(1);
     c.send(append());
@@ -91,6 +106,10 @@ fn response_to_an_earlier_round_confirms_no_read_index() {
 fn superseded_leader_returns_no_read_index() {
     let mut c = Cluster::new(5)
         .scenario("a superseded leader returns no read index")
+        .described(
+            "A leader that is cut off from the majority cannot confirm a read index of \
+         its followers.",
+        )
         .follower_reads(FollowerReads::ReadIndex);
     c.elect(1);
     c.partition(&[&[1, 2], &[3, 4, 5]]);
@@ -118,7 +137,12 @@ fn superseded_leader_returns_no_read_index() {
 
 #[test]
 fn reads_that_arrive_while_a_request_is_in_flight_share_the_next_one() {
-    let mut c = cluster("reads at a follower share a request");
+    let mut c = cluster().scenario("reads at a follower share a request").described(
+        "A follower has one request for a read index in flight; later reads share the \
+         next one.",
+    );
+    c.section("reads at a follower share a request")
+        .tests(&["state_machine_command/read_at_follower"]);
     c.elect(1);
     let first = c.read(2);
     let others = [c.read(2), c.read(2), c.read(2)];
@@ -140,7 +164,12 @@ fn reads_that_arrive_while_a_request_is_in_flight_share_the_next_one() {
 
 #[test]
 fn lost_request_ends_its_reads_after_an_election_timeout() {
-    let mut c = cluster("a request for a read index is lost");
+    let mut c = cluster().scenario("a request for a read index is lost").described(
+        "Reads whose request for a read index is lost are refused after an election \
+         timeout.",
+    );
+    c.section("a request for a read index is lost")
+        .tests(&["state_machine_command/read_at_follower"]);
     c.elect(1);
     let lost = c.read(2);
     c.drop(read_index());
@@ -160,7 +189,10 @@ fn lost_request_ends_its_reads_after_an_election_timeout() {
 /// has an index that later writes are beyond.
 #[test]
 fn response_to_a_request_before_a_restart_does_not_count() {
-    let mut c = cluster("a response from before a restart");
+    let mut c = cluster().scenario("a response from before a restart").described(
+        "A response to a request from before a restart does not confirm a read from \
+         after it.",
+    );
     c.elect(1);
     c.read(2);
     c.deliver(read_index());
@@ -186,7 +218,12 @@ fn response_to_a_request_before_a_restart_does_not_count() {
 
 #[test]
 fn repeated_requests_of_a_follower_occupy_one_place_at_the_leader() {
-    let mut c = cluster("a repeated request for a read index");
+    let mut c = cluster().scenario("a repeated request for a read index").described(
+        "However often a follower repeats its request, it takes one place at the \
+         leader.",
+    );
+    c.section("a repeated request for a read index")
+        .tests(&["state_machine_command/read_at_follower", "limits"]);
     c.elect(1);
     let leader_read = c.read(1);
     c.read(2);
@@ -208,7 +245,10 @@ fn repeated_requests_of_a_follower_occupy_one_place_at_the_leader() {
 /// The leader that reads during a transfer confirms them like others.
 #[test]
 fn change_of_the_leader_refuses_the_reads_that_wait_for_the_old_one() {
-    let mut c = cluster("a change of the leader refuses reads at followers");
+    let mut c = cluster().scenario("a change of the leader refuses reads at followers").described(
+        "Reads that wait for a leader are refused when the follower learns of the \
+         next term.",
+    );
     c.elect(1);
     let read = c.read(2);
     c.send(read_index());

@@ -17,8 +17,8 @@ const fn millis(millis: u64) -> Duration {
 }
 
 /// Election timeouts of 300 ms: a lease lasts 285 ms.
-fn cluster(title: &str) -> Cluster {
-    Cluster::new(3).scenario(title).leases(DRIFT)
+fn cluster() -> Cluster {
+    Cluster::new(3).leases(DRIFT)
 }
 
 fn lease_end(c: &Cluster, node: u64) -> Option<Timestamp> {
@@ -41,7 +41,10 @@ fn rounds_without(c: &mut Cluster, node: u64) {
 
 #[test]
 fn leased_read_needs_no_messages_until_the_lease_ends() {
-    let mut c = cluster("a leased read needs no messages");
+    let mut c = cluster().scenario("a leased read needs no messages").described(
+        "A leader with a lease serves reads at once. Without responses the lease \
+         ends, and a read is confirmed by a round.",
+    );
     c.elect(1);
     assert_eq!(lease_end(&c, 1), at(285));
     c.section("the lease holds").tests(&["leader_lease"]);
@@ -61,7 +64,12 @@ fn leased_read_needs_no_messages_until_the_lease_ends() {
 
 #[test]
 fn linearizable_reads_are_confirmed_by_a_round_although_the_leader_has_a_lease() {
-    let mut c = cluster("a linearizable read does not depend on clocks");
+    let mut c = cluster().scenario("a linearizable read does not depend on clocks").described(
+        "A caller that does not want to depend on clocks gets a read that a round \
+         confirms.",
+    );
+    c.section("a linearizable read does not depend on clocks")
+        .tests(&["leader_lease", "state_machine_command/linearizable_read"]);
     c.elect(1);
     let read = c.read(1);
     c.expect(read).is_pending();
@@ -82,7 +90,10 @@ fn without_leases_a_leased_read_is_confirmed_by_a_round() {
 
 #[test]
 fn lease_counts_from_the_start_of_the_round_and_not_from_its_responses() {
-    let mut c = cluster("a lease counts from the start of a round");
+    let mut c = cluster().scenario("a lease counts from the start of a round").described(
+        "A late response to a round does not extend the lease beyond an election \
+         timeout after the round began.",
+    );
     c.elect(1);
     c.heartbeat(1);
     c.section("the responses to the round of 60 ms are late").tests(&["leader_lease/send_time"]);
@@ -95,7 +106,10 @@ fn lease_counts_from_the_start_of_the_round_and_not_from_its_responses() {
 /// A paused leader finds its lease expired by its own clock.
 #[test]
 fn leader_that_was_paused_does_not_serve_reads_by_its_old_lease() {
-    let mut c = cluster("a paused leader has no lease any more");
+    let mut c = cluster().scenario("a paused leader has no lease any more").described(
+        "A leader is paused while another one is elected. When it continues, its \
+         lease has ended by its own clock.",
+    );
     c.elect(1);
     c.block(1);
     c.section("another node is elected and accepts a write").tests(&["leader_lease/expires"]);
@@ -118,7 +132,11 @@ fn leader_that_was_paused_does_not_serve_reads_by_its_old_lease() {
 
 #[test]
 fn node_with_contact_does_not_campaign_even_if_its_host_requests_it() {
-    let mut c = cluster("no campaign while a lease may hold");
+    let mut c = cluster().scenario("no campaign while a lease may hold").described(
+        "A node with recent contact to a leader that may have a lease does not \
+         campaign.",
+    );
+    c.section("no campaign while a lease may hold").tests(&["leader_lease"]);
     c.elect(1);
     c.advance(millis(299));
     c.campaign(2);
@@ -130,7 +148,10 @@ fn node_with_contact_does_not_campaign_even_if_its_host_requests_it() {
 /// A restarted node does not know that it has acknowledged a round.
 #[test]
 fn restarted_node_withholds_its_vote_for_an_election_timeout() {
-    let mut c = cluster("a restarted node withholds its vote");
+    let mut c = cluster().scenario("a restarted node withholds its vote").described(
+        "A node may have acknowledged a round before its restart, so it votes only \
+         after an election timeout.",
+    );
     c.elect(1);
     c.section("node 2 acknowledges a round and restarts; node 3 has no contact")
         .tests(&["leader_lease/restart"]);
@@ -154,7 +175,13 @@ fn restarted_node_withholds_its_vote_for_an_election_timeout() {
 /// at once, while the leader of the earlier term has a lease.
 #[test]
 fn later_term_does_not_release_a_withheld_vote() {
-    let mut c = cluster("a later term does not release a vote").pre_vote(false);
+    let mut c = cluster()
+        .scenario("a later term does not release a vote")
+        .described(
+            "A late message with a later term reaches a follower. It does not vote while \
+         the lease of its leader may hold.",
+        )
+        .pre_vote(false);
     c.campaign(2);
     c.send(vote().to(3));
     c.hold(vote().to(3));
@@ -188,7 +215,10 @@ fn later_term_does_not_release_a_withheld_vote() {
 /// openraft #1747: a leader served reads by its lease while it transferred its leadership.
 #[test]
 fn leader_has_no_lease_while_it_transfers_its_leadership() {
-    let mut c = cluster("no lease during a transfer");
+    let mut c = cluster().scenario("no lease during a transfer").described(
+        "The campaign of the target does not wait for the lease, so that the leader \
+         has none during a transfer.",
+    );
     c.elect(1);
     c.section("node 2 leads, and node 1 does not know").tests(&["leader_lease/transfer"]);
     c.transfer(1, 2);
@@ -209,7 +239,7 @@ fn leader_has_no_lease_while_it_transfers_its_leadership() {
 /// up the transfer, had a lease again.
 #[test]
 fn leader_that_requested_a_campaign_has_no_lease_in_its_term_any_more() {
-    let mut c = cluster("a late request to campaign and a lease");
+    let mut c = cluster();
     c.elect(1);
     let transfer = c.transfer(1, 2);
     c.send(timeout_now());
@@ -232,7 +262,11 @@ fn leader_that_requested_a_campaign_has_no_lease_in_its_term_any_more() {
 
 #[test]
 fn lease_holds_again_after_a_transfer_whose_target_was_never_requested_to_campaign() {
-    let mut c = cluster("a transfer to a node that does not catch up");
+    let mut c = cluster().scenario("a transfer to a node that does not catch up").described(
+        "The target never caught up and was never requested to campaign: after the \
+         transfer the leader has a lease again.",
+    );
+    c.section("a transfer to a node that does not catch up").tests(&["leader_lease/transfer"]);
     c.elect(1);
     let write = c.propose(1, "add 1");
     c.lose(append().to(2).entries(1));
@@ -251,7 +285,11 @@ fn lease_holds_again_after_a_transfer_whose_target_was_never_requested_to_campai
 
 #[test]
 fn leader_that_steps_down_or_has_not_committed_in_its_term_has_no_lease() {
-    let mut c = cluster("a lease needs a commit in the term");
+    let mut c = cluster().scenario("a lease needs a commit in the term").described(
+        "A lease begins with the first commit of the term and ends with the \
+         leadership.",
+    );
+    c.section("a lease needs a commit in the term").tests(&["leader_lease"]);
     c.campaign(1);
     c.deliver_until(leader_is(1));
     assert_eq!(lease_end(&c, 1), None);
@@ -279,7 +317,14 @@ fn only_voter_of_a_cluster_of_one_has_a_lease() {
 /// of the testkit detects what follows.
 #[test]
 fn clock_that_stands_still_breaks_the_lease() {
-    let mut c = cluster("a clock that stands still").without_panic();
+    let mut c = cluster()
+        .scenario("a clock that stands still")
+        .described(
+            "The clock of a leader stands still, beyond any bound: the checker finds the \
+         second leader.",
+        )
+        .without_panic();
+    c.section("a clock that stands still").tests(&["leader_lease"]);
     c.elect(1);
     c.clock_rate(1, 0);
     c.cut_off(1);
@@ -293,7 +338,11 @@ fn clock_that_stands_still_breaks_the_lease() {
 /// The leader's clock is slow and the follower's is fast, within the bound.
 #[test]
 fn clocks_that_diverge_within_the_bound_keep_the_lease_exclusive() {
-    let mut c = cluster("clocks diverge within the bound");
+    let mut c = cluster().scenario("clocks diverge within the bound").described(
+        "The clocks of the nodes run at different rates, within the bound of the \
+         settings: the lease excludes other leaders.",
+    );
+    c.section("clocks diverge within the bound").tests(&["leader_lease/expires"]);
     c.clock_rate(1, 980);
     c.clock_rate(2, 1_020);
     c.clock_rate(3, 1_020);

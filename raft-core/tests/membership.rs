@@ -4,8 +4,8 @@ use raft_core::{LogIndex, Participation, RoleKind};
 use raft_testkit::{Cluster, Crash, append, append_response};
 
 /// A cluster of three voters and `spares` further nodes, led by node 1.
-fn led(title: &str, spares: usize) -> Cluster {
-    let mut c = Cluster::new(3).spares(spares).scenario(title);
+fn led(spares: usize) -> Cluster {
+    let mut c = Cluster::new(3).spares(spares);
     c.elect(1);
     c.deliver_all();
     c
@@ -13,7 +13,7 @@ fn led(title: &str, spares: usize) -> Cluster {
 
 #[test]
 fn a_node_is_added_as_a_learner_and_promoted() {
-    let mut c = led("a node is added as a learner and promoted", 1);
+    let mut c = led(1);
     let write = c.propose(1, "add 1");
     c.deliver_all();
     c.expect(write).is_applied();
@@ -45,7 +45,7 @@ fn a_node_is_added_as_a_learner_and_promoted() {
 /// Thesis §4.2.1: a learner does not count in any quorum.
 #[test]
 fn learners_do_not_count_in_quorums() {
-    let mut c = led("learners do not count in quorums", 2);
+    let mut c = led(2);
     for node in [4, 5] {
         let added = c.add_learner(1, node);
         c.deliver_all();
@@ -67,7 +67,7 @@ fn learners_do_not_count_in_quorums() {
 /// leaves without a further request (thesis §4.3).
 #[test]
 fn several_voters_change_through_a_joint_configuration() {
-    let mut c = led("several voters change through a joint configuration", 2);
+    let mut c = led(2);
     let change = c.set_members(1, &[1, 4, 5], &[]);
     c.expect_members(1, "joint 1 2 3 -> 1 4 5");
     c.section("a majority of the new voters alone does not commit");
@@ -100,7 +100,7 @@ fn several_voters_change_through_a_joint_configuration() {
 /// A new leader leaves the joint configuration of its predecessor.
 #[test]
 fn a_new_leader_leaves_the_joint_configuration() {
-    let mut c = led("a new leader leaves the joint configuration", 2);
+    let mut c = led(2);
     let change = c.set_members(1, &[3, 4, 5], &[]);
     c.deliver(append().to(2));
     c.deliver(append().to(3));
@@ -124,7 +124,7 @@ fn a_new_leader_leaves_the_joint_configuration() {
 /// committed.
 #[test]
 fn a_leader_removes_itself() {
-    let mut c = led("a leader removes itself", 0);
+    let mut c = led(0);
     let change = c.remove(1, 1);
     c.section("its own copy and that of one voter are no majority of the two that remain");
     c.deliver(append().to(2));
@@ -157,13 +157,19 @@ fn a_leader_removes_itself() {
 /// node that can become the leader.
 #[test]
 fn a_voter_whose_removal_is_not_committed_campaigns() {
-    let mut c = Cluster::new(2).scenario("a voter whose removal is not committed campaigns");
+    let mut c =
+        Cluster::new(2).scenario("a voter whose removal is not committed campaigns").described(
+            "A leader of two nodes removes itself and restarts before the other node has \
+         the entry. Only it can win the next election: it campaigns, does not count \
+         itself, and commits its removal (thesis §4.2.2).",
+        );
     c.elect(1);
     c.deliver_all();
     c.remove(1, 1);
     c.drop(append().to(2));
     c.restart(1);
-    c.section("node 2 needs the vote of node 1, whose log is longer");
+    c.section("node 2 needs the vote of node 1, whose log is longer")
+        .tests(&["membership_change/leader_removed", "membership_change/uncommitted"]);
     c.campaign(2);
     c.deliver_all();
     assert_ne!(c.status(2).role, RoleKind::Leader);

@@ -32,7 +32,14 @@ fn stage_of(c: &Cluster, follower: u64) -> Option<SnapshotStage> {
 
 #[test]
 fn follower_that_needs_compacted_entries_gets_a_snapshot_and_then_entries() {
-    let mut c = cluster_with_compacted_log(Cluster::new(3).scenario("a snapshot"), 3);
+    let mut c = cluster_with_compacted_log(
+        Cluster::new(3).scenario("a snapshot").described(
+            "A follower lacks entries that the leader has compacted. It gets a snapshot, \
+         and then the entries after it.",
+        ),
+        3,
+    );
+    c.section("a snapshot").tests(&["snapshots/slow_follower"]);
     c.heartbeat(1);
     c.deliver_all();
     c.expect_last(3, 4, 1);
@@ -277,7 +284,10 @@ fn crash_during_an_install_leaves_the_old_or_the_new_log() {
 /// Raft §7: a follower whose log has the last entry of the snapshot keeps the entries after it.
 #[test]
 fn entries_after_the_snapshot_stay() {
-    let c = Cluster::new(3).keep(0).scenario("a snapshot before the end of the log");
+    let c = Cluster::new(3).keep(0).scenario("a snapshot before the end of the log").described(
+        "A follower that has the last entry of the snapshot keeps the entries after \
+         it.",
+    );
     let mut c = c.config(|settings| settings.limits.apply_bytes_max = 1);
     c.elect(1);
     c.apply_by_hand(1);
@@ -407,7 +417,12 @@ fn append_in_flight_across_a_snapshot_changes_nothing() {
 /// that it has are committed, and those after them are appended.
 #[test]
 fn append_whose_prev_is_compacted_is_no_conflict() {
-    let mut c = Cluster::new(3).keep(0).scenario("a purged prev is no conflict");
+    let mut c = Cluster::new(3).keep(0).scenario("a purged prev is no conflict").described(
+        "A late append begins before the base of the log of its receiver, which has \
+         compacted these entries.",
+    );
+    c.section("a purged prev is no conflict")
+        .tests(&["snapshots/compaction", "log_replication/stale_append_keeps_log"]);
     c.elect(1);
     c.propose(1, "add 1");
     c.propose(1, "add 1");

@@ -3,20 +3,24 @@
 use std::time::Duration;
 
 use raft_core::{
-    AppendEntries, Body, ClusterId, Config, DeclineReason, Effect, Entry, GroupId, Identity,
-    Incarnation, Input, LogId, LogIndex, LogSlice, Membership, Message, Node, NodeId, Outcome,
-    Recovered, Refusal, RequestId, Response, RoleKind, Round, Rpc, Settings, Term, TimeoutNow,
-    TimeoutNowResponse, Timestamp,
+    Body, DeclineReason, Effect, Input, Membership, Message, NodeId, Outcome, Refusal, RequestId,
+    RequestVote, Response, RoleKind, Rpc, Term, TimeoutNow, TimeoutNowResponse, Timestamp,
 };
 use raft_testkit::{
     Cluster, CommandOutcome, Crash, append, append_response, handled, leader_is, pre_vote,
     pre_vote_response, sent, timeout_now, timeout_now_response, vote,
 };
 
+use crate::single::{IDENTITY, Single, append_of, entry};
+
 #[test]
 fn target_campaigns_at_once_and_voters_ignore_their_contact_with_the_leader() {
     let mut c = Cluster::new(3)
         .scenario("leadership is transferred to a voter that has the whole log")
+        .described(
+            "The target campaigns without a pre-vote, and the voters vote for it although \
+         they have contact with the leader.",
+        )
         .config(|settings| settings.check_quorum = true);
     c.elect(1);
     c.section("node 1 transfers its leadership to node 2")
@@ -35,7 +39,10 @@ fn target_campaigns_at_once_and_voters_ignore_their_contact_with_the_leader() {
 
 #[test]
 fn leader_refuses_commands_until_the_target_has_caught_up_and_leads() {
-    let mut c = Cluster::new(3).scenario("the target of a transfer catches up first");
+    let mut c = Cluster::new(3).scenario("the target of a transfer catches up first").described(
+        "The target lacks an entry. The leader refuses commands and further transfers \
+         until it has caught up and leads.",
+    );
     c.elect(1);
     let write = c.propose(1, "add 1");
     c.hold(append().to(2));
@@ -58,7 +65,10 @@ fn leader_refuses_commands_until_the_target_has_caught_up_and_leads() {
 
 #[test]
 fn leader_gives_up_after_an_election_timeout_and_accepts_commands_again() {
-    let mut c = Cluster::new(3).scenario("a transfer that takes too long is given up");
+    let mut c = Cluster::new(3).scenario("a transfer that takes too long is given up").described(
+        "The requests to the target are lost: after an election timeout the leader \
+         accepts commands again.",
+    );
     c.elect(1);
     c.cut(1, 2);
     c.section("the requests to node 2 are lost").tests(&["leadership_transfer/times_out"]);
@@ -78,7 +88,10 @@ fn leader_gives_up_after_an_election_timeout_and_accepts_commands_again() {
 
 #[test]
 fn without_a_named_target_the_voter_with_the_longest_durable_log_is_selected() {
-    let mut c = Cluster::new(3).scenario("the most caught-up voter becomes the leader");
+    let mut c = Cluster::new(3)
+        .scenario("the most caught-up voter becomes the leader")
+        .described("The leader selects the voter that has most of its log.");
+    c.section("the most caught-up voter becomes the leader").tests(&["leadership_transfer"]);
     c.elect(1);
     c.propose(1, "add 1");
     c.drop(append().to(2));
@@ -91,7 +104,12 @@ fn without_a_named_target_the_voter_with_the_longest_durable_log_is_selected() {
 
 #[test]
 fn voter_without_recent_contact_is_no_target() {
-    let mut c = Cluster::new(3).scenario("a transfer needs a voter with recent contact");
+    let mut c = Cluster::new(3).scenario("a transfer needs a voter with recent contact").described(
+        "A transfer to a voter that does not respond would block commands for an \
+         election timeout: it is refused.",
+    );
+    c.section("a transfer needs a voter with recent contact")
+        .tests(&["leadership_transfer/refused"]);
     c.elect(1);
     c.cut_off(1);
     c.advance(Duration::from_secs(1));
@@ -118,7 +136,7 @@ fn follower_names_the_leader_and_a_cluster_of_one_has_no_target() {
 /// refuse writes forever.
 #[test]
 fn leader_that_lost_its_leadership_during_a_transfer_accepts_commands_when_it_leads_again() {
-    let mut c = Cluster::new(3).scenario("an interrupted transfer leaves nothing behind");
+    let mut c = Cluster::new(3);
     c.elect(1);
     c.section("node 1 is superseded by node 3 during a transfer to node 2")
         .tests(&["leadership_transfer/interrupted"]);
@@ -154,7 +172,7 @@ fn transfer_of_a_leader_that_steps_down_ends_although_no_node_leads() {
 /// hashicorp #570: the flag leaked into a later campaign, which voters then did not refuse.
 #[test]
 fn only_the_campaign_that_the_leader_requested_claims_to_be_a_transfer() {
-    let mut c = Cluster::new(3).scenario("the flag of a transfer does not leak");
+    let mut c = Cluster::new(3);
     let flags = |c: &Cluster| {
         let requests = c.messages(&vote().from(2));
         let flag = |message: &Message| matches!(message.body(), Body::RequestVote(request) if request.leadership_transfer);
@@ -177,7 +195,10 @@ fn only_the_campaign_that_the_leader_requested_claims_to_be_a_transfer() {
 /// raft-rs #234: a late request to campaign of an earlier term started an election.
 #[test]
 fn late_or_repeated_request_to_campaign_of_an_earlier_term_has_no_effect() {
-    let mut c = Cluster::new(3).scenario("a late request to campaign has no effect");
+    let mut c = Cluster::new(3).scenario("a late request to campaign has no effect").described(
+        "A second copy of a request to campaign reaches the leader of the next term, \
+         and a follower of a later one.",
+    );
     c.elect(1);
     c.transfer(1, 2);
     c.send(timeout_now());
@@ -205,7 +226,11 @@ fn late_or_repeated_request_to_campaign_of_an_earlier_term_has_no_effect() {
 /// it its leadership.
 #[test]
 fn request_to_campaign_that_was_given_up_has_no_effect_once_the_log_has_grown() {
-    let mut c = Cluster::new(3).scenario("a request to campaign that the leader gave up");
+    let mut c =
+        Cluster::new(3).scenario("a request to campaign that the leader gave up").described(
+            "The leader gave up the transfer and committed a command: the late request \
+         does not end its leadership.",
+        );
     c.elect(1);
     let transfer = c.transfer(1, 2);
     c.send(timeout_now());
@@ -229,7 +254,10 @@ fn request_to_campaign_that_was_given_up_has_no_effect_once_the_log_has_grown() 
 /// its election.
 #[test]
 fn reads_during_a_transfer_are_confirmed_and_do_not_delay_it() {
-    let mut c = Cluster::new(3).scenario("reads during a transfer");
+    let mut c = Cluster::new(3).scenario("reads during a transfer").described(
+        "A read is confirmed during a transfer; one that cannot be confirmed any more \
+         is refused.",
+    );
     c.elect(1);
     c.section("a read is confirmed during the transfer")
         .tests(&["state_machine_command/linearizable_read"]);
@@ -252,7 +280,11 @@ fn reads_during_a_transfer_are_confirmed_and_do_not_delay_it() {
 
 #[test]
 fn old_leader_completes_no_read_after_the_target_has_accepted_a_write() {
-    let mut c = Cluster::new(3).scenario("the old leader completes no read after the transfer");
+    let mut c =
+        Cluster::new(3).scenario("the old leader completes no read after the transfer").described(
+            "The old leader does not know of the next one and of its write, and completes \
+         no read.",
+        );
     c.elect(1);
     c.transfer(1, 2);
     c.deliver(timeout_now());
@@ -271,7 +303,10 @@ fn old_leader_completes_no_read_after_the_target_has_accepted_a_write() {
 
 #[test]
 fn leader_gives_up_at_once_if_the_target_declines() {
-    let mut c = Cluster::new(3).scenario("a target declines");
+    let mut c = Cluster::new(3).scenario("a target declines").described(
+        "A target that cannot campaign declines, and the leader accepts commands \
+         again at once.",
+    );
     c.elect(1);
     c.section("node 2 declines").tests(&["leadership_transfer/refused"]);
     let transfer = c.transfer(1, 2);
@@ -297,7 +332,11 @@ fn decline(reason: DeclineReason) -> Body {
 
 #[test]
 fn crash_of_the_leader_ends_its_transfer_and_the_target_may_win() {
-    let mut c = Cluster::new(3).scenario("the leader crashes during its transfer");
+    let mut c = Cluster::new(3).scenario("the leader crashes during its transfer").described(
+        "The leader crashes after the request is sent. The target is elected; the \
+         caller does not know how the transfer ended.",
+    );
+    c.section("the leader crashes during its transfer").tests(&["leadership_transfer/interrupted"]);
     c.elect(1);
     let transfer = c.transfer(1, 2);
     c.send(timeout_now());
@@ -310,74 +349,6 @@ fn crash_of_the_leader_ends_its_transfer_and_the_target_may_win() {
     c.heartbeat(2);
     c.deliver_all();
     c.expect_converged();
-}
-
-/// One node of a membership with a learner, and the messages of the others.
-struct Single {
-    node: Node,
-    effects: Vec<Effect>,
-    disk_is_stalled: bool,
-}
-
-const IDENTITY: Identity = Identity {
-    cluster: ClusterId(1),
-    group: GroupId(0),
-    node: NodeId(1),
-    incarnation: Incarnation(1),
-};
-
-impl Single {
-    fn new(membership: Membership) -> Self {
-        let config = Config::new(IDENTITY, 1, Settings::default()).expect("valid settings");
-        let memberships = vec![(LogIndex::ZERO, membership)];
-        let recovered = Recovered { memberships, ..Recovered::default() };
-        let node = Node::new(config, recovered, Timestamp(0));
-        let node = node.expect("an empty store");
-        Self { node, effects: Vec::new(), disk_is_stalled: false }
-    }
-
-    /// Steps the node; its disk completes every write at once, unless it is stalled.
-    fn step(&mut self, now: Timestamp, input: Input) {
-        self.effects.clear();
-        self.node.step(now, input, &mut self.effects);
-        if self.disk_is_stalled {
-            return;
-        }
-        let persists: Vec<_> =
-            (self.effects.iter())
-                .filter_map(|effect| {
-                    if let Effect::Persist(persist) = effect { Some(persist.id) } else { None }
-                })
-                .collect();
-        for id in persists {
-            self.node.step(now, Input::Persisted(id), &mut self.effects);
-        }
-    }
-
-    fn receive(&mut self, from: u64, term: u64, body: Body) {
-        self.receive_at(Timestamp(0), from, term, body);
-    }
-
-    fn receive_at(&mut self, now: Timestamp, from: u64, term: u64, body: Body) {
-        self.step(
-            now,
-            Input::Message(Message {
-                cluster: IDENTITY.cluster,
-                group: IDENTITY.group,
-                from: NodeId(from),
-                from_incarnation: Incarnation(1),
-                to: IDENTITY.node,
-                to_incarnation: None,
-                rpc: Rpc::new(Term(term), body).expect("a consistent message"),
-            }),
-        );
-    }
-
-    fn sent(&self) -> impl Iterator<Item = &Body> {
-        self.effects.iter().filter_map(|effect| {
-            if let Effect::Send(message) = effect { Some(message.body()) } else { None }
-        })
-    }
 }
 
 /// consul #7031: leadership was transferred to a node that is no voter.
@@ -413,7 +384,7 @@ fn target_that_is_no_voter_by_its_own_log_declines() {
 
 #[test]
 fn target_with_a_stalled_disk_declines() {
-    let mut node = Single::new(Membership::of_voters([1, 2, 3].map(NodeId)));
+    let mut node = Single::of_voters(&[1, 2, 3]);
     node.receive(2, 1, append_of(entry(1)));
     node.disk_is_stalled = true;
     node.receive(2, 1, append_of(entry(2)));
@@ -424,23 +395,34 @@ fn target_with_a_stalled_disk_declines() {
     assert_eq!((node.node.role(), node.node.term()), (RoleKind::Follower, Term(1)));
 }
 
-/// A node that does not know the sender as the leader of its term ignores the request.
+/// Only the leader of the node's term may request it: not another node, not a node that the follower
+/// does not know as its leader, and not the leader of an earlier term.
 #[test]
 fn only_the_leader_of_the_term_can_request_a_campaign() {
-    let mut node = Single::new(Membership::of_voters([1, 2, 3].map(NodeId)));
-    node.receive(2, 1, append_of(entry(1)));
-    node.receive(3, 1, Body::TimeoutNow(TimeoutNow { last_log: entry(1) }));
-    let state = (node.node.role(), node.node.term());
-    assert_eq!(state, (RoleKind::Follower, Term(1)), "node 2 leads the term");
-}
+    let holds_entry_1 = || {
+        let mut node = Single::of_voters(&[1, 2, 3]);
+        node.receive(2, 1, append_of(entry(1)));
+        node
+    };
+    let request = || Body::TimeoutNow(TimeoutNow { last_log: entry(1) });
+    let state = |node: &Single| (node.node.role(), node.node.term());
 
-/// An append with this entry alone.
-fn append_of(id: LogId) -> Body {
-    let prev = if id.index == LogIndex(1) { LogId::ORIGIN } else { entry(id.index.get() - 1) };
-    let slice = LogSlice::new(prev, vec![Entry::empty(id)]).expect("one entry after prev");
-    Body::AppendEntries(AppendEntries { slice, commit: LogIndex(0), round: Round(1) })
-}
+    let mut node = holds_entry_1();
+    node.receive(3, 1, request());
+    assert_eq!(state(&node), (RoleKind::Follower, Term(1)), "node 2 leads the term");
 
-fn entry(index: u64) -> LogId {
-    LogId::new(Term(1), LogIndex(index))
+    let mut node = holds_entry_1();
+    node.step(Timestamp(0), Input::Campaign);
+    node.receive(2, 1, request());
+    assert_eq!(state(&node), (RoleKind::PreCandidate, Term(1)), "it campaigns already");
+
+    let mut node = holds_entry_1();
+    let vote = RequestVote { last_log: entry(1), leadership_transfer: true };
+    node.receive(3, 2, Body::RequestVote(vote));
+    node.receive(2, 1, request());
+    assert_eq!(state(&node), (RoleKind::Follower, Term(2)), "node 2 led an earlier term");
+
+    let mut node = holds_entry_1();
+    node.receive(2, 1, request());
+    assert_eq!(state(&node), (RoleKind::Candidate, Term(2)), "node 2 leads the term");
 }

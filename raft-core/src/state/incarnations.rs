@@ -1,4 +1,21 @@
 //! The incarnations of the peers.
+//!
+//! An incarnation that is replaced and the one that replaces it are two nodes which share an id: the
+//! first one leaves the voters with one configuration, and the second one enters them with a later
+//! one. Quorums of consecutive configurations have a node in common, as with any other two nodes, so
+//! that nothing depends on what the second one has forgotten:
+//!
+//! - A candidate counts a vote, and a leader an acknowledgement, only of the incarnation that its own
+//!   configuration pins. Responses of another one are refused in every case.
+//! - A voter records its vote by node id, so it may vote for both incarnations in one term. At most one
+//!   of them is elected: the later one campaigns once its admission is committed, and a voter with the
+//!   admission in its log has no vote for the earlier one, whose log lacks it.
+//! - A *request* of an incarnation that this node does not admit is accepted if its sender may hold a
+//!   later configuration. Otherwise a voter with an old configuration would refuse the only leader
+//!   that can send it the new one. Whether the sender was elected does not depend on this node: its
+//!   voters counted for its own configuration.
+//! - A member without a pinned incarnation is not protected: its leader pins it with the first
+//!   heartbeat after it has met the member and committed in its term.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;

@@ -92,9 +92,11 @@ impl NodeState {
     /// needed for an election (thesis §4.2.2). If the logs are equal, so are the configurations: a
     /// candidate that is no voter here was removed or never added (hashicorp/raft #526).
     ///
-    /// A removed node cannot pass for one that is not known yet: every log that is more up to date
-    /// than one with a committed removal contains the removal. And a vote of an incarnation that is
-    /// not admitted does not count, because candidates refuse it by their own configuration.
+    /// This is safe because a vote decides nothing on its own: the candidate counts it only if its
+    /// configuration names this node, in this incarnation, as a voter. A removed node cannot pass for
+    /// one that is not known yet: every log that is more up to date than one with a committed removal
+    /// contains the removal. An incarnation that is not admitted has lost the votes of its
+    /// predecessor, which count for other configurations than its own.
     pub(crate) fn may_vote_for(&self, candidate: NodeId, last_log: LogId) -> bool {
         last_log >= self.log.last()
             && self.is_possible_voter(candidate, last_log)
