@@ -3,7 +3,7 @@
 //! An incarnation that is replaced and the one that replaces it are two nodes which share an id: the
 //! first one leaves the voters with one configuration, and the second one enters them with a later
 //! one. Quorums of consecutive configurations have a node in common, as with any other two nodes, so
-//! that nothing depends on what the second one has forgotten:
+//! that nothing depends on what the second one has lost:
 //!
 //! - A candidate counts a vote, and a leader an acknowledgement, only of the incarnation that its own
 //!   configuration pins. Responses of another one are refused in every case.

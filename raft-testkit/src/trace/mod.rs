@@ -19,5 +19,6 @@ pub mod page;
 pub mod record;
 pub mod report;
 pub mod sequence;
+pub mod spans;
 pub mod table;
 pub mod view;

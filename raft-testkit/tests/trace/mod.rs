@@ -9,4 +9,5 @@ mod event_table;
 mod hand_written;
 mod pictures;
 mod report;
+mod spans;
 mod tables;

@@ -8,12 +8,16 @@ use super::message_category::MessageCategory;
 use super::palette;
 use crate::trace::describe;
 use crate::trace::record::{Liveness, Record, Role};
+use crate::trace::spans::{Span, SpanKind};
 
 /// Half of the width of a lifeline.
 pub(super) const LIFELINE_HALF: f64 = 6.0;
 
 /// Half of the width of the band behind a lifeline.
 const BAND_HALF: f64 = 112.0;
+
+/// The width of a bar beside a lifeline.
+const SPAN_WIDTH: f64 = 3.5;
 
 /// The side of the cell of an entry.
 const CELL: f64 = 19.0;
@@ -62,6 +66,20 @@ pub(super) fn lifeline_segment(x: f64, segment: &LifelineSegment) -> String {
             to - 4.0
         ),
     }
+}
+
+/// A bar beside a lifeline: something that lasts.
+pub(super) fn span_bar(x: f64, span: &Span, from: f64, to: f64) -> String {
+    let place = SpanKind::ALL.iter().position(|&kind| kind == span.kind).unwrap_or(0);
+    let place = f64::from(u32::try_from(place).unwrap_or(0));
+    format!(
+        "<rect class=\"span span-{}\" x=\"{:.1}\" y=\"{from:.1}\" width=\"{SPAN_WIDTH}\" \
+         height=\"{:.1}\" rx=\"1.5\"><title>{}</title></rect>\n",
+        span.kind.name(),
+        x + LIFELINE_HALF + 2.0 + place * (SPAN_WIDTH + 1.5),
+        to - from,
+        escaped(&span.text)
+    )
 }
 
 /// The band behind a node without a majority.
@@ -190,6 +208,17 @@ pub(super) fn legend(y: f64) -> String {
         );
         x += 17.0;
         text(&mut out, &mut x, describe::role(role));
+    }
+    for kind in SpanKind::ALL {
+        let _ = write!(
+            out,
+            "<rect class=\"span span-{}\" x=\"{x:.1}\" y=\"{:.1}\" width=\"{SPAN_WIDTH}\" \
+             height=\"13\" rx=\"1.5\"/>",
+            kind.name(),
+            y - 6.5
+        );
+        x += 9.0;
+        text(&mut out, &mut x, kind.label());
     }
     for category in MessageCategory::ALL {
         let _ = write!(out, "<path class=\"arrow {}\" d=\"M{x:.1} {y:.1}h16\"/>", category.name());

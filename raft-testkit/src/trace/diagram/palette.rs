@@ -41,6 +41,8 @@ svg .cell-text-committed { fill:#fff; }
 .blocked { fill:url(#blocked); }
 .band { fill:var(--split); fill-opacity:.07; } .band-line { stroke:var(--split); stroke-opacity:.55;
   stroke-width:1.2; stroke-dasharray:5 4; }
+.span-lease { fill:var(--vote); } .span-joint { fill:var(--membership); }
+.span-transfer { fill:var(--command); } .span-transit { fill:var(--snapshot); }
 .arrow { fill:none; stroke-width:1.6; }
 .vote { --message:var(--vote); } .append { --message:var(--append); } .heartbeat { --message:var(--heartbeat); }
 .matched { --message:var(--matched); } .denied { --message:var(--denied); }

@@ -6,7 +6,7 @@ use raft_core::LogIndex;
 
 use super::elements::{
     ArrowEnd, CELL_STEP, CellKind, LIFELINE_HALF, arrow, band, beside, cell, cross, escaped,
-    legend, lifeline_segment, pill, tooltip,
+    legend, lifeline_segment, pill, span_bar, tooltip,
 };
 use super::layout::{GUTTER, LINE, LOGS, Layout, heading_height};
 use super::lifeline::{Lifeline, LifelineState};
@@ -16,6 +16,7 @@ use crate::trace::describe::{self, Category, clip};
 use crate::trace::links::{LinkChange, LinkHistory};
 use crate::trace::log_replay::LogReplay;
 use crate::trace::record::{EntryView, Loss, MessageView, NodeState, Record, RecordKind};
+use crate::trace::spans::spans;
 use crate::trace::view::{MessagePath, SectionView, TraceView, is_send};
 
 /// The most entries of a log below a section.
@@ -343,6 +344,7 @@ impl<'r, 't> Drawing<'r, 't> {
     fn finish(mut self) -> String {
         let (top, bottom) = (self.top, self.y + 6.0);
         let mut lifelines = String::new();
+        let spans = spans(self.view);
         for (column, lifeline) in std::mem::take(&mut self.lifelines).into_iter().enumerate() {
             let x = self.layout.x(column);
             for &(from, to) in self.links.without_majority(column) {
@@ -350,6 +352,13 @@ impl<'r, 't> Drawing<'r, 't> {
                 let to = to.map_or(bottom, |to| self.layout.boundary(to, top, bottom));
                 if to > from {
                     lifelines.push_str(&band(x, from, to));
+                }
+            }
+            for span in spans.get(column).into_iter().flatten() {
+                let from = self.layout.boundary(span.first, top, bottom);
+                let to = span.end.map_or(bottom, |to| self.layout.boundary(to, top, bottom));
+                if to > from {
+                    lifelines.push_str(&span_bar(x, span, from, to));
                 }
             }
             for segment in &lifeline.into_segments(bottom) {

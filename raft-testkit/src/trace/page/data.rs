@@ -8,6 +8,7 @@ use crate::trace::describe::{self, Category};
 use crate::trace::diagram::{MessageCategory, TERMS, is_drawn};
 use crate::trace::links::LinkHistory;
 use crate::trace::record::{BodyView, EntryView, MessageView, NodeState, Record, RecordKind, Side};
+use crate::trace::spans::{self, Span, SpanKind};
 use crate::trace::view::{TraceView, is_send};
 
 /// The data of the whole trace.
@@ -36,6 +37,8 @@ pub(super) fn json(view: &TraceView<'_>) -> String {
         view.trace.records.iter().map(|record| record_json(view, &links, record)).collect();
     let apart: Vec<Value> =
         (0..view.nodes.len()).map(|column| json!(links.without_majority(column))).collect();
+    let spans: Vec<Value> =
+        spans::spans(view).iter().map(|of_node| of_node.iter().map(span_json).collect()).collect();
     json!({
         "scenario": header.scenario,
         "title": header.title,
@@ -44,11 +47,18 @@ pub(super) fn json(view: &TraceView<'_>) -> String {
         "nodes": nodes,
         "terms": TERMS,
         "apart": apart,
+        "spans": spans,
         "sections": sections,
         "records": records,
         "messages": messages(view),
     })
     .to_string()
+}
+
+/// `[place, name, text, first record, end]`; the end is null if the trace ends before.
+fn span_json(span: &Span) -> Value {
+    let place = SpanKind::ALL.iter().position(|&kind| kind == span.kind);
+    json!([place, span.kind.name(), span.text, span.first, span.end])
 }
 
 fn titles(paths: &[String]) -> Vec<Value> {

@@ -130,6 +130,13 @@ function lifelineSvg(column, top, bottom) {
     bands += `<rect class="band" x="${left}" y="${from}" width="${width}" height="${fixed(to - from)}"/>`
       + `<path class="band-line" d="M${left} ${from}h${width}M${left} ${to}h${width}"/>`;
   }
+  for (const [place, name, text, first, end] of trace.spans[column]) {
+    const from = layout.heights[first];
+    const to = end ? layout.heights[end] : layout.height;
+    if (to < top || from > bottom || to <= from) continue;
+    bars += `<rect class="span span-${name}" x="${fixed(x + lifelineHalf + 2 + place * 5)}" y="${from}" `
+      + `width="3.5" height="${fixed(to - from)}" rx="1.5"><title>${escape(text)}</title></rect>`;
+  }
   for (const { liveness, role, from, to } of layout.lifelines[column]) {
     if (to < top || from > bottom || to <= from) continue;
     const height = fixed(to - from);
