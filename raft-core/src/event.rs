@@ -23,6 +23,12 @@ pub enum Event {
         /// The cause.
         cause: RoleCause,
     },
+    /// The node entered a later term, as a candidate or because a message carried it. The leader of
+    /// the term is not known yet.
+    TermEntered {
+        /// The term.
+        term: Term,
+    },
     /// A follower received from the leader of its term for the first time.
     LeaderDiscovered {
         /// The leader.
@@ -97,6 +103,19 @@ pub enum Event {
         from: LogIndex,
         /// The index of its last entry now.
         to: LogIndex,
+    },
+    /// A follower has not responded to the leader for an election timeout. Reported once, until it
+    /// responds again.
+    FollowerSilent {
+        /// The follower.
+        follower: NodeId,
+        /// The last entry that it has acknowledged.
+        match_index: LogIndex,
+    },
+    /// A follower that was silent responds again.
+    FollowerResponds {
+        /// The follower.
+        follower: NodeId,
     },
     /// A message was refused. Neither the log nor the vote changed.
     MessageRefused {

@@ -10,4 +10,6 @@ mod node;
 #[cfg(feature = "server")]
 mod process;
 #[cfg(feature = "server")]
+mod recorded;
+#[cfg(feature = "server")]
 mod tidy;

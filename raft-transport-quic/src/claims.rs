@@ -22,8 +22,8 @@ pub(crate) enum ClaimsRefusal {
     )]
     NotAdmittedByPeer { node: NodeId, peer: NodeId, admitted: Incarnation, own: Incarnation },
     #[error(
-        "nodes {own} and {peer} were bootstrapped with different memberships (fingerprints \
-         {ours:016x} and {theirs:016x})"
+        "nodes {own} and {peer} were bootstrapped with different memberships, or the cluster was \
+         recovered without one of them (fingerprints {ours:016x} and {theirs:016x})"
     )]
     OtherBootstrap { own: NodeId, peer: NodeId, ours: u64, theirs: u64 },
 }

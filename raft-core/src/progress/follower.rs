@@ -26,6 +26,8 @@ pub(crate) struct Progress {
     pub(crate) mode: ReplicationMode,
     /// When a response of this term was last received; when the leadership began, if none was.
     pub(crate) last_contact: Timestamp,
+    /// It has not responded for an election timeout, and that was reported.
+    pub(crate) is_silent: bool,
     /// The highest round that the follower has responded to.
     pub(crate) round_acknowledged: Round,
     /// Heartbeats without a response so far.
@@ -68,6 +70,7 @@ impl Progress {
             next_index,
             mode: ReplicationMode::Probe { outstanding: None },
             last_contact: now,
+            is_silent: false,
             round_acknowledged: Round(0),
             heartbeats: Heartbeats::new(),
             fetch_failed: false,

@@ -244,6 +244,7 @@ impl NodeState {
     /// Enters a later term, in which the node has not voted and knows no leader.
     pub(crate) fn enter_term(&mut self, term: Term) {
         self.term.enter(term);
+        self.event(Event::TermEntered { term });
     }
 
     /// Votes in the current term, once.

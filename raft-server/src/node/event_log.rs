@@ -45,6 +45,13 @@ impl EventLog {
                 }
                 tracing::info!(?role, %term, ?cause, "role changed");
             }
+            Event::TermEntered { term } => tracing::debug!(%term, "term entered"),
+            Event::FollowerSilent { follower, match_index } => {
+                tracing::warn!(%follower, acknowledged = %match_index, "follower does not respond");
+            }
+            Event::FollowerResponds { follower } => {
+                tracing::info!(%follower, "follower responds again");
+            }
             Event::LeaderDiscovered { leader, term } => {
                 tracing::info!(%leader, %term, "leader known");
             }

@@ -75,6 +75,23 @@ async fn parts_of_the_host_add_what_they_find() {
 }
 
 #[tokio::test]
+async fn a_silent_follower_is_an_event() {
+    let cluster = Cluster::with_leader(Setup::short_election_timeout()).await;
+    let leader = cluster.leader();
+    leader.propose("a").await.expect("acknowledged");
+    let mut events = leader.handle.events();
+    let follower = &cluster.members[2];
+    within(follower.handle.shutdown()).await;
+    loop {
+        let event = within(events.next()).await.expect("the node runs");
+        if let StreamedEvent::Event(Event::FollowerSilent { follower: silent, .. }) = event {
+            assert_eq!(silent, follower.id);
+            break;
+        }
+    }
+}
+
+#[tokio::test]
 async fn events_are_a_stream_until_the_node_stops() {
     let cluster = Cluster::with_leader(Setup::single_member()).await;
     let node = cluster.leader();

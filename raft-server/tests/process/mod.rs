@@ -9,6 +9,7 @@ mod full_disk;
 mod history;
 mod http;
 pub(crate) mod poll;
+mod recover;
 mod shutdown;
 mod snapshots;
 mod start;

@@ -113,6 +113,10 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
             }
             // The failure has a record already: the one of its input.
             Event::ApplyFailed { .. } | Event::LeaderDiscovered { .. } => return,
+            // The state in each record has the term, and what is lost has a record of its own.
+            Event::TermEntered { .. }
+            | Event::FollowerSilent { .. }
+            | Event::FollowerResponds { .. } => return,
             // They have records of the host.
             Event::Compacted { .. }
             | Event::SnapshotSending { .. }

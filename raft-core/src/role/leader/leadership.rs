@@ -98,6 +98,7 @@ impl Leader {
             self.heartbeat_deadline = state.now().after(state.config().heartbeat_interval);
             state.retry_failed_fetch();
             self.replication.remove_expired(state.now());
+            self.replication.report_silent(state);
             self.replication.retry_failures(state);
             self.begin_round(state);
             self.transfer.repeat_request(state, &self.replication);

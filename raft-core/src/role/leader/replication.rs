@@ -213,6 +213,9 @@ impl Replication {
         if was_away {
             snapshots::on_contact_regained(progress);
         }
+        if core::mem::take(&mut progress.is_silent) {
+            state.event(Event::FollowerResponds { follower: from });
+        }
         progress.round_acknowledged = progress.round_acknowledged.max(response.round);
         progress.heartbeats.remove_before(response.round);
         if knows_its_removal {

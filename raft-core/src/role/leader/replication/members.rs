@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use super::Replication;
+use crate::event::Event;
 use crate::progress::{Departure, Progress};
 use crate::state::NodeState;
 use crate::types::{LogIndex, NodeId, Timestamp};
@@ -69,6 +70,19 @@ impl Replication {
         }
         if announces {
             self.begin_round(state);
+        }
+    }
+
+    /// Reports the followers that have not responded for an election timeout, each once.
+    pub(in crate::role::leader) fn report_silent(&mut self, state: &mut NodeState) {
+        let timeout = state.config().election_timeout_min;
+        for (&follower, progress) in &mut self.progress {
+            let is_silent = state.now().since(progress.last_contact) > timeout;
+            if is_silent && !progress.is_silent {
+                progress.is_silent = true;
+                let match_index = progress.match_index;
+                state.event(Event::FollowerSilent { follower, match_index });
+            }
         }
     }
 

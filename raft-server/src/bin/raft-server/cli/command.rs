@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::config_args::ConfigArgs;
-use super::{check, config, dev, log, serve, snapshot, verbs};
+use super::{check, config, dev, log, recover, serve, snapshot, verbs};
 use crate::exit;
 
 /// A replicated key-value store on Raft.
@@ -34,6 +34,8 @@ enum Command {
     /// Save the state of a node to a file, or inspect such a file
     #[command(subcommand)]
     Snapshot(snapshot::SnapshotCommand),
+    /// Recover a cluster that has lost its quorum for good, from the data of a stopped node
+    Recover(Box<recover::RecoverArgs>),
     #[command(flatten)]
     Verb(verbs::Verb),
 }
@@ -47,6 +49,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Config(command) => config::run(&command),
         Command::Log(command) => log::run(&command),
         Command::Snapshot(command) => return snapshot::run(command),
+        Command::Recover(args) => recover::run(&args),
         Command::Verb(verb) => return verb.run(),
     };
     match outcome {

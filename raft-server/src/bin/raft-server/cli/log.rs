@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use raft_core::ports::LogStore;
 use raft_storage::{RocksLogStore, RocksOptions};
 
+use super::data_dir_args::DataDirArgs;
 use super::output::show;
 use crate::exit::{Exit, Failure};
 use crate::server::{LOG_DIRECTORY, open_failure};
@@ -22,14 +23,13 @@ pub(super) enum LogCommand {
 /// The log to work on.
 #[derive(Args, Debug)]
 pub(super) struct LogArgs {
-    /// Data directory of the node, which must not be running
-    #[arg(long, value_name = "DIRECTORY", env = "RAFT_SERVER_DATA_DIR")]
-    data_dir: PathBuf,
+    #[command(flatten)]
+    directory: DataDirArgs,
 }
 
 impl LogArgs {
-    fn directory(&self) -> PathBuf {
-        self.data_dir.join(LOG_DIRECTORY)
+    fn directory(&self) -> Result<PathBuf, Failure> {
+        Ok(self.directory.resolve()?.join(LOG_DIRECTORY))
     }
 }
 
@@ -42,7 +42,7 @@ pub(super) fn run(command: &LogCommand) -> Result<(), Failure> {
 }
 
 fn status(args: &LogArgs) -> Result<(), Failure> {
-    let directory = args.directory();
+    let directory = args.directory()?;
     let identity = RocksLogStore::identity_of(&directory).map_err(|error| open_failure(&error))?;
     let Some(identity) = identity else {
         return Err(Failure::new(Exit::Config, format!("{} holds no log", directory.display())));
@@ -69,7 +69,7 @@ fn status(args: &LogArgs) -> Result<(), Failure> {
 }
 
 fn mark_fixed(args: &LogArgs) -> Result<(), Failure> {
-    match RocksLogStore::mark_fixed(args.directory()).map_err(|error| open_failure(&error))? {
+    match RocksLogStore::mark_fixed(args.directory()?).map_err(|error| open_failure(&error))? {
         Some(mark) => show(&format!(
             "marked fixed; the node will apply entry {} again (the failure was: {})",
             mark.index,

@@ -28,7 +28,7 @@ pub(crate) fn open_failure(error: &OpenError) -> Failure {
 }
 
 /// A key-value store that cannot be opened.
-pub(super) fn store_failure(error: &StoreOpenError) -> Failure {
+pub(crate) fn store_failure(error: &StoreOpenError) -> Failure {
     let exit = match error {
         StoreOpenError::Locked { .. } => Exit::Locked,
         StoreOpenError::OtherIdentity { .. } | StoreOpenError::NewerFormat { .. } => Exit::Config,

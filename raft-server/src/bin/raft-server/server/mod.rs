@@ -10,7 +10,7 @@ mod run;
 mod snapshots;
 mod start;
 
-pub(crate) use failure::open_failure;
-pub(crate) use open::{LOG_DIRECTORY, wait_until_closed};
+pub(crate) use failure::{open_failure, store_failure};
+pub(crate) use open::{LOG_DIRECTORY, SNAPSHOT_DIRECTORY, STORE_DIRECTORY, wait_until_closed};
 pub(crate) use restore::{ClusterIdRule, restore};
 pub(crate) use start::start;

@@ -21,9 +21,9 @@ use crate::node_record::{NodeRecord, fingerprint_of, new_incarnation};
 /// The directory of the log inside the data directory.
 pub(crate) const LOG_DIRECTORY: &str = "log";
 /// The directory of the key-value store inside the data directory.
-pub(super) const STORE_DIRECTORY: &str = "store";
+pub(crate) const STORE_DIRECTORY: &str = "store";
 /// The directory of the snapshots inside the data directory.
-const SNAPSHOT_DIRECTORY: &str = "snapshots";
+pub(crate) const SNAPSHOT_DIRECTORY: &str = "snapshots";
 
 /// Waits until the stores in a data directory are closed, at most for `timeout`. A store that is
 /// open when the process exits aborts the process, and the exit code is lost.
