@@ -6,17 +6,14 @@ use bytes::Bytes;
 use raft_core::LogIndex;
 use raft_server::kv::client::Client;
 use raft_server::kv::state_machine::Put;
+use tokio::runtime::Runtime;
 
 use super::cluster::{BINARY, Cluster};
 use super::poll;
 
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap()
-        .block_on(future)
+/// One runtime for a whole test: the connections of a client end with theirs.
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
 }
 
 /// Runs the command on the data directory of a node; returns its exit code and what it printed.
@@ -53,8 +50,8 @@ async fn expect_written(client: &Client, number: u64) {
 fn last_node_of_three_continues_with_all_acknowledged_writes() {
     const WRITES: u64 = 20;
     let mut cluster = Cluster::started(3);
-    let client = cluster.client();
-    block_on(async {
+    let (runtime, client) = (runtime(), cluster.client());
+    runtime.block_on(async {
         cluster.leader(&client).await;
         for number in 0..WRITES {
             put(&client, number).await;
@@ -75,7 +72,7 @@ fn last_node_of_three_continues_with_all_acknowledged_writes() {
     expect(&recover(&cluster, 3, &[]), 0, &["epoch        1", "voters 3, outgoing none"]);
 
     cluster.start(3);
-    block_on(async {
+    runtime.block_on(async {
         cluster.leader(&client).await;
         for number in 0..WRITES {
             expect_written(&client, number).await;
@@ -89,7 +86,7 @@ fn last_node_of_three_continues_with_all_acknowledged_writes() {
         || cluster.log(1).contains("the cluster was recovered without one of them").then_some(()),
         || format!("node 1 is not refused: {}", cluster.log(1)),
     );
-    block_on(expect_written(&client, WRITES));
+    runtime.block_on(expect_written(&client, WRITES));
     assert!(cluster.is_running(3), "{}", cluster.log(3));
 }
 
@@ -98,19 +95,19 @@ fn last_node_of_three_continues_with_all_acknowledged_writes() {
 #[test]
 fn recovery_is_refused_if_it_would_lose_what_is_left() {
     let mut cluster = Cluster::started(3);
-    let client = cluster.client();
-    block_on(async {
+    let (runtime, client) = (runtime(), cluster.client());
+    runtime.block_on(async {
         cluster.leader(&client).await;
         put(&client, 1).await;
         cluster.until(&client, 1, |report| report.applied_index > LogIndex(1)).await;
         cluster.until(&client, 2, |report| report.applied_index > LogIndex(1)).await;
     });
     cluster.kill(1);
-    block_on(async {
+    runtime.block_on(async {
         cluster.leader(&client).await;
         put(&client, 2).await;
     });
-    expect(&recover(&cluster, 2, &[]), 75, &["another process"]);
+    expect(&recover(&cluster, 2, &[]), 75, &["in use by process"]);
     cluster.kill(2);
     cluster.kill(3);
     let (_, printed) = recover(&cluster, 2, &["--output", "json"]);
@@ -119,9 +116,6 @@ fn recovery_is_refused_if_it_would_lose_what_is_left() {
     let report = format!("--report={}", report.display());
     let refused = recover(&cluster, 1, &[&report, "--apply"]);
     expect(&refused, 78, &["2 of 3 voters have their data"]);
-    let id = cluster.id();
-    let config = cluster.config_text(1);
-    assert!(config.contains(&id.to_string()));
     let (_, printed) = recover(&cluster, 1, &[]);
     assert!(printed.contains("epoch        0"), "nothing was written: {printed}");
 }
