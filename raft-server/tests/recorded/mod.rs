@@ -45,7 +45,6 @@ fn releases() -> Vec<PathBuf> {
         fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().path()).collect();
     found.retain(|path| path.is_dir());
     found.sort();
-    assert!(!found.is_empty(), "there is at least one recording");
     found
 }
 

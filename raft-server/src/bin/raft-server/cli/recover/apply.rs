@@ -39,7 +39,7 @@ pub(super) fn apply(
             let incarnations = incarnations(&inspected.report, others);
             let entry = Entry::membership(
                 LogId::new(Term(term), LogIndex(index)),
-                membership(members, &incarnations),
+                membership(members, &incarnations, &inspected.membership()),
             );
             // One atomic batch. The term is later than every one that is known, so that no other node
             // holds another entry of this index and term.
@@ -67,14 +67,25 @@ fn incarnations(own: &Report, others: &[Report]) -> BTreeMap<u64, Incarnation> {
     all.map(|report| (report.node, Incarnation(report.incarnation))).collect()
 }
 
-/// Every survivor votes. The incarnations that were inspected are pinned.
-fn membership(members: &[Member], incarnations: &BTreeMap<u64, Incarnation>) -> Membership {
+/// Every survivor votes. The incarnations that were inspected are pinned; the settings of the
+/// cluster stay.
+fn membership(
+    members: &[Member],
+    incarnations: &BTreeMap<u64, Incarnation>,
+    previous: &Membership,
+) -> Membership {
     let info = |member: &Member| MemberInfo {
         incarnation: incarnations.get(&member.id).copied(),
         peer_address: member.peer.clone(),
         client_address: member.client.clone(),
+        ..MemberInfo::default()
     };
     let nodes: BTreeMap<NodeId, MemberInfo> =
         members.iter().map(|member| (NodeId(member.id), info(member))).collect();
-    Membership { voters: nodes.keys().copied().collect(), nodes, ..Membership::default() }
+    Membership {
+        voters: nodes.keys().copied().collect(),
+        nodes,
+        settings: previous.settings.clone(),
+        ..Membership::default()
+    }
 }
