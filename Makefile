@@ -65,7 +65,7 @@ failover: build ## Kill the leader KILLS times under load; measure each failover
 install-bench: build ## Install a 1 GiB snapshot under load, over a connection that is cut three times
 	"$(TARGET_DIR)/release/install-bench"
 
-crashloop: prerequisites ## Kill the leader ROUNDS times under load and count what was lost
+crashloop: prerequisites ## Kill leaders, wipe and change members ROUNDS times under load; count what was lost
 	CRASH_LOOP_ROUNDS=$(ROUNDS) $(CARGO) test --release --workspace --test main -- \
 		--nocapture --exact process::crash_loop::no_acknowledged_write_is_lost
 

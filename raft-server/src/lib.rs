@@ -24,9 +24,10 @@ mod node;
 pub mod space;
 
 pub use node::{
-    BoxError, CapturedState, Consistency, DURATION_BUCKETS, DurationHistogram, EventStream,
-    Freshness, HostFinding, HostInsight, Leadership, Node, NodeBuilder, NodeCounters,
-    NodeExplanation, NodeHandle, NodeStatus, ProposeError, QueueDepths, QueueLimits, ReadError,
-    ReadOutput, RestoreError, SnapshotOptions, SnapshotRequestError, StartError, StopReason,
-    StreamedEvent, TooLittleSpace, TransferError,
+    BoxError, CapturedState, ChangeMembershipError, Consistency, DURATION_BUCKETS,
+    DurationHistogram, EventStream, Freshness, HostFinding, HostInsight, Leadership,
+    MembershipInForce, Node, NodeBuilder, NodeCounters, NodeExplanation, NodeHandle, NodeStatus,
+    ProposeError, QueueDepths, QueueLimits, ReadError, ReadOutput, RefusedBy, RestoreError,
+    SnapshotOptions, SnapshotRequestError, StartError, StopReason, StreamedEvent, TooLittleSpace,
+    TransferError,
 };

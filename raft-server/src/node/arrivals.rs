@@ -6,7 +6,9 @@ use raft_core::{ApplyFailure, EntriesFetched, LogIndex, Message, NodeId, Persist
 use tokio::sync::oneshot;
 
 use super::error::StopReason;
-use super::request::{AdminCommand, QueuedProposal, QueuedRead, QueuedTransfer};
+use super::request::{
+    AdminCommand, QueuedMembershipChange, QueuedProposal, QueuedRead, QueuedTransfer,
+};
 use super::snapshots::report::{SnapshotReport, SnapshotRequest};
 
 /// Everything that has arrived since the driver's last cycle.
@@ -25,6 +27,7 @@ pub(super) struct Arrivals {
     /// The length of the queries in `reads`.
     pub(super) read_bytes: u64,
     pub(super) transfers: Vec<QueuedTransfer>,
+    pub(super) membership_changes: Vec<QueuedMembershipChange>,
     pub(super) admin_commands: Vec<AdminCommand>,
     pub(super) snapshot_requests: Vec<SnapshotRequest>,
     /// Notified when the driver has published the status.

@@ -11,6 +11,7 @@ use super::clock::Clock;
 use super::driver::Driver;
 use super::error::{BoxError, StartError};
 use super::handle::NodeHandle;
+use super::peer_set::{Connections, PeerSet};
 use super::pending_requests::PendingRequests;
 use super::queue_limits::QueueLimits;
 use super::shared::Shared;
@@ -127,8 +128,12 @@ impl NodeBuilder {
         self
     }
 
-    /// The addresses of the other members, for [`Transport::set_peers`]. The default is none, for
-    /// a transport that needs no addresses.
+    /// Nodes to connect to while the log holds no configuration, and the addresses of members to
+    /// which the configuration gives none. The default is none, for a transport that needs no
+    /// addresses.
+    ///
+    /// Otherwise the peers are the members, under the incarnation that the configuration pins
+    /// ([`Transport::set_peers`]).
     #[must_use]
     pub fn peers(mut self, peers: Vec<PeerAddress>) -> Self {
         self.peers = peers;
@@ -210,7 +215,7 @@ impl NodeBuilder {
         let started = span.in_scope(|| {
             let clock = Clock::start();
             let mut core = starter.create_core(config.clone(), opened, clock)?;
-            let transport = starter.start_transport(transport, &config, &self.peers)?;
+            let transport = starter.start_transport(transport, &config)?;
             if let Some(message_bytes_max) = transport.message_bytes_max() {
                 core.limit_messages(message_bytes_max);
             }
@@ -223,12 +228,17 @@ impl NodeBuilder {
                 return Err(error);
             }
         };
-        let Starter { mailbox, counters, snapshots, .. } = starter;
+        let Starter { mailbox, counters, snapshots, refusals, .. } = starter;
         let requests = PendingRequests::new(self.queues, Arc::clone(&counters));
-        let shared = Arc::new(Shared::new(mailbox, counters, snapshots, &core));
+        let shared = Arc::new(Shared::new(mailbox, counters, snapshots, refusals, &core));
+        let own = config.identity().node;
+        let membership = shared.membership.clone();
+        let peers = PeerSet::new(Arc::clone(&transport), own, self.peers, membership);
         let drain_time_max = config.election_timeout_min.saturating_mul(2);
         let handle = NodeHandle::new(Arc::clone(&shared));
-        let driver = Driver::new(shared, core, clock, transport, threads, requests, drain_time_max);
+        let connections = Connections { transport, peers };
+        let driver =
+            Driver::new(shared, core, clock, connections, threads, requests, drain_time_max);
         tokio::spawn(driver.run().instrument(span));
         Ok(handle)
     }

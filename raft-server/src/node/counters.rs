@@ -40,6 +40,9 @@ pub struct NodeCounters {
     pub inbox_dropped: u64,
     /// Messages that the core refused as invalid.
     pub messages_refused: u64,
+    /// How often a follower acknowledged less than before, at this node as the leader: it has lost
+    /// entries that were durable.
+    pub acknowledgements_fell: u64,
     /// Changes of the known leader, including changes to none.
     pub leader_changes: u64,
     /// Snapshots of the state machine that were taken.
@@ -82,6 +85,7 @@ pub(super) struct Counters {
     pub(super) messages_sent: Count,
     pub(super) inbox_dropped: Count,
     pub(super) messages_refused: Count,
+    pub(super) acknowledgements_fell: Count,
     pub(super) leader_changes: Count,
     pub(super) storage_stalls: Count,
     pub(super) snapshots_taken: Count,
@@ -124,6 +128,7 @@ impl Counters {
             messages_sent: self.messages_sent.get(),
             inbox_dropped: self.inbox_dropped.get(),
             messages_refused: self.messages_refused.get(),
+            acknowledgements_fell: self.acknowledgements_fell.get(),
             leader_changes: self.leader_changes.get(),
             storage_stalls: self.storage_stalls.get(),
             snapshots_taken: self.snapshots_taken.get(),

@@ -16,8 +16,9 @@ use tokio::time::Instant;
 use super::arrivals::Arrivals;
 use super::clock::{Clock, Timer};
 use super::counters::Counters;
-use super::error::{ProposeError, ReadError, StopReason, TransferError};
+use super::error::{ChangeMembershipError, ProposeError, ReadError, StopReason, TransferError};
 use super::event_log::EventLog;
+use super::peer_set::{Connections, PeerSet};
 use super::pending_requests::{AdmittedRead, PendingRequests};
 use super::request::{QueuedProposal, QueuedRead};
 use super::shared::{PublishedStatus, Shared, StopGuard};
@@ -44,6 +45,7 @@ pub(super) struct Driver {
     taken_commands: Vec<oneshot::Sender<()>>,
     requests: PendingRequests,
     transport: Arc<dyn Transport>,
+    peers: PeerSet,
     threads: Threads,
     snapshots: SnapshotDispatch,
     events: EventLog,
@@ -66,11 +68,12 @@ impl Driver {
         shared: Arc<Shared>,
         core: raft_core::Node,
         clock: Clock,
-        transport: Arc<dyn Transport>,
+        connections: Connections,
         threads: Threads,
         requests: PendingRequests,
         drain_time_max: Duration,
     ) -> Self {
+        let Connections { transport, peers } = connections;
         let counters = Arc::clone(&shared.counters);
         Self {
             leadership: Leadership::of(&core),
@@ -83,6 +86,7 @@ impl Driver {
             taken_commands: Vec::new(),
             requests,
             transport,
+            peers,
             threads,
             snapshots: SnapshotDispatch::new(shared.snapshots.clone(), Arc::clone(&shared.mailbox)),
             events: EventLog::new(Arc::clone(&counters), shared.events.publisher()),
@@ -170,7 +174,10 @@ impl Driver {
                         self.threads.query(response.id, query);
                     }
                 }
-                Effect::Event(event) => self.events.record(event),
+                Effect::Event(event) => {
+                    self.peers.on_event(&event);
+                    self.events.record(event);
+                }
                 Effect::Halt(reason) => self.halt = Some(reason),
             }
         }
@@ -223,6 +230,11 @@ impl Driver {
     fn step_transfers(&mut self, arrivals: &mut Arrivals) {
         for transfer in arrivals.transfers.drain(..) {
             if let Some(input) = self.requests.admit_transfer(transfer) {
+                self.step(input);
+            }
+        }
+        for change in arrivals.membership_changes.drain(..) {
+            if let Some(input) = self.requests.admit_membership_change(change) {
                 self.step(input);
             }
         }
@@ -295,6 +307,7 @@ impl Driver {
             self.shared.leadership.send_replace(leadership);
         }
         self.snapshots.finish_cycle();
+        self.peers.settle(&self.core);
         if !arrivals.status_requests.is_empty() {
             self.shared.status.send_replace(PublishedStatus::of(&self.core, self.now));
         }
@@ -341,6 +354,9 @@ impl Driver {
         }
         for read in remaining.reads {
             read.fail(ReadError::Stopped);
+        }
+        for change in remaining.membership_changes {
+            let _ = change.outcome.send(Err(ChangeMembershipError::Stopped));
         }
         for transfer in remaining.transfers {
             let _ = transfer.outcome.send(Err(TransferError::Stopped));

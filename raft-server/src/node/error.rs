@@ -76,6 +76,25 @@ pub enum TransferError {
     Stopped,
 }
 
+/// Why the outcome of a change of the membership is not success.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChangeMembershipError {
+    /// The membership is not changed by this request; the refusal states what to do.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The node lost its leadership or stopped while the change was in progress: it may or may not
+    /// take effect. The membership in force shows whether it did.
+    #[error("the outcome is unknown: the node lost leadership or stopped during the change")]
+    Unknown {
+        /// The leader, if the node knows it.
+        leader: Option<NodeId>,
+    },
+    /// The node shuts down or has stopped.
+    #[error("the node has stopped")]
+    Stopped,
+}
+
 /// Why a node did not start. No thread of it runs, and its ports are dropped.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -98,10 +98,19 @@ impl EventLog {
                 );
             }
             Event::AcknowledgementFell { follower, from, to } => {
-                tracing::error!(%follower, acknowledged = %from, last = %to, "follower lost entries");
+                self.record_fallen_acknowledgement(follower, from, to);
             }
             _ => {}
         }
+    }
+
+    fn record_fallen_acknowledgement(&self, follower: NodeId, from: LogIndex, to: LogIndex) {
+        self.counters.acknowledgements_fell.add(1);
+        tracing::error!(
+            %follower, acknowledged = %from, last = %to,
+            "a follower has lost entries that it had acknowledged: replace its data directory and \
+             the member"
+        );
     }
 }
 

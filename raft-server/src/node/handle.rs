@@ -2,21 +2,25 @@
 
 mod insight;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use raft_core::{Input, LogIndex, NodeId, ReadConsistency};
+use raft_core::{Input, LogIndex, MembershipChange, NodeId, ReadConsistency};
 use tokio::sync::{oneshot, watch};
 
 use super::consistency::{Consistency, Freshness, ReadOutput};
-use super::error::{ProposeError, ReadError, StopReason, TransferError};
-use super::request::{AdminCommand, QueuedProposal, QueuedRead, QueuedTransfer};
+use super::error::{ChangeMembershipError, ProposeError, ReadError, StopReason, TransferError};
+use super::peer_refusals::RefusedBy;
+use super::request::{
+    AdminCommand, QueuedMembershipChange, QueuedProposal, QueuedRead, QueuedTransfer,
+};
 use super::shared::Shared;
 use super::snapshots::report::SnapshotRequest;
 use super::snapshots::{CapturedState, SnapshotRequestError};
-use super::status::{Leadership, NodeStatus, QueueDepths};
+use super::status::{Leadership, MembershipInForce, NodeStatus, QueueDepths};
 
 /// How long [`NodeHandle::status`] waits for the driver.
 const STATUS_TIME_MAX: Duration = Duration::from_secs(1);
@@ -120,6 +124,7 @@ impl NodeHandle {
             raft_age: status.at.elapsed(),
             queues: QueueDepths { inbox, proposals, reads, pending },
             counters: shared.counters.values(),
+            refused_by: shared.refusals.current(),
             snapshots: shared.snapshots.as_ref().map(|own| own.list()).unwrap_or_default(),
             stopped: shared.stopped.borrow().clone(),
         }
@@ -193,6 +198,37 @@ impl NodeHandle {
         self.shared().mailbox.snapshot(SnapshotRequest::Compact(outcome))?;
         receiver.await.unwrap_or(Err(SnapshotRequestError::Stopped))?;
         Ok(self.status().await.raft.first_index)
+    }
+
+    /// Changes the membership, and returns its version once the final configuration is committed
+    /// (thesis §4). Only the leader accepts it. With `if_version` the change is refused if the
+    /// membership has another version ([`MembershipInForce::version`]).
+    ///
+    /// # Errors
+    /// When the change is refused, or its outcome is unknown: the membership in force then shows
+    /// whether it was made.
+    pub async fn change_membership(
+        &self,
+        change: MembershipChange,
+        if_version: Option<LogIndex>,
+    ) -> Result<LogIndex, ChangeMembershipError> {
+        let (outcome, receiver) = oneshot::channel();
+        let queued = QueuedMembershipChange { change, if_version, outcome };
+        self.shared().mailbox.change_membership(queued)?;
+        receiver.await.unwrap_or(Err(ChangeMembershipError::Unknown { leader: None }))
+    }
+
+    /// A receiver for the configuration in force, now and after each change. It holds the latest
+    /// value only.
+    #[must_use]
+    pub fn membership(&self) -> watch::Receiver<MembershipInForce> {
+        self.shared().membership.subscribe()
+    }
+
+    /// A receiver for the peers that refuse this node, now and after each change.
+    #[must_use]
+    pub fn refusals(&self) -> watch::Receiver<BTreeMap<NodeId, RefusedBy>> {
+        self.shared().refusals.subscribe()
     }
 
     /// Waits until the node has stopped: its threads have ended, and its log store, state machine

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use raft_core::ports::{Inbox, SnapshotOffer, SnapshotRefusal, SnapshotResponse};
+use raft_core::ports::{Inbox, PeerRefusal, SnapshotOffer, SnapshotRefusal, SnapshotResponse};
 use raft_core::{Body, Entry, Message, NodeId};
 
 use super::counters::Counters;
 use super::mailbox::Mailbox;
+use super::peer_refusals::{PeerRefusals, RefusedBy};
 use super::snapshots::Snapshots;
 
 /// Puts what the transport receives into the mailbox.
@@ -14,18 +15,23 @@ use super::snapshots::Snapshots;
 pub(super) struct NodeInbox {
     pub(super) mailbox: Arc<Mailbox>,
     pub(super) counters: Arc<Counters>,
+    pub(super) refusals: Arc<PeerRefusals>,
     /// `None` in a node without a snapshot store.
     pub(super) snapshots: Option<Arc<Snapshots>>,
 }
 
 impl Inbox for NodeInbox {
     fn deliver(&self, message: Message) {
+        self.refusals.remove(message.from);
         let bytes = weight_bytes(&message);
         let dropped = self.mailbox.deliver(std::iter::once((message, bytes)));
         self.counters.inbox_dropped.add(dropped);
     }
 
     fn deliver_all(&self, messages: Vec<Message>) {
+        if let Some(message) = messages.first() {
+            self.refusals.remove(message.from);
+        }
         // The weights are computed before the lock is taken.
         let weighed: Vec<_> =
             messages.into_iter().map(|message| (weight_bytes(&message), message)).collect();
@@ -42,6 +48,11 @@ impl Inbox for NodeInbox {
                 SnapshotResponse::Refuse(SnapshotRefusal::Failed(reason))
             }
         }
+    }
+
+    fn refused_by_peer(&self, peer: NodeId, refusal: PeerRefusal, reason: &str) {
+        tracing::error!(%peer, reason, "a peer refuses this node");
+        self.refusals.insert(peer, RefusedBy { refusal, reason: reason.to_owned() });
     }
 
     fn peer_unreachable(&self, peer: NodeId) {
@@ -109,7 +120,7 @@ mod tests {
 
     fn inbox(limits: QueueLimits) -> NodeInbox {
         let mailbox = Arc::new(Mailbox::new(limits));
-        NodeInbox { mailbox, counters: Arc::default(), snapshots: None }
+        NodeInbox { mailbox, counters: Arc::default(), refusals: Arc::default(), snapshots: None }
     }
 
     fn take(mailbox: &Mailbox) -> Poll<Arrivals> {

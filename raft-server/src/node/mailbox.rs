@@ -8,13 +8,15 @@ use raft_core::{Message, Refusal};
 use tokio::sync::oneshot;
 
 use super::arrivals::Arrivals;
-use super::error::{ProposeError, ReadError, StopReason, TransferError};
+use super::error::{ChangeMembershipError, ProposeError, ReadError, StopReason, TransferError};
 use super::queue_limits::QueueLimits;
-use super::request::{AdminCommand, QueuedProposal, QueuedRead, QueuedTransfer};
+use super::request::{
+    AdminCommand, QueuedMembershipChange, QueuedProposal, QueuedRead, QueuedTransfer,
+};
 use super::snapshots::SnapshotRequestError;
 use super::snapshots::report::SnapshotRequest;
 
-/// Transfers that wait for the driver. The core carries out one at a time.
+/// Transfers, and changes of the membership, that wait for the driver. The core carries out one at a time.
 const TRANSFERS_MAX: usize = 16;
 
 /// Captures and compactions that wait for the driver.
@@ -118,6 +120,23 @@ impl Mailbox {
             return Err(SnapshotRequestError::Busy);
         }
         state.arrivals.snapshot_requests.push(request);
+        wake(state);
+        Ok(())
+    }
+
+    /// Queues a change of the membership.
+    pub(super) fn change_membership(
+        &self,
+        change: QueuedMembershipChange,
+    ) -> Result<(), ChangeMembershipError> {
+        let mut state = self.state();
+        if state.phase > Phase::Open {
+            return Err(ChangeMembershipError::Stopped);
+        }
+        if state.arrivals.membership_changes.len() >= TRANSFERS_MAX {
+            return Err(ChangeMembershipError::Refused(Refusal::Busy));
+        }
+        state.arrivals.membership_changes.push(change);
         wake(state);
         Ok(())
     }

@@ -16,7 +16,7 @@
 //! ```
 //!
 //! No other task or thread reads the core. The driver publishes what others need to see: the
-//! leadership after each change, the status on request ([`shared`]).
+//! leadership and the membership after each change, the status on request ([`shared`]).
 
 mod applier;
 mod arrivals;
@@ -36,6 +36,8 @@ mod inbox;
 mod log_limit;
 mod log_reader;
 mod mailbox;
+mod peer_refusals;
+mod peer_set;
 mod pending_requests;
 mod persister;
 mod queue_limits;
@@ -51,13 +53,16 @@ mod worker;
 pub use builder::{Node, NodeBuilder};
 pub use consistency::{Consistency, Freshness, ReadOutput};
 pub use counters::NodeCounters;
-pub use error::{BoxError, ProposeError, ReadError, StartError, StopReason, TransferError};
+pub use error::{
+    BoxError, ChangeMembershipError, ProposeError, ReadError, StartError, StopReason, TransferError,
+};
 pub use event_stream::{EventStream, StreamedEvent};
 pub use explanation::{HostFinding, HostInsight, NodeExplanation};
 pub use handle::NodeHandle;
 pub use histogram::{DURATION_BUCKETS, DurationHistogram};
+pub use peer_refusals::RefusedBy;
 pub use queue_limits::QueueLimits;
 pub use snapshots::{
     CapturedState, RestoreError, SnapshotOptions, SnapshotRequestError, TooLittleSpace,
 };
-pub use status::{Leadership, NodeStatus, QueueDepths};
+pub use status::{Leadership, MembershipInForce, NodeStatus, QueueDepths};

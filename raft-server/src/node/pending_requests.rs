@@ -8,17 +8,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use raft_core::ports::QueryError;
 use raft_core::{
-    ApplyFailure, Input, NodeId, Outcome, Proposal, ReadConsistency, Refusal, RequestId, Response,
-    TransferFailure,
+    ApplyFailure, Input, LogIndex, MembershipRequest, NodeId, Outcome, Proposal, ReadConsistency,
+    Refusal, RequestId, Response, TransferFailure,
 };
 
 use super::arrivals::ApplierReport;
 use super::consistency::{Freshness, ReadOutput};
 use super::counters::Counters;
-use super::error::{ProposeError, ReadError, TransferError};
+use super::error::{ChangeMembershipError, ProposeError, ReadError, TransferError};
 use super::queue_limits::QueueLimits;
 use super::request::{
-    ProposalSender, QueuedProposal, QueuedRead, QueuedTransfer, ReadSender, TransferSender,
+    MembershipChangeSender, ProposalSender, QueuedMembershipChange, QueuedProposal, QueuedRead,
+    QueuedTransfer, ReadSender, TransferSender,
 };
 
 /// What a request counts for beside its query: its entry here, the channel for its outcome, and
@@ -60,6 +61,8 @@ enum Pending {
     Query { staleness: Option<Duration>, outcome: ReadSender<ReadOutput> },
     /// Waits for the end of a transfer of the leadership.
     Transfer(TransferSender),
+    /// Waits for the end of a change of the membership.
+    MembershipChange(MembershipChangeSender),
 }
 
 /// What the driver does next for a read.
@@ -148,6 +151,20 @@ impl PendingRequests {
         Some(Input::TransferLeadership { id, to })
     }
 
+    /// Admits a change of the membership unless the limits refuse it.
+    pub(super) fn admit_membership_change(
+        &mut self,
+        change: QueuedMembershipChange,
+    ) -> Option<Input> {
+        let QueuedMembershipChange { change, if_version, outcome } = change;
+        if !self.has_room_for(0) {
+            let _ = outcome.send(Err(ChangeMembershipError::Refused(Refusal::Busy)));
+            return None;
+        }
+        let id = self.insert(Pending::MembershipChange(outcome), 0);
+        Some(Input::ChangeMembership(MembershipRequest { id, change, if_version }))
+    }
+
     /// Passes a response of the core to the caller. Returns the query of a linearizable read that
     /// may be submitted to the state machine now.
     pub(super) fn respond(&mut self, response: Response) -> Option<Bytes> {
@@ -177,6 +194,7 @@ impl PendingRequests {
                 }
             },
             Pending::Transfer(outcome) => drop(outcome.send(transferred(result))),
+            Pending::MembershipChange(outcome) => drop(outcome.send(membership_changed(result))),
             // The core has responded to it before; the result of the query is still missing.
             request @ Pending::Query { .. } => self.put(id, Charged { request, bytes }),
         }
@@ -218,6 +236,10 @@ impl PendingRequests {
             let failed = match request {
                 Pending::Transfer(outcome) => {
                     let _ = outcome.send(Err(TransferError::Stopped));
+                    continue;
+                }
+                Pending::MembershipChange(outcome) => {
+                    let _ = outcome.send(Err(ChangeMembershipError::Unknown { leader }));
                     continue;
                 }
                 Pending::Proposal(outcome) => {
@@ -329,6 +351,19 @@ fn transferred(outcome: Outcome) -> Result<NodeId, TransferError> {
         | Outcome::MembershipChanged { .. } => {
             Err(TransferError::Failed(TransferFailure::LeadershipLost { leader: None }))
         }
+    }
+}
+
+fn membership_changed(outcome: Outcome) -> Result<LogIndex, ChangeMembershipError> {
+    match outcome {
+        Outcome::MembershipChanged { version } => Ok(version),
+        Outcome::Refused(Refusal::Stopped) => Err(ChangeMembershipError::Stopped),
+        Outcome::Refused(refusal) => Err(ChangeMembershipError::Refused(refusal)),
+        Outcome::Unknown { leader } => Err(ChangeMembershipError::Unknown { leader }),
+        Outcome::ReadReady { .. }
+        | Outcome::LocalReadReady { .. }
+        | Outcome::Transferred { .. }
+        | Outcome::TransferFailed(_) => Err(ChangeMembershipError::Unknown { leader: None }),
     }
 }
 

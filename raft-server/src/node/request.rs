@@ -4,11 +4,11 @@
 //! so results of `send` are ignored throughout.
 
 use bytes::Bytes;
-use raft_core::{Input, NodeId, ReadConsistency};
+use raft_core::{Input, LogIndex, MembershipChange, NodeId, ReadConsistency};
 use tokio::sync::oneshot;
 
 use super::consistency::{Consistency, Freshness, ReadOutput};
-use super::error::{ProposeError, ReadError, TransferError};
+use super::error::{ChangeMembershipError, ProposeError, ReadError, TransferError};
 
 /// Sends the outcome of a proposal to its caller.
 pub(super) type ProposalSender = oneshot::Sender<Result<Bytes, ProposeError>>;
@@ -17,6 +17,9 @@ pub(super) type ReadSender<T> = oneshot::Sender<Result<T, ReadError>>;
 
 /// Sends the outcome of a transfer of the leadership to its caller.
 pub(super) type TransferSender = oneshot::Sender<Result<NodeId, TransferError>>;
+
+/// Sends the outcome of a change of the membership to its caller: the version of the final one.
+pub(super) type MembershipChangeSender = oneshot::Sender<Result<LogIndex, ChangeMembershipError>>;
 
 /// A command to replicate.
 #[derive(Debug)]
@@ -40,6 +43,15 @@ pub(super) struct QueuedTransfer {
     /// The target; `None` for one that the leader chooses.
     pub(super) to: Option<NodeId>,
     pub(super) outcome: TransferSender,
+}
+
+/// A change of the membership.
+#[derive(Debug)]
+pub(super) struct QueuedMembershipChange {
+    pub(super) change: MembershipChange,
+    /// The version that the membership must have.
+    pub(super) if_version: Option<LogIndex>,
+    pub(super) outcome: MembershipChangeSender,
 }
 
 /// An input that an operator requests.

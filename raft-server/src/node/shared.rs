@@ -18,8 +18,9 @@ use super::error::StopReason;
 use super::event_stream::EventSource;
 use super::explanation::HostInsight;
 use super::mailbox::Mailbox;
+use super::peer_refusals::PeerRefusals;
 use super::snapshots::Snapshots;
-use super::status::Leadership;
+use super::status::{Leadership, MembershipInForce};
 
 /// What a node's handles and its driver share.
 pub(super) struct Shared {
@@ -33,6 +34,10 @@ pub(super) struct Shared {
     pub(super) insights: Mutex<Vec<Arc<dyn HostInsight>>>,
     /// As of the end of the driver's last cycle.
     pub(super) leadership: watch::Sender<Leadership>,
+    /// The configuration in force.
+    pub(super) membership: watch::Sender<MembershipInForce>,
+    /// The peers that refuse this node.
+    pub(super) refusals: Arc<PeerRefusals>,
     /// The last status that the driver has published.
     pub(super) status: watch::Sender<PublishedStatus>,
     /// Why the node has stopped, once its threads have ended and its ports are closed.
@@ -62,6 +67,7 @@ impl Shared {
         mailbox: Arc<Mailbox>,
         counters: Arc<Counters>,
         snapshots: Option<Arc<Snapshots>>,
+        refusals: Arc<PeerRefusals>,
         core: &raft_core::Node,
     ) -> Self {
         Self {
@@ -71,6 +77,8 @@ impl Shared {
             events: EventSource::default(),
             insights: Mutex::default(),
             leadership: watch::Sender::new(Leadership::of(core)),
+            membership: watch::Sender::new(MembershipInForce::of(core)),
+            refusals,
             status: watch::Sender::new(PublishedStatus::of(core, Timestamp(0))),
             stopped: watch::Sender::new(None),
         }

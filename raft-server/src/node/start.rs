@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use raft_core::ports::{
-    Inbox, LogReader, LogStore, PeerAddress, StateMachine, StoreError, Transport,
-};
+use raft_core::ports::{Inbox, LogReader, LogStore, StateMachine, StoreError, Transport};
 use raft_core::{
     CompactionPolicy, Config, FetchEntries, HardState, LogId, LogIndex, Membership, Persist,
     Recovered, SnapshotTaken, TermRuns,
@@ -19,6 +17,7 @@ use super::error::{BoxError, StartError, StopReason};
 use super::inbox::NodeInbox;
 use super::log_reader;
 use super::mailbox::Mailbox;
+use super::peer_refusals::PeerRefusals;
 use super::persister::{LogTask, Persister};
 use super::queue_limits::QueueLimits;
 use super::snapshots::recovery::{self, Position};
@@ -46,6 +45,7 @@ pub(super) struct Starter {
     thread_prefix: String,
     pub(super) mailbox: Arc<Mailbox>,
     pub(super) counters: Arc<Counters>,
+    pub(super) refusals: Arc<PeerRefusals>,
     /// `None` in a node without a snapshot store.
     pub(super) snapshots: Option<Arc<Snapshots>>,
     compaction: CompactionPolicy,
@@ -71,6 +71,7 @@ impl Starter {
             thread_prefix: format!("raft-{}", config.identity().node),
             mailbox,
             counters,
+            refusals: Arc::default(),
             snapshots: snapshots.map(Arc::new),
             compaction: config.compaction,
         }
@@ -148,15 +149,14 @@ impl Starter {
         &self,
         start: StartTransport,
         config: &Config,
-        peers: &[PeerAddress],
     ) -> Result<Arc<dyn Transport>, StartError> {
         let (mailbox, counters) = (Arc::clone(&self.mailbox), Arc::clone(&self.counters));
-        let inbox = NodeInbox { mailbox, counters, snapshots: self.snapshots.clone() };
+        let (refusals, snapshots) = (Arc::clone(&self.refusals), self.snapshots.clone());
+        let inbox = NodeInbox { mailbox, counters, refusals, snapshots };
         let transport = start(Arc::new(inbox)).map_err(StartError::Transport)?;
         if let Some(message_bytes_max) = transport.message_bytes_max() {
             config.check_transport(message_bytes_max)?;
         }
-        transport.set_peers(peers);
         Ok(transport)
     }
 

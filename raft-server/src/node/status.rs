@@ -1,12 +1,14 @@
 //! The state of a node as metrics, status pages and tests see it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use raft_core::ports::SnapshotMetadata;
-use raft_core::{NodeId, RoleKind, Term};
+use raft_core::{LogIndex, Membership, NodeId, Participation, RoleKind, Term};
 
 use super::counters::NodeCounters;
 use super::error::StopReason;
+use super::peer_refusals::RefusedBy;
 
 /// The leader, as one node knows it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -17,6 +19,17 @@ pub struct Leadership {
     pub role: RoleKind,
     /// The leader of that term, if the node knows it; the node itself if it leads.
     pub leader: Option<NodeId>,
+}
+
+/// The configuration in force, as one node knows it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MembershipInForce {
+    /// Its version: the index of its entry.
+    pub version: LogIndex,
+    /// The configuration; without members in a node that waits to be added.
+    pub membership: Membership,
+    /// What it makes of this node.
+    pub participation: Participation,
 }
 
 /// A node's state at one moment.
@@ -33,6 +46,8 @@ pub struct NodeStatus {
     pub counters: NodeCounters,
     /// The snapshots in the snapshot store, ascending.
     pub snapshots: Vec<SnapshotMetadata>,
+    /// The peers that refuse this node and have sent no message since.
+    pub refused_by: BTreeMap<NodeId, RefusedBy>,
     /// Why the node has stopped, if it has.
     pub stopped: Option<StopReason>,
 }
@@ -49,6 +64,18 @@ pub struct QueueDepths {
     pub reads: usize,
     /// Requests of every kind that the driver has taken and whose caller has no response yet.
     pub pending: usize,
+}
+
+impl MembershipInForce {
+    /// The configuration in force at `core`.
+    pub(super) fn of(core: &raft_core::Node) -> Self {
+        let status = core.status();
+        Self {
+            version: status.membership_version,
+            membership: status.membership,
+            participation: status.participation,
+        }
+    }
 }
 
 impl Leadership {

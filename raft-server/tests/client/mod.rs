@@ -14,6 +14,7 @@ mod fake_node;
 mod frames;
 mod half_open;
 mod hello;
+mod membership_examples;
 mod protocol_document;
 mod raw_client;
 mod redirects;

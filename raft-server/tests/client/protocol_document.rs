@@ -21,6 +21,7 @@ use raft_server::kv::state_machine::{
 use raft_server::space::{NoSpace, SpaceLevel, SpaceReport};
 use raft_transport_quic::{CloseCode, VersionRange, tls};
 
+use super::membership_examples::{changes, membership};
 use super::raw_client::frame;
 use super::tls::Issuer;
 
@@ -106,6 +107,11 @@ fn requests() -> Vec<RequestBody> {
         .chain([None, Some(NodeId(2))].map(|to| RequestBody::Transfer { to }))
         .chain([RequestBody::Explain])
         .chain(snapshots.map(RequestBody::Snapshot))
+        .chain([RequestBody::Membership])
+        .chain(changes().map(|(change, if_version)| RequestBody::ChangeMembership {
+            change,
+            if_version: if_version.map(LogIndex),
+        }))
         .collect()
 }
 
@@ -204,6 +210,13 @@ fn responses() -> Vec<ResponseBody> {
         Refusal::NoSpace(NoSpace { free_bytes: 1, needed_bytes: 1_000 }),
         Refusal::NotTransferred { reason: "no voter".to_owned() },
         Refusal::TooStale { staleness_ms: Some(812) },
+        Refusal::ChangeInProgress { reason: "version 7".to_owned() },
+        Refusal::Lagging {
+            reason: "too far".to_owned(),
+            match_index: LogIndex(3),
+            last_index: LogIndex(9),
+        },
+        Refusal::MembershipNotChanged { reason: "no member".to_owned() },
     ];
     let revision = Revision(300);
     let snapshots = [
@@ -229,6 +242,8 @@ fn responses() -> Vec<ResponseBody> {
             ResponseBody::Failed { reason: "disk".to_owned() },
             ResponseBody::Transferred { leader: NodeId(2) },
             ResponseBody::Explanation(Box::new(explanation())),
+            ResponseBody::Membership(membership()),
+            ResponseBody::MembershipChanged { version: LogIndex(8) },
         ])
         .chain(snapshots.map(ResponseBody::Snapshot))
         .collect()

@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use raft_core::{ClusterId, Identity, NodeId};
 use raft_server::certificates::{Authority, Validity};
@@ -113,6 +114,11 @@ impl Cluster {
         self.nodes[position].process.as_ref().expect("the node runs").id()
     }
 
+    /// The identity that a node's data carries, once there is any.
+    pub(crate) fn try_identity(&self, node: u64) -> Option<Identity> {
+        RocksLogStore::identity_of(self.data_dir(node).join("log")).ok().flatten()
+    }
+
     /// The identity that a node's data carries.
     pub(crate) fn identity(&self, node: u64) -> Identity {
         identity_in(&self.data_dir(node))
@@ -129,8 +135,18 @@ impl Cluster {
         issued.write(&self.path(&certificate), &self.path(&key)).unwrap();
     }
 
-    /// The text of a node's configuration. Further keys may be written before it.
+    /// The text of a node's configuration, which lists every node. Further keys may be written
+    /// before it.
     pub(crate) fn config_text(&self, node: u64) -> String {
+        self.config_text_listing(node, &self.ids().collect::<Vec<_>>())
+    }
+
+    /// Writes the configuration of a node with these members.
+    pub(crate) fn list_members(&self, node: u64, members: &[u64]) {
+        std::fs::write(self.config(node), self.config_text_listing(node, members)).unwrap();
+    }
+
+    fn config_text_listing(&self, node: u64, members: &[u64]) -> String {
         let mut text = format!(
             "cluster_id = \"{}\"\nnode_id = {node}\ndata_dir = \"node-{node}\"\n\
              listen_http = \"{}\"\ntls_ca = \"ca.pem\"\ntls_certificate = \"node-{node}.pem\"\n\
@@ -138,7 +154,7 @@ impl Cluster {
             self.id,
             self.ports(node).http
         );
-        for member in self.ids() {
+        for &member in members {
             let Ports { peer, client, .. } = self.ports(member);
             text +=
                 &format!("[[members]]\nid = {member}\npeer = \"{peer}\"\nclient = \"{client}\"\n");
@@ -148,10 +164,16 @@ impl Cluster {
 
     /// Starts a node. Only its first start may initialise the data directory.
     pub(crate) fn start(&mut self, node: u64) {
+        let bootstrap = !self.data_dir(node).exists();
+        self.start_with(node, bootstrap);
+    }
+
+    /// Starts a node with or without `--bootstrap`.
+    pub(crate) fn start_with(&mut self, node: u64, bootstrap: bool) {
         let log_path = self.path(&format!("node-{node}.log"));
         let log = OpenOptions::new().create(true).append(true).open(log_path).unwrap();
         let mut command = self.serve(node);
-        if !self.data_dir(node).exists() {
+        if bootstrap {
             command.arg("--bootstrap");
         }
         let process = command.stderr(log).spawn().unwrap();
@@ -212,13 +234,17 @@ impl Cluster {
     }
 
     pub(crate) fn client(&self) -> Client {
+        self.client_with_timeout(PATIENCE)
+    }
+
+    pub(crate) fn client_with_timeout(&self, timeout: Duration) -> Client {
         let files = TlsFiles {
             ca: self.path("ca.pem"),
             certificate: self.path("client.pem"),
             key: self.path("client.key"),
         };
         let mut config = ClientConfig::new(self.endpoints(), TlsIdentity::load(&files).unwrap());
-        config.timeout = PATIENCE;
+        config.timeout = timeout;
         Client::new(config).unwrap()
     }
 

@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use raft_core::NodeId;
 use raft_server::kv::client::{Client, Error};
+use raft_server::kv::protocol::MemberChange;
 use raft_server::kv::state_machine::{Put, Revision};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::cluster::Cluster;
 use super::history::{Acknowledged, History};
+use super::operations;
 use super::poll::PATIENCE;
 
 /// Rounds without `CRASH_LOOP_ROUNDS`.
@@ -22,32 +25,64 @@ const READERS: usize = 2;
 const KEYS: u64 = 32;
 
 /// The main guarantee of the server: after each SIGKILL of the leader under load and its restart,
-/// every node has every acknowledged write at its revision, and reads never go back in time.
+/// wiped and replaced members, transfers and changes of the membership, every node has every acknowledged write at its revision, and reads never go back in time.
 #[test]
 fn no_acknowledged_write_is_lost() {
-    let rounds = std::env::var("CRASH_LOOP_ROUNDS")
-        .ok()
-        .map_or(ROUNDS_DEFAULT, |rounds| rounds.parse().expect("CRASH_LOOP_ROUNDS is a number"));
+    let rounds = std::env::var("CRASH_LOOP_ROUNDS").ok();
+    let rounds = rounds.map(|rounds| rounds.parse().expect("CRASH_LOOP_ROUNDS is a number"));
+    let faults = if rounds.is_some() { Faults::Every } else { Faults::Kills };
+    let rounds = rounds.unwrap_or(ROUNDS_DEFAULT);
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(run(rounds));
+    runtime.block_on(run(rounds, faults));
 }
 
-async fn run(rounds: usize) {
+/// What happens in the rounds of a run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Faults {
+    /// The leader is killed in each round. Tests of their own change the members.
+    Kills,
+    /// Leaders are killed, members wiped and replaced, demoted and promoted, and the leadership is
+    /// transferred, at random.
+    Every,
+}
+
+async fn run(rounds: usize, faults: Faults) {
     let mut cluster = Cluster::started(3);
     let client = cluster.client();
     cluster.leader(&client).await;
     let load = Load::start(&cluster);
+    let seed = std::env::var("CRASH_LOOP_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = seed.unwrap_or_else(|| fastrand::u64(..));
+    println!("crash loop: CRASH_LOOP_SEED={seed}");
+    let mut rng = fastrand::Rng::with_seed(seed);
     let mut failovers = Vec::new();
+    let mut counts = [0; 4];
     for round in 1..=rounds {
+        load.next_acknowledgement().await;
         let leader = cluster.leader(&client).await;
-        load.next_acknowledgement().await;
-        let killed = Instant::now();
-        cluster.kill(leader);
-        load.next_acknowledgement().await;
-        failovers.push(killed.elapsed());
-        cluster.start(leader);
-        cluster.until(&client, leader, |report| report.leader.is_some()).await;
+        let follower = (leader + rng.u64(0..2)) % 3 + 1;
+        // The first rounds of a short run are of every kind.
+        let kind = match faults {
+            Faults::Kills => 0,
+            Faults::Every if round <= 4 => round - 1,
+            Faults::Every => rng.usize(0..7).saturating_sub(3),
+        };
+        counts[kind] += 1;
+        match kind {
+            0 => failovers.push(kill_leader(&mut cluster, &client, &load, leader).await),
+            1 => wipe(&mut cluster, &client, follower, rng.bool()).await,
+            2 => {
+                // The leader may have changed; then the target leads already, or is refused.
+                let _ = client.transfer(Some(NodeId(follower))).await;
+            }
+            _ => {
+                operations::until_pinned(&client).await;
+                let demote = MemberChange::Demote { node: NodeId(follower) };
+                operations::change(&client, demote).await;
+                operations::promote(&client, follower).await;
+            }
+        }
         if round % 50 == 0 {
             println!("round {round} of {rounds}");
         }
@@ -58,8 +93,9 @@ async fn run(rounds: usize) {
     let lost = verify(&cluster, &history);
     failovers.sort();
     println!(
-        "crash loop: {rounds} rounds, writes acknowledged {}, writes lost {lost}, unknown outcomes \
-         {}, reads {reads}, failover median {:?}, worst {:?}",
+        "crash loop: {rounds} rounds (leaders killed, members wiped, transfers, demotions \
+         {counts:?}), writes acknowledged {}, writes lost {lost}, unknown outcomes {}, reads {reads}, \
+         failover median {:?}, worst {:?}",
         history.acknowledged.len(),
         history.unknown,
         failovers[failovers.len() / 2],
@@ -68,6 +104,27 @@ async fn run(rounds: usize) {
     assert_eq!(lost, 0);
     assert!(history.acknowledged.len() > rounds, "hardly anything was written");
     assert!(reads > rounds, "hardly anything was read");
+}
+
+/// Kills the leader and starts it again. Returns how long no write was acknowledged.
+async fn kill_leader(cluster: &mut Cluster, client: &Client, load: &Load, leader: u64) -> Duration {
+    let killed = Instant::now();
+    cluster.kill(leader);
+    load.next_acknowledgement().await;
+    let failover = killed.elapsed();
+    cluster.start(leader);
+    cluster.until(client, leader, |report| report.leader.is_some()).await;
+    failover
+}
+
+/// Wipes the data directory of a follower, with and without `--bootstrap` at its next start, and has
+/// the cluster admit the new one.
+async fn wipe(cluster: &mut Cluster, client: &Client, follower: u64, bootstrap: bool) {
+    operations::until_pinned(client).await;
+    cluster.kill(follower);
+    std::fs::remove_dir_all(cluster.data_dir(follower)).unwrap();
+    cluster.start_with(follower, bootstrap);
+    operations::replace(cluster, client, follower).await;
 }
 
 /// Waits until every node has applied the last entry of the leader.

@@ -8,6 +8,8 @@ mod dev;
 mod full_disk;
 mod history;
 mod http;
+mod membership;
+mod operations;
 pub(crate) mod poll;
 mod recover;
 mod shutdown;

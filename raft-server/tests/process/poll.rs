@@ -18,10 +18,19 @@ const INTERVAL: Duration = Duration::from_millis(10);
 
 /// Repeats a request until it returns a value. Panics with `failure` at the deadline.
 pub(crate) async fn until<T>(
+    request: impl AsyncFnMut() -> Option<T>,
+    failure: impl FnOnce() -> String,
+) -> T {
+    until_within(PATIENCE, request, failure).await
+}
+
+/// As [`until`], with a deadline of its own.
+pub(crate) async fn until_within<T>(
+    patience: Duration,
     mut request: impl AsyncFnMut() -> Option<T>,
     failure: impl FnOnce() -> String,
 ) -> T {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience;
     loop {
         if let Some(value) = request().await {
             return value;

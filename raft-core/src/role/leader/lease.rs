@@ -23,6 +23,23 @@ const ROUNDS_MAX: usize = 64;
 /// withholds its vote for the longest. The response of a follower counts only if it durably holds
 /// the configuration that was in force when the round began: one that lacks it may withhold its vote
 /// for a shorter time, or not at all.
+///
+/// Changes of the membership keep this true, because the quorum is one of the configuration in force
+/// at the leader, whatever it was when the round began:
+///
+/// - A candidate wins by the configuration in force at itself. That one is the leader's, or the one
+///   next to it: one change is made at a time, so that the one before is committed, and a candidate
+///   with a still earlier one lacks a committed entry. Quorums of neighbouring configurations,
+///   joint ones included, have a node in common (thesis §4.2, §4.3). That node has acknowledged the
+///   round, or a later one, and withholds its vote.
+/// - A configuration of an earlier leader that this one lacks wins no election either: this leader
+///   has a lease, and changes the membership, only after it has committed an entry of its own term
+///   by the configuration next to that one.
+/// - A member that was added after the round began counts with an acknowledgement of a later round,
+///   which shows contact after the beginning of the first. Several changes within one lease differ
+///   from one in nothing.
+/// - A member whose vote was lost with its disk counts only once its new incarnation is admitted,
+///   and a node withholds its vote for an election timeout after each start.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Lease {
     /// Ascending. Once a quorum has acknowledged a round, earlier ones are dropped.

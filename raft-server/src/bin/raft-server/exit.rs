@@ -14,8 +14,8 @@ Exit codes of commands that start or inspect a node (those above 63 as in sysexi
       its log is marked broken because of an earlier failure
   74  the disk failed, or the data on it is damaged
   75  the data directory is in use by another process
-  78  invalid configuration: a setting, a certificate, or data of another node
-      or release";
+  78  invalid configuration: a setting, a certificate, data of another node or
+      release, or members that contradict the log or those of the other nodes";
 
 /// The exit codes, as [`HELP`] documents them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

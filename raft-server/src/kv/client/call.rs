@@ -205,6 +205,8 @@ impl Caller {
             | ResponseBody::Transferred { .. }
             | ResponseBody::Explanation(_)
             | ResponseBody::Snapshot(_)
+            | ResponseBody::Membership(_)
+            | ResponseBody::MembershipChanged { .. }
             | ResponseBody::Pong => {
                 match target {
                     Target::Leader => self.nodes.completed(node, other_leader.as_ref()),
@@ -236,7 +238,7 @@ impl Caller {
                 self.nodes.redirected(node, None);
                 progress.failed(reason);
             }
-            Refusal::NotReady => progress.failed(reason),
+            Refusal::NotReady | Refusal::ChangeInProgress { .. } => progress.failed(reason),
             Refusal::TooStale { .. } => {
                 self.nodes.redirected(node, None);
                 progress.failed(reason);
@@ -251,6 +253,12 @@ impl Caller {
             Refusal::Invalid { reason } => return Err(progress.error(Error::Invalid { reason })),
             Refusal::NotTransferred { reason } => {
                 return Err(progress.error(Error::NotTransferred { reason }));
+            }
+            Refusal::Lagging { reason, match_index, last_index } => {
+                return Err(progress.error(Error::Lagging { reason, match_index, last_index }));
+            }
+            Refusal::MembershipNotChanged { reason } => {
+                return Err(progress.error(Error::MembershipNotChanged { reason }));
             }
             Refusal::NoSpace(no_space) => return Err(progress.error(Error::NoSpace(no_space))),
         }

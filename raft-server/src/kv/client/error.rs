@@ -1,5 +1,6 @@
 //! Why a call failed.
 
+use raft_core::LogIndex;
 use raft_transport_quic::tls::TlsError;
 
 use crate::kv::state_machine::StoreRefusal;
@@ -36,6 +37,22 @@ pub enum Error {
     /// The leadership was not transferred to the requested node. A retry is safe.
     #[error("{reason}")]
     NotTransferred {
+        /// Why not, and what to do.
+        reason: String,
+    },
+    /// The learner lags too far behind to become a voter. Nothing was changed; retry later.
+    #[error("{reason}")]
+    Lagging {
+        /// The lag as a text.
+        reason: String,
+        /// The last entry that the learner has acknowledged.
+        match_index: LogIndex,
+        /// The last entry of the leader.
+        last_index: LogIndex,
+    },
+    /// The membership cannot be changed as requested. Nothing was changed.
+    #[error("{reason}")]
+    MembershipNotChanged {
         /// Why not, and what to do.
         reason: String,
     },

@@ -14,7 +14,8 @@ use super::progress::RetrySafety;
 use super::snapshots::SnapshotDownload;
 use super::{session, snapshots};
 use crate::kv::protocol::{
-    Consistency, ExplanationReport, MemberReport, RequestBody, ResponseBody, StatusReport,
+    Consistency, ExplanationReport, MemberChange, MemberReport, MembershipReport, RequestBody,
+    ResponseBody, StatusReport,
 };
 use crate::kv::state_machine::{
     Command, DeleteRange, Deleted, KeyRange, KeyValue, Op, Outcome, Output, Put, QueryResult,
@@ -232,6 +233,38 @@ impl Client {
     /// When the node does not respond in time, or cannot make its state durable.
     pub async fn compact_log(&self, endpoint: &str) -> Result<LogIndex, Error> {
         snapshots::compact_log(&self.caller, endpoint).await
+    }
+
+    /// The membership with its version, from any node that responds: it may be an earlier one.
+    ///
+    /// # Errors
+    /// When no node responds in time.
+    pub async fn membership(&self) -> Result<MembershipReport, Error> {
+        let response = self.caller.call_any(RequestBody::Membership).await?;
+        let ResponseBody::Membership(report) = response else { return Err(unexpected(&response)) };
+        Ok(report)
+    }
+
+    /// Changes the membership, and returns its version once the final configuration is committed.
+    /// With `if_version` only if the membership has that version. Waits while another change is in
+    /// progress.
+    ///
+    /// # Errors
+    /// [`Error::MembershipNotChanged`] and [`Error::Lagging`] when the change is refused,
+    /// [`Error::Unknown`] when the response was lost: [`Client::membership`] then shows whether it
+    /// was made.
+    pub async fn change_membership(
+        &self,
+        change: MemberChange,
+        if_version: Option<LogIndex>,
+    ) -> Result<LogIndex, Error> {
+        let body = RequestBody::ChangeMembership { change, if_version };
+        let deadline = self.caller.deadline();
+        let (response, _) = self.caller.call_leader(body, RetrySafety::Unsafe, deadline).await?;
+        let ResponseBody::MembershipChanged { version } = response else {
+            return Err(unexpected(&response));
+        };
+        Ok(version)
     }
 
     /// Sends a command, in a session if the configuration requires it.

@@ -103,6 +103,8 @@ async fn open(caller: &Caller, deadline: Instant) -> Result<IdleSession, Error> 
         | Error::NoSpace(_)
         | Error::Refused(_)
         | Error::NotTransferred { .. }
+        | Error::Lagging { .. }
+        | Error::MembershipNotChanged { .. }
         | Error::Protocol(_) => error,
     })
 }

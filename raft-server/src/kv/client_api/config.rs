@@ -28,7 +28,7 @@ pub struct ClientApiConfig {
     pub node: NodeId,
     /// The certificate of the node, its key and the trusted authorities.
     pub tls: TlsIdentity,
-    /// The addresses of the members, for redirects.
+    /// The addresses of members to which the membership in force gives none, for redirects.
     pub members: BTreeMap<NodeId, MemberAddresses>,
     /// The largest command.
     pub limits: Limits,

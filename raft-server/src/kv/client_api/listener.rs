@@ -97,7 +97,7 @@ impl ClientApi {
         ClientApiMonitor::new(Arc::clone(self.context.budgets.usage()), disk_reads)
     }
 
-    /// Replaces the addresses of the members.
+    /// Replaces the addresses of members to which the membership in force gives none.
     pub fn set_members(&self, members: BTreeMap<NodeId, MemberAddresses>) {
         self.context.service.set_members(members);
     }

@@ -12,6 +12,7 @@ mod disk_reads;
 mod error;
 mod explain;
 mod listener;
+mod members;
 mod monitor;
 mod pings;
 mod response_size;

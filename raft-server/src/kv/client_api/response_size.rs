@@ -77,7 +77,9 @@ pub(super) fn response_bytes(response: &ResponseBody) -> u64 {
         | ResponseBody::Unknown { .. }
         | ResponseBody::Failed { .. }
         | ResponseBody::Transferred { .. }
-        | ResponseBody::Explanation(_) => 0,
+        | ResponseBody::Explanation(_)
+        | ResponseBody::Membership(_)
+        | ResponseBody::MembershipChanged { .. } => 0,
     }
 }
 

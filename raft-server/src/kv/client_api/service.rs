@@ -1,25 +1,26 @@
 //! Serves one request.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use raft_core::{ClusterId, NodeId, ReadConsistency, RoleKind};
+use raft_core::{ClusterId, LogIndex, NodeId, ReadConsistency, RoleKind};
 
 use super::budget::{Charge, ConnectionBudget};
 use super::config::{ClientApiConfig, MemberAddresses};
 use super::disk_reads::{DiskReads, unreadable};
 use super::explain::explain;
+use super::members::{Members, change_of, refusal_of};
 use super::response_size::{output_bytes_max, range_bytes_max, response_bytes};
 use super::saves::{PART_BYTES, Saves};
 use crate::kv::protocol::{
-    Consistency, FollowerReport, LeaderHint, MemberReport, Refusal, RequestBody, ResponseBody,
+    Consistency, FollowerReport, LeaderHint, MemberChange, Refusal, RequestBody, ResponseBody,
     SnapshotRequest, SnapshotResponse, StatusReport,
 };
 use crate::kv::state_machine::{Command, KvReader, LimitExceeded, Limits, Output, RangeRequest};
 use crate::space::{SpaceMonitor, SpaceReport};
-use crate::{NodeHandle, ProposeError, ReadError, TransferError};
+use crate::{ChangeMembershipError, NodeHandle, ProposeError, ReadError, TransferError};
 
 /// The range from which `retry_after_ms` of a refusal is drawn, so that clients do not retry at the
 /// same moment.
@@ -33,7 +34,7 @@ pub(super) type ChargedResponse<'b> = (ResponseBody, Option<Charge<'b>>);
 pub(super) struct Service {
     cluster: ClusterId,
     node_id: NodeId,
-    members: RwLock<BTreeMap<NodeId, MemberAddresses>>,
+    members: Members,
     limits: Limits,
     space: Option<Arc<SpaceMonitor>>,
     node: NodeHandle,
@@ -47,7 +48,7 @@ impl Service {
         Self {
             cluster: config.cluster,
             node_id: config.node,
-            members: RwLock::new(config.members.clone()),
+            members: Members::new(&node, config.members.clone()),
             limits: config.limits,
             space: config.space.clone(),
             node,
@@ -58,7 +59,7 @@ impl Service {
     }
 
     pub(super) fn set_members(&self, members: BTreeMap<NodeId, MemberAddresses>) {
-        *self.members.write().unwrap_or_else(PoisonError::into_inner) = members;
+        self.members.set_listed(members);
     }
 
     pub(super) const fn disk_reads(&self) -> &DiskReads {
@@ -67,12 +68,7 @@ impl Service {
 
     /// The client addresses of the members.
     pub(super) fn client_addresses(&self) -> Vec<(NodeId, String)> {
-        let members = self.member_addresses();
-        members.iter().map(|(node, addresses)| (*node, addresses.client.clone())).collect()
-    }
-
-    fn member_addresses(&self) -> RwLockReadGuard<'_, BTreeMap<NodeId, MemberAddresses>> {
-        self.members.read().unwrap_or_else(PoisonError::into_inner)
+        self.members.client_addresses()
     }
 
     /// Serves one request. The memory of the response is charged to the budget until the charge is
@@ -88,7 +84,17 @@ impl Service {
                 self.range(request, consistency, budget).await
             }
             RequestBody::Status => (ResponseBody::Status(Box::new(self.status().await)), None),
-            RequestBody::Members => (ResponseBody::Members(self.members().await), None),
+            RequestBody::Members => {
+                let status = self.node.status().await;
+                (ResponseBody::Members(self.members.reports(&status)), None)
+            }
+            RequestBody::Membership => {
+                let status = self.node.status().await;
+                (ResponseBody::Membership(self.members.report(&status)), None)
+            }
+            RequestBody::ChangeMembership { change, if_version } => {
+                (self.change_membership(change, if_version).await, None)
+            }
             RequestBody::Ping => (ResponseBody::Pong, None),
             RequestBody::Transfer { to } => (self.transfer(to).await, None),
             RequestBody::Explain => {
@@ -213,6 +219,23 @@ impl Service {
         }
     }
 
+    async fn change_membership(
+        &self,
+        change: MemberChange,
+        if_version: Option<LogIndex>,
+    ) -> ResponseBody {
+        match self.node.change_membership(change_of(change), if_version).await {
+            Ok(version) => ResponseBody::MembershipChanged { version },
+            Err(ChangeMembershipError::Refused(refusal)) => {
+                ResponseBody::Refused(self.refusal(refusal))
+            }
+            Err(ChangeMembershipError::Unknown { leader }) => {
+                ResponseBody::Unknown { leader: leader.map(|node| self.hint(node)) }
+            }
+            Err(ChangeMembershipError::Stopped) => ResponseBody::Refused(Refusal::Stopped),
+        }
+    }
+
     /// Waits until the store of this node is as fresh as the read requires. Returns how old it may
     /// be, if the read has a requirement.
     async fn wait_until_readable(
@@ -274,23 +297,6 @@ impl Service {
         }
     }
 
-    async fn members(&self) -> Vec<MemberReport> {
-        let raft = self.node.status().await.raft;
-        let membership = &raft.membership;
-        let members = self.member_addresses();
-        let report = |node| {
-            let addresses = members.get(&node);
-            MemberReport {
-                node,
-                voter: membership.is_voter(node),
-                leader: raft.leader == Some(node),
-                peer_address: addresses.map(|addresses| addresses.peer.clone()),
-                client_address: addresses.map(|addresses| addresses.client.clone()),
-            }
-        };
-        membership.members().into_iter().map(report).collect()
-    }
-
     fn refusal(&self, refusal: raft_core::Refusal) -> Refusal {
         match refusal {
             raft_core::Refusal::NotLeader { leader } => {
@@ -307,9 +313,8 @@ impl Service {
             raft_core::Refusal::Busy => {
                 Refusal::Busy { retry_after_ms: fastrand::u32(RETRY_AFTER_MS) }
             }
-            raft_core::Refusal::TooLarge { .. } | raft_core::Refusal::Membership(_) => {
-                Refusal::Invalid { reason: refusal.to_string() }
-            }
+            raft_core::Refusal::TooLarge { .. } => Refusal::Invalid { reason: refusal.to_string() },
+            raft_core::Refusal::Membership(refusal) => refusal_of(refusal),
             raft_core::Refusal::InvalidTarget { .. } | raft_core::Refusal::NoTarget => {
                 Refusal::NotTransferred { reason: refusal.to_string() }
             }
@@ -318,8 +323,7 @@ impl Service {
     }
 
     fn hint(&self, node: NodeId) -> LeaderHint {
-        let address = self.member_addresses().get(&node).map(|addresses| addresses.client.clone());
-        LeaderHint { node, address }
+        LeaderHint { node, address: self.members.client_address(node) }
     }
 }
 

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use raft_core::{ClusterId, LogId, LogIndex, Membership, NodeId, Term};
 use serde::{Deserialize, Serialize};
 
+use super::membership::{MemberChange, MembershipReport};
 use crate::kv::state_machine::blob;
 use crate::kv::state_machine::{Command, Output, QueryResult, RangeRequest, Revision};
 use crate::space::{NoSpace, SpaceReport};
@@ -49,6 +50,15 @@ pub enum RequestBody {
     Explain,
     /// Concerns the log and the snapshots of the responding node.
     Snapshot(SnapshotRequest),
+    /// Requests the membership with its version.
+    Membership,
+    /// Changes the membership. Only the leader accepts it.
+    ChangeMembership {
+        /// The change.
+        change: MemberChange,
+        /// The version that the membership must have; `None` accepts every version.
+        if_version: Option<LogIndex>,
+    },
 }
 
 /// A request about the log and the snapshots of one node.
@@ -139,6 +149,13 @@ pub enum ResponseBody {
     Explanation(Box<ExplanationReport>),
     /// The response to a request about the log and the snapshots.
     Snapshot(SnapshotResponse),
+    /// The membership, as the node knows it.
+    Membership(MembershipReport),
+    /// The membership is changed: its final configuration is committed.
+    MembershipChanged {
+        /// Its version.
+        version: LogIndex,
+    },
 }
 
 /// The response to a request about the log and the snapshots of one node.
@@ -233,6 +250,28 @@ pub enum Refusal {
     TooStale {
         /// How old it may be, in milliseconds; absent if the node does not know.
         staleness_ms: Option<u64>,
+    },
+    /// Another change of the membership is in progress: retry shortly.
+    #[error("{reason}")]
+    ChangeInProgress {
+        /// The version that is in progress, as a text.
+        reason: String,
+    },
+    /// The learner lags too far behind to become a voter: retry later.
+    #[error("{reason}")]
+    Lagging {
+        /// The lag as a text.
+        reason: String,
+        /// The last entry that the learner has acknowledged.
+        match_index: LogIndex,
+        /// The last entry of the leader.
+        last_index: LogIndex,
+    },
+    /// The membership cannot be changed as requested. A retry does not help.
+    #[error("{reason}")]
+    MembershipNotChanged {
+        /// Why not, and what to do.
+        reason: String,
     },
 }
 

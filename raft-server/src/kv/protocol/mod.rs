@@ -11,6 +11,7 @@
 
 mod frame;
 mod hello;
+mod membership;
 mod message;
 
 pub use frame::{
@@ -21,6 +22,7 @@ pub(super) use frame::{HELLO_BYTES_MAX, write_frame_within};
 pub use hello::{
     ClientHello, HelloMismatch, PROTOCOL_VERSION, SUPPORTED_VERSIONS, ServerHello, negotiate,
 };
+pub use membership::{MemberChange, MemberRole, MembershipMember, MembershipReport};
 pub use message::{
     Consistency, ExplanationReport, FindingReport, FollowerReport, LeaderHint, MemberReport,
     Refusal, Request, RequestBody, Response, ResponseBody, Role, SnapshotRequest, SnapshotResponse,

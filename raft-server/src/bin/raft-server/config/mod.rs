@@ -17,7 +17,7 @@ pub(crate) use checked::Config;
 pub(crate) use file::read as read_file;
 pub(crate) use load::load;
 pub(crate) use log::{LogFormat, LogSettings};
-pub(crate) use member::{Member, Members};
+pub(crate) use member::{Member, Members, check_advertised};
 pub(crate) use quantity::Span;
 pub(crate) use reference::reference;
 pub(crate) use rules::Warning;

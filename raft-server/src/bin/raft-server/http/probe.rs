@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use raft_core::LogIndex;
+use raft_core::{LogIndex, Participation};
 use raft_server::NodeStatus;
 
 /// The age of the status from which the node counts as unresponsive. A node that responds publishes
@@ -31,6 +31,10 @@ pub(super) fn ready(status: &NodeStatus) -> Result<(), String> {
     if let Some(index) = raft.apply_failed_at {
         return Err(format!("the state machine failed at entry {index}"));
     }
+    part(raft.participation)?;
+    if let (None, Some((peer, refused))) = (raft.leader, status.refused_by.first_key_value()) {
+        return Err(format!("node {peer} refuses this node: {}", refused.reason));
+    }
     if raft.leader.is_none() {
         return Err(format!(
             "no leader is known in term {}: are a majority of {} voters up and connected?",
@@ -48,9 +52,25 @@ pub(super) fn ready(status: &NodeStatus) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether the membership in force permits the node to serve.
+fn part(participation: Participation) -> Result<(), String> {
+    match participation {
+        Participation::Voter | Participation::Learner | Participation::NotAMember => Ok(()),
+        Participation::Removed => Err("this node was removed from the cluster".to_owned()),
+        Participation::NotAdmitted { admitted } => Err(format!(
+            "the cluster has admitted incarnation {admitted} of this node, whose data is not here: \
+             replace the member"
+        )),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use raft_server::StopReason;
+    use std::collections::BTreeMap;
+
+    use raft_core::ports::PeerRefusal;
+    use raft_core::{Incarnation, NodeId};
+    use raft_server::{RefusedBy, StopReason};
 
     use super::*;
     use crate::http::sample::healthy_node as healthy;
@@ -82,6 +102,23 @@ mod tests {
         let mut failed = healthy();
         failed.raft.apply_failed_at = Some(LogIndex(7));
         assert!(ready(&failed).unwrap_err().contains("failed at entry 7"));
+    }
+
+    #[test]
+    fn node_that_the_cluster_does_not_admit_is_not_ready() {
+        let mut replaced = healthy();
+        replaced.raft.participation = Participation::NotAdmitted { admitted: Incarnation(7) };
+        assert!(ready(&replaced).unwrap_err().contains("has admitted incarnation 7"));
+
+        let mut removed = healthy();
+        removed.raft.participation = Participation::Removed;
+        assert!(ready(&removed).unwrap_err().contains("was removed"));
+
+        let mut refused = healthy();
+        refused.raft.leader = None;
+        let (refusal, reason) = (PeerRefusal::OtherBootstrap, "other list".to_owned());
+        refused.refused_by = BTreeMap::from([(NodeId(2), RefusedBy { refusal, reason })]);
+        assert_eq!(ready(&refused), Err("node 2 refuses this node: other list".to_owned()));
     }
 
     /// The last published status may still name a leader.

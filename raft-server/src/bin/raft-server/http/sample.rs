@@ -40,6 +40,7 @@ pub(super) fn healthy_node() -> NodeStatus {
         queues: QueueDepths::default(),
         counters: NodeCounters::default(),
         snapshots: Vec::new(),
+        refused_by: BTreeMap::new(),
         stopped: None,
     }
 }

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use raft_core::ports::SnapshotMetadata;
-use raft_core::{ProgressKind, RoleKind, SnapshotProgress, SnapshotStage};
+use raft_core::{
+    Incarnation, MemberInfo, Membership, NodeId, Participation, ProgressKind, RoleKind,
+    SnapshotProgress, SnapshotStage,
+};
 use raft_server::kv::protocol::PROTOCOL_VERSION;
 use raft_server::space::SpaceReport;
 use raft_transport_quic::PeerStatus;
@@ -32,6 +35,8 @@ pub(super) struct View {
     snapshots: Vec<Snapshot>,
     membership: Members,
     members: BTreeMap<u64, Addresses>,
+    /// The peers that refuse this node, and why.
+    refused_by: BTreeMap<u64, String>,
     progress: BTreeMap<u64, Progress>,
     peers: BTreeMap<u64, Peer>,
     queues: Queues,
@@ -82,6 +87,9 @@ struct Snapshot {
 
 #[derive(Serialize)]
 struct Members {
+    version: u64,
+    participation: &'static str,
+    admitted_incarnation: Option<u64>,
     voters: Vec<u64>,
     outgoing: Vec<u64>,
     learners: Vec<u64>,
@@ -91,6 +99,7 @@ struct Members {
 struct Addresses {
     peer: String,
     client: String,
+    incarnation: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -147,7 +156,7 @@ pub(super) async fn view(watched: &Watched) -> View {
         certificate_expires_unix: unix_seconds(about.certificate_expires),
         role: role_name(raft.role),
         term: raft.term.get(),
-        leader: raft.leader.map(raft_core::NodeId::get),
+        leader: raft.leader.map(NodeId::get),
         stopped: status.stopped.as_ref().map(ToString::to_string),
         log: Log {
             base_index: raft.first_index.previous().get(),
@@ -166,8 +175,13 @@ pub(super) async fn view(watched: &Watched) -> View {
             storage_waiting_milliseconds: raft.storage_waiting.as_millis(),
         },
         snapshots: status.snapshots.iter().map(snapshot).collect(),
-        membership: members(&raft.membership),
-        members: addresses(&about.members),
+        membership: membership(raft),
+        members: addresses(&raft.membership, &about.members),
+        refused_by: status
+            .refused_by
+            .iter()
+            .map(|(peer, why)| (peer.get(), why.reason.clone()))
+            .collect(),
         progress: progress(raft),
         peers: watched.transport.status().into_iter().map(peer).collect(),
         queues: Queues {
@@ -194,25 +208,41 @@ const fn role_name(role: RoleKind) -> &'static str {
     }
 }
 
-fn members(membership: &raft_core::Membership) -> Members {
-    let ids = |set: &std::collections::BTreeSet<raft_core::NodeId>| {
-        set.iter().map(|id| id.get()).collect()
+fn membership(raft: &raft_core::Status) -> Members {
+    let ids = |set: &std::collections::BTreeSet<NodeId>| set.iter().map(|id| id.get()).collect();
+    let (participation, admitted) = match raft.participation {
+        Participation::Voter => ("voter", None),
+        Participation::Learner => ("learner", None),
+        Participation::Removed => ("removed", None),
+        Participation::NotAMember => ("not a member", None),
+        Participation::NotAdmitted { admitted } => ("not admitted", Some(admitted.get())),
     };
     Members {
-        voters: ids(&membership.voters),
-        outgoing: ids(&membership.outgoing),
-        learners: ids(&membership.learners),
+        version: raft.membership_version.get(),
+        participation,
+        admitted_incarnation: admitted,
+        voters: ids(&raft.membership.voters),
+        outgoing: ids(&raft.membership.outgoing),
+        learners: ids(&raft.membership.learners),
     }
 }
 
-fn addresses(members: &[Member]) -> BTreeMap<u64, Addresses> {
-    members
-        .iter()
-        .map(|member| {
-            let Member { id, peer, client } = member.clone();
-            (id, Addresses { peer, client })
-        })
-        .collect()
+/// The members with what is known of them; those of the configuration while there is no membership.
+fn addresses(membership: &Membership, listed: &[Member]) -> BTreeMap<u64, Addresses> {
+    let described = |(node, info): (&NodeId, &MemberInfo)| {
+        let (peer, client) = (info.peer_address.clone(), info.client_address.clone());
+        let incarnation = info.incarnation.map(Incarnation::get);
+        (node.get(), Addresses { peer, client, incarnation })
+    };
+    let as_listed = |member: &Member| {
+        let Member { id, peer, client } = member.clone();
+        (id, Addresses { peer, client, incarnation: None })
+    };
+    if membership.members().is_empty() {
+        listed.iter().map(as_listed).collect()
+    } else {
+        membership.nodes.iter().map(described).collect()
+    }
 }
 
 fn progress(raft: &raft_core::Status) -> BTreeMap<u64, Progress> {

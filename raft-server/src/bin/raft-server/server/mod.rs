@@ -3,6 +3,7 @@
 mod failure;
 mod insights;
 mod member_list;
+mod membership_watch;
 mod open;
 mod recovered_log;
 mod restore;

@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use raft_core::RoleKind;
+use raft_core::{Identity, RoleKind};
 use raft_server::NodeHandle;
 use raft_server::kv::client_api::ClientApi;
 use raft_transport_quic::QuicTransport;
 
 use super::failure::stop_failure;
+use super::membership_watch;
 use crate::exit::{Exit, Failure};
 use crate::signals::Signals;
 
@@ -21,6 +22,8 @@ pub(crate) struct Server {
     pub(super) clients: ClientApi,
     pub(super) http: Option<Http>,
     pub(super) space_watch: tokio::task::JoinHandle<()>,
+    /// The node and its incarnation.
+    pub(super) identity: Identity,
     /// The time limit of an orderly shutdown.
     pub(super) grace: Duration,
 }
@@ -38,6 +41,7 @@ impl Server {
         let node = self.node.clone();
         tokio::select! {
             reason = node.stopped() => Err(stop_failure(&reason)),
+            failure = membership_watch::watch(node.clone(), self.identity) => Err(failure),
             signal = signals.next() => {
                 tracing::info!(signal, grace = ?self.grace, "shutting down; a second signal exits at once");
                 signals.exit_at_next();
@@ -48,7 +52,7 @@ impl Server {
 
     /// Transfers the leadership, completes the requests of clients, flushes and stops.
     async fn shut_down(self) -> Result<(), Failure> {
-        let Self { node, transport, clients, http, space_watch, grace } = self;
+        let Self { node, transport, clients, http, space_watch, grace, .. } = self;
         space_watch.abort();
         let orderly = async {
             // Clients are redirected to the new leader while this port still responds.

@@ -108,7 +108,15 @@ async fn bring_up(
         about,
     });
     let space_watch = tokio::spawn(space.watch());
-    Ok(Server { node, transport, clients, http, space_watch, grace: config.shutdown_grace })
+    Ok(Server {
+        node,
+        transport,
+        clients,
+        http,
+        space_watch,
+        identity,
+        grace: config.shutdown_grace,
+    })
 }
 
 async fn start_node(
@@ -148,9 +156,11 @@ async fn start_node(
 /// What an operator does about a node that has no membership.
 fn waiting(config: &Config, incarnation: Incarnation) -> String {
     let node = config.node;
+    let own = config.members.iter().find(|member| member.id == node.get());
+    let own = own.map_or_else(|| node.to_string(), ToString::to_string);
     format!(
         "this node has no membership and waits for a leader that admits it: run `raft-server members \
-         add {node}` with its addresses or, if it is a member that has lost its data, `raft-server \
+         add {own}` or, if it is a member that has lost its data, `raft-server \
          members replace {node} --incarnation {incarnation}`; for the first start of a new cluster, \
          remove the data directory and start with --bootstrap"
     )

@@ -1,7 +1,8 @@
 //! Results as JSON.
 
 use raft_core::ports::SnapshotMetadata;
-use raft_server::kv::protocol::{MemberReport, StatusReport};
+use raft_core::{Incarnation, LogIndex};
+use raft_server::kv::protocol::{MembershipMember, MembershipReport, StatusReport};
 use raft_server::kv::state_machine::{
     Deleted, KeyValue, Projection, RangeResult, Revision, TxnOpResult,
 };
@@ -104,13 +105,23 @@ pub(super) fn status(endpoint: &str, report: &StatusReport) -> Value {
     })
 }
 
-pub(super) fn member(member: &MemberReport) -> Value {
+pub(super) fn membership(report: &MembershipReport) -> Value {
+    let member = |member: &MembershipMember| {
+        json!({
+            "node": member.node.get(),
+            "role": member.role.name(),
+            "leader": member.leader,
+            "incarnation": member.incarnation.map(Incarnation::get),
+            "match_index": member.match_index.map(LogIndex::get),
+            "peer_address": member.peer_address,
+            "client_address": member.client_address,
+        })
+    };
     json!({
-        "node": member.node.get(),
-        "voter": member.voter,
-        "leader": member.leader,
-        "peer_address": member.peer_address,
-        "client_address": member.client_address,
+        "version": report.version.get(),
+        "final": report.is_final,
+        "last_index": report.last_index.get(),
+        "members": report.members.iter().map(member).collect::<Vec<Value>>(),
     })
 }
 

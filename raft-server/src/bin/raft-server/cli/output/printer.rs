@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::ValueEnum;
 use raft_core::ports::SnapshotMetadata;
 use raft_core::{LogIndex, NodeId};
-use raft_server::kv::protocol::{ExplanationReport, MemberReport, StatusReport};
+use raft_server::kv::protocol::{ExplanationReport, MembershipReport, StatusReport};
 use raft_server::kv::state_machine::{
     CapturedSummary, Deleted, KeyValue, Projection, RangeResult, Revision, TxnOpResult, TxnResult,
 };
@@ -209,10 +209,18 @@ impl Printer {
         })
     }
 
-    pub(crate) fn members(self, members: &[MemberReport]) -> io::Result<()> {
+    pub(crate) fn membership(self, report: &MembershipReport) -> io::Result<()> {
         write(&match self.format {
-            Format::Table | Format::Raw => text::member_table(members).into_bytes(),
-            Format::Json => line(&Value::Array(members.iter().map(values::member).collect())),
+            Format::Table | Format::Raw => text::membership(report).into_bytes(),
+            Format::Json => line(&values::membership(report)),
+        })
+    }
+
+    pub(crate) fn membership_changed(self, version: LogIndex) -> io::Result<()> {
+        write(&match self.format {
+            Format::Table => format!("the membership has version {version}\n").into(),
+            Format::Json => line(&json!({ "version": version.get() })),
+            Format::Raw => Vec::new(),
         })
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use raft_core::ports::SnapshotMetadata;
-use raft_server::kv::protocol::{MemberReport, Role, StatusReport};
+use raft_server::kv::protocol::{MembershipMember, MembershipReport, Role, StatusReport};
 use raft_server::kv::state_machine::{
     CapturedSummary, Deleted, KeyValue, Projection, Revision, TxnOpResult, TxnResult,
 };
@@ -146,19 +146,24 @@ fn size(bytes: u64) -> String {
     }
 }
 
-pub(super) fn member_table(members: &[MemberReport]) -> String {
-    let head = ["NODE", "ROLE", "LEADER", "CLIENT ADDRESS", "PEER ADDRESS"];
-    let row = |member: &MemberReport| {
-        let address = |address: &Option<String>| address.clone().unwrap_or_else(|| "-".to_owned());
+/// The version of a membership, and a line for each member.
+pub(super) fn membership(report: &MembershipReport) -> String {
+    let head = ["NODE", "ROLE", "LEADER", "ENTRY", "INCARNATION", "CLIENT ADDRESS", "PEER ADDRESS"];
+    let row = |member: &MembershipMember| {
+        let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
         vec![
             member.node.to_string(),
-            if member.voter { "voter" } else { "learner" }.to_owned(),
+            member.role.name().to_owned(),
             if member.leader { "yes" } else { "" }.to_owned(),
-            address(&member.client_address),
-            address(&member.peer_address),
+            or_dash(member.match_index.map(|index| index.to_string())),
+            or_dash(member.incarnation.map(|incarnation| incarnation.to_string())),
+            or_dash(member.client_address.clone()),
+            or_dash(member.peer_address.clone()),
         ]
     };
-    table(&head, members.iter().map(row).collect())
+    let state = if report.is_final { "" } else { ", which is being changed" };
+    let rows = report.members.iter().map(row).collect();
+    format!("version {}{state}\n{}", report.version, table(&head, rows))
 }
 
 /// Columns as wide as their widest cell, with two blanks between them and none at a line's end.
@@ -204,8 +209,8 @@ fn hex(byte: u8) -> String {
 
 #[cfg(test)]
 mod tests {
-    use raft_core::{ClusterId, LogId, LogIndex, NodeId, Term};
-    use raft_server::kv::protocol::FollowerReport;
+    use raft_core::{ClusterId, Incarnation, LogId, LogIndex, NodeId, Term};
+    use raft_server::kv::protocol::{FollowerReport, MemberRole};
     use raft_server::space::{SpaceLevel, SpaceReport};
 
     use raft_server::kv::state_machine::RangeResult;
@@ -301,20 +306,28 @@ ENDPOINT     NODE  ROLE    TERM  LEADER  LOG  COMMITTED  APPLIED  REVISION  FREE
     }
 
     #[test]
-    fn members_show_their_addresses() {
-        let member = |node, leader, client: Option<&str>| MemberReport {
+    fn members_show_their_roles_and_addresses() {
+        let member = |node, role, client: Option<&str>| MembershipMember {
             node: NodeId(node),
-            voter: node != 3,
-            leader,
+            role,
+            leader: node == 1,
+            incarnation: (node == 1).then_some(Incarnation(70)),
             peer_address: Some(format!("h{node}:1")),
             client_address: client.map(str::to_owned),
+            match_index: (node == 1).then_some(LogIndex(9)),
         };
-        let members = [member(1, true, Some("h1:2")), member(3, false, None)];
+        let members =
+            vec![member(1, MemberRole::Voter, Some("h1:2")), member(3, MemberRole::Learner, None)];
+        let (version, last_index) = (LogIndex(7), LogIndex(9));
+        let mut report = MembershipReport { version, is_final: true, last_index, members };
         let expected = "\
-NODE  ROLE     LEADER  CLIENT ADDRESS  PEER ADDRESS
-1     voter    yes     h1:2            h1:1
-3     learner          -               h3:1
+version 7
+NODE  ROLE     LEADER  ENTRY  INCARNATION  CLIENT ADDRESS  PEER ADDRESS
+1     voter    yes     9      70           h1:2            h1:1
+3     learner          -      -            -               h3:1
 ";
-        assert_eq!(member_table(&members), expected);
+        assert_eq!(membership(&report), expected);
+        report.is_final = false;
+        assert!(membership(&report).starts_with("version 7, which is being changed\n"));
     }
 }

@@ -1,4 +1,4 @@
-//! `compact`, `compact-log`, `status`, `members` and `transfer`.
+//! `compact`, `compact-log`, `status` and `transfer`.
 
 use clap::Args;
 use raft_core::NodeId;
@@ -75,11 +75,5 @@ pub(crate) async fn status(args: ClusterArgs) -> Result<Ended, VerbError> {
     if reports.iter().all(|(_, report)| report.is_err()) {
         return Err(VerbError::NoResponse);
     }
-    Ok(Ended::Done)
-}
-
-pub(crate) async fn members(args: ClusterArgs) -> Result<Ended, VerbError> {
-    let (client, printer) = args.client()?;
-    printer.members(&client.members().await?).map_err(VerbError::Print)?;
     Ok(Ended::Done)
 }

@@ -5,6 +5,7 @@ mod cluster_args;
 mod connection;
 mod explain;
 mod keys;
+mod members;
 mod outcome;
 mod progress;
 mod snapshot;

@@ -57,6 +57,8 @@ impl VerbError {
                 | Error::Invalid { .. }
                 | Error::NoSpace(_)
                 | Error::NotTransferred { .. }
+                | Error::Lagging { .. }
+                | Error::MembershipNotChanged { .. }
                 | Error::Refused(_),
             ) => 4,
             Self::Client(Error::Unknown { .. }) => 5,

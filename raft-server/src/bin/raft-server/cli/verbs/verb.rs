@@ -6,7 +6,7 @@ use clap::Subcommand;
 
 use super::cluster_args::ClusterArgs;
 use super::outcome::{EXIT_CODES, Ended, VerbError};
-use super::{cluster, explain, keys, snapshot, txn};
+use super::{cluster, explain, keys, members, snapshot, txn};
 
 /// A command that sends requests to a cluster.
 #[derive(Subcommand, Debug)]
@@ -41,9 +41,9 @@ pub(crate) enum Verb {
     /// Show what each node waits for, and why: no leader, no commit, slow followers
     #[command(after_help = EXIT_CODES)]
     Explain(ClusterArgs),
-    /// List the members of the cluster
+    /// List and change the members of the cluster
     #[command(after_help = EXIT_CODES)]
-    Members(ClusterArgs),
+    Members(Box<members::MembersArgs>),
     /// Transfer the leadership to another voter
     #[command(after_help = EXIT_CODES)]
     Transfer(cluster::TransferArgs),
@@ -67,7 +67,7 @@ impl Verb {
             Self::Backup(args) => snapshot::backup(args).await,
             Self::Status(args) => cluster::status(args).await,
             Self::Explain(args) => explain::run(args).await,
-            Self::Members(args) => cluster::members(args).await,
+            Self::Members(args) => members::run(*args).await,
             Self::Transfer(args) => cluster::transfer(args).await,
         }
     }

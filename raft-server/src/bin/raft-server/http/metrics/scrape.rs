@@ -121,6 +121,11 @@ impl Scrape {
         for (name, help, value) in [
             ("raft_term", "Current term", raft.term.get()),
             (
+                "raft_membership_version",
+                "Index of the membership in force",
+                raft.membership_version.get(),
+            ),
+            (
                 "raft_leader_id",
                 "Node id of the leader, 0 if unknown",
                 raft.leader.map_or(0, |l| l.0),
@@ -190,6 +195,11 @@ impl Scrape {
             ("raft_messages_received", "Messages received from peers", counters.messages_received),
             ("raft_messages_sent", "Messages sent to peers", counters.messages_sent),
             ("raft_messages_refused", "Messages refused as invalid", counters.messages_refused),
+            (
+                "raft_acknowledgements_fell",
+                "Times that a follower had lost entries that it had acknowledged",
+                counters.acknowledgements_fell,
+            ),
             (
                 "raft_inbox_dropped",
                 "Messages dropped because the inbox was full",
