@@ -7,7 +7,7 @@ use crate::wire::ENVELOPE_BYTES_MAX;
 /// reference count of `Bytes` (a pointer, a capacity, a count and the allocator's overhead).
 pub(crate) const COMMAND_OVERHEAD_BYTES: u64 = 88;
 
-/// Limits, in entries and in bytes of [`Entry::weight_bytes`]. All are at least 1.
+/// Limits, in entries and in bytes of [`Entry::weight_bytes`](crate::Entry::weight_bytes). All are at least 1.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Limits {
@@ -51,7 +51,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The weight of an entry with the largest command ([`Entry::weight_bytes`]).
+    /// The weight of an entry with the largest command ([`Entry::weight_bytes`](crate::Entry::weight_bytes)).
     #[must_use]
     pub const fn command_weight_max(&self) -> u64 {
         self.command_bytes_max.saturating_add(COMMAND_OVERHEAD_BYTES)

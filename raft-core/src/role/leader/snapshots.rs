@@ -28,8 +28,8 @@ pub(super) fn replicate_by_snapshot(
     true
 }
 
-/// The follower responds again after an election timeout without a response. What failed meanwhile
-/// says nothing about the next attempt, which is made at once.
+/// The follower responds again after an election timeout without a response. The next
+/// attempt is made at once: the earlier ones failed because it did not respond.
 pub(super) fn on_contact_regained(progress: &mut Progress) {
     if let ReplicationMode::Snapshot(snapshot) = &mut progress.mode {
         snapshot.end_pause();
