@@ -16,6 +16,7 @@ mod log_repair;
 mod membership;
 mod memory;
 mod reads;
+mod settings;
 mod single;
 mod slow_disks;
 mod snapshots;

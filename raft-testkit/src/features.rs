@@ -225,6 +225,17 @@ features! {
     MEMBERSHIP_IN_SNAPSHOT = "membership_change/snapshot", "Snapshots carry the membership", "Raft §7; thesis §5.1",
         "A snapshot has the membership in force at its last entry, whatever was in force when it was sent.";
 
+    CLUSTER_SETTINGS = "cluster_settings", "Settings of the cluster", "here",
+        "Settings in the membership replace those of each node: in force when appended, rolled back when truncated, carried by snapshots.";
+    SETTINGS_TIMEOUT = "cluster_settings/election_timeout", "Another election timeout", "here",
+        "Until a change is committed, nodes use the longest timeout and the shortest heartbeat interval, so that it causes no election.";
+    SETTINGS_LEASE = "cluster_settings/lease", "Leases while the timeout changes", "thesis §6.4.1",
+        "A lease lasts the shortest timeout since the commit index, and only members that hold the membership durably count.";
+    SETTINGS_REFUSED = "cluster_settings/refused", "Invalid settings are refused", "here",
+        "The leader checks the rules before it appends the change, and names the one that is broken.";
+    PRIORITIES = "priorities", "Priorities of voters", "here",
+        "A voter of a lower priority campaigns later, and a leader gives way to a caught-up voter of a higher priority.";
+
     SNAPSHOTS = "snapshots", "Snapshots and compaction", "Raft §7; thesis §5",
         "A snapshot of the state machine replaces a prefix of the log, and restores nodes that need that prefix.";
     COMPACTION = "snapshots/compaction", "Compaction", "Raft §7; thesis §5.1",

@@ -5,8 +5,8 @@ use crate::types::LogIndex;
 /// Which settings are not committed, not in the timers, or not reported yet.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct SettingsState {
-    /// The version of the configuration in force while it is not committed.
-    pub(super) uncommitted: Option<LogIndex>,
+    /// Whether the configuration in force is not committed.
+    pub(super) uncommitted: bool,
     /// The settings in force differ from those before: timers begin again.
     pub(super) changed: bool,
     /// The configuration whose contradictions are to be reported.

@@ -20,6 +20,7 @@ mod memberships;
 mod observed;
 mod reads;
 mod rule;
+mod settings;
 mod snapshots;
 #[cfg(test)]
 mod tests;

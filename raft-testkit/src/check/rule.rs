@@ -44,6 +44,10 @@ pub enum Rule {
     /// A leader appends a configuration only after the one before it and an entry of its own term
     /// are committed (thesis §4.1; raft-dev 2015).
     OneMembershipChange,
+    /// The settings in force at a node are its own, with those of the latest configuration in its
+    /// log in their place. Until that one is committed, timeouts are the longest and heartbeat
+    /// intervals the shortest of the configurations since the commit index.
+    SettingsInForce,
     /// A leader advances its commit index only to an entry of its own term, and no other node
     /// commits an entry before a leader does (Raft §5.4.2, figure 8).
     CommitInOwnTerm,
@@ -105,6 +109,7 @@ impl Rule {
             Self::ElectedByQuorum => "leaders are elected by a quorum",
             Self::MembershipsOverlap => "consecutive memberships overlap",
             Self::OneMembershipChange => "one membership change at a time",
+            Self::SettingsInForce => "settings follow the log",
             Self::CommitInOwnTerm => "leaders commit entries of their own term",
             Self::CommittedKept => "committed entries are kept",
             Self::DurableKept => "durable state survives a restart",
@@ -151,6 +156,9 @@ impl Rule {
             Self::OneMembershipChange => {
                 "a leader changes the membership after the last change and an entry of its own \
                  term are committed"
+            }
+            Self::SettingsInForce => {
+                "the settings of a node are those of the latest membership in its log"
             }
             Self::CommitInOwnTerm => {
                 "a leader advances its commit index only to an entry of its own term"
@@ -213,7 +221,7 @@ impl Rule {
             Self::CommitInOwnTerm => "Raft §5.4.2, figure 8",
             Self::ElectedByQuorum => "Raft §5.2; thesis §4.1",
             Self::MembershipsOverlap => "thesis §4.2, §4.3",
-            Self::OneMembershipChange => "thesis §4.1",
+            Self::OneMembershipChange | Self::SettingsInForce => "thesis §4.1",
             Self::ReadsAreCurrent | Self::ReadsAreConfirmed | Self::LocalReadsAreBounded => {
                 "thesis §6.4"
             }

@@ -22,6 +22,8 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         }
         self.observe_lease(at);
         self.checker.observe(at, &self.nodes[at].status, record);
+        let node = &self.nodes[at];
+        self.checker.check_settings(at, &node.config, &node.status, record);
         for effect in effects.drain(..) {
             match effect {
                 Effect::Persist(change) => self.start_persist(at, change, record),

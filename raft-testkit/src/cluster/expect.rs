@@ -5,7 +5,7 @@ use raft_core::ports::{LogStore, StateMachine};
 
 use super::requests::RequestHandle;
 use super::sim_cluster::Cluster;
-use crate::trace::record::{CommandOutcome, Liveness, MembershipView};
+use crate::trace::record::{CommandOutcome, Liveness, MembershipView, cluster_settings};
 
 /// An expectation about the outcome of one request. Made by [`Cluster::expect`].
 #[derive(Debug)]
@@ -49,6 +49,15 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
         let found = MembershipView::of(&self.status(node).membership).text();
         if found != members {
             self.fail(&format!("the members at node {node} should be {members}, but are {found}"));
+        }
+    }
+
+    /// Expects the settings of the cluster in the configuration in force at the node, as in traces:
+    /// `election_timeout=900ms pre_vote=off`, or `own` if the cluster has none.
+    pub fn expect_settings(&self, node: u64, settings: &str) {
+        let found = cluster_settings(&self.status(node).membership.settings);
+        if found != settings {
+            self.fail(&format!("node {node} should have settings {settings}, but has {found}"));
         }
     }
 

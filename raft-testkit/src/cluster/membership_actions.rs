@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use raft_core::ports::{LogStore, StateMachine};
 use raft_core::{
-    Incarnation, Input, LogIndex, MemberInfo, MembershipChange, MembershipRequest, NodeId,
-    PromoteWhen,
+    ClusterSettings, Incarnation, Input, LogIndex, MemberInfo, MembershipChange, MembershipRequest,
+    NodeId, Priority, PromoteWhen,
 };
 
 use super::disk::Crash;
@@ -73,6 +73,18 @@ impl<M: StateMachine, S: LogStore> Cluster<M, S> {
     pub fn replace(&mut self, leader: u64, node: u64) -> RequestHandle {
         let change = self.replacement_of(node);
         self.change_membership(leader, change)
+    }
+
+    /// Requests these settings of the cluster.
+    pub fn update_settings(&mut self, leader: u64, settings: ClusterSettings) -> RequestHandle {
+        let settings = Box::new(settings);
+        self.change_membership(leader, MembershipChange::UpdateSettings { settings })
+    }
+
+    /// Requests a priority of a member.
+    pub fn set_priority(&mut self, leader: u64, node: u64, priority: u8) -> RequestHandle {
+        let (node, priority) = (NodeId(node), Priority(priority));
+        self.change_membership(leader, MembershipChange::SetPriority { node, priority })
     }
 
     /// Requests these voters and learners, new ones with their current incarnations.

@@ -23,6 +23,7 @@ impl Expectation {
             Self::Explained { node, text } => cluster.expect_explained(*node, text),
             Self::NoLeader => cluster.expect_no_leader(),
             Self::Members { node, members } => cluster.expect_members(*node, members),
+            Self::Settings { node, settings } => cluster.expect_settings(*node, settings),
             Self::Commit { node, index } => cluster.expect_commit(*node, *index),
             Self::Base { node, index } => cluster.expect_base(*node, *index),
             Self::Last { node, index, term } => cluster.expect_last(*node, *index, *term),

@@ -1,6 +1,6 @@
 //! Changes of the membership in scenario files.
 
-use raft_core::{MembershipChange, NodeId};
+use raft_core::{MembershipChange, NodeId, Priority};
 
 use super::statement::Change;
 use crate::cluster::{Cluster, RequestHandle};
@@ -21,6 +21,12 @@ impl Change {
             Self::Demote(node) => MembershipChange::Demote { node: NodeId(*node) },
             Self::Remove(node) => MembershipChange::Remove { node: NodeId(*node) },
             Self::Replace(node) => cluster.replacement_of(*node),
+            Self::Priority { node, priority } => {
+                MembershipChange::SetPriority { node: NodeId(*node), priority: Priority(*priority) }
+            }
+            Self::Settings(settings) => {
+                MembershipChange::UpdateSettings { settings: settings.clone() }
+            }
             Self::Set { voters, learners } => cluster.members_of(from, voters, learners),
         };
         cluster.change_membership_if(from, change, if_version)

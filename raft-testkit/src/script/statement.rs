@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use raft_core::{ApplyFailurePolicy, FollowerReads, PromoteWhen, ReadConsistency, RoleKind};
+use raft_core::{
+    ApplyFailurePolicy, ClusterSettings, FollowerReads, PromoteWhen, ReadConsistency, RoleKind,
+};
 
 use crate::cluster::{Crash, CutOff, Timers};
 use crate::condition::Condition;
@@ -83,6 +85,8 @@ pub(super) enum Change {
     Remove(u64),
     Replace(u64),
     Set { voters: Vec<u64>, learners: Vec<u64> },
+    Priority { node: u64, priority: u8 },
+    Settings(Box<ClusterSettings>),
 }
 
 /// An action on all messages.
@@ -142,6 +146,7 @@ pub(super) enum Expectation {
     Role { node: u64, role: RoleKind, term: Option<u64> },
     Participation { node: u64, participation: ParticipationKind },
     Members { node: u64, members: String },
+    Settings { node: u64, settings: String },
     NoLeader,
     Commit { node: u64, index: u64 },
     Applied { node: u64, index: u64 },

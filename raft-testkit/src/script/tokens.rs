@@ -99,6 +99,11 @@ impl<'a> Tokens<'a> {
         })
     }
 
+    /// Takes the name of what a statement begins, if it gives one: `[as NAME]`.
+    pub(super) fn name(&mut self) -> Result<Option<String>, ParseError> {
+        if self.take_if("as") { Ok(Some(self.take("a name")?.to_owned())) } else { Ok(None) }
+    }
+
     /// Takes everything that remains, as it stands in the file.
     pub(super) fn rest(&mut self) -> &'a str {
         let start = self.tokens.get(self.next).map_or(self.end, |&(at, _)| at);

@@ -1,6 +1,8 @@
 //! Random changes of the membership, and nodes that lose their disks.
 
-use raft_core::{Membership, NodeId};
+use std::time::Duration;
+
+use raft_core::{ClusterSettings, Membership, NodeId};
 
 use super::known_bug::KnownBug;
 use super::run::Run;
@@ -17,6 +19,10 @@ impl Run {
         if self.is_lost(&current, NodeId(node)) {
             self.statistics.replacements += 1;
             self.cluster.replace(leader, node);
+            return;
+        }
+        if self.prng.one_in(4) {
+            self.change_settings(leader, node);
             return;
         }
         let mut voters: Vec<u64> = current.voters.iter().map(|id| id.get()).collect();
@@ -50,6 +56,30 @@ impl Run {
         if status.membership.is_joint() && status.membership != current {
             self.statistics.joint_memberships += 1;
         }
+    }
+
+    /// Requests other settings of the cluster, or another priority of a node. Leases are never turned
+    /// on or off where the clocks of the run may drift beyond their bound.
+    fn change_settings(&mut self, leader: u64, node: u64) {
+        if self.prng.one_in(3) {
+            self.statistics.priority_changes += 1;
+            let priority = *self.prng.pick(&[50, 100, 150, 200]);
+            self.cluster.set_priority(leader, node, priority);
+            return;
+        }
+        self.statistics.settings_changes += 1;
+        let millis = |millis| Some(Duration::from_millis(millis));
+        let (election_timeout_min, heartbeat_interval) =
+            *self.prng.pick(&[(None, None), (millis(300), millis(60)), (millis(900), millis(200))]);
+        let settings = ClusterSettings {
+            election_timeout_min,
+            heartbeat_interval,
+            pre_vote: *self.prng.pick(&[None, Some(true), Some(false)]),
+            kept_entries_max: *self.prng.pick(&[None, Some(2), Some(50)]),
+            append_entries_max: *self.prng.pick(&[None, Some(1), Some(8)]),
+            ..ClusterSettings::NONE
+        };
+        self.cluster.update_settings(leader, settings);
     }
 
     fn set_random_members(&mut self, leader: u64, current: &Membership) {

@@ -108,6 +108,10 @@ statistics! {
     membership_requests,
     /// Changes of the membership that ended.
     membership_changes,
+    /// Changes of settings of the cluster that were requested.
+    settings_changes,
+    /// Changes of priorities that were requested.
+    priority_changes,
     /// Joint configurations that came into force at a leader.
     joint_memberships,
     /// Nodes whose disks were wiped.

@@ -199,7 +199,7 @@ fn without_message(kind: &RecordKind) -> String {
             format!("loses its disk, now incarnation {incarnation}")
         }
         RecordKind::MembershipInForce { version, membership } => {
-            format!("membership {version}: {}", membership.text())
+            format!("membership {version}: {}", membership.full_text())
         }
         RecordKind::SettingsContradicted { rule } => contradiction(rule),
         RecordKind::AcknowledgementFell { follower, from, to } => {

@@ -97,7 +97,7 @@ pub fn op(record: &Record) -> Option<String> {
 
 fn configuration(version: LogIndex, membership: &MembershipView) -> String {
     let mut op = format!("CONFIG i-{version}");
-    let MembershipView { voters, outgoing, learners } = membership;
+    let MembershipView { voters, outgoing, learners, priorities: _, settings: _ } = membership;
     for (name, nodes) in [("v", voters), ("o", outgoing), ("l", learners)] {
         if !nodes.is_empty() {
             let ids: Vec<String> = nodes.iter().map(ToString::to_string).collect();

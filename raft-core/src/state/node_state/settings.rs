@@ -13,8 +13,7 @@ impl NodeState {
         if self.config != before {
             self.settings.changed = true;
         }
-        let version = self.membership_version();
-        self.settings.uncommitted = (version > commit).then_some(version);
+        self.settings.uncommitted = self.membership_version() > commit;
     }
 
     /// Another configuration is in force: what contradicts it is reported at the end of the step.
@@ -26,7 +25,7 @@ impl NodeState {
     /// The commit index advanced.
     #[inline]
     pub(super) fn refresh_committed_settings(&mut self) {
-        if self.settings.uncommitted.is_some_and(|version| version <= self.commit_index()) {
+        if self.settings.uncommitted {
             self.refresh_settings();
         }
     }

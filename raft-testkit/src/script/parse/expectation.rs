@@ -51,6 +51,11 @@ pub(super) fn expectation(tokens: &mut Tokens<'_>) -> Result<Expectation, ParseE
             tokens.expect(":")?;
             Expectation::Members { node, members: tokens.rest().to_owned() }
         }
+        "settings" => {
+            let node = tokens.number("a node")?;
+            tokens.expect(":")?;
+            Expectation::Settings { node, settings: tokens.rest().to_owned() }
+        }
         "total" => {
             let node = tokens.number("a node")?;
             Expectation::Total { node, total: total(tokens)? }

@@ -71,7 +71,18 @@ pub(super) const OPTIONS: &[&str] = &[
 ];
 
 /// The first word of every change of the membership.
-pub(super) const CHANGES: &[&str] = &["add", "demote", "promote", "remove", "replace", "set"];
+pub(super) const CHANGES: &[&str] =
+    &["add", "demote", "priority", "promote", "remove", "replace", "set", "settings"];
+
+/// The settings of a cluster.
+pub(super) const SETTINGS: &[&str] = &[
+    "command_bytes",
+    "election_timeout",
+    "heartbeat_interval",
+    "kept_entries",
+    "lease_drift",
+    "lease_off",
+];
 
 /// The kinds of messages.
 pub(super) const KINDS: &[&str] = &[
@@ -113,6 +124,7 @@ pub(super) const EXPECTATIONS: &[&str] = &[
     "leader",
     "members",
     "no",
+    "settings",
     "total",
 ];
 
@@ -160,6 +172,7 @@ pub fn keywords() -> Vec<&'static str> {
         STATEMENTS,
         OPTIONS,
         CHANGES,
+        SETTINGS,
         KINDS,
         FILTERS,
         CONDITIONS,

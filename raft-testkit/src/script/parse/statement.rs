@@ -162,7 +162,7 @@ fn read(tokens: &mut Tokens<'_>) -> Result<Statement, ParseError> {
     } else {
         ReadConsistency::Linearizable
     };
-    Ok(Statement::Read { node, consistency, name: name(tokens)? })
+    Ok(Statement::Read { node, consistency, name: tokens.name()? })
 }
 
 fn milliseconds(tokens: &mut Tokens<'_>) -> Result<Duration, ParseError> {
@@ -173,12 +173,7 @@ fn milliseconds(tokens: &mut Tokens<'_>) -> Result<Duration, ParseError> {
 fn transfer(tokens: &mut Tokens<'_>) -> Result<Statement, ParseError> {
     let from = node(tokens)?;
     let to = if tokens.take_if("->") { Some(node(tokens)?) } else { None };
-    Ok(Statement::Transfer { from, to, name: name(tokens)? })
-}
-
-/// `[as NAME]`
-pub(super) fn name(tokens: &mut Tokens<'_>) -> Result<Option<String>, ParseError> {
-    if tokens.take_if("as") { Ok(Some(tokens.take("a name")?.to_owned())) } else { Ok(None) }
+    Ok(Statement::Transfer { from, to, name: tokens.name()? })
 }
 
 /// `NODE [keep all | keep COUNT]`

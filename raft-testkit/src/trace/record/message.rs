@@ -134,7 +134,7 @@ impl EntryView {
             Payload::Empty => "(empty)".to_owned(),
             Payload::Command(command) => command_text(command),
             Payload::Membership(membership) => {
-                format!("(membership {})", MembershipView::of(membership).text())
+                format!("(membership {})", MembershipView::of(membership).full_text())
             }
         };
         Self { index: entry.index(), term: entry.term(), text }

@@ -6,12 +6,14 @@
 //! record as its cause. The sending of a message has a record of its own
 //! ([`RecordKind::MessageSent`]), because the test decides when a message leaves the outbox.
 
+mod cluster_settings;
 mod kind;
 mod membership;
 mod message;
 mod node_state;
 mod trace;
 
+pub use cluster_settings::cluster_settings;
 pub use kind::{CommandOutcome, Loss, Record, RecordKind, ResetView, Vote};
 pub use membership::MembershipView;
 pub use message::{BodyView, EntryView, MessageView, command_text};
