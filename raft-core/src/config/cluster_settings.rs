@@ -31,7 +31,9 @@ use super::settings::{CommitNotification, LeaseSettings, Settings};
 /// refuses to append settings that contradict its own.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct ClusterSettings {
-    /// [`Settings::election_timeout_min`].
+    /// [`Settings::election_timeout_min`]. A longer one puts a voter that lacks its entry at an
+    /// advantage: without pre-vote such a node, which campaigns more often than the others, raises
+    /// the terms and can hold up an election for long. Make it longer while all voters respond.
     pub election_timeout_min: Option<Duration>,
     /// [`Settings::heartbeat_interval`].
     pub heartbeat_interval: Option<Duration>,

@@ -37,7 +37,7 @@ fn run(cluster: &Cluster, arguments: &[&str]) -> Output {
 }
 
 /// As [`run`], of a command that must succeed.
-fn succeed(cluster: &Cluster, arguments: &[&str]) -> String {
+pub(super) fn succeed(cluster: &Cluster, arguments: &[&str]) -> String {
     let output = run(cluster, arguments);
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
@@ -53,7 +53,7 @@ fn refused(cluster: &Cluster, node: u64, flags: &[&str]) -> (Option<i32>, String
     (status.code(), std::fs::read_to_string(path).unwrap())
 }
 
-fn until_logged(cluster: &Cluster, node: u64, text: &str) {
+pub(super) fn until_logged(cluster: &Cluster, node: u64, text: &str) {
     until_blocking(
         || cluster.log(node).contains(text).then_some(()),
         || format!("node {node} does not log `{text}`: {}", cluster.log(node)),

@@ -70,7 +70,7 @@ impl Run {
         self.statistics.settings_changes += 1;
         let millis = |millis| Some(Duration::from_millis(millis));
         let (election_timeout_min, heartbeat_interval) =
-            *self.prng.pick(&[(None, None), (millis(300), millis(60)), (millis(900), millis(200))]);
+            *self.prng.pick(&[(None, None), (millis(300), millis(60))]);
         let settings = ClusterSettings {
             election_timeout_min,
             heartbeat_interval,
