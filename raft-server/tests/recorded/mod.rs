@@ -45,6 +45,7 @@ fn releases() -> Vec<PathBuf> {
         fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().path()).collect();
     found.retain(|path| path.is_dir());
     found.sort();
+    assert!(!found.is_empty(), "at least this release is recorded: {RECORD_AGAIN}");
     found
 }
 
