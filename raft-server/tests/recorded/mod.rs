@@ -5,7 +5,7 @@
 //! edited. A release records its own with:
 //!
 //! ```sh
-//! RECORD=1 cargo test --release -p raft-server --test main recorded::
+//! RECORD=1 cargo test --release --workspace --test main recorded::
 //! ```
 
 #![allow(clippy::unwrap_used, reason = "tests")]
