@@ -12,7 +12,7 @@ SCENARIO_DOCS := $(TARGET_DIR)/scenario-docs
 SERVER := $(TARGET_DIR)/release/raft-server
 
 .DEFAULT_GOAL := help
-.PHONY: help prerequisites build demo test check fmt clippy docs no-std tidy bench bounded-disk failover install-bench crashloop scenario-docs
+.PHONY: help prerequisites build demo test check fmt clippy docs no-std tidy bench bounded-disk failover install-bench crashloop replacements scenario-docs
 
 help: ## What can be made
 	@echo "usage: make TARGET"
@@ -68,6 +68,9 @@ install-bench: build ## Install a 1 GiB snapshot under load, over a connection t
 crashloop: prerequisites ## Kill leaders, wipe and change members ROUNDS times under load; count what was lost
 	CRASH_LOOP_ROUNDS=$(ROUNDS) $(CARGO) test --release --workspace --test main -- \
 		--nocapture --exact process::crash_loop::no_acknowledged_write_is_lost
+
+replacements: prerequisites ## Replace wiped members, and all members one by one under load
+	$(CARGO) test --release --workspace --test main -- --nocapture --ignored process::membership::
 
 scenario-docs: prerequisites ## Index, pages, diagrams and the matrix of features, made from all scenarios
 	rm -rf "$(SCENARIO_DOCS)"
